@@ -1,0 +1,67 @@
+# `make help` prints every target. VENV names another virtual environment.
+VENV ?= .venv
+PYTHON ?= python3.11
+HOST ?= 127.0.0.1
+PORT ?= 8080
+WORKERS ?= 2
+BASE_PATH ?= instance
+
+BIN := $(VENV)/bin
+SERVE := $(VENV)/.requirements
+DEVELOP := $(VENV)/.requirements-dev
+export BASE_PATH HOST PORT
+export UV_LINK_MODE := copy
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test check format lock examples picture system-packages
+
+help:  ## print every target
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+serve: $(SERVE)  ## set up, prepare the lpoc example (where nothing is prepared yet), serve it
+	@test -f $(BASE_PATH)/contract.json || $(BIN)/python generate.py schema examples/lpoc/schema.yaml --title "LPOC"
+	@test -f $(BASE_PATH)/active || $(BIN)/python generate.py publish examples/lpoc
+	@echo "Once it is up, ask it:"
+	@$(BIN)/python generate.py example
+	@exec $(BIN)/gunicorn app:app -b $(HOST):$(PORT) -w $(WORKERS)
+
+test: $(DEVELOP) system-packages  ## set up, run the checks and every test
+	@$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest
+
+check: $(DEVELOP)  ## format, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy .
+
+format: $(DEVELOP)  ## write the files as check wants them
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(DEVELOP)  ## pin everything that pyproject.toml needs, in requirements*.txt
+	$(BIN)/uv pip compile -q pyproject.toml -o requirements-slim.txt
+	$(BIN)/uv pip compile -q pyproject.toml --extra build --extra frontend -o requirements.txt
+	$(BIN)/uv pip compile -q pyproject.toml --all-extras -o requirements-dev.txt
+
+examples: $(DEVELOP)  ## train the three examples again (minutes)
+	$(BIN)/python -m examples.lpoc.train
+	$(BIN)/python -m examples.simple_stochastic_tuple.train
+	$(BIN)/python -m examples.thermostat.train
+
+picture:  ## draw assets/architecture.svg from its text
+	$(PYTHON) assets/draw_architecture.py
+
+system-packages:
+	@command -v chromium >/dev/null || { echo "Installing Chromium for the browser tests"; \
+	  $$(test $$(id -u) = 0 || echo sudo) sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium' >/dev/null; }
+
+$(SERVE): requirements.txt
+	@echo "Installing into $(VENV) (TensorFlow is large: a minute or more)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check $(shell sed -n 's/^ *"\(uv==[0-9.]*\)",/\1/p' pyproject.toml)
+	@$(BIN)/uv pip install -q -p $(BIN)/python -r requirements.txt
+	@touch $@
+
+$(DEVELOP): requirements-dev.txt $(SERVE)
+	@$(BIN)/uv pip install -q -p $(BIN)/python -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,68 @@
+"""Wires the rooms into one application: `python app.py`, `gunicorn app:app`."""
+
+import logging
+import sys
+
+import fire
+import uvicorn
+from starlette.types import ASGIApp
+
+import api
+from configuration import TEMPLATE, Settings, read_contract, read_settings
+from policy_server.contract.specification import specification_for
+from policy_server.errors import ConfigurationError, SchemaError
+from policy_server.serving.live import LivePolicy
+from policy_server.serving.publication import Publisher
+from policy_server.store.store import Store
+from policy_server.web.application import BodyLimits, Service, create_application
+from policy_server.web.security import Authenticator, read_or_make_credentials
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def create_app(settings: Settings) -> ASGIApp:
+    """The application of these settings.
+
+    Raises:
+        SchemaError: There is no schema yet, or it cannot be served.
+    """
+    contract = read_contract(settings)
+    specification = specification_for(contract, TEMPLATE, settings.base_path)
+    store = Store(settings.base_path)
+    publisher = Publisher(store, contract, settings.build_limits)
+    service = Service(contract, LivePolicy(store, contract), publisher)
+    password = settings.password or read_or_make_credentials(
+        settings.base_path / "credentials", settings.user
+    )
+    authenticator = Authenticator(settings.user, password, settings.api_keys, specification)
+    limits = BodyLimits(settings.body_megabytes, settings.upload_megabytes)
+    return create_application(specification, api, service, authenticator, limits)
+
+
+def _app_or_exit() -> ASGIApp:
+    try:
+        settings = read_settings()
+        logging.basicConfig(format=LOG_FORMAT)
+        logging.getLogger("policy_server").setLevel("DEBUG" if settings.debug else "INFO")
+        return create_app(settings)
+    except (ConfigurationError, SchemaError) as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from error
+
+
+def serve(host: str | None = None, port: int | None = None) -> None:
+    """Run the development server.
+
+    Args:
+        host: Address to listen on, instead of HOST.
+        port: Port to listen on, instead of PORT.
+    """
+    settings = read_settings({"host": host, "port": port})
+    print(f"Policy server on http://{settings.host}:{settings.port}/api/ui/ (development server)")
+    uvicorn.run(app, host=settings.host, port=settings.port, lifespan="on", log_level="warning")
+
+
+app = _app_or_exit()
+
+if __name__ == "__main__":
+    fire.Fire(serve)

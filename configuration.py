@@ -1,0 +1,169 @@
+"""Every setting: read once, checked at once.
+
+The command line comes first, then the environment, then `.env`, then the default.
+docs/configuration.md lists them all; a test compares.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import dotenv
+
+from policy_server.build.limits import BuildLimits
+from policy_server.contract.contract import Contract, ContractFile
+from policy_server.errors import ConfigurationError, Fault
+
+BOOLEANS = {
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off"), False),
+}
+ROOT = Path(__file__).resolve().parent
+TEMPLATE = ROOT / "swagger.template.yaml"
+BYTES_PER_MEGABYTE = 1_000_000
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in BOOLEANS:
+        raise ValueError("is true or false (also 1/0, yes/no, on/off)")
+    return BOOLEANS[text.lower()]
+
+
+def _count(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        number = int(text) if text.isascii() and text.isdigit() else -1
+        if not least <= number <= most:
+            raise ValueError(f"is a whole number from {least} to {most}")
+        return number
+
+    return parse
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+def _keys(text: str) -> tuple[str, ...]:
+    keys = tuple(key.strip() for key in text.split(",") if key.strip())
+    if any(len(key) < 16 for key in keys):
+        raise ValueError("is a list of keys of 16 characters or more, separated by commas")
+    return keys
+
+
+def _user(text: str) -> str:
+    if ":" in text or not text.isprintable():
+        raise ValueError("is a printable name without a colon")
+    return text
+
+
+def _setting(name: str, parse: Callable[[str], Any], default: Any, meaning: str) -> Any:
+    """One setting: its variable, how its text is read, its default, and what it means."""
+    return field(
+        default=default,
+        repr="PASSWORD" not in name and "KEYS" not in name,
+        metadata={"name": name, "parse": parse, "meaning": meaning},
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one process; secrets do not show in its representation."""
+
+    base_path: Path = _setting(
+        "BASE_PATH", _path, _path("instance"), "Folder of everything generated and uploaded"
+    )
+    host: str = _setting("HOST", str, "127.0.0.1", "Address to listen on")
+    port: int = _setting("PORT", _count(0, 65_535), 8080, "Port to listen on; 0 takes a free one")
+    debug: bool = _setting("DEBUG", _boolean, False, "Log more, for developers")
+    tuple_actions: bool | None = _setting(
+        "TUPLE", _boolean, None, "An action has several components; not set: as the schema says"
+    )
+    discrete_actions: bool | None = _setting(
+        "DISCRETE_ACTIONS", _boolean, None, "Actions are numbered; not set: as the schema says"
+    )
+    user: str = _setting("POLICY_SERVER_USER", _user, "policy", "The user who may do everything")
+    password: str | None = _setting(
+        "POLICY_SERVER_PASSWORD",
+        str,
+        None,
+        "Their password; not set: generated once and kept in `BASE_PATH/credentials`",
+    )
+    api_keys: tuple[str, ...] = _setting(
+        "POLICY_SERVER_API_KEYS", _keys, (), "Keys that may ask the policy, separated by commas"
+    )
+    body_megabytes: int = _setting(
+        "POLICY_SERVER_BODY_MEGABYTES", _count(1, 10_000), 16, "Largest request that is no upload"
+    )
+    upload_megabytes: int = _setting(
+        "POLICY_SERVER_UPLOAD_MEGABYTES", _count(1, 10_000), 200, "Largest upload"
+    )
+    unpacked_megabytes: int = _setting(
+        "POLICY_SERVER_UNPACKED_MEGABYTES", _count(1, 100_000), 2000, "Largest unpacked model"
+    )
+    model_seconds: int = _setting(
+        "POLICY_SERVER_MODEL_SECONDS",
+        _count(1, 86_400),
+        300,
+        "Most for each step of a model's build",
+    )
+    preprocessor_seconds: int = _setting(
+        "POLICY_SERVER_PREPROCESSOR_SECONDS",
+        _count(1, 3_600),
+        10,
+        "Most for a preprocessor's 200 trial observations",
+    )
+
+    @property
+    def build_limits(self) -> BuildLimits:
+        """How much a build may take."""
+        return BuildLimits(
+            unpacked_bytes=self.unpacked_megabytes * BYTES_PER_MEGABYTE,
+            model_seconds=self.model_seconds,
+            preprocessor_seconds=self.preprocessor_seconds,
+        )
+
+
+def read_settings(
+    overrides: Mapping[str, object] | None = None,
+    environment: Mapping[str, str] = os.environ,
+    dotenv_path: Path = Path(".env"),
+) -> Settings:
+    """Read and check all settings.
+
+    Args:
+        overrides: From the command line, by field name; None stands for not given.
+        environment: Variables; an empty one counts as not set.
+        dotenv_path: A file of further variables, if it exists.
+
+    Raises:
+        ConfigurationError: With every setting that cannot be used, by its variable.
+    """
+    from_file = dotenv.dotenv_values(dotenv_path) if dotenv_path.is_file() else {}
+    values: dict[str, Any] = {}
+    faults: list[Fault] = []
+    for setting in fields(Settings):
+        name = setting.metadata["name"]
+        given = (overrides or {}).get(setting.name)
+        text = str(given) if given is not None else environment.get(name) or from_file.get(name)
+        if not text:
+            continue
+        try:
+            values[setting.name] = setting.metadata["parse"](text)
+        except ValueError as error:
+            shown = f", not {text!r}" if setting.repr else ""
+            faults.append(Fault(name, f"{error}{shown}."))
+    if faults:
+        raise ConfigurationError("The settings cannot be used.", faults)
+    return Settings(**values)
+
+
+def read_contract(settings: Settings) -> Contract:
+    """The contract that is served with these settings.
+
+    Raises:
+        SchemaError: There is no schema yet, or it cannot be served.
+    """
+    kept = ContractFile.read(settings.base_path)
+    return kept.resolve(tuple_=settings.tuple_actions, discrete=settings.discrete_actions)

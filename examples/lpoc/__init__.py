@@ -1,0 +1,1 @@
+"""A grid factory in which the policy steers one of the tables."""

@@ -1,0 +1,1 @@
+"""Two rooms and three doors: the smallest task with a tuple of actions."""

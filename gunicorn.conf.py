@@ -1,0 +1,28 @@
+"""Worker class and limits of the production server; read by gunicorn in this folder."""
+
+import sys
+from typing import Any
+
+from configuration import TEMPLATE, read_contract, read_settings
+from policy_server.contract.specification import specification_for
+from policy_server.errors import ConfigurationError, SchemaError
+
+try:
+    settings = read_settings()
+except ConfigurationError as error:
+    print(error, file=sys.stderr)
+    raise SystemExit(2) from error
+
+bind = f"{settings.host}:{settings.port}"
+worker_class = "policy_server.web.worker.Worker"
+control_socket_disable = True
+graceful_timeout = 30
+
+
+def on_starting(server: Any) -> None:
+    """Say what is wrong with the contract once, instead of once a worker and for ever."""
+    try:
+        specification_for(read_contract(settings), TEMPLATE, settings.base_path)
+    except SchemaError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from error

@@ -1,0 +1,1 @@
+"""A policy server: decisions of a trained reinforcement-learning policy over a typed REST API."""

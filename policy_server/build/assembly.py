@@ -1,0 +1,257 @@
+"""The parts of a candidate together: do they fit each other and the contract?"""
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+import numpy as np
+
+from policy_server.build.heads import contradiction
+from policy_server.build.limits import BuildLimits
+from policy_server.build.model import (
+    PROOF_TOLERANCE,
+    BuiltModel,
+    ModelFacts,
+    build_model,
+    compare,
+)
+from policy_server.build.report import BuildReport, Part
+from policy_server.contract.contract import Contract
+from policy_server.contract.samples import random_observations
+from policy_server.errors import (
+    EngineFailed,
+    ObservationError,
+    PreprocessorFailed,
+    UploadRejected,
+)
+from policy_server.policy import output_mapper, preprocessor
+from policy_server.policy.engine import Family, Network, load_engine
+from policy_server.policy.output_mapper import OutputMapper, read_output_mapper
+from policy_server.policy.policy import Policy
+from policy_server.policy.preprocessor import (
+    Features,
+    Preprocessor,
+    SchemaPreprocessor,
+    UploadedPreprocessor,
+    complete,
+)
+
+OBSERVATIONS = 200
+SEED = 1
+
+
+class Assembly:
+    """Builds one candidate, in the order in which parts depend on each other.
+
+    Args:
+        folder: The candidate's folder, with a folder for each part that it has.
+        contract: What it must keep.
+        uploaded: The parts that are new.
+        limits: How much it may take.
+        step: Told what is being done and how many seconds it may take.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        contract: Contract,
+        uploaded: Collection[Part],
+        limits: BuildLimits,
+        step: Callable[[str, float], None],
+    ) -> None:
+        self._folder = folder
+        self._contract = contract
+        self._uploaded = uploaded
+        self._limits = limits
+        self._step = step
+        self._report = BuildReport()
+        self._observations = random_observations(contract.schema, OBSERVATIONS, SEED)
+
+    def build(self) -> BuildReport:
+        """Make every check that can be made; stop at a part that can never serve."""
+        try:
+            model = self._model()
+            mapper = self._output_mapper()
+            preprocessor = self._preprocessor()
+            network = self._network(model, mapper)
+            if preprocessor is not None and model is not None and network is not None:
+                self._whole(model, network, mapper, preprocessor)
+        except UploadRejected as error:
+            self._report.rejected = str(error)
+        return self._report
+
+    def _has(self, part: Part) -> bool:
+        return (self._folder / part).is_dir()
+
+    def _model(self) -> BuiltModel | None:
+        folder = self._folder / Part.MODEL
+        if not self._has(Part.MODEL):
+            self._report.failed("model", "no model yet: upload one", Part.MODEL)
+            return None
+        if Part.MODEL in self._uploaded:
+            seconds = self._limits.model_seconds
+            built = build_model(
+                folder / "upload", folder, self._limits, lambda what: self._step(what, seconds)
+            )
+        else:
+            facts = ModelFacts.read(folder)
+            engine = load_engine(Network(facts.engine, facts.feature_width, "greedy", ()), folder)
+            built = BuiltModel(facts, engine, None)
+        self._report.passed("model", built.facts.actions.detail)
+        self._report.passed("engine", built.facts.engine_detail)
+        conflict = contradiction(built.facts.actions, self._contract)
+        if conflict is not None:
+            raise UploadRejected(conflict)
+        return built
+
+    def _output_mapper(self) -> OutputMapper:
+        if not self._has(Part.OUTPUT_MAPPER):
+            return OutputMapper()
+        if not self._contract.discrete:
+            raise UploadRejected(
+                "Continuous actions have no meanings: this contract takes no output mapper."
+            )
+        mapper = read_output_mapper(self._folder / Part.OUTPUT_MAPPER / output_mapper.FILE)
+        self._report.passed("output mapper", f"maps {len(mapper.meanings)} head(s)")
+        return mapper
+
+    def _preprocessor(self) -> Preprocessor | None:
+        """The preprocessor, tried on random valid observations; None where one is missing."""
+        uploaded = self._has(Part.PREPROCESSOR)
+        self._step(
+            "running the preprocessor on random observations", self._limits.preprocessor_seconds
+        )
+        try:
+            if uploaded:
+                path = self._folder / Part.PREPROCESSOR / preprocessor.FILE
+                loaded: Preprocessor = UploadedPreprocessor(path)
+            else:
+                loaded = SchemaPreprocessor(self._contract.schema)
+            features = self._features(loaded)
+        except (PreprocessorFailed, ObservationError) as error:
+            cause = error.cause if isinstance(error, PreprocessorFailed) else str(error)
+            raise UploadRejected(
+                f"The preprocessor fails on a valid observation: {cause}."
+            ) from error
+        except UploadRejected as error:
+            if uploaded:
+                raise
+            self._report.failed("preprocessor", str(error), Part.PREPROCESSOR)
+            return None
+        self._report.passed(
+            "preprocessor",
+            f"{'the preprocessor' if uploaded else 'the schema'} makes {features.shape[1]} finite "
+            f"features of each of {len(features)} random valid observations",
+        )
+        return loaded
+
+    def _features(self, preprocessor: Preprocessor) -> Features:
+        schema = self._contract.schema
+        return preprocessor.features([complete(schema, row) for row in self._observations])
+
+    def _network(self, model: BuiltModel | None, mapper: OutputMapper) -> Network | None:
+        """The distribution that the model's output stands for, if that can be told yet."""
+        if model is None:
+            return None
+        facts, contract = model.facts, self._contract
+        family: Family = facts.actions.family or (
+            "categorical" if contract.discrete else "gaussian"
+        )
+        sizes = facts.actions.sizes
+        if sizes is None and family == "gaussian":
+            if facts.output_width % 2:
+                raise UploadRejected(
+                    f"The network puts out {facts.output_width} numbers; mean and log standard "
+                    "deviation of each dimension would be an even number."
+                )
+            sizes = (facts.output_width // 2,)
+        elif sizes is None and not contract.tuple:
+            sizes = (facts.output_width,)
+        elif sizes is None:
+            sizes = self._declared_sizes(facts, mapper)
+        if sizes is None:
+            return None
+        return Network(facts.engine, facts.feature_width, family, sizes)
+
+    def _declared_sizes(self, facts: ModelFacts, mapper: OutputMapper) -> tuple[int, ...] | None:
+        """Sizes of the heads as the output mapper declares them."""
+        declared = tuple(len(head) for head in mapper.meanings)
+        heads = facts.actions.heads
+        fits = sum(declared) == facts.output_width and heads in (None, len(declared))
+        if fits:
+            return declared
+        wanted = f"{heads} heads" if heads else "the heads"
+        detail = (
+            f"the sizes of {wanted} cannot be read off the model: upload an output mapper, a list "
+            f"of one map for each head, {facts.output_width} actions in all"
+        )
+        if declared:
+            detail += f" (this one has {' + '.join(map(str, declared))})"
+        self._misfit("heads", detail, Part.OUTPUT_MAPPER)
+        return None
+
+    def _whole(
+        self,
+        model: BuiltModel,
+        network: Network,
+        mapper: OutputMapper,
+        preprocessor: Preprocessor,
+    ) -> None:
+        features = self._features(preprocessor)
+        fits = self._check_width(network, features)
+        fits = self._check_meanings(network, mapper) and fits
+        if not fits:
+            return
+        if model.original is not None:
+            difference = compare(model.engine, model.original, features)
+            if not difference <= PROOF_TOLERANCE:
+                raise UploadRejected(
+                    "The converted network differs from the original by "
+                    f"{difference:.1e} on valid observations, {PROOF_TOLERANCE:.0e} is allowed."
+                )
+            detail = f"equal to the original to {difference:.1e} on {len(features)} observations"
+            self._report.passed("proof", detail)
+        policy = Policy(self._contract, network, model.engine, preprocessor, mapper)
+        self._check_decisions(policy)
+        network.write(self._folder)
+
+    def _check_width(self, network: Network, features: Features) -> bool:
+        made, taken = features.shape[1], network.feature_width
+        maker = "the preprocessor" if self._has(Part.PREPROCESSOR) else "the schema"
+        detail = f"{maker} makes {made} features, the network takes {taken}"
+        if made == taken:
+            self._report.passed("width", detail)
+            return True
+        self._misfit("width", f"{detail}: upload a preprocessor that fits", Part.PREPROCESSOR)
+        return False
+
+    def _check_meanings(self, network: Network, mapper: OutputMapper) -> bool:
+        if not network.discrete:
+            return True
+        faults = mapper.faults(network.sizes)
+        if not faults:
+            detail = "every action has a meaning" if mapper.meanings else "actions are numbers"
+            self._report.passed("meanings", detail)
+            return True
+        self._misfit("meanings", "; ".join(faults), Part.OUTPUT_MAPPER)
+        return False
+
+    def _misfit(self, name: str, detail: str, part: Part) -> None:
+        """A part and the model do not fit: the later one is to blame, a model may come first."""
+        if part in self._uploaded:
+            remedy = "; if it belongs to a new model, upload that first" * (
+                Part.MODEL not in self._uploaded
+            )
+            raise UploadRejected(f"{detail[0].upper()}{detail[1:]}{remedy}.")
+        self._report.failed(name, detail, part)
+
+    def _check_decisions(self, policy: Policy) -> None:
+        try:
+            decisions = policy.predict(self._observations, SEED)
+        except (ObservationError, EngineFailed) as error:
+            raise UploadRejected(
+                f"The network has no finite answer to a valid observation: {error}"
+            ) from error
+        kind = "probability" if policy.network.discrete else "density"
+        mean = float(np.mean([decision[kind] for decision in decisions]))
+        detail = f"{len(decisions)} decisions, mean {kind} of the actions {mean:.3g}"
+        self._report.passed("decisions", detail)

@@ -1,0 +1,69 @@
+"""The build process: `python -m policy_server.build.child FD`, the job as JSON on standard input.
+
+It runs uploaded code and parses uploaded files, so it is a process of its own, which its parent
+may kill. What it has to say goes to the file descriptor FD as one JSON object a line: steps, then
+the report. Standard output and error belong to the uploaded code and to TensorFlow.
+"""
+
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from policy_server.build.assembly import Assembly
+from policy_server.build.limits import BuildLimits
+from policy_server.build.report import Part
+from policy_server.contract.contract import Contract
+from policy_server.contract.reading import read_schema
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a build needs to know.
+
+    Attributes:
+        folder: The candidate's folder.
+        schema: Text of the observation schema.
+        uploaded: The parts that are new.
+    """
+
+    folder: str
+    schema: str
+    discrete: bool
+    tuple: bool
+    uploaded: list[str]
+    limits: BuildLimits
+
+    def as_json(self) -> str:
+        """The job as one JSON object."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Job":
+        """The job that `as_json` gave."""
+        fields = json.loads(text)
+        return cls(**{**fields, "limits": BuildLimits(**fields["limits"])})
+
+
+def main(descriptor: int) -> None:
+    """Do the job on standard input, tell the parent over `descriptor`."""
+    job = Job.from_json(sys.stdin.read())
+
+    def say(message: dict[str, Any]) -> None:
+        os.write(descriptor, json.dumps(message).encode() + b"\n")
+
+    contract = Contract(read_schema(job.schema), job.discrete, job.tuple)
+    assembly = Assembly(
+        Path(job.folder),
+        contract,
+        [Part(part) for part in job.uploaded],
+        job.limits,
+        lambda what, seconds: say({"step": what, "seconds": seconds}),
+    )
+    say({"report": assembly.build().as_dict()})
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

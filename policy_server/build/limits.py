@@ -1,0 +1,23 @@
+"""How much a build may take."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class BuildLimits:
+    """How much a build may take.
+
+    Attributes:
+        unpacked_bytes: Of all members of a model's archive together.
+        members: Files and folders of an archive.
+        ratio: Unpacked bytes for each packed one, of the whole archive; trained weights hardly
+            compress, a zip bomb does.
+        model_seconds: For each step of a model's build.
+        preprocessor_seconds: For the preprocessor's trial observations.
+    """
+
+    unpacked_bytes: int = 2_000_000_000
+    members: int = 10_000
+    ratio: int = 200
+    model_seconds: float = 300.0
+    preprocessor_seconds: float = 10.0

@@ -1,0 +1,75 @@
+"""What a build found out."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Part(StrEnum):
+    """The parts that a version is made of; each is a folder of the version, named like this."""
+
+    MODEL = "model"
+    PREPROCESSOR = "preprocessor"
+    OUTPUT_MAPPER = "output_mapper"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that a build made sure of, or did not.
+
+    Attributes:
+        name: Short and stable, for programs.
+        detail: What was compared, with both numbers, for people.
+    """
+
+    name: str
+    passed: bool
+    detail: str
+
+
+@dataclass
+class BuildReport:
+    """The outcome of a build.
+
+    Attributes:
+        checks: In the order they were made.
+        missing: Parts without which the version cannot serve; empty means that it can.
+        rejected: Why the uploaded part can never serve; None where it may.
+    """
+
+    checks: list[Check] = field(default_factory=list)
+    missing: list[Part] = field(default_factory=list)
+    rejected: str | None = None
+
+    @property
+    def ready(self) -> bool:
+        """The version can serve."""
+        return not self.missing and self.rejected is None
+
+    def passed(self, name: str, detail: str) -> None:
+        """Note a check that passed."""
+        self.checks.append(Check(name, True, detail))
+
+    def failed(self, name: str, detail: str, missing: Part) -> None:
+        """Note a check that did not pass, and the part that would mend it."""
+        self.checks.append(Check(name, False, detail))
+        self.missing.append(missing)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as JSON takes it."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "BuildReport":
+        """The report that `as_dict` gave."""
+        return cls(
+            checks_from(fields["checks"]),
+            [Part(part) for part in fields["missing"]],
+            fields["rejected"],
+        )
+
+
+def checks_from(rows: Iterable[dict[str, Any]]) -> list[Check]:
+    """Checks from their JSON form."""
+    return [Check(**row) for row in rows]

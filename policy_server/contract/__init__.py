@@ -1,0 +1,1 @@
+"""What an observation and a prediction may be."""

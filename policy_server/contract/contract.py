@@ -1,0 +1,138 @@
+"""The contract: an observation schema, what actions are like, and how the API is called."""
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from policy_server.contract.reading import read_schema
+from policy_server.contract.schema import ObservationSchema
+from policy_server.errors import Fault, SchemaError
+
+DEFAULT_TITLE = "Policy Server"
+DEFAULT_VERSION = "1.0.0"
+MAX_NAME_CHARACTERS = 100
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What clients may send and what they get.
+
+    Attributes:
+        discrete: Actions are numbered (True) or real numbers (False).
+        tuple: An action has several components.
+        title: Name of the API, and of the SDKs.
+        version: Version of the API as its clients see it, not of a policy.
+    """
+
+    schema: ObservationSchema
+    discrete: bool = True
+    tuple: bool = False
+    title: str = DEFAULT_TITLE
+    version: str = DEFAULT_VERSION
+
+    @property
+    def digest(self) -> str:
+        """A hash of all that a version is proven against: fields and the kind of actions."""
+        meaning = f"{self.schema.digest} {self.discrete} {self.tuple}"
+        return hashlib.sha256(meaning.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class ContractFile:
+    """The contract as `BASE_PATH/contract.json` keeps it.
+
+    Attributes:
+        schema: The schema file's text.
+        tuple: What was asked for when the contract was made; None leaves it to the schema.
+        discrete: The same.
+    """
+
+    schema: str
+    title: str = DEFAULT_TITLE
+    version: str = DEFAULT_VERSION
+    tuple: bool | None = None
+    discrete: bool | None = None
+
+    @staticmethod
+    def path(base_path: Path) -> Path:
+        """Where the contract is kept."""
+        return base_path / "contract.json"
+
+    @classmethod
+    def read(cls, base_path: Path) -> "ContractFile":
+        """Read the contract that `python generate.py schema` wrote.
+
+        Raises:
+            SchemaError: There is none yet, or it is damaged.
+        """
+        path = cls.path(base_path)
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError as error:
+            remedy = "run `python generate.py schema examples/lpoc/schema.yaml` (or your own file)."
+            raise SchemaError("There is no schema yet.", [Fault(str(path), remedy)]) from error
+        except (ValueError, TypeError) as error:
+            remedy = f"damaged ({error}): run `python generate.py schema` again."
+            raise SchemaError("The contract cannot be read.", [Fault(str(path), remedy)]) from error
+
+    def write(self, base_path: Path) -> None:
+        """Keep the contract: either whole or not at all."""
+        write_atomically(self.path(base_path), json.dumps(vars(self), indent=2) + "\n")
+
+    def resolve(
+        self, *, tuple_: bool | None = None, discrete: bool | None = None, file: str = "schema.yaml"
+    ) -> Contract:
+        """Decide what is left open.
+
+        Args:
+            tuple_: The setting TUPLE, None where it is not set.
+            discrete: The setting DISCRETE_ACTIONS, likewise.
+            file: What faults call the schema file.
+
+        Returns:
+            The contract; the settings come first, then what was asked for when it was made, then
+            the schema's own parameters, then one discrete action.
+
+        Raises:
+            SchemaError: With every fault of the schema, the title and the version.
+        """
+        schema = read_schema(self.schema, file)
+        names = {"title": self.title, "version": self.version}
+        faults = [
+            Fault(name, f"1 to {MAX_NAME_CHARACTERS} printable characters are wanted.")
+            for name, value in names.items()
+            if not (value.strip() and value.isprintable() and len(value) <= MAX_NAME_CHARACTERS)
+        ]
+        if faults:
+            raise SchemaError("The API cannot be called that.", faults)
+        parameters = schema.parameters
+        return Contract(
+            schema,
+            discrete=_first(discrete, self.discrete, parameters.discrete, True),
+            tuple=_first(tuple_, self.tuple, parameters.tuple, False),
+            **names,
+        )
+
+
+def _first(*choices: bool | None) -> bool:
+    return next(choice for choice in choices if choice is not None)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file in one step: a reader, or a crash, sees the old text or the new."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fchmod(file.fileno(), 0o644)
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink()
+        raise

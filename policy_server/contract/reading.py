@@ -1,0 +1,172 @@
+"""A schema file, in either dialect, to an ObservationSchema with every fault listed."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import yaml
+
+from policy_server.contract.document import FaultList, entries, mapping, plain_value, read_document
+from policy_server.contract.field_reading import FieldReader
+from policy_server.contract.schema import Field, ObservationSchema, Parameters
+from policy_server.errors import Fault, SchemaError
+
+SWAGGER, COMPACT = "Observation", "observations"
+SWAGGER_KEYWORDS = (
+    "type",
+    "required",
+    "properties",
+    "title",
+    "description",
+    "example",
+    "additionalProperties",
+)
+MASK = "'***'"
+
+
+def read_schema(text: str, file: str = "schema.yaml") -> ObservationSchema:
+    """Read an observation schema.
+
+    Args:
+        text: YAML in the Swagger dialect (`Observation:`) or the compact one (`observations:`).
+        file: What faults call the file.
+
+    Raises:
+        SchemaError: With every fault, its line, and what would be right.
+    """
+    root = read_document(text, file)
+    faults = FaultList(file)
+    reader = FieldReader(faults)
+    parts = _parts(root, faults)
+    fields: Mapping[str, Field] = {}
+    required: frozenset[str] = frozenset()
+    if SWAGGER in parts:
+        fields, required = _read_swagger(parts[SWAGGER], reader)
+    elif COMPACT in parts:
+        fields, required = _read_compact(parts[COMPACT], reader)
+    parameters, secret = _read_parameters(parts.get("parameters"), faults)
+    faults.raise_if_any(f"{file} does not describe an observation that can be served.")
+    warnings = list(reader.warnings)
+    if secret is not None:
+        warnings.append(
+            f"{file}:{secret.start_mark.line + 1}: `api_key` is ignored and not kept: "
+            "a secret is a setting, POLICY_SERVER_API_KEYS."
+        )
+        text = _masked(text, secret, file)
+    return ObservationSchema(fields, required, parameters, text, tuple(warnings))
+
+
+def _parts(root: yaml.MappingNode, faults: FaultList) -> dict[str, yaml.Node]:
+    parts: dict[str, yaml.Node] = {}
+    for name, key, value in entries(root, faults):
+        if name not in (SWAGGER, COMPACT, "parameters"):
+            faults.add(key, f"`{name}` is not known here: `{SWAGGER}`, `{COMPACT}`, `parameters`.")
+        parts[name] = value
+    if (SWAGGER in parts) == (COMPACT in parts):
+        fault = f"exactly one of `{SWAGGER}` (Swagger) and `{COMPACT}` (compact) is wanted."
+        faults.add(root, fault)
+        parts.pop(COMPACT, None)
+    return parts
+
+
+def _read_swagger(
+    node: yaml.Node, reader: FieldReader
+) -> tuple[Mapping[str, Field], frozenset[str]]:
+    faults = reader.faults
+    definition = mapping(node, f"`{SWAGGER}`", faults)
+    if definition is None:
+        return {}, frozenset()
+    keywords = {name: value for name, _, value in entries(definition, faults)}
+    for name, value in keywords.items():
+        if name not in SWAGGER_KEYWORDS:
+            faults.add(value, f"`{name}` is not known here: `type`, `required`, `properties`.")
+    if "type" in keywords and plain_value(keywords["type"]) != "object":
+        faults.add(keywords["type"], "an observation has the type `object`.")
+    required = _required_names(keywords["required"], faults) if "required" in keywords else {}
+    if "properties" not in keywords:
+        faults.add(node, "`properties`, the fields of the observation, is missing.")
+        return {}, frozenset()
+    properties = mapping(keywords["properties"], "`properties`", faults)
+    fields = _read_fields(properties, reader) if properties is not None else {}
+    names = {key.value for key, _ in properties.value} if properties is not None else set()
+    for name, value in required.items():
+        if name not in names:
+            faults.add(value, f"`{name}` is required but is not among the `properties`.")
+    return fields, frozenset(required)
+
+
+def _required_names(node: yaml.Node, faults: FaultList) -> dict[str, yaml.Node]:
+    if not isinstance(node, yaml.SequenceNode):
+        faults.add(node, "`required` is a list of field names.")
+        return {}
+    return {str(item.value): item for item in node.value}
+
+
+def _read_compact(
+    node: yaml.Node, reader: FieldReader
+) -> tuple[Mapping[str, Field], frozenset[str]]:
+    observations = mapping(node, f"`{COMPACT}`", reader.faults)
+    if observations is None:
+        return {}, frozenset()
+    reader.compact = True
+    fields = _read_fields(observations, reader)
+    return fields, frozenset(fields) - reader.optional
+
+
+def _read_fields(node: yaml.MappingNode, reader: FieldReader) -> dict[str, Field]:
+    fields: dict[str, Field] = {}
+    for name, key, value in entries(node, reader.faults):
+        if not name.strip() or not name.isprintable():
+            reader.faults.add(key, "a field needs a name of printable characters.")
+        field = reader.read(name, value)
+        if field is not None:
+            fields[name] = _with_number_format(field)
+    if not node.value:
+        reader.faults.add(node, "an observation has at least one field.")
+    return fields
+
+
+def _with_number_format(field: Field) -> Field:
+    """Numbers are doubles where the file does not say: some generators take float32 otherwise."""
+    if field.items is not None:
+        return replace(field, items=_with_number_format(field.items))
+    if field.type == "number" and field.format is None:
+        return replace(field, format="double")
+    return field
+
+
+def _read_parameters(
+    node: yaml.Node | None, faults: FaultList
+) -> tuple[Parameters, yaml.Node | None]:
+    section = mapping(node, "`parameters`", faults) if node is not None else None
+    if section is None:
+        return Parameters(), None
+    switches: dict[str, bool | None] = {"tuple": None, "discrete": None}
+    secret: yaml.Node | None = None
+    for name, key, value in entries(section, faults):
+        if name == "api_key":
+            secret = value
+        elif name not in switches:
+            faults.add(key, f"`{name}` is not a parameter: `tuple` and `discrete` are.")
+        elif not isinstance(switch := plain_value(value), bool):
+            faults.add(value, f"`{name}` is true or false.")
+        else:
+            switches[name] = switch
+    return Parameters(switches["tuple"], switches["discrete"]), secret
+
+
+def _masked(text: str, secret: yaml.Node, file: str) -> str:
+    """The text with the value of `api_key` blotted out, in whatever style it was written."""
+    start, end = secret.start_mark, secret.end_mark
+    tail = text[end.index :]
+    masked = text[: start.index] + MASK + ("\n" if end.column == 0 else "") + tail
+    value = str(secret.value).strip()
+    try:
+        read_document(masked, file)
+    except SchemaError:
+        masked = ""
+    if not masked or (len(value) > 3 and value in masked):
+        place = f"{file}:{start.line + 1}"
+        raise SchemaError(
+            f"{file} holds a secret.", [Fault(place, "take `api_key` out of the file.")]
+        )
+    return masked

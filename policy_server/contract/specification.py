@@ -1,0 +1,164 @@
+"""The contract as OpenAPI 2.0: rendered once, checked before anything uses it."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import jinja2.sandbox
+import yaml
+
+from policy_server.contract.contract import Contract, write_atomically
+from policy_server.errors import Fault, SchemaError
+
+Specification = dict[str, Any]
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
+
+
+def render_specification(contract: Contract, template: Path) -> str:
+    """Render the template with the contract, sandboxed and strict.
+
+    Returns:
+        YAML, not yet checked.
+
+    Raises:
+        SchemaError: The template is missing, asks for something it is not given, or is not Jinja2.
+    """
+    environment = jinja2.sandbox.SandboxedEnvironment(
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    # Keys keep their order: that of the fields is the order of the features.
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
+    try:
+        return environment.from_string(template.read_text(encoding="utf-8")).render(
+            title=contract.title,
+            version=contract.version,
+            discrete=contract.discrete,
+            tuple=contract.tuple,
+            observation=contract.schema.as_json_schema(),
+        )
+    except (OSError, jinja2.TemplateError) as error:
+        line = getattr(error, "lineno", None)
+        place = f"{template}:{line}" if line else str(template)
+        raise SchemaError("The contract cannot be rendered.", [Fault(place, str(error))]) from error
+
+
+def check_specification(text: str) -> Specification:
+    """Parse a rendered contract and make sure that it is one.
+
+    Returns:
+        The specification as nested dictionaries.
+
+    Raises:
+        SchemaError: With every fault: invalid OpenAPI 2.0, references that leave the document,
+            operationIds that are missing or used twice (connexion would let the last one win,
+            without its security).
+    """
+    from openapi_spec_validator import OpenAPIV2SpecValidator  # slow to import, needed rarely
+
+    specification = parse_specification(text)
+    faults = [
+        Fault("/" + "/".join(map(str, error.absolute_path)), error.message)
+        for error in OpenAPIV2SpecValidator(_without_file_type(specification)).iter_errors()
+    ]
+    faults += [
+        Fault(reference, "only references that begin with #/ are allowed.")
+        for reference in _references(specification)
+        if not reference.startswith("#/")
+    ]
+    counts = Counter(operation.get("operationId") for operation in operations(specification))
+    faults += [
+        Fault(str(name), "every operation needs an operationId of its own.")
+        for name, count in counts.items()
+        if name is None or count > 1
+    ]
+    if faults:
+        raise SchemaError("The rendered contract is not valid OpenAPI 2.0.", faults)
+    return specification
+
+
+def parse_specification(text: str) -> Specification:
+    """Parse a rendered contract.
+
+    Raises:
+        SchemaError: It is not a YAML mapping.
+    """
+    try:
+        specification = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError as error:
+        raise SchemaError(
+            "The rendered contract is not YAML.", [Fault("swagger.yaml", str(error))]
+        ) from error
+    if not isinstance(specification, dict):
+        raise SchemaError(
+            "The rendered contract is not a mapping.", [Fault("swagger.yaml", "see the template.")]
+        )
+    return specification
+
+
+def specification_for(contract: Contract, template: Path, base_path: Path) -> Specification:
+    """The checked specification of a contract.
+
+    `BASE_PATH/swagger.yaml` is only written after a check, so the same text needs no second one.
+
+    Raises:
+        SchemaError: The contract cannot be rendered, or is not valid OpenAPI 2.0.
+    """
+    text = render_specification(contract, template)
+    checked = specification_path(base_path)
+    if checked.is_file() and checked.read_text(encoding="utf-8") == text:
+        return parse_specification(text)
+    return check_specification(text)
+
+
+def write_specification(contract: Contract, template: Path, base_path: Path) -> Path:
+    """Render, check and keep the specification.
+
+    Returns:
+        Where it was written.
+
+    Raises:
+        SchemaError: The contract cannot be rendered, or is not valid OpenAPI 2.0.
+    """
+    text = render_specification(contract, template)
+    check_specification(text)
+    write_atomically(specification_path(base_path), text)
+    return specification_path(base_path)
+
+
+def specification_path(base_path: Path) -> Path:
+    """Where the rendered specification is kept."""
+    return base_path / "swagger.yaml"
+
+
+def operations(specification: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Every operation of a specification."""
+    for item in specification.get("paths", {}).values():
+        for method in METHODS:
+            if method in item:
+                yield item[method]
+
+
+def _without_file_type(node: Any) -> Any:
+    """The validator does not know `type: file`, which Swagger 2.0 has for responses."""
+    if isinstance(node, Mapping):
+        if node.get("type") == "file" and "in" not in node:
+            return {"type": "string", "format": "binary"}
+        return {key: _without_file_type(value) for key, value in node.items()}
+    return [_without_file_type(value) for value in node] if isinstance(node, list) else node
+
+
+def _references(node: object) -> Iterator[str]:
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            if key == "$ref" and isinstance(value, str):
+                yield value
+            else:
+                yield from _references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _references(value)

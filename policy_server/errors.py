@@ -1,0 +1,110 @@
+"""What can go wrong, in the words of the domain. This module knows no HTTP.
+
+PolicyServerError
+|- ConfigurationError, SchemaError            start-up and command line, every fault listed
+|- ObservationError                           what a client sent is not an observation
+|- NotAuthenticated, NotAuthorised
+|- VersionNotFound, VersionConflict
+|- UploadTooLarge
+|- UploadRejected                             an uploaded part can never serve
+|- PreprocessorFailed                         uploaded code failed at run time
+|- NoActivePolicy, Overloaded                 nothing decides now; later it may
+|- ClientsUnavailable                         SDKs cannot be had here
+`- EngineFailed                               the network could not be run
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong, where it is, and what would be right.
+
+    Attributes:
+        place: A JSON pointer, a `file:line`, or the name of a setting; empty for the whole.
+        detail: The fault and its remedy, in a sentence.
+    """
+
+    place: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.detail}" if self.place else self.detail
+
+
+class PolicyServerError(Exception):
+    """Root of every error that this project raises on purpose."""
+
+
+class FaultsError(PolicyServerError):
+    """An error that lists every fault instead of the first."""
+
+    def __init__(self, summary: str, faults: Sequence[Fault]) -> None:
+        self.summary = summary
+        self.faults = tuple(faults)
+        super().__init__("\n".join([summary, *(f"  {fault}" for fault in self.faults)]))
+
+
+class ConfigurationError(FaultsError):
+    """Settings that cannot be used."""
+
+
+class SchemaError(FaultsError):
+    """An observation schema, or a contract made from it, that cannot be served."""
+
+
+class ObservationError(FaultsError):
+    """A request whose observations cannot be decided on; places are JSON pointers."""
+
+
+class NotAuthenticated(PolicyServerError):
+    """No accepted credentials came with the request."""
+
+
+class NotAuthorised(PolicyServerError):
+    """The credentials are accepted, but not for this operation."""
+
+
+class VersionNotFound(PolicyServerError):
+    """No version of that name is in the store."""
+
+
+class VersionConflict(PolicyServerError):
+    """The version asked for is not in a state that allows it."""
+
+
+class UploadTooLarge(PolicyServerError):
+    """A request body above the limit."""
+
+
+class UploadRejected(PolicyServerError):
+    """An uploaded part that can never serve; nothing was changed."""
+
+
+class PreprocessorFailed(PolicyServerError):
+    """The uploaded preprocessor failed on a valid observation.
+
+    Attributes:
+        cause: What the uploaded code said, with file and line. For the log and for managers.
+    """
+
+    def __init__(self, cause: str) -> None:
+        self.cause = cause
+        super().__init__("The preprocessor of the active version failed on this observation.")
+
+
+class NoActivePolicy(PolicyServerError):
+    """No policy can decide at present; the message says what is missing."""
+
+
+class Overloaded(PolicyServerError):
+    """More decisions are waiting than may wait."""
+
+
+class ClientsUnavailable(PolicyServerError):
+    """The SDKs cannot be made in this installation; the message says why."""
+
+
+class EngineFailed(PolicyServerError):
+    """The network could not be run; the cause goes to the log and never to a client."""

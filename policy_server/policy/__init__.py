@@ -1,0 +1,1 @@
+"""From observation to action: preprocessor, engines, distributions, output mapper."""

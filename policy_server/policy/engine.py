@@ -1,0 +1,92 @@
+"""What runs a network, and the description from which a version's engine is loaded."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policy_server.policy.distributions import Categorical, DiagonalGaussian, Discrete, Greedy
+
+EngineName = Literal["onnxruntime", "tensorflow"]
+Family = Literal["categorical", "greedy", "gaussian"]
+Floats = NDArray[np.float32]
+
+OUTPUT_NAMES = (
+    "q_values",
+    "action_dist_inputs",
+    "behaviour_logits",
+    "fc_out",
+    "logits",
+    "mean_log_std",
+    "output",
+    "output_0",
+)
+"""Distribution inputs as exports have called them, the surest sign first."""
+
+
+class Engine(Protocol):
+    """Runs a network: features to distribution inputs."""
+
+    def run(self, features: Floats) -> Floats:
+        """Turn float32[B, F] into float32[B, W].
+
+        Raises:
+            EngineFailed: The network could not be run.
+        """
+
+
+@dataclass(frozen=True)
+class Network:
+    """What the build found out about a model; kept beside it.
+
+    Attributes:
+        engine: What runs it.
+        feature_width: F, the numbers that it takes.
+        family: The distribution that its output stands for.
+        sizes: Actions of each head, or dimensions of each component.
+    """
+
+    engine: EngineName
+    feature_width: int
+    family: Family
+    sizes: tuple[int, ...]
+
+    @property
+    def distribution(self) -> Discrete | DiagonalGaussian:
+        """The family of distributions that the network's output selects from."""
+        if self.family == "greedy":
+            return Greedy(self.sizes[0])
+        return (Categorical if self.family == "categorical" else DiagonalGaussian)(self.sizes)
+
+    @property
+    def discrete(self) -> bool:
+        """Actions are numbered."""
+        return self.family != "gaussian"
+
+    def write(self, folder: Path) -> None:
+        """Keep the description in a model folder."""
+        (folder / "network.json").write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> "Network":
+        """Read the description of a model folder."""
+        fields = json.loads((folder / "network.json").read_text(encoding="utf-8"))
+        return cls(**{**fields, "sizes": tuple(fields["sizes"])})
+
+
+def load_engine(network: Network, folder: Path) -> Engine:
+    """Load the engine of a model folder.
+
+    Raises:
+        EngineFailed: What runs it is not installed, or the file is damaged.
+    """
+    if network.engine == "onnxruntime":
+        from policy_server.policy.onnx_engine import OnnxEngine
+
+        return OnnxEngine(folder / "network.onnx")
+    from policy_server.policy.tensorflow_engine import TensorFlowEngine
+
+    return TensorFlowEngine(folder / "saved_model")

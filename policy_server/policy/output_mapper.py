@@ -1,0 +1,85 @@
+"""What action numbers mean."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from policy_server.contract.document import FaultList, entries, line_of
+from policy_server.errors import SchemaError, UploadRejected
+
+FILE = "output_mapper.yaml"
+
+
+class OutputMapper:
+    """Meaning of each action number of each head.
+
+    Args:
+        meanings: One map a head, action number -> meaning; none means that numbers speak for
+            themselves.
+    """
+
+    def __init__(self, meanings: Sequence[dict[int, str]] = ()) -> None:
+        self.meanings = tuple(meanings)
+
+    def meaning(self, head: int, action: int) -> str:
+        """The meaning of an action of a head."""
+        return self.meanings[head][action] if self.meanings else str(action)
+
+    def faults(self, head_sizes: Sequence[int]) -> list[str]:
+        """What is wrong with the mapper for a policy of these heads, in sentences."""
+        if not self.meanings:
+            return []
+        if len(self.meanings) != len(head_sizes):
+            return [
+                f"the output mapper speaks of {len(self.meanings)} heads, the policy has "
+                f"{len(head_sizes)}: give a list of one map for each head."
+            ]
+        faults = []
+        for head, (meanings, size) in enumerate(zip(self.meanings, head_sizes, strict=True)):
+            missing = [str(action) for action in range(size) if action not in meanings]
+            if missing:
+                where = f" of head {head}" if len(head_sizes) > 1 else ""
+                faults.append(
+                    f"the output mapper has no meaning for action{where} {', '.join(missing)}: "
+                    f"the policy has {size} actions."
+                )
+        return faults
+
+
+def read_output_mapper(path: Path) -> OutputMapper:
+    """Read an output mapper from YAML: a map, or a list of maps for tuples.
+
+    Meanings are kept as they are written: `0: no` means "no".
+
+    Raises:
+        UploadRejected: With every fault and its line.
+    """
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        message = " ".join(str(error).split()) or "nested too deeply"
+        raise UploadRejected(f"The output mapper is not YAML: {message}.") from error
+    heads = root.value if isinstance(root, yaml.SequenceNode) and root.value else [root]
+    faults = FaultList(FILE)
+    meanings = [_read_head(head, faults) for head in heads]
+    try:
+        faults.raise_if_any("The output mapper cannot be read.")
+    except SchemaError as error:
+        raise UploadRejected(str(error)) from error
+    return OutputMapper(meanings)
+
+
+def _read_head(node: yaml.Node | None, faults: FaultList) -> dict[int, str]:
+    if not isinstance(node, yaml.MappingNode) or not node.value:
+        wanted = "a mapping from action number to meaning (or a list of them) is wanted."
+        raise UploadRejected(f"{FILE}:{line_of(node) if node else 1}: {wanted}")
+    meanings: dict[int, str] = {}
+    for number, key, value in entries(node, faults):
+        if not (number.isascii() and number.isdigit() and len(number) < 10):
+            faults.add(key, f"`{number}` is not the number of an action: 0, 1, 2, ...")
+        elif not isinstance(value, yaml.ScalarNode) or not value.value.strip():
+            faults.add(value, f"action {number} needs a meaning, a short text.")
+        else:
+            meanings[int(number)] = value.value
+    return meanings

@@ -1,0 +1,272 @@
+"""TensorFlow: reads SavedModels, and runs those that could not be converted.
+
+The only file that imports TensorFlow. It uses the graph API, which reads the exports of every
+TensorFlow since 1.13; the object API refuses graphs with placeholders outside their signature.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policy_server.errors import EngineFailed
+from policy_server.policy.engine import OUTPUT_NAMES, Floats
+
+OBSERVATION_NAMES = ("observations", "observation", "obs", "0/observation", "input", "inputs")
+ACTIONS = re.compile(r"actions(?:_(\d+))?")
+CONSTANT_INPUTS = ("is_training", "seq_lens", "timestep")
+"""Inputs that do not describe the situation; they have one right value when serving."""
+
+
+class UnusableModel(ValueError):
+    """A SavedModel that holds no policy which this server could run; the message says why."""
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What the model itself drew.
+
+    Attributes:
+        actions: One array an output, as the model gives them: [B], [B, heads] or [B, dimensions].
+        log_probability: float32[B], joint; None where the model does not say.
+    """
+
+    actions: list[NDArray[Any]]
+    log_probability: NDArray[np.float32] | None
+
+
+class SavedModel:
+    """A SavedModel in a session of its own.
+
+    Raises:
+        UnusableModel: It cannot be loaded, or holds no policy.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+        try:
+            import tensorflow
+        except ImportError as error:
+            raise UnusableModel(
+                "TensorFlow is not installed here, and a SavedModel needs it: build the version "
+                "where it is, or upload ONNX."
+            ) from error
+        self._tf = tensorflow
+        tensorflow.get_logger().setLevel("ERROR")
+        v1 = tensorflow.compat.v1
+        threads = v1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
+        self.graph = tensorflow.Graph()
+        self.session = v1.Session(graph=self.graph, config=threads)
+        try:
+            with self.graph.as_default():
+                meta = v1.saved_model.load(self.session, _tags(folder), str(folder))
+        except Exception as error:  # protobuf, I/O and TensorFlow errors alike
+            raise UnusableModel(f"TensorFlow cannot load it: {_first_line(error)}") from error
+        signature = _signature(meta.signature_def)
+        self.inputs = {str(name): str(info.name) for name, info in signature.inputs.items()}
+        self.outputs = {str(name): str(info.name) for name, info in signature.outputs.items()}
+
+    @cached_property
+    def observation_tensor(self) -> str:
+        """Name of the tensor that takes the features."""
+        for name in OBSERVATION_NAMES:
+            if name in self.inputs:
+                return self.inputs[name]
+        floats = [name for name in self.inputs.values() if self._tensor(name).dtype.is_floating]
+        if len(floats) != 1:
+            raise UnusableModel(
+                f"no input is called `observations` (there are {', '.join(sorted(self.inputs))})."
+            )
+        return floats[0]
+
+    @cached_property
+    def output_name(self) -> str:
+        """Name in the signature of the output that holds the distribution inputs."""
+        for name in OUTPUT_NAMES:
+            if name in self.outputs:
+                return name
+        candidates = [
+            name
+            for name, tensor in self.outputs.items()
+            if self._tensor(tensor).dtype.is_floating and self._tensor(tensor).shape.rank == 2
+        ]
+        if len(candidates) != 1:
+            raise UnusableModel(
+                "no output holds the distribution inputs (logits, or mean and log standard "
+                f"deviation): there are {', '.join(sorted(self.outputs))}. "
+                "Export them as `action_dist_inputs`."
+            )
+        return candidates[0]
+
+    @property
+    def output_tensor(self) -> str:
+        """Name of the tensor that holds the distribution inputs."""
+        return self.outputs[self.output_name]
+
+    @cached_property
+    def feature_width(self) -> int:
+        """F: the numbers that the network takes, all axes but the batch flattened."""
+        shape = self._tensor(self.observation_tensor).shape
+        if shape.rank is None or None in shape[1:].as_list():
+            raise UnusableModel(
+                "the shape of its observations is open: export it with a fixed one."
+            )
+        return int(np.prod(shape[1:].as_list(), dtype=int))
+
+    @cached_property
+    def action_outputs(self) -> list[str]:
+        """Names of the outputs that hold drawn actions, in the order of the heads."""
+        numbered = {name: ACTIONS.fullmatch(name) for name in self.outputs}
+        names = [(int(match[1] or 0), name) for name, match in numbered.items() if match]
+        return [name for _, name in sorted(names)]
+
+    @property
+    def actions_are_integers(self) -> bool | None:
+        """Whether drawn actions are numbers of actions; None where the model draws none."""
+        kinds = {self._tensor(self.outputs[name]).dtype.is_integer for name in self.action_outputs}
+        if len(kinds) > 1:
+            raise UnusableModel("its actions are numbered in one component and real in another.")
+        return kinds.pop() if kinds else None
+
+    def check_stateless(self, features: Floats) -> None:
+        """Raise UnusableModel if the distribution inputs depend on more than the observations.
+
+        Each further input is given another value in turn; the output must not move.
+
+        Args:
+            features: float32[B, F], some finite input vectors.
+        """
+        feeds = dict(self._feeds([self.output_tensor], features))
+        settled = {self.observation_tensor}
+        settled |= {self.inputs[name] for name in CONSTANT_INPUTS if name in self.inputs}
+        expected = self._fetch([self.output_tensor], feeds)[0]
+        for name in sorted(feeds.keys() - settled):
+            changed = {**feeds, name: np.ones_like(feeds[name]) - feeds[name]}
+            if "timestep" in name or "seq_lens" in name or "is_training" in name:
+                continue
+            if not np.array_equal(self._fetch([self.output_tensor], changed)[0], expected):
+                raise UnusableModel(
+                    f"its decisions depend on `{name}`, which one observation does not tell: "
+                    "policies with memory are not served."
+                )
+
+    def run(self, features: Floats) -> Floats:
+        """The distribution inputs, float32[B, W], of float32[B, F]."""
+        return np.asarray(self._run([self.output_tensor], features)[0], dtype=np.float32)
+
+    def draw(self, features: Floats) -> Draws:
+        """Let the model draw one action a row itself."""
+        names = [self.outputs[name] for name in self.action_outputs]
+        has_log = "action_logp" in self.outputs
+        values = self._run([*names, self.outputs["action_logp"]] if has_log else names, features)
+        return Draws(values[: len(names)], values[-1] if has_log else None)
+
+    def frozen_graph_def(self) -> Any:
+        """The part from observations to distribution inputs, with constants for variables."""
+        convert = self._tf.compat.v1.graph_util.convert_variables_to_constants
+        return convert(self.session, self.graph.as_graph_def(), [_node(self.output_tensor)])
+
+    def _run(self, fetches: list[str], features: Floats) -> list[NDArray[Any]]:
+        return self._fetch(fetches, self._feeds(fetches, features))
+
+    def _fetch(self, fetches: list[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        try:
+            return list(self.session.run(fetches, feeds))
+        except self._tf.errors.OpError as error:
+            raise EngineFailed(f"TensorFlow failed: {_first_line(error)}") from error
+
+    def _feeds(self, fetches: Iterable[str], features: Floats) -> Mapping[str, NDArray[Any]]:
+        """Values for every placeholder that the fetches need, in the signature or not."""
+        observation = self._tensor(self.observation_tensor)
+        shape = [len(features), *observation.shape[1:].as_list()]
+        feeds: dict[str, NDArray[Any]] = {
+            observation.name: features.reshape(shape).astype(observation.dtype.as_numpy_dtype)
+        }
+        listed = set(self.inputs.values())
+        for operation in self._ancestors(fetches):
+            name = operation.outputs[0].name if operation.outputs else ""
+            wanted = operation.type == "Placeholder" or name in listed
+            if wanted and name not in feeds:
+                feeds[name] = _neutral(operation.outputs[0], len(features))
+        return feeds
+
+    def _ancestors(self, fetches: Iterable[str]) -> list[Any]:
+        seen: dict[str, Any] = {}
+        waiting = [self._tensor(name).op for name in fetches]
+        while waiting:
+            operation = waiting.pop()
+            if operation.name not in seen:
+                seen[operation.name] = operation
+                waiting += [tensor.op for tensor in operation.inputs]
+                waiting += list(operation.control_inputs)
+        return list(seen.values())
+
+    def _tensor(self, name: str) -> Any:
+        return self.graph.get_tensor_by_name(name)
+
+
+class TensorFlowEngine:
+    """The engine of networks that could not be converted or proven.
+
+    Raises:
+        EngineFailed: TensorFlow is missing, or cannot load the model.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            self._model = SavedModel(folder)
+        except UnusableModel as error:
+            raise EngineFailed(str(error)) from error
+
+    def run(self, features: Floats) -> Floats:
+        """Turn float32[B, F] into float32[B, W]."""
+        return self._model.run(features)
+
+
+def _neutral(tensor: Any, batch: int) -> NDArray[Any]:
+    """The value that an input has when nothing is said: ones for lengths, zeros for all else."""
+    shape = [
+        batch if index == 0 else size or 1 for index, size in enumerate(tensor.shape.as_list())
+    ]
+    fill = np.ones if "seq_lens" in tensor.name else np.zeros
+    return np.asarray(fill(shape, dtype=tensor.dtype.as_numpy_dtype))
+
+
+def _tags(folder: Path) -> list[str]:
+    """The tag set to load: `serve` if there is one, else the first."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    model = saved_model_pb2.SavedModel()
+    model.ParseFromString((folder / "saved_model.pb").read_bytes())
+    tag_sets = [list(graph.meta_info_def.tags) for graph in model.meta_graphs]
+    if not tag_sets:
+        raise ValueError("it holds no graph")
+    return ["serve"] if ["serve"] in tag_sets else tag_sets[0]
+
+
+def _signature(signatures: Mapping[str, Any]) -> Any:
+    named = {name: value for name, value in signatures.items() if not name.startswith("__saved")}
+    for name in ("serving_default", "action"):
+        if name in named:
+            return named[name]
+    if len(named) != 1:
+        raise UnusableModel(
+            f"it has the signatures {', '.join(sorted(named)) or '(none)'}: "
+            "`serving_default` is wanted."
+        )
+    return next(iter(named.values()))
+
+
+def _node(tensor_name: str) -> str:
+    return tensor_name.split(":", maxsplit=1)[0]
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

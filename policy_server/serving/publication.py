@@ -1,0 +1,160 @@
+"""From uploaded parts to a version: staged, built, committed, activated if it is complete."""
+
+import contextlib
+import logging
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from policy_server.build.build import Progress, build
+from policy_server.build.limits import BuildLimits
+from policy_server.build.report import BuildReport, Check, Part
+from policy_server.contract.contract import Contract
+from policy_server.errors import UploadRejected, VersionNotFound
+from policy_server.policy import output_mapper, preprocessor
+from policy_server.store.store import Store
+
+FILES = {
+    Part.MODEL: "upload",
+    Part.PREPROCESSOR: preprocessor.FILE,
+    Part.OUTPUT_MAPPER: output_mapper.FILE,
+}
+
+logger = logging.getLogger(__name__)
+
+
+class ReadableFile(Protocol):
+    """What a part is read from."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Read bytes."""
+
+    def seek(self, offset: int, /) -> int:
+        """Go to a position."""
+
+
+@dataclass(frozen=True)
+class VersionReport:
+    """What became of an upload.
+
+    Attributes:
+        version: Name of the version that was made.
+        state: Whether it decides now, or waits for further parts.
+        checks: What its build found out.
+    """
+
+    version: str
+    state: Literal["active", "incomplete"]
+    checks: tuple[Check, ...]
+
+
+class Publisher:
+    """Makes versions of uploaded parts.
+
+    Args:
+        store: Where versions go.
+        contract: What they must keep.
+        limits: How much a build may take.
+    """
+
+    def __init__(self, store: Store, contract: Contract, limits: BuildLimits) -> None:
+        self._store = store
+        self._contract = contract
+        self._limits = limits
+
+    def upload(self, part: Part, file: ReadableFile) -> VersionReport:
+        """Make a version of one new part and the other parts of the one before.
+
+        The one before is the version that waits for parts, if there is one and the new part fits
+        it, else the active one.
+
+        Raises:
+            UploadRejected: The part can never serve; nothing was changed.
+        """
+        with self._store.writing(), contextlib.ExitStack() as stages:
+            waiting: list[tuple[Path, set[Part], BuildReport]] = []
+            rejections: list[str] = []
+            for base in self._bases():
+                file.seek(0)
+                folder = stages.enter_context(self._store.stage())
+                parts = self._gather(folder, {part: file}, base)
+                report = self._build(folder, [part], logger.debug)
+                if report.ready:
+                    return self._commit(folder, parts, report)
+                if report.rejected is None:
+                    waiting.append((folder, parts, report))
+                else:
+                    rejections.append(report.rejected)
+            if waiting:
+                return self._commit(*waiting[0])
+            raise UploadRejected(rejections[0])
+
+    def publish(self, parts: Mapping[Part, ReadableFile], progress: Progress) -> VersionReport:
+        """Make a version of these parts alone.
+
+        Raises:
+            UploadRejected: They can never serve together; nothing was changed.
+        """
+        with self._store.writing(), self._store.stage() as folder:
+            gathered = self._gather(folder, parts, None)
+            report = self._build(folder, list(parts), progress)
+            if not report.ready:
+                failed = [check.detail for check in report.checks if not check.passed]
+                raise UploadRejected(report.rejected or "; ".join(failed))
+            return self._commit(folder, gathered, report)
+
+    def check(self, parts: Mapping[Part, ReadableFile], progress: Progress) -> BuildReport:
+        """Build these parts and tell what comes of it; keep and activate nothing."""
+        with self._store.writing(), self._store.stage() as folder:
+            self._gather(folder, parts, None)
+            return self._build(folder, list(parts), progress)
+
+    def _bases(self) -> list[str | None]:
+        """Versions whose parts may be built on, the best first; None stands for no parts."""
+        bases: list[str | None] = []
+        for name in (self._store.candidate(), self._store.active()):
+            if name is not None and name not in bases and self._fits_contract(name):
+                bases.append(name)
+        return bases or [None]
+
+    def _fits_contract(self, name: str) -> bool:
+        try:
+            return self._store.manifest(name).contract == self._contract.digest
+        except VersionNotFound:
+            return False
+
+    def _gather(
+        self, folder: Path, uploaded: Mapping[Part, ReadableFile], base: str | None
+    ) -> set[Part]:
+        """Lay uploaded parts, and the others of a version before, into a folder."""
+        for part, file in uploaded.items():
+            (folder / part).mkdir()
+            with (folder / part / FILES[part]).open("wb") as sink:
+                shutil.copyfileobj(file, sink)
+        others: set[Part] = set()
+        if base is not None:
+            others = {Part(part) for part in self._store.manifest(base).parts} - set(uploaded)
+            self._store.copy_parts(base, others, folder)
+        return others | set(uploaded)
+
+    def _build(self, folder: Path, uploaded: list[Part], progress: Progress) -> BuildReport:
+        return build(folder, self._contract, uploaded, self._limits, progress)
+
+    def _commit(self, folder: Path, parts: set[Part], report: BuildReport) -> VersionReport:
+        for part in parts & set(report.missing):  # an old part that does not fit the new model
+            shutil.rmtree(folder / part)
+        manifest = self._store.commit(
+            folder,
+            contract=self._contract.digest,
+            parts=parts - set(report.missing),
+            checks=[asdict(check) for check in report.checks],
+            complete=report.ready,
+        )
+        if report.ready:
+            self._store.activate(manifest.name)
+        else:
+            self._store.await_parts(manifest.name)
+        state: Literal["active", "incomplete"] = "active" if report.ready else "incomplete"
+        return VersionReport(manifest.name, state, tuple(report.checks))

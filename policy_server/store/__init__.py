@@ -1,0 +1,1 @@
+"""Immutable versions on disk, and which one is active."""

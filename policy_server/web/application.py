@@ -1,0 +1,158 @@
+"""Assembles the ASGI application: connexion from the specification, and what surrounds it."""
+
+import contextlib
+import functools
+import json
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import connexion
+from connexion.middleware import ConnexionMiddleware, MiddlewarePosition
+from connexion.options import SwaggerUIOptions
+from connexion.resolver import Resolver
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from policy_server.contract.contract import Contract
+from policy_server.contract.specification import Specification
+from policy_server.errors import PolicyServerError
+from policy_server.serving.live import LivePolicy
+from policy_server.serving.publication import Publisher
+from policy_server.web import problems
+from policy_server.web.limits import BodyMiddleware
+from policy_server.web.security import Authenticator
+from policy_server.web.telemetry import RequestIdMiddleware
+from policy_server.web.validation import VALIDATORS
+
+HIDDEN_SUFFIX = "Func"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Service:
+    """What the operations work with.
+
+    Attributes:
+        contract: What clients may send.
+        live: The policy that decides.
+        publisher: Makes versions of uploads.
+    """
+
+    contract: Contract
+    live: LivePolicy
+    publisher: Publisher
+
+
+def current_service() -> Service:
+    """The service of the request that is being answered."""
+    service: Service = connexion.request.state.service
+    return service
+
+
+@dataclass(frozen=True)
+class BodyLimits:
+    """How large a request may be, in megabytes."""
+
+    body_megabytes: int
+    upload_megabytes: int
+
+
+def create_application(
+    specification: Specification,
+    operations: ModuleType,
+    service: Service,
+    authenticator: Authenticator,
+    limits: BodyLimits,
+) -> ASGIApp:
+    """Make the application.
+
+    Args:
+        specification: A checked contract.
+        operations: Holds a function for each operationId.
+        service: What these functions find as `request.state.service`.
+        authenticator: Knows who may do what.
+        limits: How large requests may be.
+    """
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: ConnexionMiddleware) -> AsyncIterator[dict[str, Any]]:
+        service.live.start()
+        yield {"service": service, "authenticator": authenticator}
+        service.live.stop()
+
+    application = connexion.FlaskApp(
+        "policy_server",
+        lifespan=lifespan,
+        strict_validation=True,
+        validator_map=VALIDATORS,
+        resolver=Resolver(functools.partial(getattr, operations)),
+        swagger_ui_options=SwaggerUIOptions(serve_spec=False, spec_path="/swagger.json"),
+    )
+    application.add_api(specification, base_path=specification["basePath"])
+    application.add_error_handler(PolicyServerError, problems.answer_own_error)
+    application.add_error_handler(HTTPException, problems.answer_http_error)
+    application.add_error_handler(connexion.ProblemException, problems.answer_http_error)
+    application.add_error_handler(Exception, problems.answer_crash)
+    application.add_middleware(
+        BodyMiddleware,
+        position=MiddlewarePosition.BEFORE_SWAGGER,
+        limit_megabytes=limits.body_megabytes,
+        upload_megabytes=_upload_paths(specification, limits.upload_megabytes),
+    )
+    application.add_middleware(
+        StaticAnswers,
+        position=MiddlewarePosition.BEFORE_SWAGGER,
+        specification=specification,
+    )
+    return RequestIdMiddleware(application)
+
+
+class StaticAnswers:
+    """`/` leads to the Swagger UI; the specification is served from memory.
+
+    Args:
+        app: What answers everything else.
+        specification: Served without the keys that tell connexion how to call our functions.
+    """
+
+    def __init__(self, app: ASGIApp, specification: Specification) -> None:
+        self._app = app
+        base = specification["basePath"]
+        published = json.dumps(_published(specification), ensure_ascii=False)
+        self._answers: dict[str, Response] = {
+            "/": RedirectResponse(f"{base}/ui/"),
+            f"{base}/swagger.json": Response(published, media_type="application/json"),
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
+            answer = self._answers.get(scope["path"])
+            if answer is not None:
+                await answer(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _published(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {
+            key: _published(value)
+            for key, value in node.items()
+            if not (key.startswith("x-") and key.endswith(HIDDEN_SUFFIX))
+        }
+    return [_published(value) for value in node] if isinstance(node, list) else node
+
+
+def _upload_paths(specification: Specification, megabytes: int) -> dict[str, int]:
+    base = specification["basePath"]
+    return {
+        f"{base}{path}": megabytes
+        for path, item in specification["paths"].items()
+        if "multipart/form-data" in item.get("post", {}).get("consumes", ())
+    }

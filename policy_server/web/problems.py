@@ -1,0 +1,125 @@
+"""Every error as `application/problem+json` (RFC 9457); the one table from class to status."""
+
+import http
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from connexion.exceptions import ProblemException
+from connexion.lifecycle import ConnexionRequest, ConnexionResponse
+from starlette.exceptions import HTTPException
+
+from policy_server import errors
+from policy_server.web.security import Role, role_of
+from policy_server.web.telemetry import request_id
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_SECONDS = 2
+CHALLENGE = 'Basic realm="policy server", charset="UTF-8", Bearer realm="policy server"'
+
+STATUSES: dict[type[errors.PolicyServerError], tuple[int, str]] = {
+    errors.ObservationError: (400, "Not a valid observation"),
+    errors.NotAuthenticated: (401, "Not authenticated"),
+    errors.NotAuthorised: (403, "Not authorised"),
+    errors.VersionNotFound: (404, "No such version"),
+    errors.VersionConflict: (409, "Version conflict"),
+    errors.UploadTooLarge: (413, "Too large"),
+    errors.UploadRejected: (422, "Upload rejected"),
+    errors.PreprocessorFailed: (500, "Preprocessor failed"),
+    errors.EngineFailed: (500, "Engine failed"),
+    errors.ClientsUnavailable: (501, "No SDKs"),
+    errors.NoActivePolicy: (503, "No active policy"),
+    errors.Overloaded: (503, "Overloaded"),
+    errors.PolicyServerError: (500, "Internal error"),
+}
+"""Looked up by ancestry: the nearest class counts."""
+
+UNSAID = {
+    errors.EngineFailed: "The network could not be run; the log has the cause.",
+    errors.PolicyServerError: "The server failed; the log has the cause.",
+}
+"""What a client is told where the error's own words are for the log alone."""
+
+logger = logging.getLogger(__name__)
+
+
+def problem(
+    status: int,
+    title: str,
+    detail: str,
+    instance: str,
+    faults: tuple[errors.Fault, ...] = (),
+) -> tuple[bytes, dict[str, str]]:
+    """Body and headers of a problem document."""
+    document: dict[str, Any] = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "instance": instance,
+    }
+    if faults:
+        document["errors"] = [{"pointer": fault.place, "detail": fault.detail} for fault in faults]
+    headers = {"Content-Type": MEDIA_TYPE}
+    if status == 401:
+        headers["WWW-Authenticate"] = CHALLENGE
+    elif status == 503:
+        headers["Retry-After"] = str(RETRY_SECONDS)
+    return msgspec.json.encode(document), headers
+
+
+def describe(error: errors.PolicyServerError, *, to_manager: bool) -> tuple[int, str, str]:
+    """Status, title and detail of one of our own errors."""
+    ancestry = [cls for cls in type(error).__mro__ if cls in STATUSES]
+    status, title = STATUSES[ancestry[0]]
+    detail = UNSAID.get(ancestry[0], str(error))
+    if isinstance(error, errors.FaultsError):
+        detail = " ".join([error.summary, *(fault.detail for fault in error.faults[:1])])
+    if isinstance(error, errors.PreprocessorFailed) and to_manager:
+        detail = f"{detail} {error.cause}"
+    return status, title, detail
+
+
+async def answer_own_error(request: ConnexionRequest, error: Exception) -> ConnexionResponse:
+    """Answer one of our own errors; what a client is not told goes to the log."""
+    assert isinstance(error, errors.PolicyServerError)
+    status, title, detail = describe(error, to_manager=role_of(request.scope) is Role.MANAGE)
+    if status == 500:
+        cause = error.cause if isinstance(error, errors.PreprocessorFailed) else str(error)
+        logger.error("%s: %s: %s", request_id(request.scope), title, cause, exc_info=error)
+    faults = error.faults if isinstance(error, errors.FaultsError) else ()
+    return _response(request, status, title, detail, faults)
+
+
+async def answer_http_error(request: ConnexionRequest, error: Exception) -> ConnexionResponse:
+    """Answer what connexion, Starlette or Werkzeug found wrong."""
+    assert isinstance(error, HTTPException)
+    status = error.status_code
+    phrase = http.HTTPStatus(status).phrase
+    title = (error.title if isinstance(error, ProblemException) else None) or phrase
+    response = _response(request, status, title, str(error.detail or phrase))
+    given: Mapping[str, str] = getattr(error, "headers", None) or {}
+    response.headers.update(given)
+    return response
+
+
+async def answer_crash(request: ConnexionRequest, error: Exception) -> ConnexionResponse:
+    """Answer what nobody foresaw: the log gets all of it, the client a name to ask for."""
+    logger.error("%s: unforeseen", request_id(request.scope), exc_info=error)
+    status = http.HTTPStatus.INTERNAL_SERVER_ERROR
+    detail = UNSAID[errors.PolicyServerError]
+    return _response(request, status.value, status.phrase, detail)
+
+
+def _response(
+    request: ConnexionRequest,
+    status: int,
+    title: str,
+    detail: str,
+    faults: tuple[errors.Fault, ...] = (),
+) -> ConnexionResponse:
+    body, headers = problem(status, title, detail, request_id(request.scope), faults)
+    return ConnexionResponse(
+        status_code=status, mimetype=MEDIA_TYPE, content_type=MEDIA_TYPE, body=body, headers=headers
+    )

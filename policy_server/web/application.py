@@ -93,6 +93,7 @@ def create_application(
         resolver=Resolver(functools.partial(getattr, operations)),
         swagger_ui_options=SwaggerUIOptions(serve_spec=False, spec_path="/swagger.json"),
     )
+    application.app.url_map.merge_slashes = False
     application.add_api(specification, base_path=specification["basePath"])
     application.add_error_handler(PolicyServerError, problems.answer_own_error)
     application.add_error_handler(HTTPException, problems.answer_http_error)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NoReturn
 
+from connexion.exceptions import UnsupportedMediaTypeProblem
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from policy_server.errors import UploadTooLarge
@@ -12,10 +13,10 @@ BYTES_PER_MEGABYTE = 1_000_000
 
 
 class BodyMiddleware:
-    """Refuses large bodies, collects chunked ones, and writes media types in lower case.
+    """Refuses large bodies, collects chunked ones, and writes media types plainly.
 
-    connexion keeps bodies in memory without a limit, refuses chunked ones, and skips validation
-    where a media type is not in lower case.
+    connexion keeps bodies in memory without a limit, refuses chunked ones, guesses where no type
+    is given, and skips validation where one is not in lower case.
 
     Args:
         app: What comes next; must answer UploadTooLarge.
@@ -39,19 +40,20 @@ class BodyMiddleware:
 
 
 async def _limited(scope: Scope, receive: Receive, megabytes: int) -> tuple[Scope, Receive]:
-    headers = [
-        (name, _lower_media_type(value) if name == TYPE else value)
-        for name, value in scope["headers"]
-    ]
+    types = [value for name, value in scope["headers"] if name == TYPE]
+    headers = [header for header in scope["headers"] if header[0] != TYPE]
     known = dict(headers)
     limit = megabytes * BYTES_PER_MEGABYTE
-    if LENGTH in known:
-        if int(known[LENGTH]) > limit:
-            _refuse(megabytes)
-    elif ENCODING in known:
+    if int(known.get(LENGTH, 0)) > limit:
+        _refuse(megabytes)
+    if ENCODING in known:
         body = await _collect(receive, limit, megabytes)
+        headers = [header for header in headers if header[0] not in (ENCODING, LENGTH)]
         headers.append((LENGTH, str(len(body)).encode()))
         receive = _replay(body, receive)
+    if len(types) > 1 or (not types and int(dict(headers).get(LENGTH, 0))):
+        raise UnsupportedMediaTypeProblem("A body needs the header Content-Type, once.")
+    headers += [(TYPE, plain_media_type(value)) for value in types]
     return {**scope, "headers": headers}, receive
 
 
@@ -76,10 +78,16 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replayed
 
 
-def _lower_media_type(value: bytes) -> bytes:
-    """Type and subtype in lower case; parameters, such as a boundary, as they are."""
+def plain_media_type(value: bytes) -> bytes:
+    """A media type as connexion compares it: in lower case, no spaces, no quotes.
+
+    The parameters of multipart stay as they are: a boundary may be any text.
+    """
     media_type, separator, parameters = value.partition(b";")
-    return media_type.strip().lower() + separator + parameters
+    media_type = media_type.strip().lower()
+    if not media_type.startswith(b"multipart/"):
+        parameters = parameters.replace(b" ", b"").replace(b'"', b"").lower()
+    return media_type + separator + parameters
 
 
 def _refuse(megabytes: int) -> NoReturn:

@@ -41,6 +41,14 @@ UNSAID = {
 }
 """What a client is told where the error's own words are for the log alone."""
 
+DETAILS = {
+    401: "Accepted credentials are wanted: user and password (basic), or a key in X-API-Key or as "
+    "a bearer token.",
+    404: "There is nothing at this path; /api/ui lists what there is.",
+    405: "This path does not take this method; the header Allow says which it takes.",
+}
+"""In our words where a framework's own are of no help."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -75,7 +83,7 @@ def describe(error: errors.PolicyServerError, *, to_manager: bool) -> tuple[int,
     status, title = STATUSES[ancestry[0]]
     detail = UNSAID.get(ancestry[0], str(error))
     if isinstance(error, errors.FaultsError):
-        detail = " ".join([error.summary, *(fault.detail for fault in error.faults[:1])])
+        detail = " ".join([error.summary, *map(str, error.faults[:1])])
     if isinstance(error, errors.PreprocessorFailed) and to_manager:
         detail = f"{detail} {error.cause}"
     return status, title, detail
@@ -98,7 +106,8 @@ async def answer_http_error(request: ConnexionRequest, error: Exception) -> Conn
     status = error.status_code
     phrase = http.HTTPStatus(status).phrase
     title = (error.title if isinstance(error, ProblemException) else None) or phrase
-    response = _response(request, status, title, str(error.detail or phrase))
+    detail = DETAILS.get(status, str(error.detail or phrase))
+    response = _response(request, status, title, detail)
     given: Mapping[str, str] = getattr(error, "headers", None) or {}
     response.headers.update(given)
     return response

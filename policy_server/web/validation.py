@@ -3,26 +3,45 @@
 import codecs
 import json
 import math
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator
 from typing import Any, NoReturn
 
 from connexion.datastructures import MediaTypeDict
 from connexion.exceptions import BadRequestProblem, UnsupportedMediaTypeProblem
-from connexion.validators import JSONRequestBodyValidator, MultiPartFormDataValidator
-from jsonschema.exceptions import ValidationError
+from connexion.validators import (
+    JSONRequestBodyValidator,
+    MultiPartFormDataValidator,
+    ParameterValidator,
+)
+from jsonschema import Draft4Validator
 from python_multipart.exceptions import FormParserError
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.types import Scope
 
 from policy_server.errors import Fault, ObservationError
+from policy_server.web.faults import faults_of
 
 SUMMARY = "The body is not what the contract asks for."
-MAX_FAULTS = 100
-MAX_DETAIL_CHARACTERS = 300
 
 
-class StrictJsonValidator(JSONRequestBodyValidator):  # type: ignore[misc]  # connexion is untyped
+class PlainParameterValidator(ParameterValidator):  # type: ignore[misc]  # connexion is untyped
+    """Parameters: what is wrong with one is said in a sentence."""
+
+    @staticmethod
+    def validate_parameter(
+        parameter_type: str, value: object, param: dict[str, Any], param_name: str | None = None
+    ) -> str | None:
+        """What is wrong with a parameter, None where nothing is."""
+        name = param_name or param["name"]
+        if value is None:
+            missing = f"The {parameter_type} parameter `{name}` is missing."
+            return missing if param.get("required") else None
+        faults = faults_of(Draft4Validator(param).iter_errors(value))
+        return f"The {parameter_type} parameter `{name}` {faults[0].detail}" if faults else None
+
+
+class StrictJsonValidator(JSONRequestBodyValidator):  # type: ignore[misc]
     """JSON bodies: UTF-8, no NaN, no infinities, no numbers beyond float64."""
 
     async def _parse(self, stream: AsyncGenerator[bytes, None], scope: Scope) -> Any:
@@ -30,10 +49,7 @@ class StrictJsonValidator(JSONRequestBodyValidator):  # type: ignore[misc]  # co
         return parse_json(body, self._encoding)
 
     def _validate(self, body: Any) -> None:
-        faults = [
-            Fault(_pointer(error.absolute_path), _detail(error))
-            for _, error in zip(range(MAX_FAULTS), self._validator.iter_errors(body), strict=False)
-        ]
+        faults = faults_of(self._validator.iter_errors(body))
         if faults:
             raise ObservationError(SUMMARY, faults)
 
@@ -53,21 +69,23 @@ class StrictMultipartValidator(MultiPartFormDataValidator):  # type: ignore[misc
             parsed: dict[str, Any] = await super()._parse(replay(), scope)
         except (MultiPartException, FormParserError, KeyError, ValueError) as error:
             # KeyError: no boundary. ValueError: headers of a part that are no text.
-            reason = "no boundary is given" if isinstance(error, KeyError) else str(error)
+            reason = (
+                "no boundary is given" if isinstance(error, KeyError) else str(error).strip(".")
+            )
             raise BadRequestProblem(f"The body is not multipart/form-data: {reason}.") from error
         for name in self._schema.get("properties", {}):
-            if any(not isinstance(part, UploadFile) for part in form.getlist(name)):
-                raise BadRequestProblem(f"`{name}` must be a file: give the part a filename.")
+            _check_file(name, form.getlist(name))
         return parsed
 
 
 VALIDATORS = {
+    "parameter": PlainParameterValidator,
     "body": MediaTypeDict(
         {
             "*/*json": StrictJsonValidator,
             "multipart/form-data": StrictMultipartValidator,
         }
-    )
+    ),
 }
 
 
@@ -98,6 +116,16 @@ def parse_json(body: bytes, charset: str = "utf-8") -> Any:
         _refuse("nested too deeply.")
 
 
+def _check_file(name: str, parts: list[UploadFile | str]) -> None:
+    if len(parts) != 1:
+        raise BadRequestProblem(f"One part called `{name}` is wanted, {len(parts)} came.")
+    (part,) = parts
+    if not isinstance(part, UploadFile):
+        raise BadRequestProblem(f"`{name}` must be a file: give the part a filename.")
+    if not part.size:
+        raise BadRequestProblem(f"The file `{name}` is empty.")
+
+
 def _refuse(detail: str) -> NoReturn:
     raise ObservationError("The body cannot be read.", [Fault("", detail)])
 
@@ -123,15 +151,3 @@ def _is_utf8(charset: str) -> bool:
         return codecs.lookup(charset).name in ("utf-8", "ascii")
     except (LookupError, ValueError):
         return False
-
-
-def _pointer(path: Iterable[str | int]) -> str:
-    """RFC 6901."""
-    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)
-
-
-def _detail(error: ValidationError) -> str:
-    message = error.message
-    if len(message) > MAX_DETAIL_CHARACTERS:
-        message = f"{message[:MAX_DETAIL_CHARACTERS]}..."
-    return f"{message}."

@@ -1,0 +1,74 @@
+"""What is wrong with a body, in sentences, each at the JSON pointer of the value it is about."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, cast
+
+from jsonschema.exceptions import ValidationError
+
+from policy_server.errors import Fault
+
+MAX_FAULTS = 100
+MAX_SHOWN_CHARACTERS = 60
+TYPE_NAMES = {
+    "integer": "an integer",
+    "number": "a number",
+    "boolean": "true or false",
+    "string": "a string",
+    "array": "a list",
+    "object": "an object",
+}
+SENTENCES: Mapping[str, Callable[[Any, Mapping[str, Any]], str]] = {
+    "type": lambda wanted, _: f"must be {TYPE_NAMES.get(wanted, wanted)}",
+    "enum": lambda wanted, _: f"must be one of {', '.join(map(json.dumps, wanted))}",
+    "minimum": lambda wanted, schema: (
+        f"must be above {wanted}" if schema.get("exclusiveMinimum") else f"must be {wanted} or more"
+    ),
+    "maximum": lambda wanted, schema: (
+        f"must be below {wanted}" if schema.get("exclusiveMaximum") else f"must be {wanted} or less"
+    ),
+    "minItems": lambda wanted, _: f"must have {wanted} items or more",
+    "maxItems": lambda wanted, _: f"must have {wanted} items or fewer",
+}
+"""What is asked for, by the keyword that was violated."""
+
+
+def faults_of(errors: Iterable[ValidationError]) -> list[Fault]:
+    """The faults behind a validator's errors, each once, at most MAX_FAULTS."""
+    faults: dict[Fault, None] = {}
+    for error in errors:
+        faults |= dict.fromkeys(_faults(error))
+        if len(faults) >= MAX_FAULTS:
+            break
+    return list(faults)[:MAX_FAULTS]
+
+
+def _faults(error: ValidationError) -> Iterator[Fault]:
+    place = _pointer(error.absolute_path)
+    # The attributes of an error that a validator made are always set; its types say otherwise.
+    keyword, wanted = str(error.validator), cast(Any, error.validator_value)
+    instance, schema = cast(Any, error.instance), cast(Mapping[str, Any], error.schema)
+    if keyword == "required":
+        for name in wanted:
+            if name not in instance:
+                yield Fault(f"{place}{_pointer([name])}", "is missing.")
+    elif keyword == "additionalProperties":
+        for name in instance.keys() - schema.get("properties", {}).keys():
+            yield Fault(f"{place}{_pointer([name])}", "is not a field of the schema.")
+    elif keyword in SENTENCES:
+        sentence = SENTENCES[keyword](wanted, schema)
+        yield Fault(place, f"{sentence}, not {_shown(keyword, instance)}.")
+    else:
+        yield Fault(place, f"{error.message}.")
+
+
+def _shown(keyword: str, instance: object) -> str:
+    if keyword in ("minItems", "maxItems") and isinstance(instance, list):
+        return str(len(instance))
+    text = json.dumps(instance, ensure_ascii=False)
+    return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}..."
+
+
+def _pointer(path: Iterable[str | int]) -> str:
+    """RFC 6901."""
+    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)

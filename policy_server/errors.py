@@ -9,7 +9,7 @@ PolicyServerError
 |- UploadRejected                             an uploaded part can never serve
 |- PreprocessorFailed                         uploaded code failed at run time
 |- NoActivePolicy, Overloaded                 nothing decides now; later it may
-|- ClientsUnavailable                         SDKs cannot be had here
+|- ClientsUnavailable                         there are no SDKs
 `- EngineFailed                               the network could not be run
 """
 
@@ -103,7 +103,7 @@ class Overloaded(PolicyServerError):
 
 
 class ClientsUnavailable(PolicyServerError):
-    """The SDKs cannot be made in this installation; the message says why."""
+    """There are no SDKs; the message says why."""
 
 
 class EngineFailed(PolicyServerError):

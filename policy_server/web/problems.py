@@ -28,7 +28,7 @@ STATUSES: dict[type[errors.PolicyServerError], tuple[int, str]] = {
     errors.UploadRejected: (422, "Upload rejected"),
     errors.PreprocessorFailed: (500, "Preprocessor failed"),
     errors.EngineFailed: (500, "Engine failed"),
-    errors.ClientsUnavailable: (501, "No SDKs"),
+    errors.ClientsUnavailable: (404, "No SDKs"),
     errors.NoActivePolicy: (503, "No active policy"),
     errors.Overloaded: (503, "Overloaded"),
     errors.PolicyServerError: (500, "Internal error"),

@@ -1,0 +1,151 @@
+"""Real servers for tests, on free ports of 127.0.0.1, ended by the test that started them."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+
+ROOT = Path(__file__).resolve().parents[2]
+CORPUS = ROOT.parent / "shared" / "corpus"
+USER, PASSWORD, KEY = "tester", "a password of tests", "a-key-of-sixteen-characters"
+READY_SECONDS = 60.0
+
+
+@dataclass
+class Server:
+    """A running server.
+
+    Attributes:
+        process: The gunicorn master, or the development server.
+        url: Where its API begins.
+        log: What it printed.
+    """
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+    session: requests.Session = field(default_factory=requests.Session)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/api"
+
+    def post(self, operation: str, body: object, **options: Any) -> requests.Response:
+        """Ask an operation with JSON, as the user who may do everything."""
+        options.setdefault("auth", (USER, PASSWORD))
+        return self.session.post(f"{self.url}/{operation}", json=body, timeout=60, **options)
+
+    def upload(self, operation: str, field_name: str, content: bytes, **options: Any) -> Any:
+        """Upload a file."""
+        options.setdefault("auth", (USER, PASSWORD))
+        files = {field_name: ("file", content)}
+        return self.session.post(f"{self.url}/{operation}", files=files, timeout=120, **options)
+
+    def get(self, operation: str, **options: Any) -> requests.Response:
+        """Get an operation, as the user who may do everything."""
+        options.setdefault("auth", (USER, PASSWORD))
+        return self.session.get(f"{self.url}/{operation}", timeout=60, **options)
+
+
+def environment(base_path: Path, **settings: str) -> dict[str, str]:
+    """The environment of a server or a command: this one's, less settings, plus those given."""
+    ours = ("BASE_PATH", "HOST", "PORT", "DEBUG", "TUPLE", "DISCRETE_ACTIONS")
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ours and not name.startswith("POLICY_SERVER_")
+    }
+    return {**kept, "BASE_PATH": str(base_path), **settings}
+
+
+def run_command(
+    *arguments: str | Path, base_path: Path, text: str | None = None, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `python generate.py ...`."""
+    return subprocess.run(
+        [sys.executable, "generate.py", *map(str, arguments)],
+        cwd=ROOT,
+        env=environment(base_path, **settings),
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def publish(folder: Path, base_path: Path, schema: Path | None = None, **settings: str) -> Path:
+    """Make the contract of a folder and activate its policy; returns `base_path`."""
+    steps: list[list[str | Path]] = [["schema", schema or folder / "schema.yaml"]]
+    steps.append(["publish", folder])
+    for arguments in steps:
+        done = run_command(*arguments, base_path=base_path, **settings)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return base_path
+
+
+@contextlib.contextmanager
+def gunicorn(base_path: Path, workers: int = 1, **settings: str) -> Iterator[Server]:
+    """Run `gunicorn app:app` until the block ends; it must end with exit code 0."""
+    port = free_port()
+    command = [str(Path(sys.executable).parent / "gunicorn"), "app:app"]
+    command += ["-b", f"127.0.0.1:{port}", "-w", str(workers)]
+    with running(command, port, base_path, **settings) as server:
+        yield server
+    assert server.process.returncode == 0, server.log.read_text()
+
+
+@contextlib.contextmanager
+def running(command: list[str], port: int, base_path: Path, **settings: str) -> Iterator[Server]:
+    """Run a server until the block ends."""
+    given = {"POLICY_SERVER_USER": USER, "POLICY_SERVER_PASSWORD": PASSWORD}
+    given["POLICY_SERVER_API_KEYS"] = KEY
+    log = base_path.with_name(f"{base_path.name}-{port}.log")
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment(base_path, **{**given, **settings}),
+            stdout=output,
+            stderr=output,
+        )
+    server = Server(process, port, log)
+    try:
+        _await_live(server)
+        yield server
+    finally:
+        server.session.close()
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _await_live(server: Server) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        assert server.process.poll() is None, server.log.read_text()
+        with contextlib.suppress(requests.ConnectionError):
+            if requests.get(f"{server.url}/health/live", timeout=5).ok:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"the server did not come up: {server.log.read_text()}")

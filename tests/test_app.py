@@ -1,0 +1,120 @@
+"""`python app.py` and `gunicorn app:app`: without a schema, and with each kind of action."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.server import ROOT, environment, free_port, gunicorn, run_command, running
+
+CORPUS_SCHEMA = ROOT / "examples" / "lpoc" / "schema.yaml"
+KINDS = [
+    ({}, {"action", "meaning", "probability"}),
+    ({"TUPLE": "False"}, {"action", "meaning", "probability"}),
+    ({"TUPLE": "True"}, {"actions", "meanings", "probability"}),
+    ({"TUPLE": "yes", "DISCRETE_ACTIONS": "1"}, {"actions", "meanings", "probability"}),
+    ({"DISCRETE_ACTIONS": "False"}, {"action", "actions", "density"}),
+    ({"DISCRETE_ACTIONS": "off", "TUPLE": "on"}, {"actions", "density"}),
+]
+
+
+def prediction_fields(specification: Any) -> set[str]:
+    return set(specification["definitions"]["Prediction"]["properties"])
+
+
+def served_fields(command: str, base_path: Path, **settings: str) -> set[str]:
+    """The fields of a prediction in the specification that a server serves."""
+    if command == "gunicorn":
+        with gunicorn(base_path, 1, **settings) as server:
+            return prediction_fields(server.get("swagger.json").json())
+    port = free_port()
+    arguments = [sys.executable, "app.py", "--port", str(port)]
+    with running(arguments, port, base_path, **settings) as server:
+        return prediction_fields(server.get("swagger.json").json())
+
+
+@pytest.mark.parametrize(("settings", "fields"), KINDS)
+def test_the_kind_of_action_shapes_what_is_generated(
+    tmp_path: Path, settings: dict[str, str], fields: set[str]
+) -> None:
+    done = run_command("schema", CORPUS_SCHEMA, base_path=tmp_path, **settings)
+    assert done.returncode == 0, done.stderr
+    assert prediction_fields(yaml.safe_load((tmp_path / "swagger.yaml").read_text())) == fields
+
+
+@pytest.mark.parametrize("command", ["python app.py", "gunicorn"])
+@pytest.mark.parametrize(("settings", "fields"), [KINDS[1], KINDS[2], KINDS[4]])
+def test_the_kind_of_action_shapes_what_is_served(
+    tmp_path: Path, command: str, settings: dict[str, str], fields: set[str]
+) -> None:
+    """Asked for when the schema is made, and not again; and the other way round."""
+    base_path = tmp_path / "made"
+    run_command("schema", CORPUS_SCHEMA, base_path=base_path, **settings)
+    assert served_fields(command, base_path) == fields
+    base_path = tmp_path / "served"
+    run_command("schema", CORPUS_SCHEMA, base_path=base_path, TUPLE="yes", DISCRETE_ACTIONS="yes")
+    settings = {"TUPLE": "False", "DISCRETE_ACTIONS": "True", **settings}
+    assert served_fields(command, base_path, **settings) == fields
+
+
+@pytest.mark.parametrize("command", [["python", "app.py"], ["gunicorn", "app:app", "-w", "4"]])
+def test_without_a_schema_the_servers_say_what_to_do(tmp_path: Path, command: list[str]) -> None:
+    program, *arguments = command
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / program), *arguments],
+        cwd=ROOT,
+        env=environment(tmp_path, PORT=str(free_port())),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "There is no schema yet." in done.stderr
+    assert "python generate.py schema" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_all_bad_settings_are_listed_at_once(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=ROOT,
+        env=environment(
+            tmp_path, PORT="http", TUPLE="perhaps", POLICY_SERVER_API_KEYS="short-secret"
+        ),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "PORT: " in done.stderr
+    assert "TUPLE: " in done.stderr
+    assert "POLICY_SERVER_API_KEYS: " in done.stderr
+    assert "short-secret" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_version_of_another_contract_does_not_decide(lpoc_instance: Path) -> None:
+    with gunicorn(lpoc_instance, TUPLE="True") as server:
+        ready = server.get("health/ready", auth=None)
+        assert ready.status_code == 503
+        assert ready.headers["Retry-After"].isdigit()
+        assert "python generate.py publish" in ready.json()["detail"]
+        model = (ROOT / "examples/lpoc/saved_model.zip").read_bytes()
+        answer = server.upload("model", "model_file", model)
+        assert answer.status_code == 422
+        assert "set TUPLE=False" in answer.json()["detail"]
+        assert "python generate.py schema" in answer.json()["detail"]
+
+
+def test_without_a_policy_asking_is_503(tmp_path: Path) -> None:
+    run_command("schema", CORPUS_SCHEMA, base_path=tmp_path / "instance")
+    with gunicorn(tmp_path / "instance") as server:
+        answer = server.post("predict_raw", {"obs": [1.0]})
+        assert answer.status_code == 503
+        assert "upload a model" in answer.json()["detail"]
+        assert server.get("health/live", auth=None).status_code == 200

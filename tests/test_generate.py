@@ -1,0 +1,179 @@
+"""The command line."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.server import CORPUS, ROOT, environment, run_command
+
+LPOC = ROOT / "examples" / "lpoc"
+
+
+def test_schema_takes_a_path(tmp_path: Path) -> None:
+    done = run_command("schema", LPOC / "schema.yaml", base_path=tmp_path)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    specification = yaml.safe_load((tmp_path / "swagger.yaml").read_text())
+    assert specification["info"]["title"] == "Policy Server"
+    assert next(iter(specification["definitions"]["Observation"]["properties"])) == "id"
+
+
+def test_schema_takes_standard_input(tmp_path: Path) -> None:
+    text = (LPOC / "schema.yaml").read_text()
+    done = run_command("schema", "-", base_path=tmp_path, text=text)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "contract.json").read_text())["schema"] == text
+
+
+def test_title_and_version_are_kept_as_they_are_typed(tmp_path: Path) -> None:
+    options = ["--title", "True", "--version", "1.10"]
+    run_command("schema", LPOC / "schema.yaml", *options, base_path=tmp_path)
+    information = yaml.safe_load((tmp_path / "swagger.yaml").read_text())["info"]
+    assert (information["title"], information["version"]) == ("True", "1.10")
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("a: [", ["standard input:1: not YAML"]),
+        ("- 1", ["a mapping is wanted"]),
+        (
+            "observations:\n  a: {type: str}\n  b: {type: int, minimum: 3, maximum: 1}\n",
+            ["standard input:2: ", "standard input:3: "],
+        ),
+    ],
+)
+def test_a_bad_schema_is_exit_code_2_with_every_fault(
+    tmp_path: Path, text: str, lines: list[str]
+) -> None:
+    done = run_command("schema", "-", base_path=tmp_path, text=text)
+    assert done.returncode == 2
+    assert all(line in done.stderr for line in lines)
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_bad_schema_leaves_the_one_before(tmp_path: Path) -> None:
+    run_command("schema", LPOC / "schema.yaml", base_path=tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert run_command("schema", "-", base_path=tmp_path, text="x: 1").returncode == 2
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "path", ["no/such/file.yaml", "examples/lpoc", "examples/lpoc/saved_model.zip"]
+)
+def test_a_file_that_cannot_be_read_is_exit_code_2(tmp_path: Path, path: str) -> None:
+    done = run_command("schema", path, base_path=tmp_path)
+    assert done.returncode == 2
+    assert path in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_secret_in_the_schema_is_ignored_and_not_kept(tmp_path: Path) -> None:
+    schema = CORPUS / "mouse_and_cheese_compact" / "schema.yaml"
+    secret = yaml.safe_load(schema.read_text())["parameters"]["api_key"]
+    done = run_command("schema", schema, base_path=tmp_path)
+    assert done.returncode == 0
+    assert "api_key" in done.stderr
+    assert secret not in done.stderr + done.stdout
+    assert all(secret not in path.read_text() for path in tmp_path.iterdir())
+
+
+def test_publish_works_on_an_empty_base_path_and_shows_progress(tmp_path: Path) -> None:
+    done = run_command("publish", LPOC, base_path=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "loading TensorFlow" in done.stderr
+    assert "FAILED" not in done.stdout
+    version = (tmp_path / "active").read_text().strip()
+    assert f"Version {version} is active." in done.stdout
+
+
+def test_check_reports_and_activates_nothing(tmp_path: Path) -> None:
+    done = run_command("check", LPOC, base_path=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "ok      width" in done.stdout
+    assert not (tmp_path / "active").exists()
+    assert not (tmp_path / "versions").exists()
+
+
+@pytest.mark.parametrize("folder", ["no/such/folder", "docs", "examples/lpoc/schema.yaml"])
+def test_publishing_what_is_no_policy_is_exit_code_2(published_lpoc: Path, folder: str) -> None:
+    done = run_command("publish", folder, base_path=published_lpoc)
+    assert done.returncode == 2
+    assert folder in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_publishing_under_another_schema_warns_and_refuses(tmp_path: Path) -> None:
+    run_command("schema", ROOT / "examples/thermostat/schema.yaml", base_path=tmp_path)
+    done = run_command("publish", LPOC, base_path=tmp_path)
+    assert done.returncode == 2
+    assert "is not the schema that is served" in done.stderr
+    assert not (tmp_path / "active").exists()
+
+
+def test_a_new_schema_warns_of_a_version_that_no_longer_fits(lpoc_instance: Path) -> None:
+    schema = ROOT / "examples/thermostat/schema.yaml"
+    done = run_command("schema", schema, base_path=lpoc_instance)
+    assert done.returncode == 0
+    assert "will not decide" in done.stderr
+
+
+def test_clean_asks_and_takes_no_for_an_answer(lpoc_instance: Path) -> None:
+    for answer in ("n\n", "\n", ""):
+        done = run_command("clean", base_path=lpoc_instance, text=answer)
+        assert done.returncode == 0
+        assert "Nothing was removed." in done.stdout
+        assert (lpoc_instance / "active").exists()
+    assert "Removed." in run_command("clean", base_path=lpoc_instance, text="y\n").stdout
+    assert not list(lpoc_instance.iterdir())
+
+
+def test_clean_touches_nothing_else(lpoc_instance: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious").write_text("kept")
+    (lpoc_instance / "mine.txt").write_text("kept")
+    versions = lpoc_instance / "versions"
+    versions.rename(outside / "versions")
+    versions.symlink_to(outside / "versions")
+    done = run_command("clean", "--yes", base_path=lpoc_instance)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in lpoc_instance.iterdir()] == ["mine.txt"]
+    assert (outside / "precious").read_text() == "kept"
+    assert list((outside / "versions").iterdir())
+
+
+def test_clean_of_nothing_says_so(tmp_path: Path) -> None:
+    assert "Nothing to remove" in run_command("clean", base_path=tmp_path / "none").stdout
+
+
+def test_clients_are_not_made_yet(tmp_path: Path) -> None:
+    done = run_command("clients", base_path=tmp_path)
+    assert done.returncode == 2
+    assert "SDKs" in done.stderr
+
+
+def test_example_prints_a_command_without_the_password(lpoc_instance: Path) -> None:
+    done = run_command("example", base_path=lpoc_instance, POLICY_SERVER_PASSWORD="hidden-word")
+    assert done.stdout.startswith("curl ")
+    assert "hidden-word" not in done.stdout
+
+
+def test_help_lists_the_commands() -> None:
+    done = subprocess.run(
+        [sys.executable, "generate.py", "--help"],
+        cwd=ROOT,
+        env={**environment(Path("none")), "PAGER": "cat"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    for command in ("schema", "publish", "check", "clients", "clean", "example"):
+        assert command in done.stdout + done.stderr

@@ -235,7 +235,8 @@ def main(arguments: Sequence[str]) -> None:
     """Run one command; exit code 2, with every fault, where it cannot be done."""
     try:
         # Fire would take `-` for its separator; here it stands for standard input.
-        fire.Fire(Commands, [*arguments, "--", "--separator=\0"], name="generate.py")
+        separator = ["--", "--separator=\0"] if "-" in arguments else []
+        fire.Fire(Commands(), [*arguments, *separator], name="generate.py")
     except PolicyServerError as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from error

@@ -25,6 +25,8 @@ class RequestIdMiddleware:
             return
         name = _callers_name(scope) or uuid.uuid4().hex.encode()
         scope[SCOPE_KEY] = name.decode()
+        # connexion copies the scope and notes here who asks; what answers errors reads it outside.
+        scope.setdefault("extensions", {})
 
         async def send_named(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -12,6 +12,9 @@ DEVELOP := $(VENV)/.requirements-dev
 export BASE_PATH HOST PORT
 export UV_LINK_MODE := copy
 
+# Programs of the tests, which are the names of Debian's packages too.
+PROGRAMS := chromium curl nginx openssl wrk
+
 .DEFAULT_GOAL := help
 .PHONY: help serve test check format lock examples picture system-packages
 
@@ -52,8 +55,9 @@ picture:  ## draw assets/architecture.svg from its text
 	$(PYTHON) assets/draw_architecture.py
 
 system-packages:
-	@command -v chromium >/dev/null || { echo "Installing Chromium for the browser tests"; \
-	  $$(test $$(id -u) = 0 || echo sudo) sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium' >/dev/null; }
+	@for program in $(PROGRAMS); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	test -z "$$missing" || { echo "Installing what the tests need:$$missing"; \
+	  $$(test $$(id -u) = 0 || echo sudo) sh -c "apt-get update -qq && apt-get install -y -qq --no-install-recommends$$missing" >/dev/null; }
 
 $(SERVE): requirements.txt
 	@echo "Installing into $(VENV) (TensorFlow is large: a minute or more)"

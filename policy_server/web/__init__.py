@@ -3,4 +3,4 @@
 import warnings
 
 # connexion imports Starlette's test client, which would rather be used with another package.
-warnings.filterwarnings("ignore", "Using `httpx` with `starlette.testclient`", DeprecationWarning)
+warnings.filterwarnings("ignore", "Using `httpx` with `starlette.testclient`", UserWarning)

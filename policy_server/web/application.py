@@ -13,13 +13,11 @@ import connexion
 from connexion.middleware import ConnexionMiddleware, MiddlewarePosition
 from connexion.options import SwaggerUIOptions
 from connexion.resolver import Resolver
-from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from policy_server.contract.contract import Contract
 from policy_server.contract.specification import Specification
-from policy_server.errors import PolicyServerError
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.publication import Publisher
 from policy_server.web import problems
@@ -95,10 +93,8 @@ def create_application(
     )
     application.app.url_map.merge_slashes = False
     application.add_api(specification, base_path=specification["basePath"])
-    application.add_error_handler(PolicyServerError, problems.answer_own_error)
-    application.add_error_handler(HTTPException, problems.answer_http_error)
-    application.add_error_handler(connexion.ProblemException, problems.answer_http_error)
-    application.add_error_handler(Exception, problems.answer_crash)
+    for error, answer in problems.ANSWERS.items():
+        application.add_error_handler(error, answer)
     application.add_middleware(
         BodyMiddleware,
         position=MiddlewarePosition.BEFORE_SWAGGER,

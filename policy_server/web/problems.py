@@ -121,6 +121,16 @@ async def answer_crash(request: ConnexionRequest, error: Exception) -> Connexion
     return _response(request, status.value, status.phrase, detail)
 
 
+ANSWERS = {
+    errors.PolicyServerError: answer_own_error,
+    HTTPException: answer_http_error,
+    # Starlette would find connexion's own handler first.
+    ProblemException: answer_http_error,
+    Exception: answer_crash,
+}
+"""What answers an error, by its class."""
+
+
 def _response(
     request: ConnexionRequest,
     status: int,

@@ -1,0 +1,160 @@
+"""deploy/nginx.conf is what nginx takes, and the server behind it is reached as it says."""
+
+import http.client
+import os
+import re
+import shutil
+import ssl
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+
+from configuration import Settings
+from policy_server.build.build import START_SECONDS
+from tests.deploy.conftest import Container
+from tests.deploy.dockerfile import ROOT
+from tests.deploy.processes import answers, free_port, running, wait_until
+
+GIVEN = (ROOT / "deploy/nginx.conf").read_text(encoding="utf-8")
+HOST = "policy.example.com"
+MAIN = """
+{user}
+daemon off;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+events {{ }}
+http {{
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    include {folder}/site.conf;
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Proxy:
+    plain_port: int
+    port: int
+    certificate: Path
+    access_log: Path
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
+
+    def get(self, path: str, request_id: str) -> requests.Response:
+        headers = {"X-Request-Id": request_id} if request_id else {}
+        url, verify = self.url + path, str(self.certificate)
+        return requests.get(url, headers=headers, verify=verify, timeout=30)
+
+    def wait_for_log(self, name: str) -> None:
+        """nginx writes its log after the answer."""
+        wait_until(lambda: name in self.access_log.read_text(encoding="utf-8"))
+
+
+def nginx() -> str:
+    found = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    assert found, "nginx is not installed: make system-packages"
+    return found
+
+
+def make_certificate(folder: Path) -> None:
+    names = f"subjectAltName=IP:127.0.0.1,DNS:{HOST}"
+    command = ["openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt"]
+    command += ["ec_paramgen_curve:prime256v1", "-subj", f"/CN={HOST}", "-addext", names]
+    command += ["-keyout", "key.pem", "-out", "fullchain.pem"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+def replaced(text: str, old: str, new: str) -> str:
+    assert old in text, f"deploy/nginx.conf has no {old}"
+    return text.replace(old, new)
+
+
+@pytest.fixture(scope="module")
+def proxy(container: Container, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    """The given file, but for ports and paths, in front of the server."""
+    folder = tmp_path_factory.mktemp("nginx")
+    made = Proxy(free_port(), free_port(), folder / "fullchain.pem", folder / "policy-server.log")
+    site = replaced(GIVEN, "server 127.0.0.1:8080;", f"server 127.0.0.1:{container.port};")
+    site = replaced(site, "listen 80;", f"listen 127.0.0.1:{made.plain_port};")
+    site = replaced(site, "listen 443 ssl;", f"listen 127.0.0.1:{made.port} ssl;")
+    site = replaced(site, "/etc/ssl/policy-server", str(folder))
+    site = replaced(site, "/var/log/nginx", str(folder))
+    user = "user root;" if os.geteuid() == 0 else ""
+    (folder / "site.conf").write_text(site, encoding="utf-8")
+    (folder / "nginx.conf").write_text(MAIN.format(folder=folder, user=user), encoding="utf-8")
+    make_certificate(folder)
+    command = [nginx(), "-e", "stderr", "-p", str(folder), "-c", str(folder / "nginx.conf")]
+    test = subprocess.run([*command, "-t"], capture_output=True, text=True)
+    assert test.returncode == 0, test.stderr
+    assert "[warn]" not in test.stderr
+    ready = answers(f"http://127.0.0.1:{made.plain_port}")
+    with running(command, folder, {}, ready):
+        yield made
+
+
+def test_requests_keep_the_id_that_their_caller_gave(proxy: Proxy) -> None:
+    answer = proxy.get("/api/health/ready", "order-66/a")
+    assert answer.status_code == 200
+    assert answer.headers["X-Request-Id"] == "order-66/a"
+    proxy.wait_for_log("order-66/a")
+
+
+def test_requests_without_an_id_get_one_that_both_logs_have(proxy: Proxy) -> None:
+    proxy.wait_for_log(proxy.get("/api/health/live", "").headers["X-Request-Id"])
+
+
+def test_plain_http_is_sent_to_https(proxy: Proxy) -> None:
+    url = f"http://127.0.0.1:{proxy.plain_port}/api/schema"
+    answer = requests.get(url, allow_redirects=False, headers={"Host": HOST}, timeout=30)
+    assert (answer.status_code, answer.headers["Location"]) == (308, f"https://{HOST}/api/schema")
+
+
+def test_an_upload_passes_whole(proxy: Proxy, container: Container) -> None:
+    answer = requests.post(
+        f"{proxy.url}/api/model",
+        files={"model_file": b"no model " * 700_000},
+        auth=container.credentials,
+        verify=str(proxy.certificate),
+        timeout=120,
+    )
+    assert answer.status_code == 422
+    assert "not a sound ONNX file" in answer.json()["detail"]
+
+
+def test_a_body_above_the_upload_limit_ends_at_nginx(proxy: Proxy) -> None:
+    limit = Settings().upload_megabytes * 1_000_000
+
+    def status(size: int) -> int:
+        context = ssl.create_default_context(cafile=str(proxy.certificate))
+        connection = http.client.HTTPSConnection("127.0.0.1", proxy.port, context=context)
+        connection.putrequest("POST", "/api/model")
+        connection.putheader("Content-Length", str(size))
+        connection.putheader("Expect", "100-continue")
+        connection.endheaders()
+        line = connection.sock.recv(100).decode()
+        connection.close()
+        return int(line.split()[1])
+
+    assert status(limit + 1) == 413
+    assert status(limit) == 100
+
+
+def test_nginx_waits_longer_for_an_upload_than_its_build_may_take() -> None:
+    settings = Settings()
+    steps = (ROOT / "policy_server/build/model.py").read_text(encoding="utf-8").count('progress("')
+    build = START_SECONDS + steps * settings.model_seconds + settings.preprocessor_seconds
+    # A part may be tried with the version that waits for it and then with the active one.
+    assert steps > 1
+    location = GIVEN.partition("location ~ ^/api/(model|preprocessor|outputmapper)$ {")[2]
+    for direction in ("read", "send"):
+        (seconds,) = re.findall(rf"proxy_{direction}_timeout (\d+)s;", location)
+        assert int(seconds) > 2 * build

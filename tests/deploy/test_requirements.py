@@ -1,0 +1,62 @@
+"""Everything that is installed is pinned, and pinned alike everywhere."""
+
+import re
+import tomllib
+from functools import cache
+
+import pytest
+
+from tests.deploy.dockerfile import ROOT
+
+FILES = ("requirements-slim.txt", "requirements.txt", "requirements-dev.txt")
+PIN = re.compile(r"([A-Za-z0-9._-]+)(?:\[[a-z0-9,-]+\])?==([A-Za-z0-9.+!]+)(?: ;.*)?")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+
+
+@cache
+def pins(name: str) -> dict[str, str]:
+    """Version by package of a requirements file; every line must be a pin or a comment."""
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    found = {}
+    for line in lines:
+        if line.strip() and not line.strip().startswith("#"):
+            match = PIN.fullmatch(line.strip())
+            assert match, f"{name}: not pinned: {line}"
+            found[match[1]] = match[2]
+    return found
+
+
+def direct(requirements: list[str]) -> dict[str, str]:
+    matches = [PIN.fullmatch(requirement) for requirement in requirements]
+    assert all(matches), requirements
+    return {match[1]: match[2] for match in matches if match}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_line_is_pinned(name: str) -> None:
+    assert len(pins(name)) > len(PROJECT["dependencies"])
+
+
+@pytest.mark.parametrize(
+    ("name", "extras"),
+    [
+        ("requirements-slim.txt", []),
+        ("requirements.txt", ["build", "frontend"]),
+        ("requirements-dev.txt", list(EXTRAS)),
+    ],
+)
+def test_direct_dependencies_have_the_versions_of_the_project(name: str, extras: list[str]) -> None:
+    wanted = direct(PROJECT["dependencies"])
+    for extra in extras:
+        wanted |= direct(EXTRAS[extra])
+    assert wanted.items() <= pins(name).items()
+
+
+def test_each_file_adds_to_the_one_before() -> None:
+    slim, full, dev = (pins(name).items() for name in FILES)
+    assert slim < full < dev
+
+
+def test_slim_has_nothing_that_only_builds_need() -> None:
+    assert not pins("requirements-slim.txt").keys() & {*direct(EXTRAS["build"]), "keras"}

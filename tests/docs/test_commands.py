@@ -1,0 +1,132 @@
+"""The commands of the documentation, run in order as a reader would."""
+
+import contextlib
+import itertools
+import json
+import re
+import runpy
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.deploy.dockerfile import ROOT, Dockerfile, assemble, read_dockerfile
+from tests.deploy.processes import answers, clean_environment, free_port, running, wait_until
+
+PAGES = sorted(ROOT.glob("docs/*.md"))
+UNIT = (ROOT / "deploy/policy-server.service").read_text(encoding="utf-8")
+
+
+def blocks(page: Path, kind: str) -> list[str]:
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"^```{kind}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def console_lines() -> list[str]:
+    return [
+        line for page in PAGES for block in blocks(page, "console") for line in block.splitlines()
+    ]
+
+
+def run(block: str, folder: Path) -> str:
+    done = subprocess.run(
+        ["/bin/bash", "-euo", "pipefail", "-c", block],
+        cwd=folder,
+        env=clean_environment(folder, {}),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, f"{block}\n{done.stderr}"
+    assert not re.search(r'"status": ?[45]\d\d', done.stdout), f"{block}\n{done.stdout}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what serves, so that `instance` is nobody else's."""
+    folder = tmp_path_factory.mktemp("checkout")
+    assemble(read_dockerfile(), "model", folder)
+    return folder
+
+
+@contextlib.contextmanager
+def served(command: str, folder: Path, port: int) -> Iterator[None]:
+    ready = answers(f"http://127.0.0.1:{port}/api/health/ready")
+    with running(shlex.split(command), folder, {}, ready):
+        yield
+
+
+def test_an_operator_can_follow_the_page(checkout: Path) -> None:
+    port = free_port()
+    first, *others = [
+        block.replace(":8080", f":{port}") for block in blocks(ROOT / "docs/operations.md", "sh")
+    ]
+    *prepare, serve = first.splitlines()
+    run("\n".join(prepare), checkout)
+    assert serve.startswith("gunicorn ")
+    with served(serve, checkout, port):
+        output = "".join(run(block, checkout) for block in others)
+        assert output.count('"state":"active"') == 3
+        assert "It would serve. Nothing was activated." in output
+        versions = sorted((checkout / "instance/versions").iterdir())
+        assert len(versions) == 5
+        # The page goes back to the first version, which every worker follows.
+        health = f"http://127.0.0.1:{port}/api/health/ready"
+        wait_until(lambda: requests.get(health, timeout=30).json()["version"] == versions[0].name)
+    checks = json.loads((versions[0] / "manifest.json").read_text(encoding="utf-8"))["checks"]
+    documented = (ROOT / "docs/policies.md").read_text(encoding="utf-8")
+    names = set(re.findall(r"`([a-z ]+)`", documented))
+    assert {check["name"] for check in checks} <= names
+
+
+def test_a_backup_can_be_restored(checkout: Path, tmp_path: Path) -> None:
+    shutil.unpack_archive(checkout / "backup.tar.gz", tmp_path)
+    restored, original = tmp_path / "instance", checkout / "instance"
+    kept = {path.relative_to(restored): path for path in restored.rglob("*") if path.is_file()}
+    assert {Path("active"), Path("credentials"), Path("contract.json")} < kept.keys()
+    assert all((original / name).read_bytes() == path.read_bytes() for name, path in kept.items())
+
+
+def test_commands_of_other_pages_work(checkout: Path) -> None:
+    pages = [page for page in PAGES if page.name != "operations.md"]
+    commands = [block for page in pages for block in blocks(page, "sh")]
+    assert commands
+    for block in commands:
+        run(block, checkout)
+
+
+@pytest.mark.parametrize("line", console_lines())
+def test_commands_that_need_other_machines_name_what_is_there(line: str) -> None:
+    dockerfile = read_dockerfile()
+    words = shlex.split(line)
+    if words[0] == "docker":
+        check_docker(words, dockerfile)
+    elif words[:2] == ["sudo", "cp"]:
+        assert (ROOT / words[2]).is_file()
+    elif words[:2] == ["sudo", "useradd"]:
+        assert f"User={words[-1]}\n" in UNIT
+    elif words[:2] == ["sudo", "systemctl"]:
+        assert (ROOT / f"deploy/{words[-1]}.service").is_file()
+    else:
+        assert line == "gcloud app deploy"
+        assert (ROOT / "app.yaml").is_file()
+
+
+def check_docker(words: list[str], dockerfile: Dockerfile) -> None:
+    options = dict(itertools.pairwise(words))
+    state = dockerfile.environment("model")["BASE_PATH"]
+    if words[1] == "build":
+        assert options.get("--target", dockerfile.last) in dockerfile.stages
+    elif words[1] == "run":
+        assert options["-p"] == ":".join([dockerfile.value("model", "EXPOSE")] * 2)
+        assert options.get("-v", f":{state}").endswith(f":{state}")
+    elif words[1] == "stop":
+        graceful = runpy.run_path(str(ROOT / "gunicorn.conf.py"))["graceful_timeout"]
+        assert int(options["--time"]) > graceful
+    else:
+        assert words[1] == "exec"
+        assert words[-1] == f"{state}/credentials"

@@ -1,0 +1,154 @@
+"""Who may import whom, and how long files and functions may be."""
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = "policy_server"
+MAY_IMPORT = {
+    "errors": set(),
+    "contract": {"errors"},
+    "policy": {"errors", "contract"},
+    "build": {"errors", "contract", "policy"},
+    "store": {"errors"},
+    "clients": {"errors", "contract"},
+    "serving": {"errors", "contract", "policy", "build", "store"},
+    "web": {"errors", "contract", "serving", "clients"},
+}
+HEAVY = ("tensorflow", "onnxruntime", "onnx", "tf2onnx", "torch", "ray")
+SERVED = ("tensorflow", "onnxruntime")
+LAZY = {"tensorflow", "onnx", "tf2onnx", "torch", "ray"}
+MAX_LINES, MAX_TEST_LINES, MAX_FUNCTION_LINES = 300, 450, 45
+NOT_OURS = {"instance", "build", "dist", "node_modules"}
+
+
+def sources() -> list[Path]:
+    """The project's own Python: neither environments and caches, nor what the server keeps."""
+    return [path for path in sorted(ROOT.rglob("*.py")) if _is_ours(path.relative_to(ROOT))]
+
+
+def _is_ours(path: Path) -> bool:
+    top, *_ = path.parts
+    return top not in NOT_OURS and not any(part.startswith((".", "__")) for part in path.parts[:-1])
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports(node: ast.AST) -> Iterator[str]:
+    """Dotted names of all that a piece of code imports, wherever it does so."""
+    for each in ast.walk(node):
+        if isinstance(each, ast.Import):
+            yield from (alias.name for alias in each.names)
+        elif isinstance(each, ast.ImportFrom):
+            assert each.level == 0, "imports are absolute"
+            yield from (f"{each.module}.{alias.name}" for alias in each.names)
+
+
+def eager_imports(module: ast.Module) -> set[str]:
+    """Names of packages that loading a module loads: imports outside of its functions."""
+    lazy = {
+        id(inner)
+        for outer in ast.walk(module)
+        if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef)
+        for inner in ast.walk(outer)
+    }
+    eager = [each for each in ast.walk(module) if id(each) not in lazy]
+    return {
+        name.split(".")[0]
+        for each in eager
+        if isinstance(each, ast.Import | ast.ImportFrom)
+        for name in imports(each)
+    }
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT / PACKAGE).parts[0].removesuffix(".py")
+
+
+def package_files() -> list[Path]:
+    return [path for path in sources() if path.is_relative_to(ROOT / PACKAGE)]
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def test_every_room_is_known_here() -> None:
+    assert {room_of(path) for path in package_files()} == {*MAY_IMPORT, "__init__"}
+
+
+def test_imports_of_rooms_point_one_way() -> None:
+    order = list(MAY_IMPORT)
+    assert all(
+        order.index(other) < order.index(name) for name in order for other in MAY_IMPORT[name]
+    )
+
+
+@pytest.mark.parametrize("path", package_files(), ids=named)
+def test_a_room_imports_what_lies_below_it_only(path: Path) -> None:
+    room = room_of(path)
+    wrong = {
+        name
+        for name in imports(tree(path))
+        if name.split(".")[0] == PACKAGE
+        and name.split(".")[1] not in MAY_IMPORT.get(room, set()) | {room}
+    }
+    assert wrong == set()
+
+
+@pytest.mark.parametrize("path", package_files(), ids=named)
+def test_the_package_never_imports_a_top_level_file(path: Path) -> None:
+    top_level = {file.stem for file in ROOT.glob("*.py")} | {"examples", "tests", "benchmarks"}
+    assert "app" in top_level
+    assert {name.split(".")[0] for name in imports(tree(path))} & top_level == set()
+
+
+@pytest.mark.parametrize("module", HEAVY)
+def test_heavy_packages_have_one_door(module: str) -> None:
+    doors = [
+        path
+        for path in package_files()
+        if module in {name.split(".")[0] for name in imports(tree(path))}
+    ]
+    least = 1 if module in SERVED else 0
+    assert least <= len(doors) <= 1, [named(path) for path in doors]
+
+
+@pytest.mark.parametrize("path", package_files(), ids=named)
+def test_what_serving_does_without_is_imported_lazily(path: Path) -> None:
+    assert eager_imports(tree(path)) & LAZY == set()
+
+
+@pytest.mark.parametrize("path", sources(), ids=named)
+def test_files_and_functions_are_short_and_files_say_what_they_are(path: Path) -> None:
+    length = len(path.read_text(encoding="utf-8").splitlines())
+    in_tests = path.is_relative_to(ROOT / "tests")
+    assert length <= (MAX_TEST_LINES if in_tests else MAX_LINES)
+    functions = [
+        each
+        for each in ast.walk(tree(path))
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    long = {
+        each.name: each.end_lineno - each.lineno + 1
+        for each in functions
+        if each.end_lineno is not None and each.end_lineno - each.lineno >= MAX_FUNCTION_LINES
+    }
+    assert long == {}
+    assert in_tests or ast.get_docstring(tree(path)), "a module says what it is for"
+
+
+def test_the_rules_find_what_breaks_them() -> None:
+    code = (
+        "import tensorflow\ndef f():\n    import onnx\n    from policy_server.web import limits\n"
+    )
+    module = ast.parse(code)
+    assert set(imports(module)) == {"tensorflow", "onnx", "policy_server.web.limits"}
+    assert eager_imports(module) == {"tensorflow"}

@@ -7,6 +7,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from policy_server.contract.reading import read_schema
 from policy_server.contract.schema import ObservationSchema
 from policy_server.errors import Fault, SchemaError
@@ -70,11 +72,11 @@ class ContractFile:
         """
         path = cls.path(base_path)
         try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
+            return msgspec.json.decode(path.read_bytes(), type=cls)
         except FileNotFoundError as error:
             remedy = "run `python generate.py schema examples/lpoc/schema.yaml` (or your own file)."
             raise SchemaError("There is no schema yet.", [Fault(str(path), remedy)]) from error
-        except (ValueError, TypeError) as error:
+        except (OSError, ValueError, msgspec.MsgspecError) as error:
             remedy = f"damaged ({error}): run `python generate.py schema` again."
             raise SchemaError("The contract cannot be read.", [Fault(str(path), remedy)]) from error
 

@@ -11,6 +11,8 @@ from policy_server.errors import Fault, SchemaError
 MAX_DOCUMENT_CHARACTERS = 2_000_000
 """Far above any schema that a person writes or a program generates (1,000 fields take 100 kB)."""
 
+SHOWN_CHARACTERS = 40
+
 EXPONENT_WITHOUT_POINT = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+")
 
 
@@ -59,17 +61,15 @@ def read_document(text: str, file: str) -> yaml.MappingNode:
         raise SchemaError(summary, [Fault(file, "longer than 2,000,000 characters.")])
     try:
         node = yaml.compose(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f"{file}:{mark.line + 1}" if mark else file
-        raise SchemaError(summary, [Fault(place, f"not YAML: {error.problem}.")]) from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise SchemaError(summary, [Fault(file, f"not YAML: {error}.")]) from error
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        fault = Fault(_place(error, text, file), f"not YAML: {_problem(error)}.")
+        raise SchemaError(summary, [fault]) from error
     except RecursionError as error:
         raise SchemaError(summary, [Fault(file, "nested too deeply.")]) from error
     if not isinstance(node, yaml.MappingNode):
+        place = file if node is None else f"{file}:{line_of(node)}"
         found = "nothing" if node is None else _kind(node)
-        raise SchemaError(summary, [Fault(file, f"a mapping is wanted, {found} was found.")])
+        raise SchemaError(summary, [Fault(place, f"a mapping is wanted, {found} was found.")])
     return node
 
 
@@ -107,18 +107,65 @@ def plain_value(node: yaml.Node) -> object:
     A plain `1e3` is the number a person means, though YAML 1.1 calls it text.
 
     Raises:
-        ValueError: The node has a value that YAML cannot make, such as a date out of range.
+        ValueError: The node has a value that YAML cannot make, such as a date out of range, or a
+            text that is no Unicode.
     """
     if isinstance(node, yaml.ScalarNode):
         if node.style is None and EXPONENT_WITHOUT_POINT.fullmatch(node.value):
             return float(node.value)
-        return yaml.SafeLoader("").construct_object(node)
+        return _scalar(node)
     if isinstance(node, yaml.SequenceNode):
         return [plain_value(item) for item in node.value]
     return {str(key.value): plain_value(value) for key, value in node.value}
 
 
+def switch(node: yaml.Node) -> bool | None:
+    """True or false, as YAML spells them; None where the node is anything else."""
+    try:
+        value = plain_value(node)
+    except ValueError:
+        return None
+    return value if isinstance(value, bool) else None
+
+
+def _scalar(node: yaml.ScalarNode) -> object:
+    try:
+        value = yaml.SafeLoader("").construct_object(node)
+    except (yaml.YAMLError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+        # PyYAML believes a tag: `!!bool maybe` is a KeyError, `!!timestamp soon` an AttributeError.
+        reason = f" ({_problem(error)})" if isinstance(error, yaml.YAMLError | ValueError) else ""
+        raise ValueError(f"{_kind(node)} is not what its form or tag says{reason}") from error
+    if isinstance(value, str):
+        # JSON writes characters beyond 16 bits as two escapes, which YAML takes for two characters.
+        try:
+            return value.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError as error:
+            message = "it holds half a character: \\ud800 to \\udfff come in pairs"
+            raise ValueError(message) from error
+    return value
+
+
+def _place(error: Exception, text: str, file: str) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        return f"{file}:{error.problem_mark.line + 1}"
+    if isinstance(error, yaml.reader.ReaderError):
+        return f"{file}:{text.count(chr(10), 0, error.position) + 1}"
+    return file
+
+
+def _problem(error: Exception) -> str:
+    """What an error says, in one line."""
+    if isinstance(error, yaml.MarkedYAMLError):
+        return str(error.problem)
+    if isinstance(error, yaml.reader.ReaderError):
+        return f"the character U+{error.character:04X} is not allowed"
+    return str(error)
+
+
 def _kind(node: yaml.Node) -> str:
     if isinstance(node, yaml.SequenceNode):
         return "a list"
-    return "a mapping" if isinstance(node, yaml.MappingNode) else f"`{node.value}`"
+    if isinstance(node, yaml.MappingNode):
+        return "a mapping"
+    text = str(node.value)
+    return f"`{text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + '...'}`"

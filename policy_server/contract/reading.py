@@ -5,7 +5,14 @@ from dataclasses import replace
 
 import yaml
 
-from policy_server.contract.document import FaultList, entries, mapping, plain_value, read_document
+from policy_server.contract.document import (
+    FaultList,
+    entries,
+    line_of,
+    mapping,
+    read_document,
+    switch,
+)
 from policy_server.contract.field_reading import FieldReader
 from policy_server.contract.schema import Field, ObservationSchema, Parameters
 from policy_server.errors import Fault, SchemaError
@@ -20,6 +27,8 @@ SWAGGER_KEYWORDS = (
     "example",
     "additionalProperties",
 )
+MAX_NAME_CHARACTERS = 100
+"""YAML wants keys below 1,024 characters, and escapes of the specification take up to ten each."""
 MASK = "'***'"
 
 
@@ -75,19 +84,24 @@ def _read_swagger(
     definition = mapping(node, f"`{SWAGGER}`", faults)
     if definition is None:
         return {}, frozenset()
-    keywords = {name: value for name, _, value in entries(definition, faults)}
-    for name, value in keywords.items():
+    keywords = {}
+    for name, key, value in entries(definition, faults):
+        keywords[name] = value
         if name not in SWAGGER_KEYWORDS:
-            faults.add(value, f"`{name}` is not known here: `type`, `required`, `properties`.")
-    if "type" in keywords and plain_value(keywords["type"]) != "object":
+            faults.add(key, f"`{name}` is not known here: `type`, `required`, `properties`.")
+    if "type" in keywords and keywords["type"].value != "object":
         faults.add(keywords["type"], "an observation has the type `object`.")
+    if "additionalProperties" in keywords and switch(keywords["additionalProperties"]) is not False:
+        place = f"{faults.file}:{line_of(keywords['additionalProperties'])}"
+        warning = "`additionalProperties` is ignored: unknown fields are always refused."
+        reader.warnings.append(f"{place}: {warning}")
     required = _required_names(keywords["required"], faults) if "required" in keywords else {}
     if "properties" not in keywords:
         faults.add(node, "`properties`, the fields of the observation, is missing.")
         return {}, frozenset()
     properties = mapping(keywords["properties"], "`properties`", faults)
     fields = _read_fields(properties, reader) if properties is not None else {}
-    names = {key.value for key, _ in properties.value} if properties is not None else set()
+    names = [key.value for key, _ in properties.value] if properties is not None else []
     for name, value in required.items():
         if name not in names:
             faults.add(value, f"`{name}` is required but is not among the `properties`.")
@@ -98,7 +112,13 @@ def _required_names(node: yaml.Node, faults: FaultList) -> dict[str, yaml.Node]:
     if not isinstance(node, yaml.SequenceNode):
         faults.add(node, "`required` is a list of field names.")
         return {}
-    return {str(item.value): item for item in node.value}
+    names: dict[str, yaml.Node] = {}
+    for item in node.value:
+        if isinstance(item, yaml.ScalarNode):
+            names[item.value] = item
+        else:
+            faults.add(item, "`required` is a list of field names.")
+    return names
 
 
 def _read_compact(
@@ -115,8 +135,11 @@ def _read_compact(
 def _read_fields(node: yaml.MappingNode, reader: FieldReader) -> dict[str, Field]:
     fields: dict[str, Field] = {}
     for name, key, value in entries(node, reader.faults):
-        if not name.strip() or not name.isprintable():
-            reader.faults.add(key, "a field needs a name of printable characters.")
+        if not (name.strip() and name.isprintable() and len(name) <= MAX_NAME_CHARACTERS):
+            remedy = f"a field needs a name of 1 to {MAX_NAME_CHARACTERS} printable characters."
+            reader.faults.add(key, remedy)
+        elif name == "$ref":
+            reader.faults.add(key, "`$ref` is a reference in OpenAPI: give the field another name.")
         field = reader.read(name, value)
         if field is not None:
             fields[name] = _with_number_format(field)
@@ -144,29 +167,40 @@ def _read_parameters(
     secret: yaml.Node | None = None
     for name, key, value in entries(section, faults):
         if name == "api_key":
-            secret = value
+            # Without a value there is no secret.
+            secret = value if value.value else None
         elif name not in switches:
             faults.add(key, f"`{name}` is not a parameter: `tuple` and `discrete` are.")
-        elif not isinstance(switch := plain_value(value), bool):
-            faults.add(value, f"`{name}` is true or false.")
         else:
-            switches[name] = switch
+            switches[name] = switch(value)
+            if switches[name] is None:
+                faults.add(value, f"`{name}` is true or false.")
     return Parameters(switches["tuple"], switches["discrete"]), secret
 
 
 def _masked(text: str, secret: yaml.Node, file: str) -> str:
     """The text with the value of `api_key` blotted out, in whatever style it was written."""
     start, end = secret.start_mark, secret.end_mark
-    tail = text[end.index :]
-    masked = text[: start.index] + MASK + ("\n" if end.column == 0 else "") + tail
-    value = str(secret.value).strip()
+    blotted = text[start.index : end.index]
+    # Lists and block texts end where the next entry begins: its indentation is not theirs.
+    space = blotted[len(blotted.rstrip()) :]
+    masked = text[: start.index] + MASK + space + text[end.index :]
     try:
         read_document(masked, file)
     except SchemaError:
         masked = ""
-    if not masked or (len(value) > 3 and value in masked):
+    if not masked or any(len(part) > 3 and part in masked for part in _scalars(secret)):
         place = f"{file}:{start.line + 1}"
         raise SchemaError(
             f"{file} holds a secret.", [Fault(place, "take `api_key` out of the file.")]
         )
     return masked
+
+
+def _scalars(node: yaml.Node) -> list[str]:
+    if isinstance(node, yaml.ScalarNode):
+        return [node.value.strip()]
+    parts = node.value
+    if isinstance(node, yaml.MappingNode):
+        parts = [part for entry in node.value for part in entry]
+    return [scalar for part in parts for scalar in _scalars(part)]

@@ -1,14 +1,14 @@
 """Valid random observations of a schema: for checks at upload, forms, examples and load."""
 
-import math
-
 import numpy as np
 
 from policy_server.contract.schema import Field, Observation, ObservationSchema, Value
 
-UNBOUNDED_SPAN = 10.0
+UNBOUNDED_SPAN = 10
 """How far from the one bound given, or from zero, numbers without bounds are drawn."""
 EXTRA_ITEMS = 4
+RESOLUTION = 2**53
+"""Steps between 0 and 1 that a random number has."""
 EDGE_PROBABILITY = 0.1
 
 
@@ -45,35 +45,31 @@ def random_value(field: Field, rng: np.random.Generator) -> Value:
     if field.type == "boolean":
         return bool(rng.integers(2))
     low, high = _range(field)
-    if field.type == "integer":
-        return _random_integer(field, low, high, rng)
-    return _random_number(field, low, high, rng)
+    if field.type == "number":
+        low, high = float(low), float(high)
+    if rng.random() < EDGE_PROBABILITY:
+        return low if rng.random() < 0.5 else high
+    if isinstance(low, int) and isinstance(high, int):
+        return _random_integer(low, high, rng)
+    return _random_number(low, high, rng)
 
 
 def _range(field: Field) -> tuple[float, float]:
-    low, high = field.minimum, field.maximum
+    """The lowest and the highest value to draw; integers for integers."""
+    low, high = field.lowest, field.highest
     if low is None:
-        low = (
-            min(-UNBOUNDED_SPAN, high - 2 * UNBOUNDED_SPAN) if high is not None else -UNBOUNDED_SPAN
-        )
+        low = -UNBOUNDED_SPAN if high is None else min(-UNBOUNDED_SPAN, high - 2 * UNBOUNDED_SPAN)
     if high is None:
         high = max(UNBOUNDED_SPAN, low + 2 * UNBOUNDED_SPAN)
     return low, high
 
 
-def _random_integer(field: Field, low: float, high: float, rng: np.random.Generator) -> int:
-    first = math.floor(low) + 1 if field.exclusive_minimum else math.ceil(low)
-    last = math.ceil(high) - 1 if field.exclusive_maximum else math.floor(high)
-    if rng.random() < EDGE_PROBABILITY:
-        return first if rng.random() < 0.5 else last
-    return min(first + int(rng.random() * (last - first + 1)), last)
+def _random_integer(low: int, high: int, rng: np.random.Generator) -> int:
+    # In integers throughout: bounds may lie further apart than a float64 can count.
+    return low + (high - low + 1) * int(rng.random() * RESOLUTION) // RESOLUTION
 
 
-def _random_number(field: Field, low: float, high: float, rng: np.random.Generator) -> float:
-    first = math.nextafter(low, math.inf) if field.exclusive_minimum else float(low)
-    last = math.nextafter(high, -math.inf) if field.exclusive_maximum else float(high)
-    if rng.random() < EDGE_PROBABILITY:
-        return first if rng.random() < 0.5 else last
+def _random_number(low: float, high: float, rng: np.random.Generator) -> float:
     share = float(rng.random())
-    # Not first + share * (last - first): the difference of two finite numbers may be infinite.
-    return min(max(first * (1.0 - share) + last * share, first), last)
+    # Not low + share * (high - low): the difference of two finite numbers may be infinite.
+    return min(max(low * (1.0 - share) + high * share, low), high)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -53,6 +54,20 @@ class Field:
         if item_width is None or self.min_items != self.max_items:
             return None
         return self.min_items * item_width
+
+    @property
+    def lowest(self) -> float | None:
+        """The lowest integer or float64 within the bounds; None where there is no minimum."""
+        if self.minimum is None:
+            return None
+        return _first(self.type, self.minimum, self.exclusive_minimum)
+
+    @property
+    def highest(self) -> float | None:
+        """The highest integer or float64 within the bounds; None where there is no maximum."""
+        if self.maximum is None:
+            return None
+        return -_first(self.type, -self.maximum, self.exclusive_maximum)
 
     def as_json_schema(self) -> dict[str, object]:
         """The field as a Swagger 2.0 schema object."""
@@ -129,6 +144,15 @@ class ObservationSchema:
             for name, field in self.fields.items()
         ]
         return hashlib.sha256(json.dumps(meaning).encode()).hexdigest()
+
+
+def _first(type_: FieldType, bound: float, exclusive: bool) -> float:
+    """The lowest value that is not below a bound, or above it where that is excluded."""
+    if type_ == "integer":
+        return math.floor(bound) + 1 if exclusive else math.ceil(bound)
+    nearest = float(bound)  # of an integer beyond 2^53, perhaps on the wrong side of it
+    outside = nearest <= bound if exclusive else nearest < bound
+    return math.nextafter(nearest, math.inf) if outside else nearest
 
 
 def _without_documentation(keywords: Mapping[str, object]) -> dict[str, object]:

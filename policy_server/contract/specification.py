@@ -1,7 +1,9 @@
 """The contract as OpenAPI 2.0: rendered once, checked before anything uses it."""
 
+import json
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from policy_server.contract.contract import Contract, write_atomically
 from policy_server.errors import Fault, SchemaError
 
 Specification = dict[str, Any]
+KEPT_OR_EXPONENT = re.compile(r'("(?:[^"\\]|\\.)*"|[0-9]+\.[0-9]+)|([0-9]+)e')
+"""A text or a number with a point; or the digits before an exponent that has no point."""
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
 
 
@@ -33,6 +37,7 @@ def render_specification(contract: Contract, template: Path) -> str:
     )
     # Keys keep their order: that of the fields is the order of the features.
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
+    environment.policies["json.dumps_function"] = _json_that_is_yaml
     try:
         return environment.from_string(template.read_text(encoding="utf-8")).render(
             title=contract.title,
@@ -41,7 +46,7 @@ def render_specification(contract: Contract, template: Path) -> str:
             tuple=contract.tuple,
             observation=contract.schema.as_json_schema(),
         )
-    except (OSError, jinja2.TemplateError) as error:
+    except Exception as error:  # expressions in the template raise what they like
         line = getattr(error, "lineno", None)
         place = f"{template}:{line}" if line else str(template)
         raise SchemaError("The contract cannot be rendered.", [Fault(place, str(error))]) from error
@@ -54,30 +59,15 @@ def check_specification(text: str) -> Specification:
         The specification as nested dictionaries.
 
     Raises:
-        SchemaError: With every fault: invalid OpenAPI 2.0, references that leave the document,
-            operationIds that are missing or used twice (connexion would let the last one win,
-            without its security).
+        SchemaError: With every fault: references that leave the document or lead nowhere; if
+            those are sound, invalid OpenAPI 2.0; if that is sound, operationIds that are missing
+            or used twice (connexion would let the last one win, without its security).
     """
-    from openapi_spec_validator import OpenAPIV2SpecValidator  # slow to import, needed rarely
-
     specification = parse_specification(text)
-    faults = [
-        Fault("/" + "/".join(map(str, error.absolute_path)), error.message)
-        for error in OpenAPIV2SpecValidator(_without_file_type(specification)).iter_errors()
-    ]
-    faults += [
-        Fault(reference, "only references that begin with #/ are allowed.")
-        for reference in _references(specification)
-        if not reference.startswith("#/")
-    ]
-    counts = Counter(operation.get("operationId") for operation in operations(specification))
-    faults += [
-        Fault(str(name), "every operation needs an operationId of its own.")
-        for name, count in counts.items()
-        if name is None or count > 1
-    ]
-    if faults:
-        raise SchemaError("The rendered contract is not valid OpenAPI 2.0.", faults)
+    # In this order: the validator would follow a reference to a file or another host.
+    for check in (_reference_faults, _validator_faults, _operation_faults):
+        if faults := check(specification):
+            raise SchemaError("The rendered contract is not valid OpenAPI 2.0.", faults)
     return specification
 
 
@@ -110,7 +100,7 @@ def specification_for(contract: Contract, template: Path, base_path: Path) -> Sp
     """
     text = render_specification(contract, template)
     checked = specification_path(base_path)
-    if checked.is_file() and checked.read_text(encoding="utf-8") == text:
+    if checked.is_file() and checked.read_bytes() == text.encode():
         return parse_specification(text)
     return check_specification(text)
 
@@ -141,6 +131,62 @@ def operations(specification: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         for method in METHODS:
             if method in item:
                 yield item[method]
+
+
+def _json_that_is_yaml(value: object, **options: Any) -> str:
+    """JSON, spelt so that YAML 1.1 reads the same.
+
+    YAML takes 1e-05 for text, and JSON's pairs of escapes for two characters each.
+    """
+    text = json.dumps(value, ensure_ascii=False, **options)
+    text = "".join(char if char.isprintable() else f"\\U{ord(char):08X}" for char in text)
+    return KEPT_OR_EXPONENT.sub(lambda match: match[1] or f"{match[2]}.0e", text)
+
+
+def _reference_faults(specification: Specification) -> list[Fault]:
+    faults = []
+    for reference in _references(specification):
+        if not reference.startswith("#/"):
+            faults.append(Fault(reference, "only references that begin with #/ are allowed."))
+        elif not _leads_somewhere(reference, specification):
+            faults.append(Fault(reference, "there is nothing at this place of the document."))
+    return faults
+
+
+def _leads_somewhere(reference: str, node: Any) -> bool:
+    for part in reference.removeprefix("#/").split("/"):
+        name = part.replace("~1", "/").replace("~0", "~")
+        if not isinstance(node, Mapping) or name not in node:
+            return False
+        node = node[name]
+    return True
+
+
+def _validator_faults(specification: Specification) -> list[Fault]:
+    from openapi_spec_validator import OpenAPIV2SpecValidator  # slow to import, needed rarely
+
+    validator = OpenAPIV2SpecValidator(_without_file_type(specification))
+    try:
+        return [
+            Fault(_pointer(error.absolute_path), error.message.splitlines()[0])
+            for error in validator.iter_errors()
+        ]
+    except Exception as error:  # it counts on sections that it has not checked yet
+        return [Fault("", f"it is too unlike OpenAPI 2.0 to be checked: {error!r:.200}.")]
+
+
+def _pointer(path: Iterable[str | int]) -> str:
+    parts = (str(part).replace("~", "~0").replace("/", "~1") for part in path)
+    return "".join(f"/{part}" for part in parts)
+
+
+def _operation_faults(specification: Specification) -> list[Fault]:
+    counts = Counter(operation.get("operationId") for operation in operations(specification))
+    return [
+        Fault(str(name), "every operation needs an operationId of its own.")
+        for name, count in counts.items()
+        if name is None or count > 1
+    ]
 
 
 def _without_file_type(node: Any) -> Any:

@@ -16,6 +16,9 @@ Actions = NDArray[np.int64] | NDArray[np.float64]
 LOG_SQRT_2PI = 0.5 * float(np.log(2 * np.pi))
 MAX_LOG_DENSITY = 709.0
 """exp of anything above is no float64, and JSON has no infinity."""
+MAX_LOG_STANDARD_DEVIATION = float(np.log(np.finfo(np.float32).max))
+MASKED = -1e38
+"""Logits below mask an action: where -inf is meant, frameworks write -3.4e38, float32's end."""
 
 
 class NotFinite(ValueError):
@@ -68,11 +71,7 @@ class Categorical:
         return sum(self.head_sizes)
 
     def check(self, inputs: Array) -> None:
-        # -inf masks an action; +inf and NaN never come from a sound network.
-        if np.isnan(inputs).any() or np.isposinf(inputs).any():
-            raise NotFinite("a logit is NaN or +inf")
-        if any(np.isneginf(head.max(axis=1)).any() for head in self._heads(inputs)):
-            raise NotFinite("every action is masked")
+        _check_scores(self._heads(inputs), "logit")
 
     def sample(self, inputs: Array, rng: np.random.Generator) -> NDArray[np.int64]:
         uniforms = rng.random((len(inputs), len(self.head_sizes)))
@@ -123,10 +122,7 @@ class Greedy:
         return self.head_sizes[0]
 
     def check(self, inputs: Array) -> None:
-        if np.isnan(inputs).any() or np.isposinf(inputs).any():
-            raise NotFinite("a value is NaN or +inf")
-        if np.isneginf(inputs.max(axis=1)).any():
-            raise NotFinite("every action is masked")
+        _check_scores([inputs], "value")
 
     def sample(self, inputs: Array, rng: np.random.Generator) -> NDArray[np.int64]:
         return self.mode(inputs)
@@ -166,10 +162,10 @@ class DiagonalGaussian:
         return 2 * sum(self.component_sizes)
 
     def check(self, inputs: Array) -> None:
-        with np.errstate(over="ignore"):
-            standard_deviations = np.exp(self._log_standard_deviations(inputs))
-        if not (np.isfinite(inputs).all() and np.isfinite(standard_deviations).all()):
-            raise NotFinite("a mean or a standard deviation is not finite")
+        if not np.isfinite(inputs).all():
+            raise NotFinite("a mean or a log standard deviation is not finite")
+        if (self._log_standard_deviations(inputs) > MAX_LOG_STANDARD_DEVIATION).any():
+            raise NotFinite("a standard deviation is beyond float32")
 
     def sample(self, inputs: Array, rng: np.random.Generator) -> Array:
         means, standard_deviations = self.moments(inputs)
@@ -218,13 +214,23 @@ def density(log_density: Array) -> Array:
     return np.exp(np.minimum(log_density, MAX_LOG_DENSITY))
 
 
+def _check_scores(heads: Sequence[Array], what: str) -> None:
+    """Raise NotFinite unless each row of each float64[B, A] has an action to take."""
+    for head in heads:
+        # The largest tells of NaN and +inf too; -inf masks an action.
+        best = head.max(axis=1)
+        if not (best < np.inf).all():
+            raise NotFinite(f"a {what} is NaN or +inf")
+        if (best <= MASKED).any():
+            raise NotFinite("every action is masked")
+
+
 def _inverse_cumulative(probabilities: Array, uniforms: Array) -> NDArray[np.int64]:
     """One draw a row: the first action at which the cumulated probability exceeds the uniform.
 
     A masked action adds nothing to the sum, so it is never the first to exceed anything.
     """
     cumulated = probabilities.cumsum(axis=1)
-    total = cumulated[:, -1]
-    # Rounding may lift u * total to total itself, which nothing exceeds.
-    thresholds = np.minimum(uniforms * total, np.nextafter(total, 0.0))
+    # A uniform is at most 1 - 2^-53, and that times the total is rounded to below the total.
+    thresholds = uniforms * cumulated[:, -1]
     return np.asarray((cumulated > thresholds[:, np.newaxis]).argmax(axis=1))

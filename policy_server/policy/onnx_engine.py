@@ -32,7 +32,10 @@ class OnnxEngine:
             )
         except Exception as error:  # the runtime's own exceptions have no common root
             raise EngineFailed(f"ONNX Runtime cannot load {path.name}: {error}") from error
-        source = self._session.get_inputs()[0]
+        sources = self._session.get_inputs()
+        if not sources or not sources[0].shape:
+            raise EngineFailed(f"{path.name} has no input of observations with a batch axis.")
+        source = sources[0]
         self._input, self._output = source.name, self._session.get_outputs()[0].name
         self._shape = [size if isinstance(size, int) else -1 for size in source.shape[1:]]
         self._dtype = ONNX_TYPES.get(source.type, np.float32)
@@ -52,13 +55,13 @@ class OnnxEngine:
 
     def _run(self, features: Floats) -> Floats:
         batch = features.astype(self._dtype, copy=False)
-        if len(self._shape) != 1:
-            batch = batch.reshape(len(batch), *self._shape)
         try:
+            if len(self._shape) != 1:
+                batch = batch.reshape(len(batch), *self._shape)
             (output,) = self._session.run([self._output], {self._input: batch})
+            return np.asarray(output, dtype=np.float32).reshape(len(batch), -1)
         except Exception as error:  # see above
             raise EngineFailed(f"ONNX Runtime failed: {error}") from error
-        return np.asarray(output, dtype=np.float32).reshape(len(batch), -1)
 
 
 ONNX_TYPES = {

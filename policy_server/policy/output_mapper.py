@@ -57,7 +57,7 @@ def read_output_mapper(path: Path) -> OutputMapper:
     """
     try:
         root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         message = " ".join(str(error).split()) or "nested too deeply"
         raise UploadRejected(f"The output mapper is not YAML: {message}.") from error
     heads = root.value if isinstance(root, yaml.SequenceNode) and root.value else [root]
@@ -70,6 +70,14 @@ def read_output_mapper(path: Path) -> OutputMapper:
     return OutputMapper(meanings)
 
 
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # YAML reads "\\ud800", which no answer could carry
+        return False
+    return True
+
+
 def _read_head(node: yaml.Node | None, faults: FaultList) -> dict[int, str]:
     if not isinstance(node, yaml.MappingNode) or not node.value:
         wanted = "a mapping from action number to meaning (or a list of them) is wanted."
@@ -78,8 +86,12 @@ def _read_head(node: yaml.Node | None, faults: FaultList) -> dict[int, str]:
     for number, key, value in entries(node, faults):
         if not (number.isascii() and number.isdigit() and len(number) < 10):
             faults.add(key, f"`{number}` is not the number of an action: 0, 1, 2, ...")
+        elif int(number) in meanings:
+            faults.add(key, f"action {int(number)} stands here a second time: keep one of them.")
         elif not isinstance(value, yaml.ScalarNode) or not value.value.strip():
             faults.add(value, f"action {number} needs a meaning, a short text.")
+        elif not _is_unicode(value.value):
+            faults.add(value, f"the meaning of action {number} holds half a character.")
         else:
             meanings[int(number)] = value.value
     return meanings

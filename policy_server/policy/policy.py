@@ -18,7 +18,15 @@ from policy_server.policy.distributions import (
 )
 from policy_server.policy.engine import Engine, Network
 from policy_server.policy.output_mapper import OutputMapper
-from policy_server.policy.preprocessor import Features, Preprocessor, as_features, complete
+from policy_server.policy.preprocessor import (
+    TOO_LARGE,
+    Features,
+    Preprocessor,
+    as_float,
+    complete,
+    narrow,
+    place_of,
+)
 
 Answer = dict[str, Any]
 """A Prediction or a Distribution of the contract, ready for JSON."""
@@ -109,11 +117,12 @@ class Policy:
         if len(numbers) != width:
             detail = f"{len(numbers)} numbers were sent, the network takes {width}."
             raise ObservationError("The features cannot be decided on.", [Fault("/obs", detail)])
-        try:
-            row = np.array([numbers], dtype=np.float64)
-        except OverflowError:
-            row = np.array([[np.inf]])
-        return as_features(row)
+        row = narrow(np.array([[as_float(number) for number in numbers]]))
+        beyond = np.flatnonzero(~np.isfinite(row[0])).tolist()
+        if beyond:
+            faults = [Fault(f"/obs/{index}", TOO_LARGE) for index in beyond]
+            raise ObservationError("The features cannot be decided on.", faults)
+        return row
 
     def _inputs(self, features: Features) -> Array:
         """Distribution inputs, float64[B, W], from one run of the network."""
@@ -123,12 +132,20 @@ class Policy:
         try:
             self._distribution.check(inputs)
         except NotFinite as error:
-            # The build saw finite answers to hundreds of observations, so this one is to blame.
-            detail = f"the network has no finite answer to this: {error}."
-            raise ObservationError(
-                "The observation cannot be decided on.", [Fault("", detail)]
-            ) from error
+            # The build saw finite answers to hundreds of observations, so these are to blame.
+            faults = self._unanswered(inputs)
+            raise ObservationError("The observation cannot be decided on.", faults) from error
         return inputs
+
+    def _unanswered(self, inputs: Array) -> list[Fault]:
+        faults = []
+        for row in range(len(inputs)):
+            try:
+                self._distribution.check(inputs[row : row + 1])
+            except NotFinite as error:
+                detail = f"the network has no finite answer to this: {error}."
+                faults.append(Fault(place_of(row, len(inputs)), detail))
+        return faults
 
     def _draw(self, inputs: Array, seed: int | None) -> list[Answer]:
         rng = self._rng if seed is None else np.random.default_rng(seed)

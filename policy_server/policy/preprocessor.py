@@ -1,10 +1,12 @@
 """From observations to features: by the schema itself, or by uploaded code."""
 
 import contextlib
+import math
 import sys
 import traceback
 import types
 import uuid
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +19,8 @@ from policy_server.errors import Fault, ObservationError, PreprocessorFailed, Up
 
 Features = NDArray[np.float32]
 FILE = "preprocessor.py"
+MAX_MESSAGE_CHARACTERS = 500
+TOO_LARGE = "a number is too large for the network, which takes float32."
 
 
 class Preprocessor(Protocol):
@@ -70,7 +74,11 @@ class UploadedPreprocessor:
     """
 
     def __init__(self, path: Path) -> None:
-        self._preprocess = _load(path)
+        # A name of its own for each load: two versions may be loaded side by side.
+        module = types.ModuleType(f"uploaded_preprocessor_{uuid.uuid4().hex}")
+        module.__file__ = self._file = str(path)
+        weakref.finalize(self, sys.modules.pop, module.__name__, None)
+        self._preprocess = _load(path, module)
 
     def features(self, observations: Sequence[Observation]) -> Features:
         rows = [self._row(observation) for observation in observations]
@@ -80,32 +88,51 @@ class UploadedPreprocessor:
                 f"preprocess returned {min(widths)} numbers for one observation and "
                 f"{max(widths)} for another"
             )
-        return as_features(np.array(rows, dtype=np.float64))
+        width = max(widths, default=0)
+        return as_features(np.array(rows, dtype=np.float64).reshape(len(rows), width))
 
     def _row(self, observation: Observation) -> NDArray[np.float64]:
         try:
             # A copy: code that changes its argument must not change what others see.
-            returned = self._preprocess(dict(observation))
-        except (Exception, SystemExit) as error:
-            raise PreprocessorFailed(_last_line(error)) from error
-        return _numbers(returned)
+            return _numbers(self._preprocess(_copy(observation)))
+        except (PreprocessorFailed, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # uploaded code may raise anything, and exit
+            raise PreprocessorFailed(_last_line(error, self._file)) from error
 
 
 def as_features(rows: NDArray[np.float64]) -> Features:
     """Narrow float64[B, F] to the float32 that networks take.
 
     Raises:
-        ObservationError: A number is too large for that.
+        ObservationError: Numbers are too large for that; every row with one is named.
     """
-    with np.errstate(over="ignore"):
-        features = rows.astype(np.float32)
-    if not np.isfinite(features).all():
-        row = int(np.argwhere(~np.isfinite(features))[0][0])
-        raise ObservationError(
-            "The observation cannot be decided on.",
-            [Fault("", f"observation {row} holds a number too large for the network (float32).")],
-        )
+    features = narrow(rows)
+    finite = np.isfinite(features)
+    if not finite.all():
+        faulty = np.flatnonzero(~finite.all(axis=1)).tolist()
+        faults = [Fault(place_of(row, len(rows)), TOO_LARGE) for row in faulty]
+        raise ObservationError("The observation cannot be decided on.", faults)
     return features
+
+
+def narrow(numbers: NDArray[np.float64]) -> Features:
+    """Numbers as float32; those beyond it become infinite."""
+    with np.errstate(over="ignore"):
+        return numbers.astype(np.float32)
+
+
+def as_float(number: float) -> float:
+    """A number as float64; an integer beyond it becomes infinite."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
+
+
+def place_of(row: int, rows: int) -> str:
+    """JSON pointer to an observation: the body itself where it is the only one."""
+    return f"/observations/{row}" if rows > 1 else ""
 
 
 def complete(schema: ObservationSchema, observation: Mapping[str, Value]) -> Observation:
@@ -126,23 +153,26 @@ def _append(row: list[float], field: Field, value: Value) -> None:
     elif isinstance(value, str):
         row.extend(float(member == value) for member in field.enum)
     elif isinstance(value, bool | int | float):
-        try:
-            row.append(float(value))
-        except OverflowError:  # an integer beyond float64; as_features refuses it
-            row.append(np.inf)
+        row.append(as_float(value))
 
 
-def _load(path: Path) -> Callable[[Observation], object]:
-    # A name of its own for each load: two versions may be loaded side by side.
-    module = types.ModuleType(f"uploaded_preprocessor_{uuid.uuid4().hex}")
-    module.__file__ = str(path)
-    sys.modules[module.__name__] = module
+def _copy(value: Any) -> Any:
+    """A copy of an observation, of the lists in it too: a default's list serves every request."""
+    if isinstance(value, dict):
+        return {name: _copy(item) for name, item in value.items()}
+    return [_copy(item) for item in value] if isinstance(value, list) else value
+
+
+def _load(path: Path, module: types.ModuleType) -> Callable[[Observation], object]:
+    sys.modules[module.__name__] = module  # dataclasses look for their module there
     try:
         # Not through the import system: that would write bytecode beside the file.
         exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
-    except (Exception, SystemExit) as error:
-        del sys.modules[module.__name__]
-        raise UploadRejected(f"The preprocessor does not load: {_last_line(error)}.") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # uploaded code may raise anything, and exit
+        cause = _last_line(error, str(path))
+        raise UploadRejected(f"The preprocessor does not load: {cause}.") from error
     preprocess = getattr(module, "preprocess", None)
     if not callable(preprocess):
         raise UploadRejected(
@@ -160,9 +190,9 @@ def _numbers(returned: Any) -> NDArray[np.float64]:
     try:
         array = np.asarray(returned)
     except ValueError as error:
-        raise PreprocessorFailed("preprocess returned lists of unequal length") from error
+        raise PreprocessorFailed(f"preprocess returned lists of unequal length: {error}") from error
     if array.dtype == object:  # integers beyond 64 bits arrive like this, and so does rubbish
-        with contextlib.suppress(TypeError, ValueError, OverflowError):
+        with contextlib.suppress(TypeError):
             array = np.array([_number(item) for item in array.ravel()], dtype=np.float64)
     if array.dtype.kind not in "biuf":
         raise PreprocessorFailed(
@@ -177,17 +207,32 @@ def _numbers(returned: Any) -> NDArray[np.float64]:
 
 
 def _number(item: object) -> float:
-    if isinstance(item, int | float | np.number):
+    if not isinstance(item, int | float | np.number | np.bool_):
+        raise TypeError(item)
+    try:
         return float(item)
-    raise TypeError(item)
+    except OverflowError:  # finite, but beyond float64: as_features refuses it
+        return float(np.copysign(np.finfo(np.float64).max, 1 if item > 0 else -1))
 
 
-def _last_line(error: BaseException) -> str:
+def _last_line(error: BaseException, file: str) -> str:
     """`ZeroDivisionError: division by zero (preprocessor.py, line 3)`, of uploaded code."""
-    if isinstance(error, SyntaxError):
-        return f"{type(error).__name__}: {error.msg} ({FILE}, line {error.lineno})"
-    frames = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if FILE in frame.filename
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == file
     ]
-    place = f" ({FILE}, line {frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {error}{place}"
+    if isinstance(error, SyntaxError):
+        lines += [error.lineno] if error.filename == file else []
+        message = error.msg
+    else:
+        message = _message(error)
+    place = f" ({FILE}, line {lines[-1]})" if lines else ""
+    return f"{type(error).__name__}: {message}{place}"
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return " ".join(str(error).split())[:MAX_MESSAGE_CHARACTERS]
+    except Exception:  # a class of the uploaded code may not know how to print itself
+        return "(it has no message)"

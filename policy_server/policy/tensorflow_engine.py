@@ -138,20 +138,27 @@ class SavedModel:
     def check_stateless(self, features: Floats) -> None:
         """Raise UnusableModel if the distribution inputs depend on more than the observations.
 
-        Each further input is given another value in turn; the output must not move.
+        They must be the same when run again, and when each further input has another value.
 
         Args:
             features: float32[B, F], some finite input vectors.
         """
         feeds = dict(self._feeds([self.output_tensor], features))
-        settled = {self.observation_tensor}
-        settled |= {self.inputs[name] for name in CONSTANT_INPUTS if name in self.inputs}
         expected = self._fetch([self.output_tensor], feeds)[0]
-        for name in sorted(feeds.keys() - settled):
-            changed = {**feeds, name: np.ones_like(feeds[name]) - feeds[name]}
-            if "timestep" in name or "seq_lens" in name or "is_training" in name:
+
+        def moves(inputs: Mapping[str, NDArray[Any]]) -> bool:
+            output = self._fetch([self.output_tensor], inputs)[0]
+            return not np.array_equal(output, expected, equal_nan=True)
+
+        if moves(feeds):
+            raise UnusableModel(
+                "its distribution inputs differ from run to run: export it without noise in its "
+                "parameters and without dropout."
+            )
+        for name in sorted(feeds.keys() - {self.observation_tensor}):
+            if any(constant in self._called(name) for constant in CONSTANT_INPUTS):
                 continue
-            if not np.array_equal(self._fetch([self.output_tensor], changed)[0], expected):
+            if moves({**feeds, name: _other(feeds[name])}):
                 raise UnusableModel(
                     f"its decisions depend on `{name}`, which one observation does not tell: "
                     "policies with memory are not served."
@@ -179,11 +186,15 @@ class SavedModel:
     def _fetch(self, fetches: list[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         try:
             return list(self.session.run(fetches, feeds))
-        except self._tf.errors.OpError as error:
+        except (self._tf.errors.OpError, ValueError, TypeError) as error:  # those: of feeds
             raise EngineFailed(f"TensorFlow failed: {_first_line(error)}") from error
 
     def _feeds(self, fetches: Iterable[str], features: Floats) -> Mapping[str, NDArray[Any]]:
         """Values for every placeholder that the fetches need, in the signature or not."""
+        if features.shape[1] != self.feature_width:
+            raise EngineFailed(
+                f"{features.shape[1]} features were given, the network takes {self.feature_width}"
+            )
         observation = self._tensor(self.observation_tensor)
         shape = [len(features), *observation.shape[1:].as_list()]
         feeds: dict[str, NDArray[Any]] = {
@@ -194,8 +205,14 @@ class SavedModel:
             name = operation.outputs[0].name if operation.outputs else ""
             wanted = operation.type == "Placeholder" or name in listed
             if wanted and name not in feeds:
-                feeds[name] = _neutral(operation.outputs[0], len(features))
+                lengths = "seq_lens" in self._called(name)
+                feeds[name] = _neutral(operation.outputs[0], len(features), fill=int(lengths))
         return feeds
+
+    def _called(self, tensor_name: str) -> str:
+        """All that an input is called: by the graph, and by the signature where it lists it."""
+        names = [name for name, tensor in self.inputs.items() if tensor == tensor_name]
+        return " ".join([tensor_name, *names])
 
     def _ancestors(self, fetches: Iterable[str]) -> list[Any]:
         seen: dict[str, Any] = {}
@@ -230,13 +247,16 @@ class TensorFlowEngine:
         return self._model.run(features)
 
 
-def _neutral(tensor: Any, batch: int) -> NDArray[Any]:
-    """The value that an input has when nothing is said: ones for lengths, zeros for all else."""
-    shape = [
-        batch if index == 0 else size or 1 for index, size in enumerate(tensor.shape.as_list())
-    ]
-    fill = np.ones if "seq_lens" in tensor.name else np.zeros
-    return np.asarray(fill(shape, dtype=tensor.dtype.as_numpy_dtype))
+def _neutral(tensor: Any, batch: int, fill: int) -> NDArray[Any]:
+    """The value that an input has when nothing is said, in the input's shape and type."""
+    sizes = tensor.shape.as_list() if tensor.shape.rank is not None else []
+    shape = [batch if index == 0 else size or 1 for index, size in enumerate(sizes)]
+    return np.full(shape, fill, dtype=tensor.dtype.as_numpy_dtype)
+
+
+def _other(values: NDArray[Any]) -> NDArray[Any]:
+    """Ones for zeros, and the reverse."""
+    return np.asarray(np.logical_not(values), dtype=values.dtype)
 
 
 def _tags(folder: Path) -> list[str]:

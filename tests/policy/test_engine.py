@@ -1,0 +1,51 @@
+"""The description from which a version's engine is loaded."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import helper
+
+from policy_server.errors import EngineFailed
+from policy_server.policy.distributions import Categorical, DiagonalGaussian, Greedy
+from policy_server.policy.engine import Family, Network, load_engine
+from policy_server.policy.onnx_engine import OnnxEngine
+from tests.support.onnx_writer import NetworkFile
+
+
+@pytest.mark.parametrize(
+    ("family", "sizes", "kind", "width", "discrete"),
+    [
+        ("categorical", (2, 3), Categorical, 5, True),
+        ("greedy", (4,), Greedy, 4, True),
+        ("gaussian", (2, 1), DiagonalGaussian, 6, False),
+    ],
+)
+def test_what_is_written_is_read(
+    family: Family,
+    sizes: tuple[int, ...],
+    kind: type,
+    width: int,
+    discrete: bool,
+    tmp_path: Path,
+) -> None:
+    Network("tensorflow", 7, family, sizes).write(tmp_path)
+    network = Network.read(tmp_path)
+    assert network == Network("tensorflow", 7, family, sizes)
+    assert isinstance(network.distribution, kind)
+    assert network.distribution.input_width == width
+    assert network.discrete is discrete
+
+
+def test_onnx_is_loaded_from_the_folder(network_file: NetworkFile) -> None:
+    path = network_file([helper.make_node("Identity", ["input"], ["output"])], ["batch", 2])
+    path.rename(path.parent / "network.onnx")
+    engine = load_engine(Network("onnxruntime", 2, "greedy", (2,)), path.parent)
+    assert isinstance(engine, OnnxEngine)
+    rows = np.array([[1, 2]], dtype=np.float32)
+    np.testing.assert_array_equal(engine.run(rows), rows)
+
+
+def test_a_folder_without_its_file_does_not_load(tmp_path: Path) -> None:
+    with pytest.raises(EngineFailed):
+        load_engine(Network("onnxruntime", 2, "greedy", (2,)), tmp_path)

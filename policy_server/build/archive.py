@@ -3,13 +3,24 @@
 import shutil
 import stat
 import zipfile
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
+from policy_server.build.formats import foreign_zip
 from policy_server.build.limits import BuildLimits
 from policy_server.errors import UploadRejected
 
 CHUNK_BYTES = 1 << 20
+SMALL_BYTES = 1 << 20
+"""Unpacking to this much is harmless, whatever the ratio."""
+MAX_DEPTH = 20
+"""Folders in folders; Python removes trees by recursion, so a deep one could never be swept."""
 MODEL_FILE = "saved_model.pb"
+MODEL_FILES = (MODEL_FILE, "fingerprint.pb")
+MODEL_FOLDERS = ("variables", "assets")
+ENCRYPTED = 0x1
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Python inflates these piece by piece; of the others it expands a whole chunk, however large."""
 
 
 def unpack_saved_model(archive: Path, folder: Path, limits: BuildLimits) -> None:
@@ -23,54 +34,77 @@ def unpack_saved_model(archive: Path, folder: Path, limits: BuildLimits) -> None
     """
     try:
         with zipfile.ZipFile(archive) as file:
-            members = file.infolist()
-            _check(members, archive.stat().st_size, limits)
+            infos = file.infolist()
+            _check_size(infos, archive.stat().st_size, limits)
+            members = _sound_members(infos)
             root = _model_root(members)
-            _extract(file, [member for member in members if _belongs(member, root)], root, folder)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
-        # RuntimeError: encrypted; NotImplementedError: a compression that Python lacks.
-        raise UploadRejected(f"The model is not a sound zip: {error}.") from error
+            for path, info in members.items():
+                if _belongs(path, root):
+                    _extract(file, info, folder / path.relative_to(root))
+    except UploadRejected:
+        raise
     except Exception as error:
-        if isinstance(error, UploadRejected):
-            raise
-        # zlib, lzma and bz2 each raise errors of their own on damaged members.
+        # zipfile's own, and what zlib, struct and the file system make of damaged members.
         raise UploadRejected(f"The model is not a sound zip: {error}.") from error
 
 
-def _check(members: list[zipfile.ZipInfo], packed: int, limits: BuildLimits) -> None:
-    if len(members) > limits.members:
+def _check_size(infos: Collection[zipfile.ZipInfo], packed: int, limits: BuildLimits) -> None:
+    if len(infos) > limits.members:
         raise UploadRejected(
-            f"The zip has {len(members)} members, at most {limits.members} are unpacked."
+            f"The zip has {len(infos)} members, at most {limits.members} are unpacked."
         )
-    total = sum(member.file_size for member in members)
+    total = sum(info.file_size for info in infos)
     if total > limits.unpacked_bytes:
         raise UploadRejected(
             f"The zip unpacks to {total} bytes, at most {limits.unpacked_bytes} are unpacked."
         )
-    if total > limits.ratio * max(packed, CHUNK_BYTES // limits.ratio):
+    if total > max(limits.ratio * packed, SMALL_BYTES):
         raise UploadRejected(
             f"The zip unpacks to {total // max(packed, 1)} times its size, at most "
             f"{limits.ratio} times is believed."
         )
-    for member in members:
-        path = PurePosixPath(member.filename.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or ":" in member.filename:
-            raise UploadRejected(f"The zip's member {member.filename!r} points out of its folder.")
-        if stat.S_ISLNK(member.external_attr >> 16):
-            raise UploadRejected(f"The zip's member {member.filename!r} is a symbolic link.")
 
 
-def _model_root(members: list[zipfile.ZipInfo]) -> PurePosixPath:
+def _sound_members(infos: Collection[zipfile.ZipInfo]) -> dict[PurePosixPath, zipfile.ZipInfo]:
+    """The archive's files by their paths, with slashes whatever packed it."""
+    members: dict[PurePosixPath, zipfile.ZipInfo] = {}
+    for info in infos:
+        name = info.filename.replace("\\", "/")
+        path = PurePosixPath(name)
+        fault = _fault(info, path)
+        if fault is not None:
+            raise UploadRejected(f"The zip's member {info.filename[:200]!r} {fault}.")
+        if name.endswith("/"):
+            continue
+        if path in members:
+            raise UploadRejected(f"The zip holds {str(path)[:200]!r} twice.")
+        members[path] = info
+    return members
+
+
+def _fault(info: zipfile.ZipInfo, path: PurePosixPath) -> str | None:
+    """What is wrong with a member, if anything."""
+    if path.is_absolute() or ".." in path.parts or ":" in info.filename:
+        return "points out of its folder"
+    if stat.S_ISLNK(info.external_attr >> 16):
+        return "is a symbolic link"
+    if len(path.parts) > MAX_DEPTH:
+        return f"lies {len(path.parts)} folders deep, at most {MAX_DEPTH} are unpacked"
+    if info.flag_bits & ENCRYPTED:
+        return "is encrypted: pack it without a password"
+    if info.compress_type not in METHODS:
+        return (
+            f"is compressed by method {info.compress_type}: pack it with the ordinary one (deflate)"
+        )
+    return None
+
+
+def _model_root(paths: Collection[PurePosixPath]) -> PurePosixPath:
     roots = [
-        PurePosixPath(member.filename).parent
-        for member in members
-        if PurePosixPath(member.filename).name == MODEL_FILE
-        and "__MACOSX" not in PurePosixPath(member.filename).parts
+        path.parent for path in paths if path.name == MODEL_FILE and "__MACOSX" not in path.parts
     ]
     if not roots:
-        raise UploadRejected(
-            f"The zip holds no {MODEL_FILE}: a zip of a TensorFlow SavedModel is wanted."
-        )
+        raise UploadRejected(f"The zip holds no {MODEL_FILE}; {foreign_zip(paths)}")
     if len(roots) > 1:
         raise UploadRejected(
             f"The zip holds {len(roots)} SavedModels ({', '.join(map(str, roots[:5]))}): "
@@ -79,23 +113,15 @@ def _model_root(members: list[zipfile.ZipInfo]) -> PurePosixPath:
     return roots[0]
 
 
-def _belongs(member: zipfile.ZipInfo, root: PurePosixPath) -> bool:
-    path = PurePosixPath(member.filename)
-    if member.is_dir() or not path.is_relative_to(root):
+def _belongs(path: PurePosixPath, root: PurePosixPath) -> bool:
+    if not path.is_relative_to(root):
         return False
-    inner = path.relative_to(root)
-    return str(inner) in (MODEL_FILE, "fingerprint.pb") or inner.parts[0] in (
-        "variables",
-        "assets",
-    )
+    parts = path.relative_to(root).parts
+    return bool(parts) and parts[0] in (MODEL_FILES if len(parts) == 1 else MODEL_FOLDERS)
 
 
-def _extract(
-    file: zipfile.ZipFile, members: list[zipfile.ZipInfo], root: PurePosixPath, folder: Path
-) -> None:
-    for member in members:
-        target = folder / PurePosixPath(member.filename).relative_to(root)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # zipfile stops at the size that the directory states, so a lying member cannot grow.
-        with file.open(member) as source, target.open("wb") as sink:
-            shutil.copyfileobj(source, sink, CHUNK_BYTES)
+def _extract(file: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # zipfile stops at the size that the directory states, so a lying member cannot grow.
+    with file.open(info) as source, target.open("xb") as sink:
+        shutil.copyfileobj(source, sink, CHUNK_BYTES)

@@ -1,19 +1,14 @@
 """The parts of a candidate together: do they fit each other and the contract?"""
 
+import traceback
 from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
 
-from policy_server.build.heads import contradiction
+from policy_server.build.heads import contradiction, declared_sizes_fault
 from policy_server.build.limits import BuildLimits
-from policy_server.build.model import (
-    PROOF_TOLERANCE,
-    BuiltModel,
-    ModelFacts,
-    build_model,
-    compare,
-)
+from policy_server.build.model import BuiltModel, ModelFacts, build_model, load_built_model
 from policy_server.build.report import BuildReport, Part
 from policy_server.contract.contract import Contract
 from policy_server.contract.samples import random_observations
@@ -24,7 +19,7 @@ from policy_server.errors import (
     UploadRejected,
 )
 from policy_server.policy import output_mapper, preprocessor
-from policy_server.policy.engine import Family, Network, load_engine
+from policy_server.policy.engine import Family, Network
 from policy_server.policy.output_mapper import OutputMapper, read_output_mapper
 from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import (
@@ -71,12 +66,19 @@ class Assembly:
         try:
             model = self._model()
             mapper = self._output_mapper()
-            preprocessor = self._preprocessor()
-            network = self._network(model, mapper)
-            if preprocessor is not None and model is not None and network is not None:
-                self._whole(model, network, mapper, preprocessor)
+            tried = self._preprocessor()
+            if model is not None:
+                self._whole(model, mapper, tried)
+                if Part.MODEL in self._uploaded:
+                    model.keep()
         except UploadRejected as error:
             self._report.rejected = str(error)
+        except PreprocessorFailed as error:
+            self._report.rejected = f"The preprocessor fails on a valid observation: {error.cause}."
+        except Exception as error:
+            # A fault of this project's, or a file odder than was thought of: say which, and go on.
+            traceback.print_exc()
+            self._report.rejected = f"The build failed: {type(error).__name__}: {error}."
         return self._report
 
     def _has(self, part: Part) -> bool:
@@ -93,11 +95,8 @@ class Assembly:
                 folder / "upload", folder, self._limits, lambda what: self._step(what, seconds)
             )
         else:
-            facts = ModelFacts.read(folder)
-            engine = load_engine(Network(facts.engine, facts.feature_width, "greedy", ()), folder)
-            built = BuiltModel(facts, engine, None)
+            built = load_built_model(folder)
         self._report.passed("model", built.facts.actions.detail)
-        self._report.passed("engine", built.facts.engine_detail)
         conflict = contradiction(built.facts.actions, self._contract)
         if conflict is not None:
             raise UploadRejected(conflict)
@@ -114,45 +113,58 @@ class Assembly:
         self._report.passed("output mapper", f"maps {len(mapper.meanings)} head(s)")
         return mapper
 
-    def _preprocessor(self) -> Preprocessor | None:
-        """The preprocessor, tried on random valid observations; None where one is missing."""
+    def _preprocessor(self) -> tuple[Preprocessor, Features] | None:
+        """The preprocessor and what it makes of random valid observations; None if missing."""
         uploaded = self._has(Part.PREPROCESSOR)
         self._step(
             "running the preprocessor on random observations", self._limits.preprocessor_seconds
         )
         try:
-            if uploaded:
-                path = self._folder / Part.PREPROCESSOR / preprocessor.FILE
-                loaded: Preprocessor = UploadedPreprocessor(path)
-            else:
-                loaded = SchemaPreprocessor(self._contract.schema)
-            features = self._features(loaded)
-        except (PreprocessorFailed, ObservationError) as error:
-            cause = error.cause if isinstance(error, PreprocessorFailed) else str(error)
-            raise UploadRejected(
-                f"The preprocessor fails on a valid observation: {cause}."
-            ) from error
+            loaded = self._load_preprocessor()
         except UploadRejected as error:
             if uploaded:
                 raise
             self._report.failed("preprocessor", str(error), Part.PREPROCESSOR)
             return None
+        schema = self._contract.schema
+        try:
+            features = loaded.features([complete(schema, row) for row in self._observations])
+        except ObservationError as error:
+            raise UploadRejected(f"A valid observation makes no features: {error}") from error
         self._report.passed(
             "preprocessor",
             f"{'the preprocessor' if uploaded else 'the schema'} makes {features.shape[1]} finite "
             f"features of each of {len(features)} random valid observations",
         )
-        return loaded
+        return loaded, features
 
-    def _features(self, preprocessor: Preprocessor) -> Features:
-        schema = self._contract.schema
-        return preprocessor.features([complete(schema, row) for row in self._observations])
+    def _load_preprocessor(self) -> Preprocessor:
+        if self._has(Part.PREPROCESSOR):
+            return UploadedPreprocessor(self._folder / Part.PREPROCESSOR / preprocessor.FILE)
+        return SchemaPreprocessor(self._contract.schema)
 
-    def _network(self, model: BuiltModel | None, mapper: OutputMapper) -> Network | None:
+    def _whole(
+        self, model: BuiltModel, mapper: OutputMapper, tried: tuple[Preprocessor, Features] | None
+    ) -> None:
+        """Check the model with the parts that are there; write the network if all of them fit."""
+        fits = tried is not None and self._check_width(model.facts, tried[1])
+        if tried is not None and fits:
+            self._step("deciding on random observations", self._limits.model_seconds)
+            proof = model.prove(tried[1])
+            if proof is not None:
+                self._report.passed("proof", proof)
+        self._report.passed("engine", model.facts.engine_detail)
+        network = self._network(model.facts, mapper)
+        if network is None or not self._check_meanings(network, mapper):
+            return
+        if tried is not None and fits:
+            policy = Policy(self._contract, network, model.engine, tried[0], mapper)
+            self._check_decisions(policy)
+            network.write(self._folder)
+
+    def _network(self, facts: ModelFacts, mapper: OutputMapper) -> Network | None:
         """The distribution that the model's output stands for, if that can be told yet."""
-        if model is None:
-            return None
-        facts, contract = model.facts, self._contract
+        contract = self._contract
         family: Family = facts.actions.family or (
             "categorical" if contract.discrete else "gaussian"
         )
@@ -176,46 +188,23 @@ class Assembly:
         """Sizes of the heads as the output mapper declares them."""
         declared = tuple(len(head) for head in mapper.meanings)
         heads = facts.actions.heads
-        fits = sum(declared) == facts.output_width and heads in (None, len(declared))
-        if fits:
-            return declared
         wanted = f"{heads} heads" if heads else "the heads"
         detail = (
             f"the sizes of {wanted} cannot be read off the model: upload an output mapper, a list "
             f"of one map for each head, {facts.output_width} actions in all"
         )
+        if sum(declared) == facts.output_width and heads in (None, len(declared)):
+            fault = declared_sizes_fault(self._folder / Part.MODEL, declared) if heads else None
+            if fault is None:
+                return declared
+            detail += f"; {fault}"
         if declared:
             detail += f" (this one has {' + '.join(map(str, declared))})"
         self._misfit("heads", detail, Part.OUTPUT_MAPPER)
         return None
 
-    def _whole(
-        self,
-        model: BuiltModel,
-        network: Network,
-        mapper: OutputMapper,
-        preprocessor: Preprocessor,
-    ) -> None:
-        features = self._features(preprocessor)
-        fits = self._check_width(network, features)
-        fits = self._check_meanings(network, mapper) and fits
-        if not fits:
-            return
-        if model.original is not None:
-            difference = compare(model.engine, model.original, features)
-            if not difference <= PROOF_TOLERANCE:
-                raise UploadRejected(
-                    "The converted network differs from the original by "
-                    f"{difference:.1e} on valid observations, {PROOF_TOLERANCE:.0e} is allowed."
-                )
-            detail = f"equal to the original to {difference:.1e} on {len(features)} observations"
-            self._report.passed("proof", detail)
-        policy = Policy(self._contract, network, model.engine, preprocessor, mapper)
-        self._check_decisions(policy)
-        network.write(self._folder)
-
-    def _check_width(self, network: Network, features: Features) -> bool:
-        made, taken = features.shape[1], network.feature_width
+    def _check_width(self, facts: ModelFacts, features: Features) -> bool:
+        made, taken = features.shape[1], facts.feature_width
         maker = "the preprocessor" if self._has(Part.PREPROCESSOR) else "the schema"
         detail = f"{maker} makes {made} features, the network takes {taken}"
         if made == taken:

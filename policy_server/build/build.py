@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import os
 import selectors
 import signal
@@ -19,13 +20,16 @@ from policy_server.contract.contract import Contract
 from policy_server.errors import UploadRejected
 
 ROOT = Path(__file__).resolve().parents[2]
-LOG = "build.log"
+PRINTED_BYTES = 4_000
+"""What is kept of all that a build prints, its end; uploaded code may print anything."""
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 """Of the environment; what else is there may be secret, and the child runs uploaded code."""
 START_SECONDS = 60.0
 CHUNK_BYTES = 65_536
 
 Progress = Callable[[str], None]
+
+logger = logging.getLogger(__name__)
 
 
 def build(
@@ -55,26 +59,27 @@ def build(
         [str(part) for part in uploaded],
         limits,
     )
-    with _child(job, folder / LOG) as (process, messages):
-        for message in messages:
-            if "report" in message:
-                return BuildReport.from_dict(message["report"])
-            progress(message["step"])
-            messages.allow(message["step"], message["seconds"])
-        code = process.wait()
-    cause = f"signal {-code}" if code < 0 else f"exit code {code}"
-    raise UploadRejected(f"The build process ended early ({cause}) while {messages.step}.")
+    with _child(job) as child:
+        try:
+            report = _report_of(child, progress)
+        except UploadRejected:
+            child.log(logging.WARNING)
+            raise
+        child.log(logging.DEBUG if report.rejected is None else logging.WARNING)
+        return report
 
 
-class _Messages:
-    """What the child says, until the deadline of the step that it is in.
+class _Child:
+    """The build process, until the deadline of the step that it is in.
 
     Raises:
-        UploadRejected: A step did not end in time.
+        UploadRejected: A step did not end in time, or what the process says is no message.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], descriptor: int) -> None:
+        self.process = process
         self._descriptor = descriptor
+        self._printed = b""
         self.allow("starting the build", START_SECONDS)
 
     def allow(self, step: str, seconds: float) -> None:
@@ -83,48 +88,89 @@ class _Messages:
         self._seconds = seconds
         self._deadline = time.monotonic() + seconds
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        buffer = b""
+    def messages(self) -> Iterator[dict[str, Any]]:
+        """What the process says, until it says no more; what it prints is read beside."""
+        assert self.process.stdout is not None
+        said = b""
         with selectors.DefaultSelector() as selector:
             selector.register(self._descriptor, selectors.EVENT_READ)
-            while True:
-                if not selector.select(max(self._deadline - time.monotonic(), 0.0)):
-                    raise UploadRejected(
-                        f"The build was stopped: {self.step} did not end within "
-                        f"{self._seconds:g} seconds."
-                    )
-                chunk = os.read(self._descriptor, CHUNK_BYTES)
-                if not chunk:
-                    return
-                *lines, buffer = (buffer + chunk).split(b"\n")
-                yield from map(json.loads, lines)
+            selector.register(self.process.stdout.fileno(), selectors.EVENT_READ)
+            while ready := selector.select(self._left()):
+                for key, _ in ready:
+                    chunk = os.read(key.fd, CHUNK_BYTES)
+                    if key.fd != self._descriptor:
+                        self._printed = (self._printed + chunk)[-PRINTED_BYTES:]
+                        if not chunk:
+                            selector.unregister(key.fd)
+                    elif chunk:
+                        *lines, said = (said + chunk).split(b"\n")
+                        yield from map(json.loads, lines)
+                    else:
+                        return
+        raise self._too_slow()
+
+    def end(self) -> str:
+        """How the process ended, which it must before the deadline."""
+        try:
+            code = self.process.wait(self._left())
+        except subprocess.TimeoutExpired as error:
+            raise self._too_slow() from error
+        return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+    def log(self, level: int) -> None:
+        """Write the end of what the process printed to the log."""
+        printed = self._printed.decode(errors="replace").strip()
+        if printed:
+            logger.log(level, "the build printed: %s", printed)
+
+    def _left(self) -> float:
+        return max(self._deadline - time.monotonic(), 0.0)
+
+    def _too_slow(self) -> UploadRejected:
+        return UploadRejected(
+            f"The build was stopped: {self.step} did not end within {self._seconds:g} seconds."
+        )
+
+
+def _report_of(child: _Child, progress: Progress) -> BuildReport:
+    try:
+        for message in child.messages():
+            if "report" in message:
+                return BuildReport.from_dict(message["report"])
+            child.allow(str(message["step"]), float(message["seconds"]))
+            progress(child.step)
+    except (ValueError, TypeError, LookupError) as error:
+        # Uploaded code can find the descriptor, if only by closing or writing to all it has.
+        raise UploadRejected(f"The build was disturbed while {child.step}: {error!r}.") from error
+    raise UploadRejected(f"The build process ended early ({child.end()}) while {child.step}.")
 
 
 @contextlib.contextmanager
-def _child(job: Job, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], _Messages]]:
+def _child(job: Job) -> Iterator[_Child]:
     receiver, sender = os.pipe()
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     environment |= {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "policy_server.build.child", str(sender)],
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=output,
-            pass_fds=(sender,),
-            env=environment,
-            start_new_session=True,
-        )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "policy_server.build.child", str(sender)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        pass_fds=(sender,),
+        env=environment,
+        start_new_session=True,
+    )
     os.close(sender)
+    assert process.stdin is not None
+    assert process.stdout is not None
     try:
-        assert process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # a child that died at once is told apart below
+        with contextlib.suppress(BrokenPipeError):  # a child that died at once is told apart later
             process.stdin.write(job.as_json().encode())
             process.stdin.close()
-        yield process, _Messages(receiver)
+        yield _Child(process, receiver)
     finally:
         # The whole session: uploaded code may have started processes of its own.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        process.stdout.close()
         os.close(receiver)

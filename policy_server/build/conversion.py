@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 from pathlib import Path
+from typing import Any
 
 from policy_server.policy.tensorflow_engine import SavedModel
 
@@ -26,9 +27,9 @@ def convert_to_onnx(model: SavedModel, path: Path) -> None:
         raise ConversionFailed("tf2onnx is not installed") from error
     logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), model.graph.as_default():
             proto, _ = tf2onnx.convert.from_graph_def(
-                model.frozen_graph_def(),
+                _frozen(model),
                 input_names=[model.observation_tensor],
                 output_names=[model.output_tensor],
                 opset=OPSET,
@@ -37,3 +38,16 @@ def convert_to_onnx(model: SavedModel, path: Path) -> None:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ConversionFailed(reason) from error
     path.write_bytes(proto.SerializeToString())
+
+
+def _frozen(model: SavedModel) -> Any:
+    """The part from observations to distribution inputs, with constants for variables.
+
+    Functions are inlined first, as Keras nests them: freezing loses those within functions.
+    """
+    from tf2onnx import tf_loader
+
+    inputs, outputs = [model.observation_tensor], [model.output_tensor]
+    inlined = tf_loader.tf_optimize(inputs, outputs, model.graph.as_graph_def())
+    node = model.output_tensor.split(":", maxsplit=1)[0]
+    return tf_loader.convert_variables_to_constants(model.session, inlined, [node])

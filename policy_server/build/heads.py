@@ -1,8 +1,10 @@
 """What the actions of a model are: read off its outputs, proven by its own draws."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations, islice
+from math import comb
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +23,12 @@ from policy_server.policy.tensorflow_engine import Draws
 
 TOLERANCE = 1e-4
 """Between log-probabilities; TensorFlow computes its own in float32."""
-MAX_SPLITS = 20_000
+MAX_SPLITS = 5_000
+FEW = 8
+"""Draws that show most wrong sizes for wrong."""
+MIN_TELLING = 0.25
+"""Of the draws, how many at least must have a finite probability by the model's own account."""
+EVIDENCE = "draws.npz"
 
 
 @dataclass(frozen=True)
@@ -41,40 +48,132 @@ class Actions:
     detail: str
 
 
-def derive_actions(draws: Draws, integer: bool, inputs: Array) -> Actions:
+@dataclass(frozen=True)
+class Evidence:
+    """What a model drew itself, beside the distribution inputs that it drew from.
+
+    Attributes:
+        inputs: float64[B, W].
+        actions: float64[B, H], every component of every output side by side.
+        components: How many of the H came from each output.
+        logs: Joint log-probabilities float64[B] as the model states them; None where it does not.
+    """
+
+    inputs: Array
+    actions: Array
+    components: tuple[int, ...]
+    logs: Array | None
+
+    @classmethod
+    def of(cls, draws: Draws, inputs: Array) -> "Evidence":
+        """Evidence from draws for the observations that the inputs belong to."""
+        columns = [
+            np.asarray(action, dtype=np.float64).reshape(len(inputs), -1)
+            for action in draws.actions
+        ]
+        logs = draws.log_probability
+        return cls(
+            inputs,
+            np.concatenate(columns, axis=1),
+            tuple(column.shape[1] for column in columns),
+            None if logs is None else logs.astype(np.float64).reshape(len(inputs)),
+        )
+
+    def beginning(self, rows: int) -> "Evidence":
+        """The first of those draws that have a finite probability."""
+        if self.logs is None:
+            return self
+        telling = np.flatnonzero(np.isfinite(self.logs))[:rows]
+        logs = self.logs[telling]
+        return Evidence(self.inputs[telling], self.actions[telling], self.components, logs)
+
+    @property
+    def seen(self) -> NDArray[np.int64]:
+        """int64[H]: how many actions each head has at least, where actions are numbers."""
+        return np.asarray(self.actions.max(axis=0) + 1, dtype=np.int64)
+
+    def write(self, folder: Path) -> None:
+        """Keep it, for heads that will be declared later."""
+        logs = np.zeros(0) if self.logs is None else self.logs
+        np.savez(
+            folder / EVIDENCE,
+            inputs=self.inputs,
+            actions=self.actions,
+            components=self.components,
+            logs=logs,
+        )
+
+    @classmethod
+    def read(cls, folder: Path) -> "Evidence":
+        """Read what `write` kept."""
+        with np.load(folder / EVIDENCE) as kept:
+            logs = kept["logs"] if kept["logs"].size else None
+            return cls(kept["inputs"], kept["actions"], tuple(kept["components"]), logs)
+
+    def disagreement(self, distribution: Distribution) -> float:
+        """The largest difference between log-probabilities of the draws, ours and the model's.
+
+        Draws to which the model itself gives no finite probability say nothing: random features
+        may lie where no observation does.
+        """
+        if self.logs is None:
+            return 0.0
+        telling = np.isfinite(self.logs) & np.isfinite(self.actions).all(axis=1)
+        if telling.sum() < max(1, MIN_TELLING * len(telling)):
+            return np.inf
+        logs = self.logs[telling]
+        with np.errstate(invalid="ignore"):
+            ours = distribution.log_probability(self.inputs[telling], self.actions[telling])
+            differences = np.abs(ours - logs) / np.maximum(1.0, np.abs(logs))
+        return float(np.max(np.where(np.isnan(differences), np.inf, differences)))
+
+
+def derive_actions(evidence: Evidence, integer: bool) -> Actions:
     """Find the family and the sizes under which the model's own draws are as probable as it says.
 
     Args:
-        draws: What the model drew, for B observations.
+        evidence: What the model drew.
         integer: Whether drawn actions are numbers of actions.
-        inputs: The distribution inputs that belong to the draws, float64[B, W].
 
     Raises:
         UploadRejected: The draws follow none of the families that are served.
     """
-    columns = [_as_columns(action) for action in draws.actions]
-    actions = np.concatenate(columns, axis=1)
-    heads = actions.shape[1]
-    if draws.log_probability is None:
+    heads, width = evidence.actions.shape[1], evidence.inputs.shape[1]
+    if evidence.logs is None:
         family: Family = "categorical" if integer else "gaussian"
-        sizes = _only_possible(columns, inputs.shape[1], integer)
+        sizes = _only_possible(evidence.components, width, integer)
         return Actions(family, sizes, heads, f"{heads} by its outputs; it states no probabilities")
-    logs = draws.log_probability.astype(np.float64)
-    worst = np.inf
-    for family, sizes, distribution in _candidates(columns, actions, integer, inputs.shape[1]):
-        difference = _disagreement(distribution, inputs, actions, logs)
+    closest, few = np.inf, evidence.beginning(FEW)
+    for family, sizes, distribution in _candidates(evidence, integer):
+        difference = few.disagreement(distribution)
+        if difference <= TOLERANCE:
+            difference = evidence.disagreement(distribution)
         if difference <= TOLERANCE:
             return Actions(
                 family,
                 sizes,
                 heads,
-                f"{_words(family, sizes)}: log-probabilities of {len(logs)} actions that the "
-                f"model drew itself agree to {difference:.1e}",
+                f"{_words(family, sizes)}: log-probabilities of {len(evidence.logs)} actions that "
+                f"the model drew itself agree to {difference:.1e}",
             )
-        worst = min(worst, difference)
-    if integer and heads > 1:
+        closest = min(closest, difference)
+    if integer and _is_beyond_trying(width, evidence.seen):
         return Actions("categorical", None, heads, f"{heads} heads of sizes that are not proven")
-    raise UploadRejected(_unknown_family(integer, actions, inputs, worst))
+    raise UploadRejected(_unknown_family(integer, evidence, closest))
+
+
+def declared_sizes_fault(folder: Path, sizes: tuple[int, ...]) -> str | None:
+    """Why heads of these sizes contradict the draws kept in a model's folder, if they do."""
+    evidence = Evidence.read(folder)
+    if (evidence.actions >= np.array(sizes)).any():
+        return "the model draws actions beyond them"
+    difference = evidence.disagreement(Categorical(sizes))
+    if difference <= TOLERANCE:
+        return None
+    return (
+        f"log-probabilities of the model's own draws differ by {difference:.1e} under them, "
+        f"{TOLERANCE:.0e} is allowed"
+    )
 
 
 def contradiction(actions: Actions, contract: Contract) -> str | None:
@@ -102,49 +201,52 @@ def contradiction(actions: Actions, contract: Contract) -> str | None:
     return None
 
 
-def _as_columns(action: NDArray[np.generic]) -> NDArray[np.float64]:
-    return np.asarray(action, dtype=np.float64).reshape(len(action), -1)
-
-
 def _candidates(
-    columns: Sequence[NDArray[np.float64]], actions: Array, integer: bool, width: int
+    evidence: Evidence, integer: bool
 ) -> Iterator[tuple[Family, tuple[int, ...], Distribution]]:
+    width, components, actions = evidence.inputs.shape[1], evidence.components, evidence.actions
     if not integer:
-        components = tuple(column.shape[1] for column in columns)
         for sizes in dict.fromkeys([components, (sum(components),)]):
             if 2 * sum(sizes) == width:
                 yield "gaussian", sizes, DiagonalGaussian(sizes)
         return
-    for sizes in _splits(width, actions.max(axis=0).astype(int) + 1):
+    if actions.min() < 0:
+        return
+    for sizes in _splits(width, evidence.seen):
         yield "categorical", sizes, Categorical(sizes)
     if actions.shape[1] == 1 and actions.max() < width:
         yield "greedy", (width,), Greedy(width)
 
 
 def _splits(width: int, least: NDArray[np.int64]) -> Iterator[tuple[int, ...]]:
-    """Ways to divide the logits among the heads: equal ones first, then all others, bounded."""
+    """Ways to divide the logits among the heads: equal ones first, then all others, bounded.
+
+    Args:
+        width: Logits of all heads together.
+        least: int64[H], the actions of each head that were seen.
+    """
     heads = len(least)
-    if width % heads == 0 and (least <= width // heads).all():
-        yield (width // heads,) * heads
-    cuts = combinations(range(1, width), heads - 1)
-    for cut in islice(cuts, MAX_SPLITS) if heads > 1 else ():
-        sizes = tuple(int(size) for size in np.diff([0, *cut, width]))
-        if (least <= np.array(sizes)).all() and len(set(sizes)) > 1:
+    equal = (width // heads,) * heads
+    if sum(equal) == width and (least <= equal[0]).all():
+        yield equal
+    spare = width - int(least.sum())
+    # Actions that were never seen are shared out by H - 1 bars between them.
+    bars = combinations(range(spare + heads - 1), heads - 1) if spare >= 0 else ()
+    for places in islice(bars, MAX_SPLITS):
+        sizes = tuple((least + np.diff([-1, *places, spare + heads - 1]) - 1).tolist())
+        if sizes != equal:
             yield sizes
 
 
-def _disagreement(distribution: Distribution, inputs: Array, actions: Array, logs: Array) -> float:
-    ours = distribution.log_probability(inputs, actions)
-    with np.errstate(invalid="ignore"):
-        differences = np.abs(ours - logs) / np.maximum(1.0, np.abs(logs))
-    return float(np.max(np.where(np.isnan(differences), np.inf, differences)))
+def _is_beyond_trying(width: int, least: NDArray[np.int64]) -> bool:
+    spare, heads = width - int(least.sum()), len(least)
+    return spare >= 0 and comb(spare + heads - 1, heads - 1) > MAX_SPLITS
 
 
 def _only_possible(
-    columns: Sequence[NDArray[np.float64]], width: int, integer: bool
+    components: tuple[int, ...], width: int, integer: bool
 ) -> tuple[int, ...] | None:
     """The sizes, where nothing but the number of outputs is needed to tell them."""
-    components = tuple(column.shape[1] for column in columns)
     if integer:
         return (width,) if sum(components) == 1 else None
     return components if 2 * sum(components) == width else None
@@ -158,19 +260,19 @@ def _words(family: Family, sizes: tuple[int, ...]) -> str:
     return f"{len(sizes)} head{'s' * (len(sizes) > 1)} of {', '.join(map(str, sizes))} actions"
 
 
-def _unknown_family(integer: bool, actions: Array, inputs: Array, worst: float) -> str:
+def _unknown_family(integer: bool, evidence: Evidence, closest: float) -> str:
+    dimensions, width = evidence.actions.shape[1], evidence.inputs.shape[1]
     if integer:
         return (
             "The model's own draws are not those of a softmax over its distribution inputs: "
-            f"log-probabilities differ by {worst:.1e}, {TOLERANCE:.0e} is allowed."
+            f"log-probabilities differ by {closest:.1e}, {TOLERANCE:.0e} is allowed."
         )
-    if 2 * actions.shape[1] != inputs.shape[1]:
+    if 2 * dimensions != width:
         return (
-            f"The model's actions have {actions.shape[1]} dimensions, which take "
-            f"{2 * actions.shape[1]} distribution inputs (mean and log standard deviation); "
-            f"it has {inputs.shape[1]}."
+            f"The model's actions have {dimensions} dimensions, which take {2 * dimensions} "
+            f"distribution inputs (mean and log standard deviation); it has {width}."
         )
     return (
         "The model's own draws are not those of a diagonal Gaussian: log-densities differ by "
-        f"{worst:.1e}, {TOLERANCE:.0e} is allowed. Squashed Gaussians (SAC) are not served."
+        f"{closest:.1e}, {TOLERANCE:.0e} is allowed. Squashed Gaussians (SAC) are not served."
     )

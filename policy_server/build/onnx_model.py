@@ -1,5 +1,6 @@
 """An uploaded ONNX file, reduced to observations -> distribution inputs."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +23,9 @@ def reduce_onnx(source: Path, target: Path) -> tuple[OnnxEngine, str]:
 
     Raises:
         UploadRejected: It is not ONNX, or holds no distribution inputs.
+        EngineFailed: ONNX Runtime cannot run it.
     """
-    import onnx
-
-    try:
-        model = onnx.load(str(source), load_external_data=False)
-        onnx.checker.check_model(model)
-    except Exception as error:  # protobuf's and the checker's own
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UploadRejected(f"The model is not a sound ONNX file: {reason}") from error
-    if any(tensor.data_location == tensor.EXTERNAL for tensor in model.graph.initializer):
-        raise UploadRejected("The ONNX file keeps its weights in other files: export it as one.")
+    model = _load(source)
     output = _output_name(model)
     inputs = _reduce(model, output)
     if len(inputs) != 1:
@@ -40,12 +33,45 @@ def reduce_onnx(source: Path, target: Path) -> tuple[OnnxEngine, str]:
             f"The network's decisions depend on {len(inputs)} inputs ({', '.join(inputs)}): "
             "one, the observations, is served; policies with memory are not."
         )
-    onnx.save(model, str(target))
+    model.ir_version = max(model.ir_version, 4)  # before, every weight had to be an input as well
+    target.write_bytes(model.SerializeToString())
+    return _with_open_batch(model, OnnxEngine(target), target), output
+
+
+def _load(source: Path) -> Any:
     try:
-        original = OnnxEngine(target)
-    except EngineFailed as error:
-        raise UploadRejected(str(error)) from error
-    return _with_open_batch(model, original, target), output
+        import onnx
+    except ImportError as error:
+        raise UploadRejected(
+            "The package `onnx` is not installed here, and an ONNX file needs it to be checked: "
+            "build the version where it is."
+        ) from error
+    try:
+        model = onnx.ModelProto.FromString(source.read_bytes())
+        external = any(tensor.data_location == tensor.EXTERNAL for tensor in _tensors(model))
+        if not external:
+            onnx.checker.check_model(model)
+    except Exception as error:  # protobuf's and the checker's own
+        raise UploadRejected(f"The model is not a sound ONNX file: {_first_line(error)}") from error
+    if external:  # weights could be read from any file of the server
+        raise UploadRejected("The ONNX file keeps its weights in other files: export it as one.")
+    return model
+
+
+def _tensors(message: Any) -> Iterator[Any]:
+    """Every tensor in a protobuf message: weights, constants, and those of subgraphs."""
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        for item in value if field.is_repeated else [value]:
+            if item.DESCRIPTOR.name == "TensorProto":
+                yield item
+            else:
+                yield from _tensors(item)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _output_name(model: Any) -> str:
@@ -75,11 +101,18 @@ def _reduce(model: Any, output: str) -> list[str]:
         if needed & set(node.output):
             needed |= set(node.input)
             needed |= _captured(node)
+            needed.discard("")  # stands for an optional input that is not given
     nodes = [node for node in graph.node if needed & set(node.output)]
     kept_output = [value for value in graph.output if value.name == output]
-    initializers = {tensor.name for tensor in graph.initializer}
-    inputs = [value for value in graph.input if value.name in needed - initializers]
-    for field, values in (("node", nodes), ("output", kept_output), ("input", inputs)):
+    initializers = [tensor for tensor in graph.initializer if tensor.name in needed]
+    constant = {tensor.name for tensor in initializers}
+    inputs = [value for value in graph.input if value.name in needed - constant]
+    for field, values in (
+        ("node", nodes),
+        ("output", kept_output),
+        ("input", inputs),
+        ("initializer", initializers),
+    ):
         copies = [type(value).FromString(value.SerializeToString()) for value in values]
         graph.ClearField(field)
         getattr(graph, field).extend(copies)
@@ -91,14 +124,13 @@ def _captured(node: Any) -> set[str]:
     names: set[str] = set()
     for attribute in node.attribute:
         for graph in [attribute.g, *attribute.graphs]:
+            names |= {value.name for value in graph.output}
             for inner in graph.node:
                 names |= set(inner.input) | _captured(inner)
     return names
 
 
 def _with_open_batch(model: Any, original: OnnxEngine, target: Path) -> OnnxEngine:
-    import onnx
-
     dimension = model.graph.input[0].type.tensor_type.shape.dim[0]
     if dimension.dim_value != 1 or original.feature_width < 1:
         return original
@@ -109,16 +141,18 @@ def _with_open_batch(model: Any, original: OnnxEngine, target: Path) -> OnnxEngi
     dimension.dim_param = "batch"
     model.graph.output[0].type.tensor_type.shape.dim[0].dim_param = "batch"
     model.graph.ClearField("value_info")
-    onnx.save(model, str(target))
+    target.write_bytes(model.SerializeToString())
     try:
         opened = OnnxEngine(target)
         if _close(opened.run(features), expected):
             return opened
-    except EngineFailed:
+    except (EngineFailed, ValueError):
         pass  # the graph counts on a batch of 1 somewhere: the closed one serves, row by row
     target.write_bytes(closed)
     return original
 
 
 def _close(left: Floats, right: Floats) -> bool:
-    return left.shape == right.shape and bool(np.allclose(left, right, rtol=1e-5, atol=1e-6))
+    return left.shape == right.shape and bool(
+        np.allclose(left, right, rtol=1e-5, atol=1e-6, equal_nan=True)
+    )

@@ -2,11 +2,14 @@
 
 import logging
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from policy_server.build.assembly import SEED
 from policy_server.build.report import Part
 from policy_server.contract.contract import Contract
+from policy_server.contract.samples import random_observations
 from policy_server.errors import NoActivePolicy, PolicyServerError
 from policy_server.policy import output_mapper, preprocessor
 from policy_server.policy.engine import Network, load_engine
@@ -17,6 +20,8 @@ from policy_server.store.store import Store
 
 LOOK_SECONDS = 0.2
 """How often the store is looked at: an upload to one worker is to reach all within a second."""
+RETRY_SECONDS = 2.0
+"""How long a version that could not be loaded is left alone: its disk may be mended."""
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +54,7 @@ class LivePolicy:
         self._contract = contract
         self._live: LiveVersion | None = None
         self._reason = "no version was activated yet: upload a model."
-        self._refused: str | None = None
+        self._refused: tuple[str, float] | None = None
         self._swap = threading.Lock()
         self._stopped = threading.Event()
         self._follower = threading.Thread(target=self._follow, name="live-policy", daemon=True)
@@ -62,7 +67,8 @@ class LivePolicy:
     def stop(self) -> None:
         """Follow the store no longer."""
         self._stopped.set()
-        self._follower.join()
+        if self._follower.is_alive():
+            self._follower.join()
 
     def current(self) -> LiveVersion:
         """The version that decides now.
@@ -79,16 +85,28 @@ class LivePolicy:
         """Load the active version of the store, unless it is the one that decides already."""
         with self._swap:
             name = self._store.active()
-            if name is None or name == self._refused or (self._live and self._live.name == name):
+            if name is None or (self._live and self._live.name == name) or self._rests(name):
                 return
             try:
                 self._live = load_version(self._store, name, self._contract)
-            except PolicyServerError as error:
-                self._refused, self._reason = name, str(error)
-                logger.error("version %s cannot be loaded: %s", name, error)
+            except Exception as error:  # a damaged version fails in ways nobody has listed
+                self._refuse(name, error)
             else:
                 self._refused = None
                 logger.info("version %s decides", name)
+
+    def _rests(self, name: str) -> bool:
+        """The version was refused a moment ago."""
+        if self._refused is None or self._refused[0] != name:
+            return False
+        return time.monotonic() < self._refused[1] + RETRY_SECONDS
+
+    def _refuse(self, name: str, error: Exception) -> None:
+        known = isinstance(error, PolicyServerError)
+        reason = str(error) if known else f"version {name} is damaged: {error!r}"
+        if reason != self._reason:  # once, not at each new attempt
+            logger.error("version %s cannot be loaded: %s", name, reason, exc_info=not known)
+        self._refused, self._reason = (name, time.monotonic()), reason
 
     def _follow(self) -> None:
         while not self._stopped.wait(LOOK_SECONDS):
@@ -125,7 +143,12 @@ def load_version(store: Store, name: str, contract: Contract) -> LiveVersion:
         else SchemaPreprocessor(contract.schema),
         read_output_mapper(meanings) if meanings.is_file() else OutputMapper(),
     )
-    policy.predict_features(policy.raw_features([0.0] * network.feature_width))
+    # The first observation that the build saw it decide on; zeros, say, need not be a valid one.
+    observations = random_observations(contract.schema, 1, SEED)
+    width, wanted = engine.run(policy.features(observations)).shape[1], network.distribution
+    if width != wanted.input_width:
+        raise NoActivePolicy(f"version {name} is damaged: its network puts out {width} numbers.")
+    policy.predict(observations)
     return LiveVersion(name, policy)
 
 

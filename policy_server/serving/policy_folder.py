@@ -50,7 +50,8 @@ def _open_model(folder: Path) -> BinaryIO:
             "wanted."
         )
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+    # Reproducible builds give files the time 0, which a zip cannot say.
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
         for path in sorted((folder / MODEL_FOLDER).rglob("*")):
             archive.write(path, path.relative_to(folder))
     packed.seek(0)

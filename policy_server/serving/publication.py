@@ -115,15 +115,19 @@ class Publisher:
         """Versions whose parts may be built on, the best first; None stands for no parts."""
         bases: list[str | None] = []
         for name in (self._store.candidate(), self._store.active()):
-            if name is not None and name not in bases and self._fits_contract(name):
+            if name is not None and name not in bases and self._usable(name):
                 bases.append(name)
         return bases or [None]
 
-    def _fits_contract(self, name: str) -> bool:
+    def _usable(self, name: str) -> bool:
+        """It keeps the contract, and its parts are there."""
         try:
-            return self._store.manifest(name).contract == self._contract.digest
+            manifest = self._store.manifest(name)
         except VersionNotFound:
             return False
+        folder = self._store.folder(name)
+        whole = all((folder / part).is_dir() for part in manifest.parts)
+        return whole and manifest.contract == self._contract.digest
 
     def _gather(
         self, folder: Path, uploaded: Mapping[Part, ReadableFile], base: str | None

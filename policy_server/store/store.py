@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from policy_server.errors import VersionNotFound
+from policy_server.errors import VersionConflict, VersionNotFound
 
 MANIFEST = "manifest.json"
 HASH_CHARACTERS = 8
@@ -101,7 +101,7 @@ class Store:
         Returns:
             Its manifest. The version is neither active nor the candidate yet.
         """
-        number = max((_number(name) for name in self.names()), default=0) + 1
+        number = max(map(_number, self._folders()), default=0) + 1
         parts = tuple(sorted(parts))
         name = f"{number}-{_hash(folder, parts)}"
         manifest = Manifest(name, time.time(), contract, parts, tuple(checks), complete)
@@ -119,8 +119,10 @@ class Store:
 
         Raises:
             VersionNotFound: There is no such version.
+            VersionConflict: It lacks parts.
         """
-        self.manifest(name)
+        if not self.manifest(name).complete:
+            raise VersionConflict(f"Version {name} lacks parts and cannot decide.")
         self._point("active", name)
         (self._base / "candidate").unlink(missing_ok=True)
 
@@ -138,10 +140,12 @@ class Store:
 
     def names(self) -> list[str]:
         """Names of all versions, oldest first."""
-        if not self._versions.is_dir():
-            return []
-        names = [path.name for path in self._versions.iterdir() if (path / MANIFEST).is_file()]
+        names = [name for name in self._folders() if (self.folder(name) / MANIFEST).is_file()]
         return sorted(names, key=_number)
+
+    def _folders(self) -> list[str]:
+        """Everything among the versions, damaged ones too: their numbers are taken."""
+        return [path.name for path in self._versions.iterdir()] if self._versions.is_dir() else []
 
     def folder(self, name: str) -> Path:
         """Where a version lies."""
@@ -163,7 +167,7 @@ class Store:
 
     def _read(self, pointer: str) -> str | None:
         try:
-            return (self._base / pointer).read_text(encoding="utf-8").strip() or None
+            return (self._base / pointer).read_text("utf-8", errors="replace").strip() or None
         except FileNotFoundError:
             return None
 

@@ -1,0 +1,92 @@
+"""A folder gives the parts that lie in it under the names that people give them."""
+
+import io
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from policy_server.build.archive import unpack_saved_model
+from policy_server.build.limits import BuildLimits
+from policy_server.build.report import Part
+from policy_server.errors import UploadRejected
+from policy_server.serving.policy_folder import open_policy_folder
+
+MODEL = {"saved_model.pb": b"graph", "variables/variables.index": b"index"}
+
+
+def read(folder: Path) -> dict[Part, bytes]:
+    with open_policy_folder(folder) as parts:
+        return {part: file.read() for part, file in parts.items()}
+
+
+def write_saved_model(folder: Path) -> None:
+    for name, content in MODEL.items():
+        file = folder / "saved_model" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["saved_model.zip", "model.zip", "policy.onnx", "model.onnx"])
+def test_a_model_is_found_by_its_usual_names(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"model")
+    (tmp_path / "README.md").write_bytes(b"text")
+    assert read(tmp_path) == {Part.MODEL: b"model"}
+
+
+def test_all_parts_are_found(tmp_path: Path) -> None:
+    for name in ("model.onnx", "preprocessor.py", "output_mapper.yaml", "schema.yaml"):
+        (tmp_path / name).write_text(name)
+    assert read(tmp_path) == {
+        Part.MODEL: b"model.onnx",
+        Part.PREPROCESSOR: b"preprocessor.py",
+        Part.OUTPUT_MAPPER: b"output_mapper.yaml",
+    }
+
+
+def test_files_are_closed_again(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"model")
+    (tmp_path / "preprocessor.py").write_bytes(b"code")
+    with open_policy_folder(tmp_path) as parts:
+        files = list(parts.values())
+    assert [file.closed for file in files] == [True, True]
+
+
+@pytest.mark.parametrize("time", [0, 1_600_000_000])
+def test_a_saved_model_may_be_a_folder_of_any_age(tmp_path: Path, time: int) -> None:
+    """Reproducible builds give files the time 0, before which no zip goes back: that is 1980."""
+    write_saved_model(tmp_path)
+    for path in tmp_path.rglob("*"):
+        os.utime(path, (time, time))
+    packed = read(tmp_path)[Part.MODEL]
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        assert archive.testzip() is None
+    upload = tmp_path / "upload"
+    upload.write_bytes(packed)
+    unpack_saved_model(upload, tmp_path / "unpacked", BuildLimits())
+    unpacked = {
+        path.relative_to(tmp_path / "unpacked").as_posix(): path.read_bytes()
+        for path in (tmp_path / "unpacked").rglob("*")
+        if path.is_file()
+    }
+    assert unpacked == MODEL
+
+
+def test_a_file_comes_before_the_folder(tmp_path: Path) -> None:
+    write_saved_model(tmp_path)
+    (tmp_path / "policy.onnx").write_bytes(b"model")
+    assert read(tmp_path) == {Part.MODEL: b"model"}
+
+
+def test_a_folder_without_a_model_says_which_names_are_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "preprocessor.py").write_bytes(b"code")
+    with pytest.raises(UploadRejected) as caught:
+        read(tmp_path)
+    for name in ("saved_model.zip", "model.zip", "policy.onnx", "model.onnx", "saved_model is"):
+        assert name in str(caught.value)
+
+
+def test_no_folder_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UploadRejected, match="is not a folder"):
+        read(tmp_path / "absent")

@@ -1,0 +1,25 @@
+"""Small ONNX networks, whose outputs a test can compute."""
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+
+def linear_kernel(features: int, outputs: int, seed: int = 0) -> NDArray[np.float32]:
+    """The weights float32[F, W] of `linear_onnx`."""
+    return np.random.default_rng(seed).standard_normal((features, outputs)).astype(np.float32)
+
+
+def linear_onnx(features: int, outputs: int, seed: int = 0, output: str = "logits") -> bytes:
+    """A file that computes `observations @ linear_kernel(...)`."""
+    kernel = linear_kernel(features, outputs, seed)
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["obs", "kernel"], [output])],
+        "policy",
+        [helper.make_tensor_value_info("obs", TensorProto.FLOAT, ["batch", features])],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", outputs])],
+        [numpy_helper.from_array(kernel, "kernel")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    content: bytes = model.SerializeToString()
+    return content

@@ -77,6 +77,27 @@ def create_application(
         limits: How large requests may be.
     """
 
+    application = _connexion_application(specification, operations, service, authenticator)
+    application.add_middleware(
+        BodyMiddleware,
+        position=MiddlewarePosition.BEFORE_SWAGGER,
+        limit_megabytes=limits.body_megabytes,
+        upload_megabytes=_upload_paths(specification, limits.upload_megabytes),
+    )
+    application.add_middleware(
+        StaticAnswers,
+        position=MiddlewarePosition.BEFORE_SWAGGER,
+        specification=specification,
+    )
+    return RequestIdMiddleware(application)
+
+
+def _connexion_application(
+    specification: Specification,
+    operations: ModuleType,
+    service: Service,
+    authenticator: Authenticator,
+) -> connexion.FlaskApp:
     @contextlib.asynccontextmanager
     async def lifespan(_: ConnexionMiddleware) -> AsyncIterator[dict[str, Any]]:
         service.live.start()
@@ -95,18 +116,7 @@ def create_application(
     application.add_api(specification, base_path=specification["basePath"])
     for error, answer in problems.ANSWERS.items():
         application.add_error_handler(error, answer)
-    application.add_middleware(
-        BodyMiddleware,
-        position=MiddlewarePosition.BEFORE_SWAGGER,
-        limit_megabytes=limits.body_megabytes,
-        upload_megabytes=_upload_paths(specification, limits.upload_megabytes),
-    )
-    application.add_middleware(
-        StaticAnswers,
-        position=MiddlewarePosition.BEFORE_SWAGGER,
-        specification=specification,
-    )
-    return RequestIdMiddleware(application)
+    return application
 
 
 class StaticAnswers:

@@ -76,7 +76,6 @@ def create_application(
         authenticator: Knows who may do what.
         limits: How large requests may be.
     """
-
     application = _connexion_application(specification, operations, service, authenticator)
     application.add_middleware(
         BodyMiddleware,

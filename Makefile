@@ -16,7 +16,7 @@ export UV_LINK_MODE := copy
 PROGRAMS := chromium curl nginx openssl wrk
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format lock examples picture system-packages
+.PHONY: help serve test check format lock examples benchmark picture system-packages
 
 help:  ## print every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -50,6 +50,9 @@ examples: $(DEVELOP)  ## train the three examples again (minutes)
 	$(BIN)/python -m examples.lpoc.train
 	$(BIN)/python -m examples.simple_stochastic_tuple.train
 	$(BIN)/python -m examples.thermostat.train
+
+benchmark: $(DEVELOP) system-packages  ## measure this server and its peers (an hour), write docs/performance.md
+	$(BIN)/python -m benchmarks
 
 picture:  ## draw assets/architecture.svg from its text
 	$(PYTHON) assets/draw_architecture.py

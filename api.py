@@ -7,43 +7,44 @@ import msgspec
 from werkzeug.datastructures import FileStorage
 
 from policy_server.build.report import Part
+from policy_server.contract.decoding import Record
 from policy_server.contract.schema import Observation
-from policy_server.errors import ClientsUnavailable
+from policy_server.errors import ClientsUnavailable, Fault, ObservationError
+from policy_server.policy.answers import Decision
 from policy_server.serving.live import LiveVersion
-from policy_server.web.application import current_service
+from policy_server.web.application import current_service, on_loop
 
 Json = dict[str, Any]
 
 
 def predict(body: Observation, seed: int | None = None) -> flask.Response:
     """Draw an action for an observation."""
-    live = _live()
-    return _decision(live, live.policy.predict([body], seed)[0])
+    return _decide_on_one(body, "draw", seed)
 
 
 def predict_deterministic(body: Observation) -> flask.Response:
     """Take the most probable action."""
-    live = _live()
-    return _decision(live, live.policy.predict_deterministic([body])[0])
+    return _decide_on_one(body, "mode")
 
 
 def distribution(body: Observation) -> flask.Response:
     """Describe the distribution over actions."""
-    live = _live()
-    return _decision(live, live.policy.distributions([body])[0])
+    return _decide_on_one(body, "describe")
 
 
 def predict_batch(body: Json, seed: int | None = None) -> flask.Response:
     """Draw an action for each of many observations."""
     live = _live()
-    return _decision(live, {"predictions": live.policy.predict(body["observations"], seed)})
+    records = _records(body["observations"], "/observations/{row}")
+    predictions = on_loop(live.decider.decide(records, "draw", seed))
+    return _decision(live, {"predictions": predictions})
 
 
 def predict_raw(body: Json, seed: int | None = None) -> flask.Response:
     """Draw an action for a feature vector."""
     live = _live()
     features = live.policy.raw_features(body["obs"])
-    return _decision(live, live.policy.predict_features(features, seed)[0])
+    return _decision(live, on_loop(live.decider.decide_features(features, "draw", seed))[0])
 
 
 def upload_model(model_file: FileStorage) -> flask.Response:
@@ -88,8 +89,29 @@ def _live() -> LiveVersion:
 def _upload(part: Part, file: FileStorage) -> flask.Response:
     service = current_service()
     report = service.publisher.upload(part, file)
-    service.live.refresh()
+    on_loop(service.live.refresh())
     return _json(report)
+
+
+def _decide_on_one(
+    body: Observation, decision: Decision, seed: int | None = None
+) -> flask.Response:
+    live = _live()
+    records = _records([body], "")
+    return _decision(live, on_loop(live.decider.decide(records, decision, seed))[0])
+
+
+def _records(observations: list[Observation], place: str) -> list[Record]:
+    """Records of observations that the contract's validation has passed."""
+    convert = current_service().contract.decoder.convert
+    records = []
+    for row, observation in enumerate(observations):
+        try:
+            records.append(convert(observation))
+        except msgspec.ValidationError as error:  # of integers beyond 64 bits, nothing else
+            fault = Fault(place.format(row=row), f"{error}.")
+            raise ObservationError("The observation cannot be decided on.", [fault]) from error
+    return records
 
 
 def _decision(live: LiveVersion, answer: Json) -> flask.Response:

@@ -15,7 +15,7 @@ from policy_server.serving.live import LivePolicy
 from policy_server.serving.publication import Publisher
 from policy_server.store.store import Store
 from policy_server.web.application import BodyLimits, Service, create_application
-from policy_server.web.security import Authenticator, read_or_make_credentials
+from policy_server.web.security import Authenticator, KeptCredentials
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -30,13 +30,15 @@ def create_app(settings: Settings) -> ASGIApp:
     specification = specification_for(contract, TEMPLATE, settings.base_path)
     store = Store(settings.base_path)
     publisher = Publisher(store, contract, settings.build_limits)
-    service = Service(contract, LivePolicy(store, contract), publisher)
-    password = settings.password or read_or_make_credentials(
-        settings.base_path / "credentials", settings.user
+    service = Service(contract, LivePolicy(store, contract, settings.isolation), publisher)
+    credentials = KeptCredentials(
+        settings.user, settings.password, settings.base_path / "credentials"
     )
-    authenticator = Authenticator(settings.user, password, settings.api_keys, specification)
+    authenticator = Authenticator(credentials, settings.api_keys, specification)
     limits = BodyLimits(settings.body_megabytes, settings.upload_megabytes)
-    return create_application(specification, api, service, authenticator, limits)
+    return create_application(
+        specification, api, service, authenticator, limits, settings.fast_path
+    )
 
 
 def _app_or_exit() -> ASGIApp:

@@ -15,6 +15,7 @@ import dotenv
 from policy_server.build.limits import BuildLimits
 from policy_server.contract.contract import Contract, ContractFile
 from policy_server.errors import ConfigurationError, Fault
+from policy_server.serving.process_limits import ProcessLimits
 
 BOOLEANS = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
@@ -58,6 +59,12 @@ def _user(text: str) -> str:
     return text
 
 
+def _isolation(text: str) -> str:
+    if text not in ("process", "none"):
+        raise ValueError("is process or none")
+    return text
+
+
 def _setting(name: str, parse: Callable[[str], Any], default: Any, meaning: str) -> Any:
     """One setting: its variable, how its text is read, its default, and what it means."""
     return field(
@@ -93,6 +100,30 @@ class Settings:
     api_keys: tuple[str, ...] = _setting(
         "POLICY_SERVER_API_KEYS", _keys, (), "Keys that may ask the policy, separated by commas"
     )
+    fast_path: bool = _setting(
+        "POLICY_SERVER_FAST_PATH",
+        _boolean,
+        True,
+        "Answer valid predictions before connexion sees them; the answers are the same without",
+    )
+    preprocessor_isolation: str = _setting(
+        "POLICY_SERVER_PREPROCESSOR_ISOLATION",
+        _isolation,
+        "process",
+        "Where an uploaded preprocessor runs: `process`, one of its own for each worker, or `none`",
+    )
+    preprocessor_megabytes: int = _setting(
+        "POLICY_SERVER_PREPROCESSOR_MEGABYTES",
+        _count(64, 1_000_000),
+        512,
+        "Most memory of a preprocessor's own process",
+    )
+    preprocessor_batch_seconds: int = _setting(
+        "POLICY_SERVER_PREPROCESSOR_BATCH_SECONDS",
+        _count(1, 3_600),
+        5,
+        "Most for one batch of observations in a preprocessor's own process",
+    )
     body_megabytes: int = _setting(
         "POLICY_SERVER_BODY_MEGABYTES", _count(1, 10_000), 16, "Largest request that is no upload"
     )
@@ -114,6 +145,15 @@ class Settings:
         10,
         "Most for a preprocessor's 200 trial observations",
     )
+
+    @property
+    def isolation(self) -> ProcessLimits | None:
+        """Limits of the preprocessor's own process; None where it has none."""
+        if self.preprocessor_isolation == "none":
+            return None
+        return ProcessLimits(
+            megabytes=self.preprocessor_megabytes, seconds=self.preprocessor_batch_seconds
+        )
 
     @property
     def build_limits(self) -> BuildLimits:

@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "store": {"errors"},
     "clients": {"errors", "contract"},
     "serving": {"errors", "contract", "policy", "build", "store"},
-    "web": {"errors", "contract", "serving", "clients"},
+    "web": {"errors", "contract", "policy", "serving", "clients"},
 }
 HEAVY = ("tensorflow", "onnxruntime", "onnx", "tf2onnx", "torch", "ray")
 SERVED = ("tensorflow", "onnxruntime")

@@ -2,6 +2,8 @@
 
 import traceback
 from collections.abc import Callable, Collection
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ from policy_server.errors import (
     UploadRejected,
 )
 from policy_server.policy import output_mapper, preprocessor
-from policy_server.policy.engine import Family, Network
+from policy_server.policy.engine import Engine, Family, Network
 from policy_server.policy.output_mapper import OutputMapper, read_output_mapper
 from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import (
@@ -27,8 +29,8 @@ from policy_server.policy.preprocessor import (
     Preprocessor,
     SchemaPreprocessor,
     UploadedPreprocessor,
-    complete,
 )
+from policy_server.policy.timing import BATCHES, Timing, median_seconds
 
 OBSERVATIONS = 200
 SEED = 1
@@ -59,7 +61,8 @@ class Assembly:
         self._limits = limits
         self._step = step
         self._report = BuildReport()
-        self._observations = random_observations(contract.schema, OBSERVATIONS, SEED)
+        observations = random_observations(contract.schema, OBSERVATIONS, SEED)
+        self._records = [contract.decoder.convert(observation) for observation in observations]
 
     def build(self) -> BuildReport:
         """Make every check that can be made; stop at a part that can never serve."""
@@ -126,11 +129,12 @@ class Assembly:
                 raise
             self._report.failed("preprocessor", str(error), Part.PREPROCESSOR)
             return None
-        schema = self._contract.schema
+        tried = loaded.features(self._records)
         try:
-            features = loaded.features([complete(schema, row) for row in self._observations])
+            tried.raise_for(0, len(self._records))
         except ObservationError as error:
             raise UploadRejected(f"A valid observation makes no features: {error}") from error
+        features = tried.features
         self._report.passed(
             "preprocessor",
             f"{'the preprocessor' if uploaded else 'the schema'} makes {features.shape[1]} finite "
@@ -140,7 +144,8 @@ class Assembly:
 
     def _load_preprocessor(self) -> Preprocessor:
         if self._has(Part.PREPROCESSOR):
-            return UploadedPreprocessor(self._folder / Part.PREPROCESSOR / preprocessor.FILE)
+            path = self._folder / Part.PREPROCESSOR / preprocessor.FILE
+            return UploadedPreprocessor(path, self._contract.decoder.to_dict)
         return SchemaPreprocessor(self._contract.schema)
 
     def _whole(
@@ -160,7 +165,7 @@ class Assembly:
         if tried is not None and fits:
             policy = Policy(self._contract, network, model.engine, tried[0], mapper)
             self._check_decisions(policy)
-            network.write(self._folder)
+            self._timed(network, model.engine, *tried).write(self._folder)
 
     def _network(self, facts: ModelFacts, mapper: OutputMapper) -> Network | None:
         """The distribution that the model's output stands for, if that can be told yet."""
@@ -235,7 +240,7 @@ class Assembly:
 
     def _check_decisions(self, policy: Policy) -> None:
         try:
-            decisions = policy.predict(self._observations, SEED)
+            decisions = policy.decide(self._records, "draw", SEED)
         except (ObservationError, EngineFailed) as error:
             raise UploadRejected(
                 f"The network has no finite answer to a valid observation: {error}"
@@ -244,3 +249,18 @@ class Assembly:
         mean = float(np.mean([decision[kind] for decision in decisions]))
         detail = f"{len(decisions)} decisions, mean {kind} of the actions {mean:.3g}"
         self._report.passed("decisions", detail)
+
+    def _timed(
+        self, network: Network, engine: Engine, preprocessor: Preprocessor, features: Features
+    ) -> Network:
+        """Measure how long the parts take: serving chooses by it what goes together."""
+        runs = [median_seconds(partial(engine.run, features[:rows])) for rows in BATCHES]
+        few = self._records[: BATCHES[1]]
+        each = median_seconds(lambda: preprocessor.features(few)) / len(few)
+        micro = [f"{seconds * 1e6:.0f}" for seconds in (*runs, each)]
+        self._report.passed(
+            "speed",
+            f"the network takes {micro[0]} us for 1 row, {micro[1]} for 8, {micro[2]} for 64; "
+            f"an observation's features take {micro[3]}",
+        )
+        return replace(network, timing=Timing(tuple(runs), each))

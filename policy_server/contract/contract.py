@@ -5,10 +5,12 @@ import json
 import os
 import tempfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
 
+from policy_server.contract.decoding import Decoder
 from policy_server.contract.reading import read_schema
 from policy_server.contract.schema import ObservationSchema
 from policy_server.errors import Fault, SchemaError
@@ -34,6 +36,11 @@ class Contract:
     tuple: bool = False
     title: str = DEFAULT_TITLE
     version: str = DEFAULT_VERSION
+
+    @cached_property
+    def decoder(self) -> Decoder:
+        """Decodes the observations of this contract."""
+        return Decoder(self.schema)
 
     @property
     def digest(self) -> str:

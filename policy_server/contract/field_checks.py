@@ -79,6 +79,8 @@ class KeywordChecks:
             self._fault("enum", f"every value in `enum` of `{name}` must be a {self.type}{quotes}.")
         elif len(set(values)) < len(values):
             self._fault("enum", f"`enum` of `{name}` lists a value twice: keep one of them.")
+        elif wanted is int and not all(map(has_64_bits, values)):
+            self._fault("enum", f"every value in `enum` of `{name}` must have 64 bits at most.")
         elif self.type == "integer" and any(keyword in self.found for keyword in BOUNDS):
             fault = f"`{name}` has bounds beside `enum`: the list alone is enough."
             self._fault("enum", fault)
@@ -94,6 +96,8 @@ class KeywordChecks:
             elif bound == keyword:
                 if not is_finite_number(value):
                     self._fault(keyword, f"{what} is a finite number.")
+                elif self.type == "integer" and not has_64_bits(value):
+                    self._fault(keyword, f"{what} is an integer of 64 bits.")
             elif not isinstance(value, bool):
                 self._fault(keyword, f"{what} is true or false.")
             elif bound not in self.found:
@@ -142,11 +146,22 @@ def is_finite_number(value: object) -> TypeGuard[float]:
         return False
 
 
+def has_64_bits(value: float) -> bool:
+    """Whether a number lies in the range of a signed integer of 64 bits."""
+    return -(2**63) <= value < 2**63
+
+
 def wrong_value(field: Field, value: object) -> str | None:
     """What is wrong with a value of the field, or None."""
     error = next(jsonschema.Draft4Validator(field.as_json_schema()).iter_errors(value), None)
     if error:
         return str(error.message)
+    innermost = field
+    while innermost.items is not None:
+        innermost = innermost.items
+    if innermost.type == "integer":
+        large = (n for n in _numbers(value) if isinstance(n, int) and not has_64_bits(n))
+        return next((f"{number} has more than 64 bits" for number in large), None)
     return next((f"{number} is not finite" for number in _numbers(value) if _beyond(number)), None)
 
 

@@ -135,8 +135,12 @@ def _read_compact(
 def _read_fields(node: yaml.MappingNode, reader: FieldReader) -> dict[str, Field]:
     fields: dict[str, Field] = {}
     for name, key, value in entries(node, reader.faults):
-        if not (name.strip() and name.isprintable() and len(name) <= MAX_NAME_CHARACTERS):
-            remedy = f"a field needs a name of 1 to {MAX_NAME_CHARACTERS} printable characters."
+        printable = name.strip() and name.isprintable() and not {'"', "\\"} & set(name)
+        if not printable or len(name) > MAX_NAME_CHARACTERS:
+            remedy = (
+                f"a field needs a name of 1 to {MAX_NAME_CHARACTERS} printable characters, "
+                "none of them a quotation mark or a backslash."
+            )
             reader.faults.add(key, remedy)
         elif name == "$ref":
             reader.faults.add(key, "`$ref` is a reference in OpenAPI: give the field another name.")

@@ -1,7 +1,7 @@
 """What runs a network, and the description from which a version's engine is loaded."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policy_server.policy.distributions import Categorical, DiagonalGaussian, Discrete, Greedy
+from policy_server.policy.timing import Timing
 
 EngineName = Literal["onnxruntime", "tensorflow"]
 Family = Literal["categorical", "greedy", "gaussian"]
@@ -47,12 +48,14 @@ class Network:
         feature_width: F, the numbers that it takes.
         family: The distribution that its output stands for.
         sizes: Actions of each head, or dimensions of each component.
+        timing: How long its parts take.
     """
 
     engine: EngineName
     feature_width: int
     family: Family
     sizes: tuple[int, ...]
+    timing: Timing = field(default_factory=Timing)
 
     @property
     def distribution(self) -> Discrete | DiagonalGaussian:
@@ -74,7 +77,8 @@ class Network:
     def read(cls, folder: Path) -> "Network":
         """Read the description of a model folder."""
         fields = json.loads((folder / "network.json").read_text(encoding="utf-8"))
-        return cls(**{**fields, "sizes": tuple(fields["sizes"])})
+        timing = Timing(tuple(fields["timing"]["runs"]), fields["timing"]["preprocessor_seconds"])
+        return cls(**{**fields, "sizes": tuple(fields["sizes"]), "timing": timing})
 
 
 def load_engine(network: Network, folder: Path) -> Engine:

@@ -36,10 +36,13 @@ class OnnxEngine:
         if not sources or not sources[0].shape:
             raise EngineFailed(f"{path.name} has no input of observations with a batch axis.")
         source = sources[0]
-        self._input, self._output = source.name, self._session.get_outputs()[0].name
+        output = self._session.get_outputs()[0]
+        self._input, self._outputs = source.name, [output.name]
         self._shape = [size if isinstance(size, int) else -1 for size in source.shape[1:]]
         self._dtype = ONNX_TYPES.get(source.type, np.float32)
         self._row_by_row = source.shape[0] == 1
+        plain = len(self._shape) == 1 and self._dtype is np.float32
+        self._plain = plain and output.type == "tensor(float)" and len(output.shape or ()) == 2
 
     @property
     def feature_width(self) -> int:
@@ -54,11 +57,14 @@ class OnnxEngine:
         return self._run(features)
 
     def _run(self, features: Floats) -> Floats:
-        batch = features.astype(self._dtype, copy=False)
         try:
+            if self._plain:  # float32[B, F] to float32[B, W], as nearly all networks are
+                plain: Floats = self._session.run(self._outputs, {self._input: features})[0]
+                return plain
+            batch = features.astype(self._dtype, copy=False)
             if len(self._shape) != 1:
                 batch = batch.reshape(len(batch), *self._shape)
-            (output,) = self._session.run([self._output], {self._input: batch})
+            (output,) = self._session.run(self._outputs, {self._input: batch})
             return np.asarray(output, dtype=np.float32).reshape(len(batch), -1)
         except Exception as error:  # see above
             raise EngineFailed(f"ONNX Runtime failed: {error}") from error

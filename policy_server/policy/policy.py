@@ -1,35 +1,23 @@
 """A policy: preprocessor, engine, distribution and output mapper, asked for decisions."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from policy_server.contract.contract import Contract
-from policy_server.contract.schema import Observation
+from policy_server.contract.decoding import Record
 from policy_server.errors import Fault, ObservationError, PreprocessorFailed
-from policy_server.policy.distributions import (
-    Actions,
-    Array,
-    DiagonalGaussian,
-    Discrete,
-    NotFinite,
-    density,
-)
-from policy_server.policy.engine import Engine, Network
+from policy_server.policy.answers import Answer, Answers, Decision
+from policy_server.policy.engine import Engine, Floats, Network
 from policy_server.policy.output_mapper import OutputMapper
 from policy_server.policy.preprocessor import (
     TOO_LARGE,
     Features,
     Preprocessor,
+    Tried,
     as_float,
-    complete,
     narrow,
-    place_of,
 )
-
-Answer = dict[str, Any]
-"""A Prediction or a Distribution of the contract, ready for JSON."""
 
 
 class Policy:
@@ -39,7 +27,7 @@ class Policy:
         contract: What observations are, and whether actions are a tuple.
         network: What the build found out about the model.
         engine: What runs it.
-        preprocessor: What makes features of observations.
+        preprocessor: What makes features of observations; None where they are made elsewhere.
         output_mapper: What action numbers mean.
     """
 
@@ -48,64 +36,56 @@ class Policy:
         contract: Contract,
         network: Network,
         engine: Engine,
-        preprocessor: Preprocessor,
+        preprocessor: Preprocessor | None,
         output_mapper: OutputMapper,
     ) -> None:
         self.network = network
-        self._contract = contract
+        self.decoder = contract.decoder
         self._engine = engine
         self._preprocessor = preprocessor
-        self._output_mapper = output_mapper
-        self._distribution = network.distribution
-        self._rng = np.random.default_rng()
+        self._answers = Answers(network.distribution, contract.tuple, output_mapper)
 
-    def predict(self, observations: Sequence[Observation], seed: int | None = None) -> list[Answer]:
-        """Draw an action for each observation.
+    def decide(
+        self, records: Sequence[Record], decision: Decision, seed: int | None = None
+    ) -> list[Answer]:
+        """Decide on each of B records.
 
         Args:
-            observations: Valid under the schema.
-            seed: Makes the draws repeatable; a batch begins with the draw of its first alone.
+            records: From the decoder.
+            decision: What is asked.
+            seed: Makes draws repeatable; a batch begins with the draw of its first alone.
 
         Raises:
             ObservationError: The network has no finite answer.
             PreprocessorFailed: Uploaded code failed.
             EngineFailed: The network could not be run.
         """
-        return self._draw(self._inputs(self.features(observations)), seed)
+        return self.answers(self.run(self.features(records)), decision, seed)
 
-    def predict_deterministic(self, observations: Sequence[Observation]) -> list[Answer]:
-        """Take the most probable action for each observation; raises like `predict`."""
-        inputs = self._inputs(self.features(observations))
-        return self._predictions(inputs, self._distribution.mode(inputs))
+    def features(self, records: Sequence[Record]) -> Features:
+        """The network's input vectors, float32[B, F], of B records.
 
-    def predict_features(self, features: Features, seed: int | None = None) -> list[Answer]:
-        """Draw an action for each row of float32[B, F]; raises like `predict`."""
-        return self._draw(self._inputs(features), seed)
+        Raises:
+            ObservationError: A number is too large for the network.
+            PreprocessorFailed: Uploaded code failed.
+        """
+        tried = self.tried_features(records)
+        tried.raise_for(0, len(records))
+        return tried.features
 
-    def distributions(self, observations: Sequence[Observation]) -> list[Answer]:
-        """Describe the distribution for each observation; raises like `predict`."""
-        inputs = self._inputs(self.features(observations))
-        entropies = self._distribution.entropy(inputs).tolist()
-        family = self._distribution
-        described = (
-            self._describe_dimensions(family, inputs)
-            if isinstance(family, DiagonalGaussian)
-            else self._describe_heads(family, inputs)
-        )
-        return [
-            {**row, "entropy": entropy} for row, entropy in zip(described, entropies, strict=True)
-        ]
+    def tried_features(self, records: Sequence[Record]) -> Tried:
+        """Features of records that have nothing to do with each other: each may fail alone."""
+        assert self._preprocessor is not None
+        return self.fitting(self._preprocessor.features(records))
 
-    def features(self, observations: Sequence[Observation]) -> Features:
-        """The network's input vectors, float32[B, F], of B observations; raises like `predict`."""
-        completed = [complete(self._contract.schema, observation) for observation in observations]
-        features = self._preprocessor.features(completed)
-        width = self.network.feature_width
-        if len(features) and features.shape[1] != width:
+    def fitting(self, tried: Tried) -> Tried:
+        """The same features, if the network takes so many; raises PreprocessorFailed if not."""
+        made, taken = tried.features.shape[1], self.network.feature_width
+        if made != taken and len(tried.failures) < len(tried.features):
             raise PreprocessorFailed(
-                f"preprocess returned {features.shape[1]} numbers, the network takes {width}"
+                f"preprocess returned {made} numbers, the network takes {taken}"
             )
-        return features
+        return tried
 
     def raw_features(self, numbers: Sequence[float]) -> Features:
         """One input vector, float32[1, F], as a client sent it.
@@ -124,84 +104,12 @@ class Policy:
             raise ObservationError("The features cannot be decided on.", faults)
         return row
 
-    def _inputs(self, features: Features) -> Array:
-        """Distribution inputs, float64[B, W], from one run of the network."""
+    def run(self, features: Features) -> Floats:
+        """Distribution inputs, float32[B, W], of float32[B, F]; raises EngineFailed."""
         if not len(features):
-            return np.empty((0, self._distribution.input_width))
-        inputs = self._engine.run(features).astype(np.float64)
-        try:
-            self._distribution.check(inputs)
-        except NotFinite as error:
-            # The build saw finite answers to hundreds of observations, so these are to blame.
-            faults = self._unanswered(inputs)
-            raise ObservationError("The observation cannot be decided on.", faults) from error
-        return inputs
+            return np.empty((0, self.network.distribution.input_width), np.float32)
+        return self._engine.run(features)
 
-    def _unanswered(self, inputs: Array) -> list[Fault]:
-        faults = []
-        for row in range(len(inputs)):
-            try:
-                self._distribution.check(inputs[row : row + 1])
-            except NotFinite as error:
-                detail = f"the network has no finite answer to this: {error}."
-                faults.append(Fault(place_of(row, len(inputs)), detail))
-        return faults
-
-    def _draw(self, inputs: Array, seed: int | None) -> list[Answer]:
-        rng = self._rng if seed is None else np.random.default_rng(seed)
-        return self._predictions(inputs, self._distribution.sample(inputs, rng))
-
-    def _predictions(self, inputs: Array, actions: Actions) -> list[Answer]:
-        logs = self._distribution.log_probability(inputs, actions)
-        if isinstance(self._distribution, DiagonalGaussian):
-            return self._continuous(actions.tolist(), density(logs).tolist())
-        return self._discrete(actions.tolist(), np.exp(logs).tolist())
-
-    def _discrete(self, actions: list[list[int]], probabilities: list[float]) -> list[Answer]:
-        meaning = self._output_mapper.meaning
-        rows = zip(actions, probabilities, strict=True)
-        if self._contract.tuple:
-            return [
-                {
-                    "actions": row,
-                    "meanings": [meaning(head, action) for head, action in enumerate(row)],
-                    "probability": probability,
-                }
-                for row, probability in rows
-            ]
-        return [
-            {"action": row[0], "meaning": meaning(0, row[0]), "probability": probability}
-            for row, probability in rows
-        ]
-
-    def _continuous(self, actions: list[list[float]], densities: list[float]) -> list[Answer]:
-        rows = zip(actions, densities, strict=True)
-        if self._contract.tuple or sum(self.network.sizes) > 1:
-            return [{"actions": row, "density": value} for row, value in rows]
-        return [{"action": row[0], "density": value} for row, value in rows]
-
-    def _describe_heads(self, family: Discrete, inputs: Array) -> list[Answer]:
-        heads = []
-        for head, probabilities in enumerate(family.head_probabilities(inputs)):
-            actions = list(range(probabilities.shape[1]))
-            meanings = [self._output_mapper.meaning(head, action) for action in actions]
-            heads.append(
-                [
-                    {"actions": actions, "meanings": meanings, "probabilities": row}
-                    for row in probabilities.tolist()
-                ]
-            )
-        return [{"heads": list(row)} for row in zip(*heads, strict=True)]
-
-    @staticmethod
-    def _describe_dimensions(family: DiagonalGaussian, inputs: Array) -> list[Answer]:
-        means, standard_deviations = family.moments(inputs)
-        return [
-            {
-                "dimensions": [
-                    {"mean": mean, "standard_deviation": deviation}
-                    for mean, deviation in zip(row, deviations, strict=True)
-                ]
-            }
-            for row, deviations in zip(means.tolist(), standard_deviations.tolist(), strict=True)
-        ]
+    def answers(self, inputs: Floats, decision: Decision, seed: int | None = None) -> list[Answer]:
+        """Word the decisions that follow from float32[B, W]; raises ObservationError."""
+        return self._answers.give(inputs, decision, seed)

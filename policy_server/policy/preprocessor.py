@@ -7,27 +7,62 @@ import traceback
 import types
 import uuid
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from policy_server.contract.schema import Field, Observation, ObservationSchema, Value
+from policy_server.contract.decoding import Record, compile_features
+from policy_server.contract.schema import Observation, ObservationSchema
 from policy_server.errors import Fault, ObservationError, PreprocessorFailed, UploadRejected
 
 Features = NDArray[np.float32]
 FILE = "preprocessor.py"
 MAX_MESSAGE_CHARACTERS = 500
+LARGEST = float(np.finfo(np.float32).max)
 TOO_LARGE = "a number is too large for the network, which takes float32."
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What came of preprocessing observations, each by itself.
+
+    Attributes:
+        features: float32[B, F]; the rows of those that failed are 0.
+        failures: Row -> what the uploaded code said.
+        too_large: Rows with a number beyond float32.
+    """
+
+    features: Features
+    failures: Mapping[int, str] = field(default_factory=dict)
+    too_large: Collection[int] = ()
+
+    def raise_for(self, start: int, end: int) -> None:
+        """Raise if one of the rows from `start` to `end` failed.
+
+        Raises:
+            PreprocessorFailed: Uploaded code failed.
+            ObservationError: A number is too large for the network; every such row is named.
+        """
+        if not self.failures and not self.too_large:
+            return
+        failed = [row for row in range(start, end) if row in self.failures]
+        if failed:
+            raise PreprocessorFailed(self.failures[failed[0]])
+        large = [row - start for row in range(start, end) if row in self.too_large]
+        if large:
+            faults = [Fault(place_of(row, end - start), TOO_LARGE) for row in large]
+            raise ObservationError("The observation cannot be decided on.", faults)
 
 
 class Preprocessor(Protocol):
     """Makes the network's input vectors."""
 
-    def features(self, observations: Sequence[Observation]) -> Features:
-        """Turn B observations into float32[B, F]."""
+    def features(self, records: Sequence[Record]) -> Tried:
+        """Turn B records into float32[B, F], each by itself."""
 
 
 class SchemaPreprocessor:
@@ -40,56 +75,90 @@ class SchemaPreprocessor:
     """
 
     def __init__(self, schema: ObservationSchema) -> None:
-        self._fields = schema.fields
         varying = [name for name, field in schema.fields.items() if field.feature_width is None]
         if varying:
             raise UploadRejected(
                 f"The arrays {', '.join(varying)} have no fixed size, so a network cannot take "
                 "them as they are: upload a preprocessor."
             )
+        self._width = sum(field.feature_width or 0 for field in schema.fields.values())
+        self._flatten = compile_features(schema)
 
-    def features(self, observations: Sequence[Observation]) -> Features:
-        rows = [self._row(observation) for observation in observations]
-        width = sum(field.feature_width or 0 for field in self._fields.values())
-        return as_features(np.array(rows, dtype=np.float64).reshape(len(rows), width))
-
-    def _row(self, observation: Observation) -> list[float]:
-        row: list[float] = []
-        for name, field in self._fields.items():
-            if name in observation:
-                _append(row, field, observation[name])
-            else:
-                row.extend([0.0] * (field.feature_width or 0))
-        return row
+    def features(self, records: Sequence[Record]) -> Tried:
+        if len(records) == 1:
+            row = self._flatten(records[0])
+            if min(row) >= -LARGEST and max(row) <= LARGEST:
+                return Tried(np.array((row,), dtype=np.float32))
+        rows = np.array([self._flatten(record) for record in records], dtype=np.float64)
+        return narrowed(rows.reshape(len(records), self._width))
 
 
 class UploadedPreprocessor:
     """Code that came with the model: `preprocess(observation) -> numbers`.
 
+    It may define `preprocess_batch(observations) -> rows of numbers` as well, which is then asked
+    first; where that fails, each observation is asked for by itself.
+
     Args:
         path: The Python file. Loading it runs it.
+        to_observation: Makes what the code gets of a record.
+        width: How many numbers the network takes; None while nobody knows.
 
     Raises:
         UploadRejected: The file does not load, or has no `preprocess`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, to_observation: Callable[[Any], Observation], width: int | None = None
+    ) -> None:
         # A name of its own for each load: two versions may be loaded side by side.
         module = types.ModuleType(f"uploaded_preprocessor_{uuid.uuid4().hex}")
         module.__file__ = self._file = str(path)
         weakref.finalize(self, sys.modules.pop, module.__name__, None)
         self._preprocess = _load(path, module)
+        self._preprocess_batch = getattr(module, "preprocess_batch", None)
+        self._to_observation = to_observation
+        self._width = width
 
-    def features(self, observations: Sequence[Observation]) -> Features:
-        rows = [self._row(observation) for observation in observations]
-        widths = {len(row) for row in rows}
-        if len(widths) > 1:
-            raise PreprocessorFailed(
-                f"preprocess returned {min(widths)} numbers for one observation and "
-                f"{max(widths)} for another"
-            )
-        width = max(widths, default=0)
-        return as_features(np.array(rows, dtype=np.float64).reshape(len(rows), width))
+    def features(self, records: Sequence[Any]) -> Tried:
+        observations = [self._to_observation(record) for record in records]
+        together = self._together(observations)
+        if together is not None and self._width in (None, together.shape[1]):
+            return narrowed(together)
+        rows: list[NDArray[np.float64] | None] = []
+        failures: dict[int, str] = {}
+        for index, observation in enumerate(observations):
+            try:
+                rows.append(self._row(observation))
+            except PreprocessorFailed as error:
+                rows.append(None)
+                failures[index] = error.cause
+        width = self._width or next((len(row) for row in rows if row is not None), 0)
+        for index, row in enumerate(rows):
+            if row is not None and len(row) != width:
+                rows[index] = None
+                failures[index] = self._misfit(len(row), width)
+        zeros = np.zeros(width)
+        matrix = np.array([zeros if row is None else row for row in rows], dtype=np.float64)
+        return narrowed(matrix.reshape(len(rows), width), failures)
+
+    def _misfit(self, made: int, width: int) -> str:
+        if self._width is not None:
+            return f"preprocess returned {made} numbers, the network takes {width}"
+        return f"preprocess returned {width} numbers for one observation and {made} for another"
+
+    def _together(self, observations: Sequence[Observation]) -> NDArray[np.float64] | None:
+        """Features of all at once; None where that is not offered, or fails."""
+        if not callable(self._preprocess_batch) or not observations:
+            return None
+        try:
+            rows = np.asarray(self._preprocess_batch([_copy(each) for each in observations]))
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # uploaded code may raise anything; each by itself will say what
+            return None
+        sound = rows.ndim == 2 and len(rows) == len(observations) and rows.dtype.kind in "biuf"
+        return rows.astype(np.float64) if sound and np.isfinite(rows).all() else None
 
     def _row(self, observation: Observation) -> NDArray[np.float64]:
         try:
@@ -101,25 +170,25 @@ class UploadedPreprocessor:
             raise PreprocessorFailed(_last_line(error, self._file)) from error
 
 
-def as_features(rows: NDArray[np.float64]) -> Features:
-    """Narrow float64[B, F] to the float32 that networks take.
-
-    Raises:
-        ObservationError: Numbers are too large for that; every row with one is named.
-    """
+def narrowed(rows: NDArray[np.float64], failures: Mapping[int, str] | None = None) -> Tried:
+    """Narrow float64[B, F] to the float32 that networks take; rows beyond it are told."""
     features = narrow(rows)
-    finite = np.isfinite(features)
-    if not finite.all():
-        faulty = np.flatnonzero(~finite.all(axis=1)).tolist()
-        faults = [Fault(place_of(row, len(rows)), TOO_LARGE) for row in faulty]
-        raise ObservationError("The observation cannot be decided on.", faults)
-    return features
+    too_large: Collection[int] = ()
+    if not _sum_is_finite(features):  # one call; which rows it is, is seldom asked
+        too_large = set(np.flatnonzero(~np.isfinite(features).all(axis=1)).tolist())
+    return Tried(features, failures or {}, too_large)
 
 
 def narrow(numbers: NDArray[np.float64]) -> Features:
     """Numbers as float32; those beyond it become infinite."""
     with np.errstate(over="ignore"):
         return numbers.astype(np.float32)
+
+
+def _sum_is_finite(numbers: NDArray[np.floating]) -> bool:
+    """All numbers are finite; False says nothing, as the sum of large ones overflows."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return math.isfinite(numbers.sum())
 
 
 def as_float(number: float) -> float:
@@ -133,27 +202,6 @@ def as_float(number: float) -> float:
 def place_of(row: int, rows: int) -> str:
     """JSON pointer to an observation: the body itself where it is the only one."""
     return f"/observations/{row}" if rows > 1 else ""
-
-
-def complete(schema: ObservationSchema, observation: Mapping[str, Value]) -> Observation:
-    """An observation in the schema's order, with defaults where an optional field is absent."""
-    completed: Observation = {}
-    for name, field in schema.fields.items():
-        if name in observation:
-            completed[name] = observation[name]
-        elif field.default is not None:
-            completed[name] = field.default
-    return completed
-
-
-def _append(row: list[float], field: Field, value: Value) -> None:
-    if field.items is not None and isinstance(value, list):
-        for item in value:
-            _append(row, field.items, item)
-    elif isinstance(value, str):
-        row.extend(float(member == value) for member in field.enum)
-    elif isinstance(value, bool | int | float):
-        row.append(as_float(value))
 
 
 def _copy(value: Any) -> Any:
@@ -200,7 +248,7 @@ def _numbers(returned: Any) -> NDArray[np.float64]:
             f"{returned!r:.80}"
         )
     numbers = array.astype(np.float64).ravel()
-    if not np.isfinite(numbers).all():
+    if not _sum_is_finite(numbers) and not np.isfinite(numbers).all():
         index = int(np.argmin(np.isfinite(numbers)))
         raise PreprocessorFailed(f"preprocess returned {numbers[index]} as feature {index}")
     return numbers
@@ -211,7 +259,7 @@ def _number(item: object) -> float:
         raise TypeError(item)
     try:
         return float(item)
-    except OverflowError:  # finite, but beyond float64: as_features refuses it
+    except OverflowError:  # finite, but beyond float64: `narrowed` tells
         return float(np.copysign(np.finfo(np.float64).max, 1 if item > 0 else -1))
 
 

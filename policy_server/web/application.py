@@ -1,13 +1,14 @@
 """Assembles the ASGI application: connexion from the specification, and what surrounds it."""
 
+import asyncio
 import contextlib
 import functools
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import connexion
 from connexion.middleware import ConnexionMiddleware, MiddlewarePosition
@@ -21,12 +22,14 @@ from policy_server.contract.specification import Specification
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.publication import Publisher
 from policy_server.web import problems
-from policy_server.web.limits import BodyMiddleware
+from policy_server.web.fast_path import FastPath
+from policy_server.web.limits import BYTES_PER_MEGABYTE, BodyMiddleware
 from policy_server.web.security import Authenticator
 from policy_server.web.telemetry import RequestIdMiddleware
 from policy_server.web.validation import VALIDATORS
 
 HIDDEN_SUFFIX = "Func"
+Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +55,12 @@ def current_service() -> Service:
     return service
 
 
+def on_loop(work: Coroutine[Any, Any, Result]) -> Result:
+    """Have the event loop do something; for the threads in which operations run."""
+    loop: asyncio.AbstractEventLoop = connexion.request.state.loop
+    return asyncio.run_coroutine_threadsafe(work, loop).result()
+
+
 @dataclass(frozen=True)
 class BodyLimits:
     """How large a request may be, in megabytes."""
@@ -66,6 +75,7 @@ def create_application(
     service: Service,
     authenticator: Authenticator,
     limits: BodyLimits,
+    fast_path: bool = True,
 ) -> ASGIApp:
     """Make the application.
 
@@ -75,6 +85,7 @@ def create_application(
         service: What these functions find as `request.state.service`.
         authenticator: Knows who may do what.
         limits: How large requests may be.
+        fast_path: Answer predictions of which everything is in order before connexion sees them.
     """
     application = _connexion_application(specification, operations, service, authenticator)
     application.add_middleware(
@@ -84,11 +95,14 @@ def create_application(
         upload_megabytes=_upload_paths(specification, limits.upload_megabytes),
     )
     application.add_middleware(
-        StaticAnswers,
-        position=MiddlewarePosition.BEFORE_SWAGGER,
-        specification=specification,
+        StaticAnswers, position=MiddlewarePosition.BEFORE_SWAGGER, specification=specification
     )
-    return RequestIdMiddleware(application)
+    complete = RequestIdMiddleware(application)
+    if not fast_path:
+        return complete
+    decoder, base = service.contract.decoder, specification["basePath"]
+    limit = limits.body_megabytes * BYTES_PER_MEGABYTE
+    return FastPath(complete, service.live, authenticator, decoder, base, limit)
 
 
 def _connexion_application(
@@ -99,9 +113,10 @@ def _connexion_application(
 ) -> connexion.FlaskApp:
     @contextlib.asynccontextmanager
     async def lifespan(_: ConnexionMiddleware) -> AsyncIterator[dict[str, Any]]:
-        service.live.start()
-        yield {"service": service, "authenticator": authenticator}
-        service.live.stop()
+        await service.live.start()
+        loop = asyncio.get_running_loop()
+        yield {"service": service, "authenticator": authenticator, "loop": loop}
+        await service.live.stop()
 
     application = connexion.FlaskApp(
         "policy_server",

@@ -53,7 +53,7 @@ def _faults(error: ValidationError) -> Iterator[Fault]:
             if name not in instance:
                 yield Fault(f"{place}{_pointer([name])}", "is missing.")
     elif keyword == "additionalProperties":
-        for name in instance.keys() - schema.get("properties", {}).keys():
+        for name in (name for name in instance if name not in schema.get("properties", {})):
             yield Fault(f"{place}{_pointer([name])}", "is not a field of the schema.")
     elif keyword in SENTENCES:
         sentence = SENTENCES[keyword](wanted, schema)

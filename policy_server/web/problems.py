@@ -64,11 +64,13 @@ def problem(
         "type": "about:blank",
         "title": title,
         "status": status,
-        "detail": detail,
+        "detail": _unicode(detail),
         "instance": instance,
     }
     if faults:
-        document["errors"] = [{"pointer": fault.place, "detail": fault.detail} for fault in faults]
+        document["errors"] = [
+            {"pointer": _unicode(fault.place), "detail": _unicode(fault.detail)} for fault in faults
+        ]
     headers = {"Content-Type": MEDIA_TYPE}
     if status == 401:
         headers["WWW-Authenticate"] = CHALLENGE
@@ -89,15 +91,28 @@ def describe(error: errors.PolicyServerError, *, to_manager: bool) -> tuple[int,
     return status, title, detail
 
 
-async def answer_own_error(request: ConnexionRequest, error: Exception) -> ConnexionResponse:
-    """Answer one of our own errors; what a client is not told goes to the log."""
-    assert isinstance(error, errors.PolicyServerError)
-    status, title, detail = describe(error, to_manager=role_of(request.scope) is Role.MANAGE)
+def answer(
+    error: errors.PolicyServerError, instance: str, role: Role
+) -> tuple[int, bytes, dict[str, str]]:
+    """Status, body and headers of one of our own errors.
+
+    What a client is not told goes to the log.
+    """
+    status, title, detail = describe(error, to_manager=role is Role.MANAGE)
     if status == 500:
         cause = error.cause if isinstance(error, errors.PreprocessorFailed) else str(error)
-        logger.error("%s: %s: %s", request_id(request.scope), title, cause, exc_info=error)
+        logger.error("%s: %s: %s", instance, title, cause, exc_info=error)
     faults = error.faults if isinstance(error, errors.FaultsError) else ()
-    return _response(request, status, title, detail, faults)
+    return status, *problem(status, title, detail, instance, faults)
+
+
+async def answer_own_error(request: ConnexionRequest, error: Exception) -> ConnexionResponse:
+    """Answer one of our own errors."""
+    assert isinstance(error, errors.PolicyServerError)
+    status, body, headers = answer(error, request_id(request.scope), role_of(request.scope))
+    return ConnexionResponse(
+        status_code=status, mimetype=MEDIA_TYPE, content_type=MEDIA_TYPE, body=body, headers=headers
+    )
 
 
 async def answer_http_error(request: ConnexionRequest, error: Exception) -> ConnexionResponse:
@@ -110,6 +125,8 @@ async def answer_http_error(request: ConnexionRequest, error: Exception) -> Conn
     response = _response(request, status, title, detail)
     given: Mapping[str, str] = getattr(error, "headers", None) or {}
     response.headers.update(given)
+    if "Allow" in response.headers:  # made from a set: each worker would order it its own way
+        response.headers["Allow"] = ", ".join(sorted(response.headers["Allow"].split(", ")))
     return response
 
 
@@ -131,14 +148,13 @@ ANSWERS = {
 """What answers an error, by its class."""
 
 
-def _response(
-    request: ConnexionRequest,
-    status: int,
-    title: str,
-    detail: str,
-    faults: tuple[errors.Fault, ...] = (),
-) -> ConnexionResponse:
-    body, headers = problem(status, title, detail, request_id(request.scope), faults)
+def _unicode(text: str) -> str:
+    """Text that can be sent: JSON lets clients escape halves of characters, UTF-8 has none."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _response(request: ConnexionRequest, status: int, title: str, detail: str) -> ConnexionResponse:
+    body, headers = problem(status, title, detail, request_id(request.scope))
     return ConnexionResponse(
         status_code=status, mimetype=MEDIA_TYPE, content_type=MEDIA_TYPE, body=body, headers=headers
     )

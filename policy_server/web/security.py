@@ -1,10 +1,13 @@
 """Who asks, and what they may do."""
 
+import base64
+import contextlib
 import hashlib
 import hmac
 import logging
 import os
 import secrets
+import time
 from collections.abc import Iterable, Mapping, MutableMapping
 from enum import IntEnum
 from pathlib import Path
@@ -16,6 +19,10 @@ from connexion.lifecycle import ConnexionRequest
 from policy_server.contract.specification import Specification, operations
 
 PASSWORD_BYTES = 18
+SECRET_BYTES = 32
+LIFE_SECONDS = 5.0
+"""How long accepted credentials are remembered, and changed ones may go unnoticed."""
+MAX_REMEMBERED = 1024
 IDENTITY = dict[str, Any]
 
 logger = logging.getLogger(__name__)
@@ -29,46 +36,120 @@ class Role(IntEnum):
     MANAGE = 2
 
 
+class KeptCredentials:
+    """User and password, from the settings or from the file in which they are kept.
+
+    Args:
+        user: The user's name.
+        password: Their password; None reads it from the file.
+        path: The file, `user:password`; made with a new password where it is needed and missing.
+    """
+
+    def __init__(self, user: str, password: str | None, path: Path) -> None:
+        self._path = path if password is None else None
+        self._given = f"{user}:{password}"
+        if password is None:
+            make_credentials(path, user)
+
+    def read(self) -> str:
+        """`user:password` as it is now; empty, which nobody has, where the file is gone."""
+        if self._path is None:
+            return self._given
+        try:
+            return self._path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            return ""
+
+
 class Authenticator:
     """Knows the accepted credentials and what each operation asks for.
 
+    Accepted headers are remembered by a keyed digest for LIFE_SECONDS; credentials that were
+    changed or removed are refused within that time.
+
     Args:
-        user: Name of the one user, who may do everything.
-        password: Their password.
+        credentials: User and password, which may do everything.
         keys: API keys, which may ask the policy.
         specification: The contract; `x-role` says which role an operation asks for.
     """
 
     def __init__(
-        self, user: str, password: str, keys: Iterable[str], specification: Specification
+        self, credentials: KeptCredentials, keys: Iterable[str], specification: Specification
     ) -> None:
-        self._user = _digest(f"{user}:{password}")
-        self._keys = [_digest(key) for key in keys]
+        self._credentials = credentials
+        self._keys = [_digest(encoded) for key in keys for encoded in _encodings(key)]
         self._roles = {
             operation["operationId"]: Role[operation.get("x-role", "none").upper()]
             for operation in operations(specification)
         }
+        self._secret = secrets.token_bytes(SECRET_BYTES)
+        self._remembered: dict[bytes, Role] = {}
+        self._users: list[bytes] = []
+        self._fresh_until = 0.0
 
-    def user_role(self, user: str, password: str) -> Role:
-        """The role of a user, `NONE` where the password is not theirs."""
-        accepted = hmac.compare_digest(_digest(f"{user}:{password}"), self._user)
-        return Role.MANAGE if accepted else Role.NONE
+    def user_role(self, sent: bytes) -> Role:
+        """The role of `user:password`, `NONE` where the password is not theirs."""
+        self._refresh()
+        digest = _digest(sent)
+        matches = [hmac.compare_digest(digest, known) for known in self._users]
+        return Role.MANAGE if any(matches) else Role.NONE
 
     def key_role(self, key: str) -> Role:
         """The role of an API key, `NONE` where it is not known."""
-        digest = _digest(key)
+        # connexion, like ASGI, hands headers on as Latin-1, which loses nothing.
+        digest = _digest(key.encode("latin-1", "replace"))
         # All are compared, whichever matches: the time taken tells nothing.
         matches = [hmac.compare_digest(digest, known) for known in self._keys]
         return Role.PREDICT if any(matches) else Role.NONE
+
+    def role_of_header(self, name: bytes, value: bytes) -> Role:
+        """The role that one header gives, `Authorization` or `X-API-Key`.
+
+        It may say NONE of what connexion would accept, in an unusual spelling; never the reverse.
+        """
+        self._refresh()
+        header = hashlib.blake2b(name + b":" + value, key=self._secret, digest_size=16).digest()
+        role = self._remembered.get(header)
+        if role is None:
+            role = self._role_of(name, value)
+            if role is not Role.NONE and len(self._remembered) < MAX_REMEMBERED:
+                self._remembered[header] = role
+        return role
 
     def required_role(self, operation_id: str) -> Role:
         """The role that an operation asks for."""
         return self._roles[operation_id]
 
+    def _role_of(self, name: bytes, value: bytes) -> Role:
+        if name == b"x-api-key":
+            return self.key_role(value.decode("latin-1"))
+        scheme, _, rest = value.partition(b" ")
+        if scheme == b"Bearer":
+            return self.key_role(rest.decode("latin-1"))
+        if scheme == b"Basic":
+            try:
+                return self.user_role(base64.b64decode(rest, validate=True))
+            except ValueError:
+                return Role.NONE
+        return Role.NONE
+
+    def _refresh(self) -> None:
+        now = time.monotonic()
+        if now < self._fresh_until:
+            return
+        kept = self._credentials.read()
+        user, _, password = kept.partition(":")
+        known = _encodings(kept) if user and password else set()
+        self._users = [_digest(encoded) for encoded in known]
+        self._remembered.clear()
+        self._fresh_until = now + LIFE_SECONDS
+
 
 def identify_user(username: str, password: str, request: ConnexionRequest) -> IDENTITY | None:
     """Connexion's question for basic authentication; None means not authenticated."""
-    role = _authenticator(request).user_role(username, password)
+    # connexion has decoded what was sent as Latin-1, which loses nothing.
+    sent = f"{username}:{password}".encode("latin-1")
+    role = _authenticator(request).user_role(sent)
     return _identity(username, role, request)
 
 
@@ -83,25 +164,25 @@ def role_of(scope: MutableMapping[str, Any]) -> Role:
     return Role((context.get("token_info") or {}).get("role", Role.NONE))
 
 
-def read_or_make_credentials(path: Path, user: str) -> str:
-    """The password kept in a file, `user:password`; a new one where there is none yet.
+def make_credentials(path: Path, user: str) -> None:
+    """Keep a new password in a file, `user:password`, unless there is one already.
 
     The file can be read by its owner alone and fits `curl -u "$(cat FILE)"`.
     """
+    if path.exists():
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    if not path.exists():
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(f"{user}:{secrets.token_urlsafe(PASSWORD_BYTES)}\n")
-        try:
-            os.link(temporary, path)  # unlike a rename, fails if another worker was first
-            logger.warning("no password was set: one was generated and is kept in %s", path)
-        except FileExistsError:
-            pass
-        finally:
-            temporary.unlink()
-    return path.read_text(encoding="utf-8").strip().partition(":")[2]
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(f"{user}:{secrets.token_urlsafe(PASSWORD_BYTES)}\n")
+    try:
+        os.link(temporary, path)  # unlike a rename, fails if another worker was first
+        logger.warning("no password was set: one was generated and is kept in %s", path)
+    except FileExistsError:
+        pass
+    finally:
+        temporary.unlink()
 
 
 def _authenticator(request: ConnexionRequest) -> Authenticator:
@@ -121,5 +202,13 @@ def _identity(name: str, role: Role, request: ConnexionRequest) -> IDENTITY | No
     return {"sub": name, "role": role}
 
 
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()
+def _encodings(text: str) -> set[bytes]:
+    """As bytes: some clients send what is beyond ASCII as UTF-8, as we ask, others as Latin-1."""
+    encodings = {text.encode()}
+    with contextlib.suppress(UnicodeEncodeError):
+        encodings.add(text.encode("latin-1"))
+    return encodings
+
+
+def _digest(text: bytes) -> bytes:
+    return hashlib.sha256(text).digest()

@@ -1,7 +1,7 @@
 """The name of a request: in its answer, in its problem documents and in the log."""
 
+import random
 import re
-import uuid
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -9,7 +9,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADER = b"x-request-id"
 SANE_ID = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")
+NAME_BITS = 128
 SCOPE_KEY = "policy_server.request_id"
+
+_names = random.Random()
+"""Seeded by the system; names need not be secret, and the system's own source takes longer."""
 
 
 class RequestIdMiddleware:
@@ -23,7 +27,7 @@ class RequestIdMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        name = _callers_name(scope) or uuid.uuid4().hex.encode()
+        name = name_of(scope)
         scope[SCOPE_KEY] = name.decode()
         # connexion copies the scope and notes here who asks; what answers errors reads it outside.
         scope.setdefault("extensions", {})
@@ -41,8 +45,14 @@ def request_id(scope: MutableMapping[str, Any]) -> str:
     return str(scope.get(SCOPE_KEY, ""))
 
 
-def _callers_name(scope: Scope) -> bytes | None:
+def name_of(scope: Scope) -> bytes:
+    """The caller's own name for a request if that is sane, else a new one."""
     for header, value in scope["headers"]:
         if header == HEADER and SANE_ID.fullmatch(value):
             return bytes(value)
-    return None
+    return new_name()
+
+
+def new_name() -> bytes:
+    """A name that no other request has."""
+    return b"%032x" % _names.getrandbits(NAME_BITS)

@@ -3,7 +3,7 @@
 import codecs
 import json
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from typing import Any, NoReturn
 
 from connexion.datastructures import MediaTypeDict
@@ -39,6 +39,11 @@ class PlainParameterValidator(ParameterValidator):  # type: ignore[misc]  # conn
             return missing if param.get("required") else None
         faults = faults_of(Draft4Validator(param).iter_errors(value))
         return f"The {parameter_type} parameter `{name}` {faults[0].detail}" if faults else None
+
+    @staticmethod
+    def validate_parameter_list(request_params: Iterable[str], spec_params: Iterable[str]) -> Any:
+        """Parameters that the contract does not know; sorted, as sets differ between workers."""
+        return sorted(set(request_params) - set(spec_params))
 
 
 class StrictJsonValidator(JSONRequestBodyValidator):  # type: ignore[misc]

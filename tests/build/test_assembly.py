@@ -43,9 +43,13 @@ def test_a_whole_candidate_is_ready_and_says_what_was_checked(candidate_of: Cand
         "engine",
         "meanings",
         "decisions",
+        "speed",
     ]
     assert f"of each of {OBSERVATIONS} random valid" in detail(report, "preprocessor")
     assert detail(report, "width") == "the schema makes 3 features, the network takes 3"
+    timing = candidate.network.timing
+    assert all(0 < seconds < 1 for seconds in (*timing.runs, timing.preprocessor_seconds))
+    assert f"takes {timing.runs[0] * 1e6:.0f} us for 1 row" in detail(report, "speed")
 
 
 def test_the_mean_probability_is_that_of_the_networks_decisions(candidate_of: CandidateOf) -> None:

@@ -23,6 +23,7 @@ from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import SchemaPreprocessor
 from tests.build.conftest import Candidate, CandidateOf
 from tests.support.contracts import contract_of
+from tests.support.policies import predict_deterministic
 
 ROOT = Path(__file__).parents[2]
 CORPUS = ROOT / ".." / "shared" / "corpus"
@@ -97,7 +98,7 @@ def test_policies_from_the_wild_decide_as_their_framework_does(
     engine = load_engine(candidate.network, candidate.folder / Part.MODEL)
     np.testing.assert_allclose(engine.run(golden["observations"]), golden[output], atol=1e-5)
     observations = [{"x": row.tolist()} for row in golden["observations"]]
-    decided = policy_of(candidate).predict_deterministic(observations)
+    decided = predict_deterministic(policy_of(candidate), observations)
     actions = np.array([answer.get("actions", [answer.get("action")]) for answer in decided])
     expected = golden["deterministic"].reshape(len(actions), -1)
     np.testing.assert_allclose(actions, expected, atol=0 if discrete else 1e-5)

@@ -145,9 +145,9 @@ class TestNames:
     @pytest.mark.parametrize("name", ['""', '" "', r'"a\nb"', r'"\x00"', r'"\ud800"', "x" * 101])
     def test_other_names_are_faults(self, name: str) -> None:
         text = f"observations:\n  {name}: {{type: int}}"
-        assert faults(text) == [
-            ("s.yaml:2", "a field needs a name of 1 to 100 printable characters.")
-        ]
+        [(place, detail)] = faults(text)
+        assert place == "s.yaml:2"
+        assert detail.startswith("a field needs a name of 1 to 100 printable characters")
 
     def test_a_name_of_a_hundred_characters_is_one(self) -> None:
         assert list(read_schema("observations: {%s: {type: int}}" % ("字" * 100)).fields)

@@ -122,7 +122,8 @@ class TestRendering:
             {
                 "Observation": {
                     "properties": {
-                        hostile: {
+                        # A name of a field holds neither of these.
+                        hostile.translate({ord('"'): "'", ord("\\"): "/"}): {
                             "type": "string",
                             "description": hostile + "\n\r\t\x7f\x85\u2028\ue000\ufeff" + hostile,
                             "enum": [hostile, hostile * 2],

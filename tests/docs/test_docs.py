@@ -120,10 +120,11 @@ def test_output_mappers_are_read(tmp_path: Path) -> None:
 def test_the_preprocessor_works_on_the_schema(tmp_path: Path) -> None:
     (code,) = blocks("python")
     (tmp_path / "preprocessor.py").write_text(code, encoding="utf-8")
-    features = UploadedPreprocessor(tmp_path / "preprocessor.py").features(
+    tried = UploadedPreprocessor(tmp_path / "preprocessor.py", dict).features(
         [{"id": 1, "coordinates": [3, 6]}, {"id": 1, "coordinates": [0, 0], "has_core": True}]
     )
-    assert features.tolist() == [[0.5, 1, 0], [0, 0, 1]]
+    assert not tried.failures
+    assert tried.features.tolist() == [[0.5, 1, 0], [0, 0, 1]]
 
 
 def test_every_keyword_and_type_of_a_schema_is_documented_and_no_other() -> None:

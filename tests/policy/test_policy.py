@@ -15,12 +15,21 @@ from policy_server.contract.contract import Contract
 from policy_server.contract.reading import read_schema
 from policy_server.contract.specification import check_specification, render_specification
 from policy_server.errors import ObservationError, PreprocessorFailed
+from policy_server.policy.answers import Answer, Decision
 from policy_server.policy.engine import Family, Network
 from policy_server.policy.onnx_engine import OnnxEngine
 from policy_server.policy.output_mapper import OutputMapper
-from policy_server.policy.policy import Answer, Policy
+from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import SchemaPreprocessor, UploadedPreprocessor
 from tests.support.onnx_writer import NetworkFile
+from tests.support.policies import (
+    decide,
+    distributions,
+    predict,
+    predict_deterministic,
+    predict_features,
+    records_of,
+)
 
 TEMPLATE = Path(__file__).parents[2] / "swagger.template.yaml"
 Build = Callable[..., Policy]
@@ -44,11 +53,15 @@ def build(network_file: NetworkFile) -> Build:
             f"observations: {{x: {{type: 'List[float]', min_items: {width}, max_items: {width}}}}}"
         )
         nodes = [helper.make_node(operation, ["input"], ["output"])]
+        contract = Contract(schema, discrete=family != "gaussian", tuple=tuple_)
+        to_dict = contract.decoder.to_dict
         return Policy(
-            Contract(schema, discrete=family != "gaussian", tuple=tuple_),
+            contract,
             Network("onnxruntime", width, family, sizes),
             OnnxEngine(network_file(nodes, ["batch", width])),
-            UploadedPreprocessor(preprocessor) if preprocessor else SchemaPreprocessor(schema),
+            UploadedPreprocessor(preprocessor, to_dict)
+            if preprocessor
+            else SchemaPreprocessor(schema),
             mapper or OutputMapper(),
         )
 
@@ -87,14 +100,14 @@ MAPPERS = OutputMapper([{0: "up", 1: "stay"}, {0: "left", 1: "stay", 2: "right"}
 class TestDiscrete:
     def test_the_most_probable_action_is_described(self, build: Build) -> None:
         policy = build("Log", "categorical", (3,), mapper=MAPPER)
-        first, second = policy.predict_deterministic(observations([1, 2, 7], [4, 1, 0]))
+        first, second = predict_deterministic(policy, observations([1, 2, 7], [4, 1, 0]))
         assert first == {"action": 2, "meaning": "down", "probability": pytest.approx(0.7)}
         assert second == {"action": 0, "meaning": "up", "probability": pytest.approx(0.8)}
         check_native([first, second])
 
     def test_draws_have_their_own_probability_and_the_right_frequency(self, build: Build) -> None:
         policy = build("Log", "categorical", (3,), mapper=MAPPER)
-        answers = policy.predict(observations(*[[1, 2, 7]] * 5000), seed=1)
+        answers = predict(policy, observations(*[[1, 2, 7]] * 5000), seed=1)
         check_native(answers)
         for answer in answers:
             assert set(answer) == {"action", "meaning", "probability"}
@@ -105,18 +118,18 @@ class TestDiscrete:
 
     def test_a_masked_action_is_never_drawn_and_has_probability_zero(self, build: Build) -> None:
         policy = build("Log", "categorical", (3,))
-        answers = policy.predict(observations(*[[1, 0, 3]] * 2000), seed=2)
+        answers = predict(policy, observations(*[[1, 0, 3]] * 2000), seed=2)
         assert {answer["action"] for answer in answers} == {0, 2}
-        [distribution] = policy.distributions(observations([1, 0, 3]))
+        [distribution] = distributions(policy, observations([1, 0, 3]))
         assert distribution["heads"][0]["probabilities"][1] == 0.0
 
     def test_without_a_mapper_the_meaning_is_the_number(self, build: Build) -> None:
-        [answer] = build("Log", "categorical", (3,)).predict_deterministic(observations([0, 0, 1]))
+        [answer] = predict_deterministic(build("Log", "categorical", (3,)), observations([0, 0, 1]))
         assert answer == {"action": 2, "meaning": "2", "probability": 1.0}
 
     def test_the_distribution_is_exact(self, build: Build) -> None:
         policy = build("Log", "categorical", (3,), mapper=MAPPER)
-        [answer] = policy.distributions(observations([1, 2, 7]))
+        [answer] = distributions(policy, observations([1, 2, 7]))
         assert answer == {
             "heads": [
                 {
@@ -133,8 +146,8 @@ class TestDiscrete:
         policy = build("Identity", "greedy", (3,), mapper=MAPPER)
         wanted = {"action": 1, "meaning": "right", "probability": 1.0}
         batch = observations([-3, 5, 4.9])
-        assert policy.predict(batch) == policy.predict_deterministic(batch) == [wanted]
-        [answer] = policy.distributions(batch)
+        assert predict(policy, batch) == predict_deterministic(policy, batch) == [wanted]
+        [answer] = distributions(policy, batch)
         assert answer["heads"][0]["probabilities"] == [0.0, 1.0, 0.0]
         assert answer["entropy"] == 0.0
         check_native([answer])
@@ -143,7 +156,7 @@ class TestDiscrete:
 class TestDiscreteTuple:
     def test_the_probability_is_that_of_all_together(self, build: Build) -> None:
         policy = build("Log", "categorical", (2, 3), tuple_=True, mapper=MAPPERS)
-        [answer] = policy.predict_deterministic(observations([1, 3, 5, 3, 2]))
+        [answer] = predict_deterministic(policy, observations([1, 3, 5, 3, 2]))
         assert answer == {
             "actions": [1, 0],
             "meanings": ["stay", "left"],
@@ -153,7 +166,7 @@ class TestDiscreteTuple:
 
     def test_draws_are_joint(self, build: Build) -> None:
         policy = build("Log", "categorical", (2, 3), tuple_=True, mapper=MAPPERS)
-        answers = policy.predict(observations(*[[1, 3, 5, 3, 2]] * 3000), seed=3)
+        answers = predict(policy, observations(*[[1, 3, 5, 3, 2]] * 3000), seed=3)
         counts = np.zeros((2, 3))
         for answer in answers:
             first, second = answer["actions"]
@@ -166,7 +179,7 @@ class TestDiscreteTuple:
 
     def test_each_head_is_described(self, build: Build) -> None:
         policy = build("Log", "categorical", (2, 3), tuple_=True, mapper=MAPPERS)
-        first, second = policy.distributions(observations([1, 3, 5, 3, 2], [1, 1, 1, 0, 0]))
+        first, second = distributions(policy, observations([1, 3, 5, 3, 2], [1, 1, 1, 0, 0]))
         assert [head["actions"] for head in first["heads"]] == [[0, 1], [0, 1, 2]]
         assert first["heads"][1]["meanings"] == ["left", "stay", "right"]
         assert first["heads"][0]["probabilities"] == pytest.approx([0.25, 0.75])
@@ -175,7 +188,7 @@ class TestDiscreteTuple:
 
     def test_one_head_may_be_a_tuple(self, build: Build) -> None:
         policy = build("Log", "categorical", (2,), tuple_=True)
-        [answer] = policy.predict_deterministic(observations([1, 0]))
+        [answer] = predict_deterministic(policy, observations([1, 0]))
         assert answer == {"actions": [0], "meanings": ["0"], "probability": 1.0}
 
 
@@ -183,7 +196,7 @@ class TestContinuous:
     @pytest.mark.parametrize("tuple_", [False, True])
     def test_the_mean_is_the_deterministic_action(self, tuple_: bool, build: Build) -> None:
         policy = build("Identity", "gaussian", (1,), tuple_=tuple_)
-        [answer] = policy.predict_deterministic(observations([0.5, -2]))
+        [answer] = predict_deterministic(policy, observations([0.5, -2]))
         action = answer.pop("actions" if tuple_ else "action")
         assert action == ([0.5] if tuple_ else 0.5)
         assert answer == {"density": pytest.approx(scipy.stats.norm(0.5, np.exp(-2)).pdf(0.5))}
@@ -198,11 +211,11 @@ class TestContinuous:
         policy = build("Identity", "gaussian", sizes, tuple_=tuple_)
         row = [1, 3, -1, 0.5] if sizes == (2,) else [1, -1, 3, 0.5]
         normal = scipy.stats.norm([1, 3], np.exp([-1, 0.5]))
-        for answer in policy.predict(observations(row, row), seed=4):
+        for answer in predict(policy, observations(row, row), seed=4):
             assert set(answer) == {"actions", "density"}
             assert answer["density"] == pytest.approx(normal.pdf(answer["actions"]).prod())
             check_native(answer)
-        [described] = policy.distributions(observations(row))
+        [described] = distributions(policy, observations(row))
         deviations = np.exp(np.array([-1, 0.5]))
         assert described == {
             "dimensions": [
@@ -215,7 +228,7 @@ class TestContinuous:
 
     def test_a_point_has_a_density_that_json_can_say(self, build: Build) -> None:
         policy = build("Identity", "gaussian", (1,))
-        for answer in policy.predict(observations([0.5, -3e38]), seed=1):
+        for answer in predict(policy, observations([0.5, -3e38]), seed=1):
             assert answer["action"] == 0.5
             check_native(answer)
 
@@ -243,12 +256,12 @@ class TestEveryKind:
             read_schema("observations: {x: {type: int}}"), family != "gaussian", tuple_
         )
         prediction = definition(contract, "Prediction")
-        for answer in policy.predict(batch) + policy.predict_deterministic(batch):
+        for answer in predict(policy, batch) + predict_deterministic(policy, batch):
             prediction.validate(answer)
             assert set(answer) <= {"action", "actions", "meaning", "meanings", "probability",
                                    "density"}  # fmt: skip
         distribution = definition(contract, "Distribution")
-        for answer in policy.distributions(batch):
+        for answer in distributions(policy, batch):
             distribution.validate(answer)
 
     def test_a_seed_repeats_a_batch_and_its_beginning(
@@ -261,25 +274,25 @@ class TestEveryKind:
         def actions(answers: list[Answer]) -> list[Any]:
             return [answer.get("action", answer.get("actions")) for answer in answers]
 
-        whole = policy.predict(batch, seed=9)
-        assert policy.predict(batch, seed=9) == whole
-        assert actions(policy.predict(batch[:1], seed=9)) == actions(whole[:1])
-        features = policy.features(batch)
-        assert policy.predict_features(features, seed=9) == whole
+        whole = predict(policy, batch, seed=9)
+        assert predict(policy, batch, seed=9) == whole
+        assert actions(predict(policy, batch[:1], seed=9)) == actions(whole[:1])
+        features = policy.features(records_of(policy, batch))
+        assert predict_features(policy, features, seed=9) == whole
         if family != "greedy":
-            draws = [actions(policy.predict(batch, seed=seed)) for seed in range(20)]
+            draws = [actions(predict(policy, batch, seed=seed)) for seed in range(20)]
             assert any(draw != draws[0] for draw in draws)
-            unseeded = [actions(policy.predict(batch)) for _ in range(20)]
+            unseeded = [actions(predict(policy, batch)) for _ in range(20)]
             assert any(draw != unseeded[0] for draw in unseeded)
 
     def test_an_empty_batch_has_no_answers(
         self, operation: str, family: Family, sizes: tuple[int, ...], tuple_: bool, build: Build
     ) -> None:
         policy = build(operation, family, sizes, tuple_=tuple_)
-        assert policy.predict([]) == []
-        assert policy.predict([], seed=1) == []
-        assert policy.predict_deterministic([]) == []
-        assert policy.distributions([]) == []
+        assert predict(policy, []) == []
+        assert predict(policy, [], seed=1) == []
+        assert predict_deterministic(policy, []) == []
+        assert distributions(policy, []) == []
 
 
 class TestWidths:
@@ -288,7 +301,7 @@ class TestWidths:
         path.write_text("def preprocess(observation):\n  return observation['x'] + [1, 2]\n")
         policy = build("Log", "categorical", (3,), preprocessor=path)
         with pytest.raises(PreprocessorFailed) as caught:
-            policy.predict(observations([1, 2, 3]))
+            predict(policy, observations([1, 2, 3]))
         assert caught.value.cause == "preprocess returned 5 numbers, the network takes 3"
 
     @pytest.mark.parametrize("count", [0, 2, 4])
@@ -311,17 +324,17 @@ class TestWidths:
         features = policy.raw_features([1, 2, 7])
         assert features.dtype == np.float32
         np.testing.assert_array_equal(features, [[1, 2, 7]])
-        [answer] = policy.predict_features(features, seed=1)
+        [answer] = predict_features(policy, features, seed=1)
         assert answer["probability"] == pytest.approx([0.1, 0.2, 0.7][answer["action"]])
 
 
 class TestNoAnswer:
-    @pytest.mark.parametrize("ask", ["predict", "predict_deterministic", "distributions"])
-    def test_every_observation_without_one_is_named(self, ask: str, build: Build) -> None:
+    @pytest.mark.parametrize("decision", ["draw", "mode", "describe"])
+    def test_every_observation_without_one_is_named(self, decision: Decision, build: Build) -> None:
         policy = build("Log", "categorical", (3,))
         batch = observations([1, 1, 1], [-1, 1, 1], [1, 0, 0], [0, 0, 0])
         with pytest.raises(ObservationError) as caught:
-            getattr(policy, ask)(batch)
+            decide(policy, batch, decision)
         assert [(fault.place, fault.detail) for fault in caught.value.faults] == [
             (
                 "/observations/1",
@@ -335,7 +348,7 @@ class TestNoAnswer:
 
     def test_one_alone_is_the_body_itself(self, build: Build) -> None:
         with pytest.raises(ObservationError) as caught:
-            build("Log", "categorical", (3,)).predict(observations([-1, 1, 1]))
+            predict(build("Log", "categorical", (3,)), observations([-1, 1, 1]))
         assert [fault.place for fault in caught.value.faults] == [""]
 
     @pytest.mark.parametrize("row", [[0, 100], [0, 1e38]])
@@ -343,11 +356,11 @@ class TestNoAnswer:
         self, row: list[float], build: Build
     ) -> None:
         with pytest.raises(ObservationError, match="beyond float32"):
-            build("Identity", "gaussian", (1,)).predict(observations(row))
+            predict(build("Identity", "gaussian", (1,)), observations(row))
 
     def test_a_mean_that_is_no_number_is_no_answer(self, build: Build) -> None:
         with pytest.raises(ObservationError, match="not finite"):
-            build("Log", "gaussian", (1,)).predict(observations([-1, 1]))
+            predict(build("Log", "gaussian", (1,)), observations([-1, 1]))
 
 
 class TestDefaults:
@@ -361,11 +374,13 @@ class TestDefaults:
         path = tmp_path / "preprocessor.py"
         path.write_text("def preprocess(o):\n  return [o['a'], len(o), o.get('b', -1)]\n")
         nodes = [helper.make_node("Identity", ["input"], ["output"])]
+        contract = Contract(schema)
         policy = Policy(
-            Contract(schema),
+            contract,
             Network("onnxruntime", 3, "categorical", (3,)),
             OnnxEngine(network_file(nodes, ["batch", 3])),
-            UploadedPreprocessor(path),
+            UploadedPreprocessor(path, contract.decoder.to_dict),
             OutputMapper(),
         )
-        np.testing.assert_array_equal(policy.features([{}, {"b": 7}]), [[3, 1, -1], [3, 2, 7]])
+        features = policy.features(records_of(policy, [{}, {"b": 7}]))
+        np.testing.assert_array_equal(features, [[3, 1, -1], [3, 2, 7]])

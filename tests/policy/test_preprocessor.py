@@ -1,22 +1,26 @@
 """From observations to features."""
 
+import json
 import re
 import sys
 import textwrap
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from policy_server.contract.decoding import Decoder
 from policy_server.contract.reading import read_schema
 from policy_server.contract.schema import Observation
 from policy_server.errors import ObservationError, PreprocessorFailed, UploadRejected
 from policy_server.policy.preprocessor import (
     SchemaPreprocessor,
     UploadedPreprocessor,
-    as_features,
-    complete,
+    narrowed,
 )
+from tests.support.policies import features_of, schema_features
 
 SCHEMA = read_schema("""\
 observations:
@@ -41,20 +45,30 @@ WHOLE: Observation = {
 }
 
 
+FLOATS = read_schema("observations: {a: {type: float}, b: {type: float}}")
+
+
 class TestSchemaPreprocessor:
     def test_fields_come_in_the_schemas_order_flat_and_one_hot(self) -> None:
-        features = SchemaPreprocessor(SCHEMA).features([WHOLE, {**WHOLE, "on": False}])
+        features = schema_features(SCHEMA, WHOLE, {**WHOLE, "on": False})
         row = [-7, 1, 2.5, 3, 4, 1, 0, 1, 0, 0, 1, 1, 0, 0.5]
         assert features.dtype == np.float32
         np.testing.assert_array_equal(features, [row, [*row[:5], 0, *row[6:]]])
 
-    def test_an_absent_optional_field_counts_as_zeros(self) -> None:
+    def test_one_alone_has_the_features_that_it_has_among_others(self) -> None:
+        alone = schema_features(SCHEMA, WHOLE)
+        assert alone.dtype == np.float32
+        np.testing.assert_array_equal(alone, schema_features(SCHEMA, WHOLE, WHOLE)[1:])
+
+    @pytest.mark.parametrize("count", [1, 2])
+    def test_an_absent_optional_field_counts_as_zeros(self, count: int) -> None:
         some = {name: WHOLE[name] for name in SCHEMA.required}
-        features = SchemaPreprocessor(SCHEMA).features([some])
-        np.testing.assert_array_equal(features, [[-7, 1, 2.5, 3, 4, 1, 0, 1, 0, 0, 0, 0, 0, 0]])
+        features = schema_features(SCHEMA, *[some] * count)
+        row = [-7, 1, 2.5, 3, 4, 1, 0, 1, 0, 0, 0, 0, 0, 0]
+        np.testing.assert_array_equal(features, [row] * count)
 
     def test_no_observations_have_no_features(self) -> None:
-        assert SchemaPreprocessor(SCHEMA).features([]).shape == (0, 14)
+        assert schema_features(SCHEMA).shape == (0, 14)
 
     def test_arrays_that_vary_are_refused_by_name(self) -> None:
         schema = read_schema(
@@ -65,47 +79,84 @@ class TestSchemaPreprocessor:
         with pytest.raises(UploadRejected, match=r"The arrays b, c have no fixed size"):
             SchemaPreprocessor(schema)
 
-    @pytest.mark.parametrize("number", [1e39, -1e300, 10**400, -(10**400)])
+    @pytest.mark.parametrize("number", [1e39, -1e300, 10**300, -(10**300)])
     def test_numbers_beyond_float32_are_the_clients_fault(self, number: float) -> None:
-        preprocessor = SchemaPreprocessor(read_schema("observations: {a: {type: float}}"))
-        with pytest.raises(ObservationError, match="too large for the network"):
-            preprocessor.features([{"a": number}])
+        with pytest.raises(ObservationError, match="too large for the network") as caught:
+            schema_features(FLOATS, {"a": number, "b": 0})
+        assert [fault.place for fault in caught.value.faults] == [""]
+        with pytest.raises(ObservationError, match="too large for the network") as caught:
+            schema_features(FLOATS, {"a": 0, "b": 0}, {"a": 0, "b": number}, {"a": 0, "b": 0})
+        assert [fault.place for fault in caught.value.faults] == ["/observations/1"]
 
-    def test_the_largest_float32_is_a_feature(self) -> None:
-        preprocessor = SchemaPreprocessor(read_schema("observations: {a: {type: float}}"))
-        largest = float(np.finfo(np.float32).max)
-        np.testing.assert_array_equal(preprocessor.features([{"a": -largest}]), [[-largest]])
+    @pytest.mark.parametrize("number", [10**400, -(10**400)])
+    def test_numbers_beyond_float64_become_no_record(self, number: int) -> None:
+        with pytest.raises(msgspec.ValidationError, match="out of range"):
+            schema_features(FLOATS, {"a": number, "b": 0})
+        with pytest.raises(msgspec.ValidationError, match="out of range"):
+            Decoder(FLOATS).decode(b'{"a": %d, "b": 0}' % number)
+
+    @pytest.mark.parametrize("sign", [1, -1])
+    @pytest.mark.parametrize("count", [1, 2])
+    def test_the_largest_float32_is_a_feature(self, sign: int, count: int) -> None:
+        largest = sign * float(np.finfo(np.float32).max)
+        features = schema_features(FLOATS, *[{"a": largest, "b": largest}] * count)
+        np.testing.assert_array_equal(features, [[largest, largest]] * count)
 
 
-class TestAsFeatures:
+def raised_for(*rows: list[float]) -> ObservationError:
+    numbers: NDArray[np.float64] = np.array(rows)
+    with pytest.raises(ObservationError) as caught:
+        narrowed(numbers).raise_for(0, len(rows))
+    return caught.value
+
+
+class TestNarrowed:
     def test_every_faulty_observation_is_named(self) -> None:
-        with pytest.raises(ObservationError) as caught:
-            as_features(np.array([[0.0, 1.0], [1e39, 0.0], [2.0, 3.0], [np.inf, np.nan]]))
-        assert [fault.place for fault in caught.value.faults] == [
-            "/observations/1",
-            "/observations/3",
-        ]
+        error = raised_for([0.0, 1.0], [1e39, 0.0], [2.0, 3.0], [np.inf, np.nan])
+        assert [fault.place for fault in error.faults] == ["/observations/1", "/observations/3"]
 
     def test_one_alone_has_no_number(self) -> None:
-        with pytest.raises(ObservationError) as caught:
-            as_features(np.array([[1e39]]))
-        [fault] = caught.value.faults
+        [fault] = raised_for([1e39]).faults
         assert fault.place == ""
         assert "0" not in fault.detail
 
+    def test_opposite_infinities_are_no_sum_to_be_trusted(self) -> None:
+        assert len(raised_for([1e39, -1e39], [-1e39, 1e39]).faults) == 2
 
-class TestComplete:
-    SCHEMA = read_schema(
-        "observations: {a: {type: int, default: 3, required: false}, "
-        "b: {type: int, required: false}, c: {type: bool, default: false, required: false}}"
+    def test_only_the_rows_asked_for_are_faulty(self) -> None:
+        tried = narrowed(np.array([[0.0], [1e39], [1.0]]), {2: "why"})
+        assert tried.features.dtype == np.float32
+        tried.raise_for(0, 1)
+        with pytest.raises(ObservationError) as caught:
+            tried.raise_for(1, 2)
+        assert [fault.place for fault in caught.value.faults] == [""]
+        with pytest.raises(PreprocessorFailed) as failed:
+            tried.raise_for(1, 3)
+        assert failed.value.cause == "why"
+
+
+class TestDefaults:
+    DECODER = Decoder(
+        read_schema(
+            "observations: {a: {type: int, default: 3, required: false}, "
+            "b: {type: int, required: false}, c: {type: bool, default: false, required: false}}"
+        )
     )
 
+    def completed(self, observation: Observation) -> Observation:
+        """What uploaded code gets, however the observation came."""
+        decoded = self.DECODER.to_dict(self.DECODER.decode(json.dumps(observation).encode()))
+        converted = self.DECODER.to_dict(self.DECODER.convert(observation))
+        assert list(converted.items()) == list(decoded.items())
+        return decoded
+
     def test_defaults_stand_in_and_all_else_stays_absent(self) -> None:
-        assert complete(self.SCHEMA, {}) == {"a": 3, "c": False}
-        assert complete(self.SCHEMA, {"c": True, "a": 0, "b": 1}) == {"a": 0, "b": 1, "c": True}
+        assert self.completed({}) == {"a": 3, "c": False}
+        whole: Observation = {"c": True, "a": 0, "b": 1}
+        assert self.completed(whole) == {"a": 0, "b": 1, "c": True}
 
     def test_the_order_is_that_of_the_schema(self) -> None:
-        assert list(complete(self.SCHEMA, {"c": True, "b": 1})) == ["a", "b", "c"]
+        assert list(self.completed({"c": True, "b": 1})) == ["a", "b", "c"]
 
 
 class Folder:
@@ -118,7 +169,7 @@ class Folder:
         (self.path / name).mkdir()
         file = self.path / name / "preprocessor.py"
         file.write_bytes(code if isinstance(code, bytes) else textwrap.dedent(code).encode())
-        return UploadedPreprocessor(file)
+        return UploadedPreprocessor(file, dict)
 
     def returning(self, expression: str) -> UploadedPreprocessor:
         return self.load(f"import numpy as np\ndef preprocess(observation):\n  return {expression}")
@@ -131,7 +182,7 @@ def folder(tmp_path: Path) -> Folder:
 
 def failure(preprocessor: UploadedPreprocessor, *observations: Observation) -> str:
     with pytest.raises(PreprocessorFailed) as caught:
-        preprocessor.features(observations or [{"x": 1}])
+        features_of(preprocessor, observations or [{"x": 1}])
     assert str(caught.value) == "The preprocessor of the active version failed on this observation."
     return caught.value.cause
 
@@ -160,7 +211,7 @@ class TestReturnedNumbers:
     def test_numbers_in_any_form_are_features(
         self, expression: str, row: list[float], folder: Folder
     ) -> None:
-        features = folder.returning(expression).features([{"x": 1}])
+        features = features_of(folder.returning(expression), [{"x": 1}])
         assert features.dtype == np.float32
         np.testing.assert_array_equal(features, np.array([row], dtype=np.float32))
 
@@ -183,6 +234,7 @@ class TestReturnedNumbers:
             ("preprocess", "must return numbers, it returned function"),
             ("[1.0, float('nan')]", "returned nan as feature 1"),
             ("[float('inf'), 0]", "returned inf as feature 0"),
+            ("[float('inf'), float('-inf')]", "returned inf as feature 0"),
             ("[2**70, float('-inf')]", "returned -inf as feature 1"),
             ("[[1, 2], [3]]", "lists of unequal length"),
             ("[[1, 2], 3]", "lists of unequal length"),
@@ -194,12 +246,14 @@ class TestReturnedNumbers:
         assert cause in found
         assert len(found) < 300
 
-    @pytest.mark.parametrize("expression", ["1e39", "-1e300", "10**400", "[0, -10**400]"])
+    @pytest.mark.parametrize(
+        "expression", ["1e39", "-1e300", "10**400", "[0, -10**400]", "[1e308] * 9", "[10**400] * 9"]
+    )
     def test_numbers_beyond_float32_are_the_observations_fault(
         self, expression: str, folder: Folder
     ) -> None:
         with pytest.raises(ObservationError, match="too large for the network"):
-            folder.returning(expression).features([{"x": 1}])
+            features_of(folder.returning(expression), [{"x": 1}])
 
     def test_widths_that_differ_are_both_named(self, folder: Folder) -> None:
         preprocessor = folder.returning("[0] * observation['x']")
@@ -207,7 +261,7 @@ class TestReturnedNumbers:
         assert "returned 2 numbers for one observation and 5 for another" in cause
 
     def test_no_observations_have_no_features(self, folder: Folder) -> None:
-        assert folder.returning("[1, 2]").features([]).shape == (0, 0)
+        assert features_of(folder.returning("[1, 2]"), []).shape == (0, 0)
 
     def test_objects_that_fail_when_they_are_looked_at(self, folder: Folder) -> None:
         preprocessor = folder.load("""\
@@ -311,16 +365,16 @@ class TestLoading:
             def preprocess(observation: dict[str, int]) -> list[int]:
                 return [Point(observation["x"]).x, Mood.CALM]
         """)
-        np.testing.assert_array_equal(preprocessor.features([{"x": 3}]), [[3, 4]])
+        np.testing.assert_array_equal(features_of(preprocessor, [{"x": 3}]), [[3, 4]])
 
     def test_versions_side_by_side_keep_their_own_globals(self, folder: Folder) -> None:
         code = "count = {0}\ndef preprocess(o):\n  global count\n  count += 1\n  return [count]\n"
         one, two = folder.load(code.format(0), "a"), folder.load(code.format(100), "b")
-        found = [float(each.features([{}])[0, 0]) for each in (one, two, one, two, one)]
+        found = [float(features_of(each, [{}])[0, 0]) for each in (one, two, one, two, one)]
         assert found == [1, 101, 2, 102, 3]
 
     def test_nothing_appears_beside_the_file(self, folder: Folder) -> None:
-        folder.returning("[1]").features([{}])
+        features_of(folder.returning("[1]"), [{}])
         assert [path.name for path in folder.path.rglob("*")] == ["one", "preprocessor.py"]
 
     def test_what_is_no_longer_used_leaves_no_module_behind(self, folder: Folder) -> None:
@@ -347,7 +401,7 @@ class TestIsolation:
     def test_code_that_changes_its_argument_changes_nothing_else(self, folder: Folder) -> None:
         preprocessor = folder.load(self.CODE)
         observation: Observation = {"grid": [[1, 2], [3, 4]], "x": 1, "y": 2}
-        preprocessor.features([observation, observation])
+        features_of(preprocessor, [observation, observation])
         assert observation == {"grid": [[1, 2], [3, 4]], "x": 1, "y": 2}
 
     def test_a_default_serves_every_request_unchanged(self, folder: Folder) -> None:
@@ -359,5 +413,7 @@ class TestIsolation:
                 observation["x"].append(1)
                 return [len(observation["x"])]
         """)
-        found = [preprocessor.features([complete(schema, {})])[0, 0] for _ in range(3)]
+        decoder = Decoder(schema)
+        records = [decoder.convert({}) for _ in range(3)]
+        found = [features_of(preprocessor, [decoder.to_dict(each)])[0, 0] for each in records]
         assert found == [3, 3, 3]

@@ -1,5 +1,6 @@
 """Every worker follows an activation within a second, and keeps what decides if it is damaged."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -19,10 +20,12 @@ from examples.quiet_tensorflow import tf
 from policy_server.contract.schema import Observation
 from policy_server.errors import NoActivePolicy
 from policy_server.serving.live import RETRY_SECONDS, LivePolicy, load_version
+from policy_server.serving.process_limits import ProcessLimits
 from policy_server.store.store import Store
 from tests.serving.conftest import CONTRACT, make_version
 from tests.support.contracts import contract_of
 from tests.support.networks import linear_kernel, linear_onnx
+from tests.support.policies import LoopedLive
 from tests.support.saved_models import categorical, save, weights
 
 ROOT = Path(__file__).parents[2]
@@ -30,22 +33,30 @@ FEATURES = [0.5, -1.0, 2.0]
 OBSERVATION: Observation = {"x": [*FEATURES]}
 
 FOLLOWER = """
-import sys, time
+import asyncio, sys, time
 from pathlib import Path
 from policy_server.errors import NoActivePolicy
 from policy_server.serving.live import LivePolicy
 from policy_server.store.store import Store
 from tests.support.contracts import contract_of
-live = LivePolicy(Store(Path(sys.argv[1])), contract_of())
-live.start()
-last = None
-while True:
-    name = live.current().name
-    if name != last:
-        live.current().policy.predict([{"x": [0.5, -1.0, 2.0]}])
-        print(name, time.time(), flush=True)
-        last = name
-    time.sleep(0.01)
+
+
+async def main():
+    live = LivePolicy(Store(Path(sys.argv[1])), contract_of())
+    await live.start()
+    last = None
+    while True:
+        name = live.current().name
+        if name != last:
+            decider = live.current().decider
+            record = decider.policy.decoder.convert({"x": [0.5, -1.0, 2.0]})
+            (answer,) = await decider.decide([record], "draw")
+            print(name, time.time(), flush=True)
+            last = name
+        await asyncio.sleep(0.01)
+
+
+asyncio.run(main())
 """
 
 
@@ -58,7 +69,7 @@ def within(seconds: float, true: Callable[[], bool]) -> bool:
     return true()
 
 
-def reason(live: LivePolicy) -> str:
+def reason(live: LoopedLive) -> str:
     with pytest.raises(NoActivePolicy) as caught:
         live.current()
     return str(caught.value)
@@ -101,42 +112,43 @@ PARTS: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def live(store: Store) -> Iterator[LivePolicy]:
-    live = LivePolicy(store, CONTRACT)
+@pytest.fixture(params=[None, ProcessLimits()], ids=["here", "isolated"])
+def live(store: Store, request: pytest.FixtureRequest) -> Iterator[LoopedLive]:
+    """A worker's live policy; uploaded preprocessors run beside it, or in their own process."""
+    live = LoopedLive(store, CONTRACT, request.param)
     yield live
-    live.stop()
+    live.close()
 
 
-def test_without_a_version_the_reason_is_told(live: LivePolicy) -> None:
+def test_without_a_version_the_reason_is_told(live: LoopedLive) -> None:
     live.start()
     assert "upload a model" in reason(live)
 
 
-def test_the_loaded_policy_is_the_network_that_was_uploaded(store: Store, live: LivePolicy) -> None:
+def test_the_loaded_policy_is_the_network_that_was_uploaded(store: Store, live: LoopedLive) -> None:
     name = make_version(store)
     live.start()
     assert live.current().name == name
-    (answer,) = live.current().policy.distributions([OBSERVATION])
+    answer = live.decide(OBSERVATION, "describe")
     expected = special.softmax(np.array(FEATURES) @ linear_kernel(3, 4))
     np.testing.assert_allclose(answer["heads"][0]["probabilities"], expected, atol=1e-6)
 
 
 def test_four_threads_follow_within_a_second(store: Store) -> None:
-    followers = [LivePolicy(store, CONTRACT) for _ in range(4)]
-    for follower in followers:
-        follower.start()
+    followers = [LoopedLive(store, CONTRACT) for _ in range(4)]
     try:
+        for follower in followers:
+            follower.start()
         for seed in range(3):
             name = make_version(store, model=linear_onnx(3, 4, seed))
             for follower in followers:
                 assert within(1.0, lambda: loaded(follower) == name)  # noqa: B023 - called at once
     finally:
         for follower in followers:
-            follower.stop()
+            follower.close()
 
 
-def loaded(live: LivePolicy) -> str | None:
+def loaded(live: LivePolicy | LoopedLive) -> str | None:
     try:
         return live.current().name
     except NoActivePolicy:
@@ -174,7 +186,7 @@ def test_four_processes_follow_within_a_second(store: Store, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_version_never_replaces_the_one_that_decides(
-    store: Store, live: LivePolicy, damage: str
+    store: Store, live: LoopedLive, damage: str
 ) -> None:
     sound = make_version(store)
     live.start()
@@ -185,14 +197,14 @@ def test_a_damaged_version_never_replaces_the_one_that_decides(
     live.refresh()
     time.sleep(0.5)
     assert live.current().name == sound
-    assert live.current().policy.predict([OBSERVATION])
+    assert live.decide(OBSERVATION, "draw")["probability"] > 0
     later = make_version(store, model=linear_onnx(3, 4, 2))
     assert within(1.0, lambda: live.current().name == later)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_server_that_starts_on_a_damaged_version_says_so_and_waits(
-    store: Store, live: LivePolicy, damage: str
+    store: Store, live: LoopedLive, damage: str
 ) -> None:
     damaged = make_version(store, **PARTS)
     DAMAGES[damage](store.folder(damaged))
@@ -203,14 +215,14 @@ def test_a_server_that_starts_on_a_damaged_version_says_so_and_waits(
     assert within(1.0, lambda: loaded(live) == sound)
 
 
-def test_another_contract_is_told_with_its_remedy(store: Store, live: LivePolicy) -> None:
+def test_another_contract_is_told_with_its_remedy(store: Store, live: LoopedLive) -> None:
     make_version(store, contract_of(4), model=linear_onnx(4, 4))
     live.start()
     assert "another schema, TUPLE or DISCRETE_ACTIONS" in reason(live)
     assert "python generate.py publish" in reason(live)
 
 
-def test_a_version_that_is_mended_is_loaded(store: Store, live: LivePolicy) -> None:
+def test_a_version_that_is_mended_is_loaded(store: Store, live: LoopedLive) -> None:
     name = make_version(store)
     network = store.folder(name) / "model" / "network.onnx"
     content = network.read_bytes()
@@ -222,7 +234,7 @@ def test_a_version_that_is_mended_is_loaded(store: Store, live: LivePolicy) -> N
 
 
 def test_what_was_refused_is_told_once_and_not_tried_at_every_look(
-    store: Store, live: LivePolicy, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    store: Store, live: LoopedLive, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     loads = tmp_path / "loads"
     code = f"with open({str(loads)!r}, 'a') as f: f.write('x')\n{PARTS['preprocessor']}"
@@ -237,7 +249,7 @@ def test_what_was_refused_is_told_once_and_not_tried_at_every_look(
     assert len(told) == 1
 
 
-def test_the_one_that_decides_is_not_loaded_again(store: Store, live: LivePolicy) -> None:
+def test_the_one_that_decides_is_not_loaded_again(store: Store, live: LoopedLive) -> None:
     make_version(store)
     live.start()
     before = live.current()
@@ -246,12 +258,12 @@ def test_the_one_that_decides_is_not_loaded_again(store: Store, live: LivePolicy
     assert live.current() is before
 
 
-def test_a_store_that_vanishes_leaves_the_policy_in_memory(store: Store, live: LivePolicy) -> None:
+def test_a_store_that_vanishes_leaves_the_policy_in_memory(store: Store, live: LoopedLive) -> None:
     name = make_version(store)
     live.start()
     shutil.rmtree(store.folder(name).parents[1])
     time.sleep(0.5)
-    assert live.current().policy.predict([OBSERVATION])
+    assert live.decide(OBSERVATION, "draw")["probability"] > 0
     again = make_version(store, model=linear_onnx(3, 4, 7))
     assert within(1.0, lambda: live.current().name == again)
 
@@ -261,7 +273,7 @@ def test_zeros_need_not_be_an_observation(store: Store) -> None:
     code = "def preprocess(observation):\n    return [1 / (1 + abs(x)) for x in observation['x']]\n"
     model = reciprocal_onnx()
     name = make_version(store, model=model, preprocessor=code)
-    assert load_version(store, name, CONTRACT).name == name
+    assert asyncio.run(load_version(store, name, CONTRACT, None)).name == name
 
 
 def reciprocal_onnx() -> bytes:
@@ -275,7 +287,7 @@ def reciprocal_onnx() -> bytes:
 
 
 def test_what_onnx_cannot_say_tensorflow_really_serves(
-    store: Store, live: LivePolicy, tmp_path: Path
+    store: Store, live: LoopedLive, tmp_path: Path
 ) -> None:
     kernel = weights(4)
     model = save(
@@ -284,23 +296,28 @@ def test_what_onnx_cannot_say_tensorflow_really_serves(
     name = make_version(store, model=model)
     assert not (store.folder(name) / "model" / "network.onnx").exists()
     live.start()
-    (answer,) = live.current().policy.distributions([OBSERVATION])
+    answer = live.decide(OBSERVATION, "describe")
     features = special.gammainc(np.square(FEATURES), 1.0)
     expected = special.softmax(features @ kernel.astype(np.float64))
     np.testing.assert_allclose(answer["heads"][0]["probabilities"], expected, atol=1e-5)
 
 
-def test_stopping_ends_the_thread(store: Store) -> None:
+def test_stopping_ends_the_task_and_leaves_no_thread(store: Store) -> None:
+    async def start_and_stop() -> None:
+        tasks = asyncio.all_tasks()
+        live = LivePolicy(store, CONTRACT)
+        await live.start()
+        assert len(asyncio.all_tasks()) == len(tasks) + 1
+        await live.stop()
+        assert asyncio.all_tasks() == tasks
+        make_version(store)
+        await asyncio.sleep(0.5)
+        assert loaded(live) is None
+
     before = threading.active_count()
-    live = LivePolicy(store, CONTRACT)
-    live.start()
-    assert threading.active_count() == before + 1
-    live.stop()
+    asyncio.run(start_and_stop())
     assert threading.active_count() == before
-    make_version(store)
-    time.sleep(0.5)
-    assert loaded(live) is None
 
 
 def test_what_was_never_started_can_be_stopped(store: Store) -> None:
-    LivePolicy(store, CONTRACT).stop()
+    asyncio.run(LivePolicy(store, CONTRACT).stop())

@@ -1,5 +1,6 @@
 """Parts become versions in whatever order they come; what cannot serve changes nothing."""
 
+import asyncio
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from policy_server.store.store import Store
 from tests.serving.conftest import make_version
 from tests.support.contracts import contract_of
 from tests.support.networks import linear_onnx
+from tests.support.policies import predict
 
 VARYING = contract_of(varying=True)
 MAPPER = b"{0: up, 1: down, 2: left, 3: right}"
@@ -68,8 +70,8 @@ class Desk:
         """The active version, which can be loaded and decide."""
         name = self.store.active()
         assert name is not None
-        policy = load_version(self.store, name, self.contract).policy
-        assert policy.predict([{"x": [1.0, 2.0]}])
+        version = asyncio.run(load_version(self.store, name, self.contract, None))
+        assert predict(version.policy, [{"x": [1.0, 2.0, 3.0]}])
         return name
 
 

@@ -1,0 +1,1 @@
+"""A benchmark of this server beside others: `python -m benchmarks`."""

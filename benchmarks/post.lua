@@ -1,0 +1,17 @@
+-- wrk posts the file BODY, with the header AUTHORIZATION if it is set, and prints one line of JSON.
+local file = io.open(os.getenv("BODY"), "rb")
+wrk.method = "POST"
+wrk.body = file:read("*a")
+file:close()
+wrk.headers["Content-Type"] = "application/json"
+if os.getenv("AUTHORIZATION") then wrk.headers["Authorization"] = os.getenv("AUTHORIZATION") end
+
+function done(summary, latency, requests)
+  local errors = summary.errors
+  local line = '{"requests": %d, "microseconds": %d, "p50_microseconds": %d, '
+    .. '"p99_microseconds": %d, "refused": %d, "broken": %d, "timeouts": %d}\n'
+  io.write(string.format(
+    line, summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
+    errors.status, errors.connect + errors.read + errors.write, errors.timeout
+  ))
+end

@@ -1,0 +1,108 @@
+"""The preprocessor's process: `python -m ...preprocessor_child FD FILE LIMITS WIDTH`.
+
+It reads batches of observations from the socket FD and answers with features, until the socket is
+closed. It has none of the server's environment, and as little else as the kernel lets it give up.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import resource
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import msgspec
+
+from policy_server.errors import PolicyServerError
+from policy_server.policy.preprocessor import UploadedPreprocessor
+from policy_server.serving.process_limits import ProcessLimits
+
+LENGTH = struct.Struct("!I")
+CLONE_NEWUSER, CLONE_NEWNET = 0x1000_0000, 0x4000_0000
+PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
+BYTES_PER_MEGABYTE = 1_000_000
+
+
+class Reply(msgspec.Struct, array_like=True):
+    """Features of a batch, or why there are none.
+
+    Attributes:
+        width: F.
+        features: float32[B, F] as bytes; rows that failed are 0.
+        failures: Row -> what the uploaded code said.
+        too_large: Rows with a number beyond float32.
+        refused: Why the file could not even be loaded.
+    """
+
+    width: int
+    features: bytes
+    failures: Mapping[int, str]
+    too_large: Collection[int] = ()
+    refused: str | None = None
+
+
+def main(descriptor: int, path: Path, limits: ProcessLimits, width: int | None) -> None:
+    """Serve batches until the parent closes the socket."""
+    give_up_rights(limits)
+    with socket.socket(fileno=descriptor) as connection:
+        try:
+            preprocessor = UploadedPreprocessor(path, dict, width)
+        except PolicyServerError as error:
+            _send(connection, Reply(0, b"", {}, refused=str(error)))
+            return
+        _send(connection, Reply(0, b"", {}))
+        while (batch := _receive(connection)) is not None:
+            tried = preprocessor.features(msgspec.msgpack.decode(batch))
+            width, features = tried.features.shape[1], tried.features.tobytes()
+            _send(connection, Reply(width, features, tried.failures, tried.too_large))
+
+
+def give_up_rights(limits: ProcessLimits) -> None:
+    """Bound memory, files and processes; leave the network; die with the parent."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    # As root the first works; else where the kernel lets users have namespaces; else not at all.
+    if libc.unshare(CLONE_NEWNET) != 0:
+        libc.unshare(CLONE_NEWUSER | CLONE_NEWNET)
+    memory = limits.megabytes * BYTES_PER_MEGABYTE
+    for what, most in (
+        (resource.RLIMIT_DATA, memory),
+        (resource.RLIMIT_NOFILE, limits.files),
+        (resource.RLIMIT_NPROC, 0),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        with contextlib.suppress(ValueError, OSError):  # lower already
+            resource.setrlimit(what, (most, most))
+
+
+def _receive(connection: socket.socket) -> bytes | None:
+    head = _exactly(connection, LENGTH.size)
+    return _exactly(connection, LENGTH.unpack(head)[0]) if head else None
+
+
+def _exactly(connection: socket.socket, size: int) -> bytes | None:
+    received = bytearray()
+    while len(received) < size:
+        chunk = connection.recv(size - len(received))
+        if not chunk:
+            return None
+        received += chunk
+    return bytes(received)
+
+
+def _send(connection: socket.socket, reply: Reply) -> None:
+    body = msgspec.msgpack.encode(reply)
+    connection.sendall(LENGTH.pack(len(body)) + body)
+
+
+if __name__ == "__main__":
+    # What uploaded code prints goes to the server's log, not into the protocol.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    descriptor, path, limits, width = sys.argv[1:]
+    main(int(descriptor), Path(path), ProcessLimits(**json.loads(limits)), int(width) or None)

@@ -1,0 +1,211 @@
+"""The parent's side of the preprocessor's process: started, fed, bounded, replaced."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import msgspec
+import numpy as np
+
+from policy_server.contract.decoding import Record
+from policy_server.errors import PreprocessorFailed, UploadRejected
+from policy_server.policy.preprocessor import Tried
+from policy_server.serving.preprocessor_child import LENGTH, Reply
+from policy_server.serving.process_limits import ProcessLimits
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 30.0
+EXIT_SECONDS = 0.1
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class PreprocessorProcess:
+    """Runs an uploaded preprocessor in a process of its own.
+
+    One batch is under way at a time. A process that dies, or takes too long, loses that batch
+    alone: the next batch finds a new process.
+
+    Args:
+        path: The Python file.
+        limits: What the process may take.
+        width: F, the numbers that the network takes; None while nobody knows.
+    """
+
+    def __init__(self, path: Path, limits: ProcessLimits, width: int | None = None) -> None:
+        self._path = path
+        self._width = width
+        self._limits = limits
+        self._child: _Child | None = None
+        self._closed = False
+
+    async def start(self) -> None:
+        """Start the process and wait until it has loaded the file.
+
+        Raises:
+            UploadRejected: The file does not load.
+        """
+        if self._child is None:
+            self._child = await _Child.started(self._path, self._limits, self._width)
+
+    async def run(self, records: Sequence[Record]) -> Tried:
+        """Features of a batch.
+
+        Raises:
+            PreprocessorFailed: The process died or was too slow; it has been ended.
+        """
+        try:
+            await self.start()
+            assert self._child is not None
+            reply = await self._child.ask(records, self._limits.seconds)
+        except UploadRejected as error:
+            raise PreprocessorFailed(str(error)) from error
+        except TimeoutError as error:
+            self._end_child()
+            raise PreprocessorFailed(
+                f"preprocess did not return within {self._limits.seconds:g} seconds"
+            ) from error
+        except ConnectionError as error:
+            cause = self._end_child()
+            raise PreprocessorFailed(f"the preprocessor's process ended ({cause})") from error
+        except asyncio.CancelledError:
+            self._end_child()  # its answer would be taken for that to the next batch
+            raise
+        finally:
+            if self._closed:  # somebody came late, with a version that decides no more
+                self._end_child()
+        if len(reply.features) != len(records) * reply.width * np.dtype(np.float32).itemsize:
+            self._end_child()  # uploaded code has forked, or written to the socket itself
+            raise PreprocessorFailed("the preprocessor's process answered something else")
+        features = np.frombuffer(reply.features, np.float32).reshape(len(records), reply.width)
+        return Tried(features, reply.failures, reply.too_large)
+
+    def close(self) -> None:
+        """End the process."""
+        self._closed = True
+        self._end_child()
+
+    def _end_child(self) -> str:
+        child, self._child = self._child, None
+        return child.end() if child is not None else "closed"
+
+
+class _Child(asyncio.Protocol):
+    """One process and the socket to it."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._buffer = bytearray()
+        self._reply: asyncio.Future[Reply] | None = None
+        self._transport: asyncio.Transport | None = None
+        self._lost = False
+
+    @classmethod
+    async def started(cls, path: Path, limits: ProcessLimits, width: int | None) -> "_Child":
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = _spawn(theirs, path, limits, width)
+        child = cls(process)
+        loop = asyncio.get_running_loop()
+        greeting = child._reply = loop.create_future()
+        ours.setblocking(False)
+        await loop.create_connection(lambda: child, sock=ours)
+        try:
+            reply = await asyncio.wait_for(greeting, START_SECONDS)
+        except (TimeoutError, ConnectionError) as error:
+            cause = child.end()
+            raise UploadRejected(f"The preprocessor's process did not start ({cause}).") from error
+        if reply.refused is not None:
+            child.end()
+            raise UploadRejected(reply.refused)
+        return child
+
+    async def ask(self, records: Sequence[Record], seconds: float) -> Reply:
+        """Send a batch, wait for its reply; raises TimeoutError if that takes longer."""
+        if self._transport is None or self._transport.is_closing():
+            raise ConnectionError
+        loop = asyncio.get_running_loop()
+        body = msgspec.msgpack.encode(records)
+        self._reply = loop.create_future()
+        self._transport.write(LENGTH.pack(len(body)) + body)
+        # Not wait_for, which makes a task of each call.
+        too_late = loop.call_later(seconds, self._fail, TimeoutError())
+        try:
+            return await self._reply
+        finally:
+            too_late.cancel()
+
+    def end(self) -> str:
+        """End the process and whatever it started; how it had ended, if it had."""
+        if self._transport is not None:
+            self._transport.abort()
+        if self._lost:  # it is about to exit by itself
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(EXIT_SECONDS)
+        code = self._process.poll()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        if code is None:
+            return "it was stopped"
+        return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are no subclass of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        if len(self._buffer) < LENGTH.size:
+            return
+        (size,) = LENGTH.unpack_from(self._buffer)
+        if len(self._buffer) >= LENGTH.size + size:
+            body = bytes(self._buffer[LENGTH.size : LENGTH.size + size])
+            self._buffer.clear()
+            self._settle(body)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._lost = True
+        self._fail(ConnectionError())
+
+    def _fail(self, error: Exception) -> None:
+        if self._reply is not None and not self._reply.done():
+            self._reply.set_exception(error)
+
+    def _settle(self, body: bytes) -> None:
+        if self._reply is None or self._reply.done():
+            return
+        try:
+            self._reply.set_result(msgspec.msgpack.decode(body, type=Reply))
+        except msgspec.MsgspecError as error:
+            self._reply.set_exception(ConnectionError(str(error)))
+
+
+def _spawn(
+    theirs: socket.socket, path: Path, limits: ProcessLimits, width: int | None
+) -> subprocess.Popen[bytes]:
+    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    environment |= {"PYTHONPATH": str(ROOT), **dict.fromkeys(ONE_THREAD, "1")}
+    module = "policy_server.serving.preprocessor_child"
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            module,
+            str(theirs.fileno()),
+            str(path),
+            limits.as_json(),
+            str(width or 0),
+        ],
+        stdin=subprocess.DEVNULL,
+        pass_fds=(theirs.fileno(),),
+        env=environment,
+        start_new_session=True,
+    )

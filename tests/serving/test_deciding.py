@@ -1,0 +1,278 @@
+"""Decisions together: nobody's answer depends on who else asks, fails or goes away."""
+
+import asyncio
+import os
+import random
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from policy_server.contract.contract import Contract
+from policy_server.contract.decoding import Record
+from policy_server.contract.reading import read_schema
+from policy_server.errors import EngineFailed, ObservationError, PreprocessorFailed
+from policy_server.policy.answers import Answer
+from policy_server.policy.engine import Floats, Network
+from policy_server.policy.output_mapper import OutputMapper
+from policy_server.policy.policy import Policy
+from policy_server.policy.preprocessor import UploadedPreprocessor
+from policy_server.policy.timing import Timing
+from policy_server.serving.deciding import Decider
+from policy_server.serving.preprocessor_process import PreprocessorProcess
+from policy_server.serving.process_limits import ProcessLimits
+
+CONTRACT = Contract(read_schema("observations: {x: {type: float}, y: {type: float}}"))
+CODE = """
+    import time
+
+    def preprocess(observation):
+        if observation["x"] == 666:
+            raise ValueError("no beast")
+        if observation["x"] == 777:
+            time.sleep(1e6)
+        return [observation["x"], observation["y"]]
+"""
+TOGETHER = Timing((1e-3, 1e-3, 1e-3), 1e-6)
+ALONE = Timing((1e-5, 8e-5, 64e-5), 1e-6)
+SLOW = Timing((0.3, 0.3, 0.3), 1e-6)
+CALLERS = 300
+Make = Callable[..., Decider]
+
+
+class SoftmaxOfSums:
+    """An engine whose logits are simple sums, and which may take its time.
+
+    Attributes:
+        batches: Rows of each run.
+    """
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+        self.batches: list[int] = []
+
+    def run(self, features: Floats) -> Floats:
+        self.batches.append(len(features))
+        time.sleep(self.seconds)
+        if (features[:, 0] == 888).any():
+            raise EngineFailed("no such number")
+        x, y = features[:, 0], features[:, 1]
+        return np.stack([x, y, x + y], axis=1)
+
+
+@pytest.fixture
+def decider(tmp_path: Path) -> Make:
+    """Makes deciders: `mode` is direct, batched or isolated."""
+    path = tmp_path / "preprocessor.py"
+    path.write_text(textwrap.dedent(CODE))
+
+    def make(
+        mode: str, engine: SoftmaxOfSums | None = None, timing: Timing | None = None
+    ) -> Decider:
+        isolated = mode == "isolated"
+        here = UploadedPreprocessor(path, CONTRACT.decoder.to_dict)
+        network = Network("onnxruntime", 2, "categorical", (3,))
+        policy = Policy(
+            CONTRACT, network, engine or SoftmaxOfSums(), None if isolated else here, OutputMapper()
+        )
+        process = PreprocessorProcess(path, ProcessLimits(seconds=1.0)) if isolated else None
+        return Decider(policy, process, timing or (ALONE if mode == "direct" else TOGETHER))
+
+    return make
+
+
+MODES = pytest.mark.parametrize("mode", ["direct", "batched", "isolated"])
+
+
+def record(x: float, y: float = 0.0) -> Record:
+    return CONTRACT.decoder.convert({"x": x, "y": y})
+
+
+def expected(x: float, y: float) -> list[float]:
+    logits = np.array([x, y, x + y])
+    weights = np.exp(logits - logits.max())
+    return [float(weight) for weight in weights / weights.sum()]
+
+
+def probabilities(answer: Answer) -> list[float]:
+    found: list[float] = answer["heads"][0]["probabilities"]
+    return found
+
+
+def children() -> set[str]:
+    return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def closed(decider: Decider) -> None:
+    decider.close()
+    await asyncio.sleep(0.01)  # transports close in a later turn
+
+
+@MODES
+def test_many_callers_in_any_order_get_their_own_answers(decider: Make, mode: str) -> None:
+    chance = random.Random(7)
+    engine = SoftmaxOfSums()
+
+    async def ask(each: Decider, index: int) -> None:
+        await asyncio.sleep(chance.choice([0.0, 0.01, 0.02]) * chance.random())
+        pairs = [
+            (chance.uniform(-3, 3), chance.uniform(-3, 3))
+            for _ in range(chance.choice([0, 1, 1, 5]))
+        ]
+        if index % 5 == 0:
+            features = np.array(pairs, np.float32).reshape(-1, 2)
+            answers = await each.decide_features(features, "describe")
+        else:
+            answers = await each.decide([record(*pair) for pair in pairs], "describe")
+        assert len(answers) == len(pairs)
+        for answer, pair in zip(answers, pairs, strict=True):
+            assert probabilities(answer) == pytest.approx(expected(*pair), abs=1e-6)
+
+    async def many() -> None:
+        each = decider(mode, engine)
+        tasks = [asyncio.create_task(ask(each, index)) for index in range(CALLERS)]
+        gone = chance.sample(tasks, 60)
+        await asyncio.sleep(0)
+        for task in gone:  # while most of them sleep or wait
+            task.cancel()
+            if chance.random() < 0.1:
+                await asyncio.sleep(0)
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        await closed(each)
+        for task, result in zip(tasks, results, strict=True):
+            assert result is None or (task in gone and task.cancelled()), result
+        assert sum(task.cancelled() for task in tasks) > 5
+
+    asyncio.run(many())
+    assert (max(engine.batches) > 5) is (mode != "direct")
+
+
+@MODES
+def test_no_observations_disturb_nobody(decider: Make, mode: str) -> None:
+    async def ask() -> list[Any]:
+        each = decider(mode)
+        features = np.array([[1, 2]], np.float32)
+        calls = [each.decide([], "mode"), each.decide_features(features, "mode")]
+        calls += [each.decide([record(666)], "mode"), each.decide([], "describe")]
+        found = await asyncio.gather(*calls, return_exceptions=True)
+        await closed(each)
+        return found
+
+    none, one, beast, nothing = asyncio.run(ask())
+    assert (none, nothing) == ([], [])
+    assert one[0]["action"] == 2
+    assert isinstance(beast, PreprocessorFailed)
+
+
+@MODES
+def test_what_fails_fails_alone(decider: Make, mode: str) -> None:
+    async def ask() -> list[Any]:
+        each = decider(mode)
+        asked = [record(1), record(666), record(2), record(1e300), record(3)]
+        calls = [each.decide([one], "mode") for one in asked]
+        calls.append(each.decide([record(1), record(666)], "mode"))
+        calls.append(each.decide([record(1), record(-1e300), record(2)], "mode"))
+        found = await asyncio.gather(*calls, return_exceptions=True)
+        await closed(each)
+        return found
+
+    first, beast, second, large, third, with_beast, with_large = asyncio.run(ask())
+    for answers, x in ((first, 1), (second, 2), (third, 3)):
+        assert answers[0]["probability"] == pytest.approx(max(expected(x, 0)))
+    for failed in (beast, with_beast):
+        assert isinstance(failed, PreprocessorFailed)
+        assert "no beast" in failed.cause
+    assert isinstance(large, ObservationError)
+    assert [fault.place for fault in large.faults] == [""]
+    assert isinstance(with_large, ObservationError)
+    assert [fault.place for fault in with_large.faults] == ["/observations/1"]
+
+
+def test_a_preprocessor_that_hangs_costs_its_batch_alone(decider: Make) -> None:
+    async def ask() -> None:
+        each = decider("isolated")
+        lost = await asyncio.gather(
+            *(each.decide([record(x)], "mode") for x in (1, 777, 2)), return_exceptions=True
+        )
+        assert all(isinstance(one, PreprocessorFailed) for one in lost)
+        (answer,) = await each.decide([record(1)], "mode")
+        assert answer["probability"] == pytest.approx(max(expected(1, 0)))
+        await closed(each)
+
+    asyncio.run(ask())
+
+
+@MODES
+def test_an_engine_that_fails_is_told_and_the_next_are_answered(decider: Make, mode: str) -> None:
+    async def ask() -> None:
+        each = decider(mode)
+        with pytest.raises(EngineFailed):
+            await each.decide([record(888)], "mode")
+        (answer,) = await each.decide([record(1)], "mode")
+        assert answer["probability"] == pytest.approx(max(expected(1, 0)))
+        await closed(each)
+
+    asyncio.run(ask())
+
+
+@MODES
+def test_a_seed_gives_the_same_however_it_is_asked(decider: Make, mode: str) -> None:
+    async def ask() -> list[Answer]:
+        each = decider(mode)
+        calls = [each.decide([record(0.3, 0.2)], "draw", 5) for _ in range(20)]
+        calls.append(each.decide([record(0.3, 0.2), record(1)], "draw", 5))
+        calls.append(each.decide_features(np.array([[0.3, 0.2]], np.float32), "draw", 5))
+        answers = await asyncio.gather(*calls)
+        await closed(each)
+        return [answer[0] for answer in answers]
+
+    first, *others = asyncio.run(ask())
+    for other in others:
+        assert other["action"] == first["action"]
+        assert other["probability"] == pytest.approx(first["probability"])
+
+
+@MODES
+def test_a_slow_engine_leaves_the_event_loop(decider: Make, mode: str) -> None:
+    async def ask() -> int:
+        each = decider(mode, SoftmaxOfSums(0.3), SLOW)
+        turns, task = 0, asyncio.create_task(each.decide([record(1)], "mode"))
+        while not task.done():
+            turns += 1
+            await asyncio.sleep(0.005)
+        assert task.result()[0]["probability"] == pytest.approx(max(expected(1, 0)))
+        await closed(each)
+        return turns
+
+    assert asyncio.run(ask()) > 5
+
+
+@MODES
+def test_closing_lets_those_in_flight_finish(decider: Make, mode: str) -> None:
+    before = children(), descriptors()
+
+    async def ask() -> None:
+        each = decider(mode, SoftmaxOfSums(0.1), SLOW)
+        tasks = [asyncio.create_task(each.decide([record(x)], "mode")) for x in (1, 2)]
+        await asyncio.sleep(0.02)
+        each.close()
+        late = asyncio.create_task(each.decide([record(3)], "mode"))
+        for task, x in zip([*tasks, late], (1, 2, 3), strict=True):
+            assert (await task)[0]["probability"] == pytest.approx(max(expected(x, 0)))
+        await asyncio.sleep(0.05)
+        assert children() == before[0]  # no zombie among them: those would be listed
+        (after,) = await each.decide([record(1)], "mode")  # somebody who held on to it
+        assert after["probability"] == pytest.approx(max(expected(1, 0)))
+        await closed(each)
+
+    asyncio.run(ask())
+    assert children() == before[0]
+    assert descriptors() == before[1]

@@ -1,0 +1,397 @@
+"""The preprocessor's process, whatever the code in it does."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from policy_server.contract.decoding import Decoder, Record
+from policy_server.contract.reading import read_schema
+from policy_server.errors import PreprocessorFailed, UploadRejected
+from policy_server.policy.preprocessor import Tried, UploadedPreprocessor
+from policy_server.serving.preprocessor_process import PreprocessorProcess
+from policy_server.serving.process_limits import ProcessLimits
+from tests.support.server import ROOT
+
+DECODER = Decoder(
+    read_schema(
+        "observations: {x: {type: float}, y: {type: float, required: false}, "
+        "note: {type: str, enum: [plain, 'größe'], default: plain, required: false}}"
+    )
+)
+LIMITS = ProcessLimits(megabytes=256, files=32, seconds=20.0)
+QUICK = ProcessLimits(megabytes=256, files=32, seconds=0.5)
+PATIENCE_SECONDS = 30.0
+SUM = "def preprocess(observation):\n    return [observation['x'], len(observation)]\n"
+MAGIC = 666.0
+
+Make = Callable[..., PreprocessorProcess]
+
+
+def records(*numbers: float) -> list[Record]:
+    return [DECODER.convert({"x": float(number)}) for number in numbers]
+
+
+@pytest.fixture
+def process_of(tmp_path: Path) -> Iterator[Make]:
+    """Makes processes that run some code; afterwards none of their children are left."""
+    made: list[PreprocessorProcess] = []
+
+    def make(code: str, limits: ProcessLimits = LIMITS) -> PreprocessorProcess:
+        path = tmp_path / f"preprocessor_{len(made)}.py"
+        path.write_text(textwrap.dedent(code), encoding="utf-8")
+        made.append(PreprocessorProcess(path, limits))
+        return made[-1]
+
+    before = children(), descriptors()
+    yield make
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (children(), descriptors()) != before:
+        assert time.monotonic() < deadline, (children(), descriptors(), before)
+        time.sleep(0.02)
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def children() -> set[str]:
+    return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
+
+
+def run(process: PreprocessorProcess, *batches: list[Record]) -> list[Tried | PreprocessorFailed]:
+    """What comes of batches, one after the other; then the process is closed."""
+
+    async def ask() -> list[Tried | PreprocessorFailed]:
+        answers: list[Tried | PreprocessorFailed] = []
+        for batch in batches:
+            try:
+                answers.append(await process.run(batch))
+            except PreprocessorFailed as error:
+                answers.append(error)
+        process.close()
+        await asyncio.sleep(0)  # transports close in the next turn
+        return answers
+
+    return asyncio.run(ask())
+
+
+def rows(answer: Tried | PreprocessorFailed) -> list[list[float]]:
+    assert isinstance(answer, Tried), answer.cause
+    return [list(map(float, row)) for row in answer.features]
+
+
+def test_features_are_those_of_the_same_code_in_this_process(
+    process_of: Make, tmp_path: Path
+) -> None:
+    code = """
+        def preprocess(observation):
+            return [observation["x"], observation.get("y", -1), observation["note"] == "größe"]
+    """
+    process = process_of(code)
+    here = UploadedPreprocessor(tmp_path / "preprocessor_0.py", DECODER.to_dict)
+    observations = [
+        *({"x": 0.1}, {"x": -1e38, "y": 1e-30}, {"x": 5e-324, "note": "größe"}, {"x": 1e300}),
+    ]
+    batch = [DECODER.convert(observation) for observation in observations]
+    (there,) = run(process, batch)
+    assert isinstance(there, Tried)
+    expected = here.features(batch)
+    assert there.features.dtype == np.float32
+    np.testing.assert_array_equal(there.features, expected.features)
+    assert set(there.too_large) == set(expected.too_large) == {3}
+
+
+def test_an_observation_that_fails_fails_alone(process_of: Make) -> None:
+    code = """
+        def preprocess(observation):
+            if observation["x"] == 2:
+                raise ValueError("no two")
+            if observation["x"] == 3:
+                raise SystemExit(1)
+            return [1 / observation["x"]]
+    """
+    answer, after = run(process_of(code), records(1, 2, 4, 0, 3), records(8))
+    assert rows(answer) == [[1.0], [0.0], [0.25], [0.0], [0.0]]
+    assert isinstance(answer, Tried)
+    assert answer.failures.keys() == {1, 3, 4}
+    assert answer.failures[1] == "ValueError: no two (preprocessor.py, line 4)"
+    assert rows(after) == [[0.125]]
+
+
+@pytest.mark.parametrize(
+    ("deed", "cause"),
+    [
+        ("time.sleep(1e6)", "did not return within 0.5 seconds"),
+        ("while True: pass", "did not return within 0.5 seconds"),
+        ("os._exit(3)", "exit code 3"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "signal 9"),
+        ("ctypes.string_at(0)", "signal 11"),
+        ("os.closerange(3, 1000); time.sleep(1e6)", "ended"),
+    ],
+)
+def test_what_ends_the_process_costs_its_batch_alone(
+    process_of: Make, deed: str, cause: str
+) -> None:
+    code = f"""
+        import ctypes, os, signal, time
+
+        def preprocess(observation):
+            if observation["x"] == {MAGIC}:
+                {deed}
+            return [observation["x"], os.getpid()]
+    """
+    before, during, after, last = run(
+        process_of(code, QUICK), records(1, 2), records(3, MAGIC), records(4), records(5)
+    )
+    assert isinstance(during, PreprocessorFailed)
+    assert cause in during.cause
+    assert [row[0] for row in rows(before)] == [1.0, 2.0]
+    assert [rows(after)[0][0], rows(last)[0][0]] == [4.0, 5.0]
+    assert rows(after)[0][1] == rows(last)[0][1] != rows(before)[0][1]
+
+
+@pytest.mark.parametrize(
+    ("deed", "cause"),
+    [
+        ("bytearray(2_000_000_000)", "MemoryError"),
+        ("[open('/dev/null') for _ in range(100)]", "Too many open files"),
+        ("open('/proc/1/environ').read()[10**9]", "Error"),
+    ],
+)
+def test_what_it_may_not_take_fails_there(process_of: Make, deed: str, cause: str) -> None:
+    code = f"""
+        import os
+
+        def preprocess(observation):
+            if observation["x"] == {MAGIC}:
+                {deed}
+            return [observation["x"]]
+    """
+    answer, after = run(process_of(code), records(1, MAGIC), records(4))
+    if isinstance(answer, Tried):
+        assert cause in answer.failures[1]
+        assert answer.failures.keys() == {1}
+    assert rows(after) == [[4.0]]
+
+
+def test_a_second_process_that_answers_too_confuses_nobody(process_of: Make) -> None:
+    code = f"""
+        import os
+
+        def preprocess(observation):
+            if observation["x"] == {MAGIC}:
+                os.fork()  # as root no limit holds
+            return [observation["x"]]
+    """
+    batches = [records(1, MAGIC), *(records(*range(10, 10 + size)) for size in (1, 2, 3, 3, 1))]
+    for batch, answer in zip(batches, run(process_of(code), *batches), strict=True):
+        if isinstance(answer, Tried) and not answer.failures:
+            expected = [[DECODER.to_dict(record)["x"]] for record in batch]
+            assert rows(answer) == expected
+        elif isinstance(answer, PreprocessorFailed):
+            assert answer.cause
+
+
+def test_it_reaches_no_network(process_of: Make) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        code = f"""
+            import socket
+
+            def preprocess(observation):
+                socket.create_connection(("127.0.0.1", {listener.getsockname()[1]}), 5)
+                return [1]
+        """
+        (answer,) = run(process_of(code), records(1))
+        assert isinstance(answer, Tried)
+        assert "Network is unreachable" in answer.failures[0]
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+def test_it_has_none_of_the_servers_environment(tmp_path: Path) -> None:
+    code = "import os\ndef preprocess(observation):\n    raise ValueError(sorted(os.environ))\n"
+    (tmp_path / "preprocessor.py").write_text(code)
+    done = run_parent(
+        tmp_path, "    tried = await process.run([{}])\n    print(tried.failures[0])\n"
+    )
+    printed = done.communicate(timeout=PATIENCE_SECONDS)[0].decode()
+    assert "'PATH'" in printed
+    for secret in ("POLICY_SERVER_PASSWORD", "SECRET_OF_TESTS", "PYTHONSTARTUP"):
+        assert secret not in printed
+
+
+def test_it_dies_with_its_parent(tmp_path: Path) -> None:
+    (tmp_path / "preprocessor.py").write_text(SUM)
+    steps = "    await process.start()\n    print('up', flush=True)\n    await asyncio.sleep(1e6)\n"
+    parent = run_parent(tmp_path, steps)
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == b"up\n"
+    (child,) = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
+    parent.kill()
+    parent.communicate(timeout=PATIENCE_SECONDS)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while alive(child):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def run_parent(folder: Path, steps: str) -> subprocess.Popen[bytes]:
+    """Start a Python process that has secrets and does something with `process`."""
+    script = (
+        "import asyncio, pathlib\n"
+        "from policy_server.serving.preprocessor_process import PreprocessorProcess\n"
+        "from policy_server.serving.process_limits import ProcessLimits\n"
+        "async def main():\n"
+        f"    path = pathlib.Path({str(folder / 'preprocessor.py')!r})\n"
+        f"    process = PreprocessorProcess(path, ProcessLimits())\n{steps}"
+        "    process.close()\n"
+        "asyncio.run(main())\n"
+    )
+    secrets = {"POLICY_SERVER_PASSWORD": "x", "SECRET_OF_TESTS": "x", "PYTHONSTARTUP": "/x"}
+    return subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env={**os.environ, **secrets},
+        stdout=subprocess.PIPE,
+    )
+
+
+def alive(pid: str) -> bool:
+    """Whether a process runs; one that ended and was not waited for does not."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    return False
+
+
+def test_what_it_prints_does_not_disturb_the_protocol(process_of: Make) -> None:
+    code = """
+        import os, sys
+        print("loaded")
+
+        def preprocess(observation):
+            print("x" * 100_000)
+            print("y", file=sys.stderr)
+            os.write(1, b"raw")
+            return [observation["x"]]
+    """
+    first, second = run(process_of(code), records(1, 2), records(3))
+    assert (rows(first), rows(second)) == ([[1.0], [2.0]], [[3.0]])
+
+
+def test_preprocess_batch_is_used(process_of: Make) -> None:
+    code = """
+        def preprocess(observation):
+            return [observation["x"], 0]
+
+        def preprocess_batch(observations):
+            if any(observation["x"] == 3 for observation in observations):
+                raise ValueError("no three")
+            if any(observation["x"] == 4 for observation in observations):
+                return [[1, 1]]
+            return [[observation["x"], 7] for observation in observations]
+    """
+    used, raised, wrong = run(process_of(code), records(1, 2), records(1, 3), records(1, 4))
+    assert rows(used) == [[1.0, 7.0], [2.0, 7.0]]
+    assert rows(raised) == [[1.0, 0.0], [3.0, 0.0]]
+    assert rows(wrong) == [[1.0, 0.0], [4.0, 0.0]]
+
+
+def test_large_batches_pass_whole(process_of: Make) -> None:
+    code = "def preprocess(observation):\n    return [observation['x']] * 300\n"
+    numbers = list(range(3000))
+    (answer,) = run(process_of(code), records(*numbers))
+    assert isinstance(answer, Tried)
+    np.testing.assert_array_equal(answer.features, np.repeat([numbers], 300, axis=0).T)
+
+
+def test_no_observations_have_no_features(process_of: Make) -> None:
+    (answer,) = run(process_of(SUM), [])
+    assert isinstance(answer, Tried)
+    assert len(answer.features) == 0
+
+
+@pytest.mark.parametrize(
+    "code", ["1 / 0", "", "def preprocess(:", "import os; os._exit(5)", "exit()", "preprocess = 3"]
+)
+def test_a_file_that_does_not_load_is_refused(process_of: Make, code: str) -> None:
+    process = process_of(code)
+
+    async def start() -> None:
+        with pytest.raises(UploadRejected):
+            await process.start()
+        with pytest.raises(PreprocessorFailed):
+            await process.run(records(1))
+        process.close()
+        await asyncio.sleep(0)
+
+    asyncio.run(start())
+
+
+def test_a_cancelled_batch_is_not_taken_for_the_next(process_of: Make) -> None:
+    code = """
+        import time
+
+        def preprocess(observation):
+            time.sleep(observation["x"] == 1)
+            return [observation["x"]]
+    """
+    process = process_of(code)
+
+    async def cancel() -> list[list[float]]:
+        await process.start()
+        first = asyncio.create_task(process.run(records(1)))
+        await asyncio.sleep(0.1)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        assert first.cancelled()
+        second = rows(await process.run(records(2)))
+        process.close()
+        await asyncio.sleep(0)
+        return second
+
+    assert asyncio.run(cancel()) == [[2.0]]
+
+
+def test_the_event_loop_goes_on_meanwhile(process_of: Make) -> None:
+    code = "import time\ndef preprocess(observation):\n    time.sleep(0.5)\n    return [1]\n"
+    process = process_of(code)
+
+    async def count(work: Awaitable[Tried]) -> int:
+        turns, task = 0, asyncio.ensure_future(work)
+        while not task.done():
+            turns += 1
+            await asyncio.sleep(0.01)
+        process.close()
+        await asyncio.sleep(0)
+        return turns
+
+    assert asyncio.run(count(process.run(records(1)))) > 10
+
+
+def test_the_group_is_ended_with_it(process_of: Make) -> None:
+    process = process_of("import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SUM)
+
+    async def close() -> set[str]:
+        before = children()
+        await process.start()
+        started = children() - before
+        process.close()
+        await asyncio.sleep(0)
+        return started
+
+    (pid,) = asyncio.run(close())
+    assert not alive(pid)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid), signal.SIGCONT)

@@ -175,11 +175,6 @@ class SavedModel:
         values = self._run([*names, self.outputs["action_logp"]] if has_log else names, features)
         return Draws(values[: len(names)], values[-1] if has_log else None)
 
-    def frozen_graph_def(self) -> Any:
-        """The part from observations to distribution inputs, with constants for variables."""
-        convert = self._tf.compat.v1.graph_util.convert_variables_to_constants
-        return convert(self.session, self.graph.as_graph_def(), [_node(self.output_tensor)])
-
     def _run(self, fetches: list[str], features: Floats) -> list[NDArray[Any]]:
         return self._fetch(fetches, self._feeds(fetches, features))
 

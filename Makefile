@@ -43,7 +43,7 @@ format: $(DEVELOP)  ## write the files as check wants them
 
 lock: $(DEVELOP)  ## pin everything that pyproject.toml needs, in requirements*.txt
 	$(BIN)/uv pip compile -q pyproject.toml -o requirements-slim.txt
-	$(BIN)/uv pip compile -q pyproject.toml --extra build --extra frontend -o requirements.txt
+	$(BIN)/uv pip compile -q pyproject.toml --extra build --extra clients --extra frontend -o requirements.txt
 	$(BIN)/uv pip compile -q pyproject.toml --all-extras -o requirements-dev.txt
 
 examples: $(DEVELOP)  ## train the three examples again (minutes)

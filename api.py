@@ -9,7 +9,7 @@ from werkzeug.datastructures import FileStorage
 from policy_server.build.report import Part
 from policy_server.contract.decoding import Record
 from policy_server.contract.schema import Observation
-from policy_server.errors import ClientsUnavailable, Fault, ObservationError
+from policy_server.errors import Fault, ObservationError
 from policy_server.policy.answers import Decision
 from policy_server.serving.live import LiveVersion
 from policy_server.web.application import current_service, on_loop
@@ -68,8 +68,13 @@ def schema() -> flask.Response:
 
 
 def clients() -> flask.Response:
-    """The SDKs."""
-    raise ClientsUnavailable("This version of the server does not make SDKs yet.")
+    """The SDKs of all languages."""
+    return _archive(None)
+
+
+def clients_of_language(language: str) -> flask.Response:
+    """The SDK of one language."""
+    return _archive(language)
 
 
 def health_live() -> flask.Response:
@@ -80,6 +85,17 @@ def health_live() -> flask.Response:
 def health_ready() -> flask.Response:
     """A policy decides; NoActivePolicy says why where none does."""
     return _json({"status": "ok", "version": _live().name})
+
+
+def _archive(language: str | None) -> flask.Response:
+    content = current_service().clients.archive(language)
+    name = f"clients-{language}.zip" if language else "clients.zip"
+    answer = flask.Response(content, mimetype="application/zip")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    answer.headers["Cache-Control"] = "private, no-cache"
+    answer.add_etag()
+    answer.make_conditional(flask.request)
+    return answer
 
 
 def _live() -> LiveVersion:

@@ -9,6 +9,8 @@ from starlette.types import ASGIApp
 
 import api
 from configuration import TEMPLATE, Settings, read_contract, read_settings
+from policy_server.clients.library import ClientLibrary
+from policy_server.contract.history import SchemaHistory
 from policy_server.contract.specification import specification_for
 from policy_server.errors import ConfigurationError, SchemaError
 from policy_server.serving.live import LivePolicy
@@ -30,7 +32,11 @@ def create_app(settings: Settings) -> ASGIApp:
     specification = specification_for(contract, TEMPLATE, settings.base_path)
     store = Store(settings.base_path)
     publisher = Publisher(store, contract, settings.build_limits)
-    service = Service(contract, LivePolicy(store, contract, settings.isolation), publisher)
+    schemas = SchemaHistory(settings.base_path)
+    schemas.keep(contract.schema)
+    live = LivePolicy(store, contract, settings.isolation)
+    clients = ClientLibrary(settings.base_path, contract, specification, settings.engine)
+    service = Service(contract, live, publisher, schemas, clients)
     credentials = KeptCredentials(
         settings.user, settings.password, settings.base_path / "credentials"
     )

@@ -14,16 +14,19 @@ from fire.decorators import SetParseFn
 
 from configuration import TEMPLATE, Settings, read_contract, read_settings
 from policy_server.build.report import Check
+from policy_server.clients.library import ClientLibrary
 from policy_server.contract.contract import (
     DEFAULT_TITLE,
     DEFAULT_VERSION,
     Contract,
     ContractFile,
 )
+from policy_server.contract.history import SchemaHistory
 from policy_server.contract.reading import read_schema
 from policy_server.contract.samples import random_observations
-from policy_server.contract.specification import write_specification
+from policy_server.contract.specification import specification_for, write_specification
 from policy_server.errors import (
+    ClientsFailed,
     ClientsUnavailable,
     Fault,
     PolicyServerError,
@@ -46,6 +49,8 @@ GENERATED = (
     "versions",
     "staging",
     "lock",
+    "clients",
+    "schemas",
 )
 
 
@@ -56,14 +61,21 @@ class Commands:
     """
 
     # Fire would read the version 1.10 as the number 1.1.
-    @SetParseFn(str)  # type: ignore[untyped-decorator]
-    def schema(self, path: str, title: str = DEFAULT_TITLE, version: str = DEFAULT_VERSION) -> None:
+    @SetParseFn(str, "path", "title", "version")  # type: ignore[untyped-decorator]
+    def schema(
+        self,
+        path: str,
+        title: str = DEFAULT_TITLE,
+        version: str = DEFAULT_VERSION,
+        clients: bool = True,
+    ) -> None:
         """Make the API from an observation schema.
 
         Args:
             path: The schema file, or - for text on standard input.
             title: Name of the API, and of its SDKs.
             version: Version of the API.
+            clients: Make the SDKs too; without them the server does when it is asked for them.
         """
         settings = read_settings()
         text, file = _read_text(path)
@@ -74,12 +86,18 @@ class Commands:
         for warning in contract.schema.warnings:
             _warn(warning)
         specification = write_specification(contract, TEMPLATE, settings.base_path)
+        SchemaHistory(settings.base_path).keep(contract.schema)
         replace(given, schema=contract.schema.text).write(settings.base_path)
         print(
             f"{contract.title} {contract.version}: observations of {len(contract.schema.fields)} "
             f"fields, {_kind(contract)}. The contract is {specification}."
         )
         _warn_of_stale_version(settings, contract)
+        if clients:
+            try:
+                _make_clients(settings, contract, ())
+            except ClientsUnavailable as error:
+                _warn(str(error))
 
     def publish(self, folder: str) -> None:
         """Build a folder's model, preprocessor and output mapper, and activate them.
@@ -128,9 +146,18 @@ class Commands:
             f"http://{settings.host}:{settings.port}/api/predict"
         )
 
-    def clients(self) -> None:
-        """Make the SDKs."""
-        raise ClientsUnavailable("This version does not make SDKs yet.")
+    @SetParseFn(str)  # type: ignore[untyped-decorator]
+    def clients(self, language: str | None = None, engine: str | None = None) -> None:
+        """Make the SDKs of the contract that is served.
+
+        Args:
+            language: Only these, separated by commas: python, java, scala, r, typescript.
+            engine: openapi-generator, or swagger-codegen, which knows no typescript.
+        """
+        settings = read_settings({"clients_engine": engine})
+        languages = tuple(name.strip() for name in (language or "").split(",") if name.strip())
+        if not _make_clients(settings, read_contract(settings), languages):
+            raise ClientsFailed("Not every SDK could be made.")
 
     def clean(self, yes: bool = False) -> None:
         """Remove everything generated and uploaded, below BASE_PATH and nowhere else.
@@ -184,6 +211,19 @@ def _contract_for(folder: Path, settings: Settings) -> Contract:
 
 def _publisher(settings: Settings, contract: Contract) -> Publisher:
     return Publisher(Store(settings.base_path), contract, settings.build_limits)
+
+
+def _make_clients(settings: Settings, contract: Contract, languages: Sequence[str]) -> bool:
+    """Make SDKs, and say which; whether all of them could be made."""
+    specification = specification_for(contract, TEMPLATE, settings.base_path)
+    library = ClientLibrary(settings.base_path, contract, specification, settings.engine)
+    made = library.build(languages, _progress())
+    for name, failure in made.items():
+        print(f"  {'FAILED' if failure else 'ok    '}  {name}{f': {failure}' if failure else ''}")
+    if all(made.values()):
+        return False
+    print(f"The SDKs are in {library.folder}; GET /api/clients hands them out.")
+    return not any(made.values())
 
 
 def _warn_of_stale_version(settings: Settings, contract: Contract) -> None:

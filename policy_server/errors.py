@@ -9,7 +9,10 @@ PolicyServerError
 |- UploadRejected                             an uploaded part can never serve
 |- PreprocessorFailed                         uploaded code failed at run time
 |- NoActivePolicy, Overloaded                 nothing decides now; later it may
-|- ClientsUnavailable                         there are no SDKs
+|- ClientsUnavailable                         there is nothing to make SDKs with
+|- ClientsBuilding                            SDKs are being made
+|- ClientsFailed                              an SDK could not be made
+|- ClientOutdated                             an SDK of another schema asked
 `- EngineFailed                               the network could not be run
 """
 
@@ -103,7 +106,22 @@ class Overloaded(PolicyServerError):
 
 
 class ClientsUnavailable(PolicyServerError):
-    """There are no SDKs; the message says why."""
+    """There is nothing to make SDKs with; the message says what is missing."""
+
+
+class ClientsBuilding(PolicyServerError):
+    """SDKs are being made; in a moment they are there."""
+
+
+class ClientsFailed(PolicyServerError):
+    """An SDK could not be made; the message says why."""
+
+
+class ClientOutdated(FaultsError):
+    """A client that was made for another schema sent what this one does not take.
+
+    The faults say what changed between the schemas, where that is known.
+    """
 
 
 class EngineFailed(PolicyServerError):

@@ -17,7 +17,9 @@ from connexion.resolver import Resolver
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from policy_server.clients.library import ClientLibrary
 from policy_server.contract.contract import Contract
+from policy_server.contract.history import SchemaHistory
 from policy_server.contract.specification import Specification
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.publication import Publisher
@@ -42,11 +44,15 @@ class Service:
         contract: What clients may send.
         live: The policy that decides.
         publisher: Makes versions of uploads.
+        schemas: Every schema that was served.
+        clients: The SDKs of the contract.
     """
 
     contract: Contract
     live: LivePolicy
     publisher: Publisher
+    schemas: SchemaHistory
+    clients: ClientLibrary
 
 
 def current_service() -> Service:

@@ -4,8 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from policy_server.clients.names import Package, identifiers
-from policy_server.contract.specification import Specification
+from policy_server.clients.names import (
+    Package,
+    camel_case,
+    identifiers,
+    snake_case,
+    words_of,
+)
+from policy_server.contract.specification import Specification, operations
 
 MAX_CASE_CLASS_SLOTS = 254
 """Parameters of a method of the Java virtual machine, where a long or a double counts twice."""
@@ -44,6 +50,14 @@ class Language:
     def field_names(self, specification: Specification) -> dict[str, str]:
         """What the fields of the observation are called in this language."""
         return identifiers(observation_fields(specification), camel=self.camel)
+
+    def operation_names(self, specification: Specification) -> dict[str, str]:
+        """What the operations are called in this language, by their operationId."""
+        spell = camel_case if self.camel else snake_case
+        return {
+            name: self.operations.get(name) or spell(words_of(name))
+            for name in (operation["operationId"] for operation in operations(specification))
+        }
 
 
 def observation_fields(specification: Specification) -> dict[str, Any]:

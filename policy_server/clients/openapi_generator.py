@@ -116,7 +116,7 @@ def _configuration(
         "inputSpec": str(folder / "specification.json"),
         "outputDir": str(folder / language.name),
         "additionalProperties": options,
-        "operationIdNameMappings": language.operations,
+        "operationIdNameMappings": language.operation_names(specification),
         "nameMappings": language.field_names(specification),
         "globalProperties": NOT_GENERATED,
     }

@@ -11,7 +11,7 @@ import jinja2
 
 from policy_server.clients.languages import Language, observation_fields
 from policy_server.clients.names import Package, camel_case, snake_case, words_of
-from policy_server.contract.specification import METHODS, Specification
+from policy_server.contract.specification import Specification, operations
 
 TEMPLATES = Path(__file__).parent / "templates"
 JINJA = ".jinja"
@@ -145,26 +145,21 @@ OURS = frozenset({"client.R", "api_client.R", "api_response.R"})
 
 def _groups(specification: Specification, language: Language) -> list[dict[str, Any]]:
     """The operations by their tag, as the generators make a class of each tag."""
-    descriptions = {tag["name"]: tag["description"] for tag in specification["tags"]}
-    groups: dict[str, list[dict[str, str]]] = {name: [] for name in descriptions}
-    for item in specification["paths"].values():
-        for method in METHODS:
-            if method in item:
-                name = item[method]["operationId"]
-                words = words_of(language.operations.get(name, name))
-                operation = {"snake": snake_case(words), "camel": camel_case(words)}
-                summary = item[method].get("summary", "")
-                groups[item[method]["tags"][0]].append({**operation, "summary": summary})
+    names = language.operation_names(specification)
+    groups: dict[str, list[dict[str, str]]] = {tag["name"]: [] for tag in specification["tags"]}
+    for operation in operations(specification):
+        name, summary = names[operation["operationId"]], operation.get("summary", "")
+        groups[operation["tags"][0]].append({"name": name, "summary": summary})
     return [
         {
-            "attribute": camel_case(words_of(tag)),
-            "snake": snake_case(words_of(tag)),
-            "class": "".join(word.capitalize() for word in words_of(tag)) + "Api",
-            "description": descriptions[tag],
-            "operations": operations,
+            "attribute": camel_case(words_of(tag["name"])),
+            "snake": snake_case(words_of(tag["name"])),
+            "class": "".join(word.capitalize() for word in words_of(tag["name"])) + "Api",
+            "description": tag["description"],
+            "operations": groups[tag["name"]],
         }
-        for tag, operations in groups.items()
-        if operations
+        for tag in specification["tags"]
+        if groups[tag["name"]]
     ]
 
 

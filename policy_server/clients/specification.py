@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from policy_server.clients.names import UNSPEAKABLE, constants
-from policy_server.contract.specification import Specification
+from policy_server.contract.specification import Specification, operations
 
 INT32 = range(-(2**31), 2**31)
 UNDOCUMENTED = ("example", "default")
@@ -31,9 +31,8 @@ def client_specification(specification: Specification, *, security: bool) -> Spe
     cleaned: Specification = _cleaned(given)
     if not security:
         cleaned.pop("securityDefinitions", None)
-        for item in cleaned["paths"].values():
-            for operation in item.values():
-                operation.pop("security", None)
+        for operation in operations(cleaned):
+            operation.pop("security", None)
     properties = cleaned["definitions"]["Observation"]["properties"]
     for name, keywords in given["definitions"]["Observation"]["properties"].items():
         properties[name] = _field(keywords)

@@ -125,7 +125,7 @@ def specification_path(base_path: Path) -> Path:
     return base_path / "swagger.yaml"
 
 
-def operations(specification: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def operations(specification: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Every operation of a specification."""
     for item in specification.get("paths", {}).values():
         for method in METHODS:

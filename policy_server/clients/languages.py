@@ -116,6 +116,7 @@ LANGUAGES: Sequence[Language] = (
             "packageName": package.module,
             "projectName": package.dashed,
             "packageVersion": package.version,
+            "mapNumberTo": "StrictFloat",
         },
         lambda package: package.module,
         camel=False,

@@ -54,6 +54,10 @@ COLLECTION_MENDED = """\
           })
         }
 """
+READ = "resp_obj <- jsonlite::fromJSON(raw_response)"
+READ_MENDED = """\
+# an answer that is a text is none of JSON
+      resp_obj <- if (return_type == "character") raw_response else read_json(raw_response)"""
 RETRY = """\
         req <- req %>% retry_max_tries(self$timeout)
         req <- req %>% retry_max_seconds(self$timeout)
@@ -134,11 +138,7 @@ R_MENDS = (
         2,
     ),
     Mend(MODEL, "\n      {{/hasValidation}}\n", "      }\n\n      {{/hasValidation}}\n", 2),
-    Mend(
-        CLIENT,
-        "resp_obj <- jsonlite::fromJSON(raw_response)",
-        "resp_obj <- read_json(raw_response)",
-    ),
+    Mend(CLIENT, READ, READ_MENDED),
     Mend(CLIENT, COLLECTION, COLLECTION_MENDED),
     Mend(CLIENT, "jsonlite::toJSON(obj, digits = NA, auto_unbox = TRUE)", "obj"),
     # Functions that httr2 does not have; and answers that are errors were not raised as such.

@@ -113,7 +113,7 @@ def drive(toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Dri
     def take(service: Service, steps: list[Step]) -> Results:
         script = tmp_path_factory.mktemp("script") / "script.json"
         given = {"clients": clients_of(service.server.url), "steps": steps}
-        script.write_text(json.dumps(given), encoding="utf-8")
+        script.write_text(json.dumps(given) + "\n", encoding="utf-8")
         command = [*toolchain.driver(service.sdk(toolchain.language)), script]
         printed = run(command, script.parent, **toolchain.variables())
         results = [json.loads(line) for line in printed.splitlines()]

@@ -132,7 +132,8 @@ class Java(Toolchain):
     language = "java"
 
     def build(self, sdks: Sequence[Sdk], *, drivers: bool = True) -> None:
-        modules = "".join(f"<module>{sdk.folder}</module>" for sdk in sdks)
+        folders = [os.path.relpath(sdk.folder, self.folder) for sdk in sdks]
+        modules = "".join(f"<module>{folder}</module>" for folder in folders)
         (self.folder / "pom.xml").write_text(AGGREGATOR.format(modules=modules))
         goals = ["package", COPY_DEPENDENCIES, f"-DoutputDirectory={self.folder / 'lib'}"]
         run(["mvn", *maven_options(), *goals], self.folder)

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.File;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.Map;
 
@@ -63,7 +64,7 @@ public final class Driver {
       case "distribution":
         return client.predictions().distribution(mapper.treeToValue(step.get("observation"), Observation.class));
       case "predict_batch":
-        ObservationBatch batch = new ObservationBatch();
+        ObservationBatch batch = new ObservationBatch().observations(new ArrayList<>());
         for (JsonNode each : step.get("observations")) {
           batch.addObservationsItem(mapper.treeToValue(each, Observation.class));
         }

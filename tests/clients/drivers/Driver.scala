@@ -47,6 +47,6 @@ def resultOf(client: Client, step: Step): String =
     case "predict_batch" =>
       told(client.predictions.predictBatch(ObservationBatch(step.observations.get), step.seed))
     case "predict_raw" => told(client.predictions.predictRaw(RawObservation(step.obs.get), step.seed))
-    case "schema"      => told(client.service.schema())
+    case "schema"      => told(client.service.schema)
     case "upload_output_mapper" => told(client.versions.uploadOutputMapper(File(step.file.get)))
     case "upload_preprocessor"  => told(client.versions.uploadPreprocessor(File(step.file.get)))

@@ -1,5 +1,8 @@
 """The languages of the SDKs: which generator writes them, with which options, and what is kept."""
 
+import copy
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,8 +22,15 @@ MAX_CASE_CLASS_SLOTS = 254
 Options = Mapping[str, str]
 
 
+SCALA_TYPE = re.compile("[A-Za-z][A-Za-z0-9_]*")
+
+
 def _no_limit(_: Specification) -> str | None:
     return None
+
+
+def _unchanged(specification: Specification) -> Specification:
+    return specification
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,7 @@ class Language:
         camel: Fields are called `hasCore`, not `has_core`.
         swagger_codegen: swagger-codegen's name for what writes it; None where nothing does.
         operations: What operations are called whose own name is taken.
+        adapt: Takes out of a specification what the generator of this language makes wrongly.
         limit: Says why a specification cannot be had in this language, None where it can.
     """
 
@@ -45,6 +56,7 @@ class Language:
     camel: bool
     swagger_codegen: str | None = None
     operations: Options = field(default_factory=dict)
+    adapt: Callable[[Specification], Specification] = _unchanged
     limit: Callable[[Specification], str | None] = _no_limit
 
     def field_names(self, specification: Specification) -> dict[str, str]:
@@ -80,6 +92,23 @@ def _case_class_limit(specification: Specification) -> str | None:
         f"the observation has {len(definition['properties'])} fields, more than a case class of "
         "Scala can have: put numbers of one kind into arrays, or use the SDK of Java."
     )
+
+
+def _without_odd_enumerations(specification: Specification) -> Specification:
+    """For Scala: numbers would go out by their place in the list; and types clash, or have no name.
+
+    What is left out here the server still checks.
+    """
+    adapted = copy.deepcopy(specification)
+    fields = observation_fields(adapted)
+    kinds = {name: field.get("items", field) for name, field in fields.items()}
+    listed = {name: kind for name, kind in kinds.items() if "enum" in kind}
+    types = Counter("".join(words_of(name)) for name in listed)
+    for name, kind in listed.items():
+        unique = types["".join(words_of(name))] == 1
+        if kind["type"] != "string" or not unique or not SCALA_TYPE.fullmatch(name):
+            del kind["enum"], kind["x-enum-varnames"]
+    return adapted
 
 
 def _java(package: Package) -> Options:
@@ -130,6 +159,7 @@ LANGUAGES: Sequence[Language] = (
         lambda _: "src/main/scala",
         camel=True,
         swagger_codegen="scala",
+        adapt=_without_odd_enumerations,
         limit=_case_class_limit,
     ),
     Language(

@@ -16,8 +16,6 @@ RESERVED = frozenset(Path(__file__).with_name("reserved.txt").read_text("ascii")
 
 FALLBACK = "field"
 SUFFIX = "value"
-UNSPEAKABLE = frozenset("'`<>&=*\"\\")
-"""Characters that some generator spells wrongly in the text of a program."""
 
 
 def words_of(name: str) -> list[str]:

@@ -59,8 +59,6 @@ class OpenApiGenerator:
     ) -> Outcomes:
         """See Engine."""
         jar, java = self._jar(), find_java()
-        document = folder / "specification.json"
-        document.write_text(json.dumps(specification), encoding="utf-8")
         outcomes: dict[str, Path | str] = {}
         configured: list[tuple[Language, Path]] = []
         for language in languages:
@@ -70,6 +68,8 @@ class OpenApiGenerator:
             except LanguageFailed as error:
                 outcomes[language.name] = str(error)
                 continue
+            document = Path(str(configuration["inputSpec"]))
+            document.write_text(json.dumps(language.adapt(specification)), encoding="utf-8")
             path = folder / f"{language.name}.json"
             path.write_text(json.dumps(configuration), encoding="utf-8")
             configured.append((language, path))
@@ -113,7 +113,7 @@ def _configuration(
     options = {**language.options(package), "hideGenerationTimestamp": "true"}
     return {
         "generatorName": language.generator,
-        "inputSpec": str(folder / "specification.json"),
+        "inputSpec": str(folder / f"{language.name}-specification.json"),
         "outputDir": str(folder / language.name),
         "additionalProperties": options,
         "operationIdNameMappings": language.operation_names(specification),

@@ -4,7 +4,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from policy_server.clients.names import UNSPEAKABLE, constants
+from policy_server.clients.names import constants
+from policy_server.contract.reading import UNSPEAKABLE
 from policy_server.contract.specification import Specification, operations
 
 INT32 = range(-(2**31), 2**31)

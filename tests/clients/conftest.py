@@ -17,14 +17,26 @@ from policy_server.clients.names import Package
 from policy_server.contract.contract import ContractFile
 from policy_server.contract.schema import ObservationSchema
 from tests.clients.toolchains import TOOLCHAINS, Sdk, Toolchain, run
-from tests.support.server import KEY, PASSWORD, ROOT, USER, Server, free_port, gunicorn, run_command
+from tests.support.networks import linear_onnx
+from tests.support.server import (
+    KEY,
+    PASSWORD,
+    ROOT,
+    USER,
+    Server,
+    free_port,
+    gunicorn,
+    publish,
+    run_command,
+)
 
 SERVICES = {
-    "lpoc": ("lpoc", "published_lpoc"),
-    "tuple": ("simple_stochastic_tuple", "published_tuple"),
-    "thermostat": ("thermostat", "published_thermostat"),
+    "lpoc": ("examples/lpoc", "published_lpoc"),
+    "tuple": ("examples/simple_stochastic_tuple", "published_tuple"),
+    "thermostat": ("examples/thermostat", "published_thermostat"),
+    "names": ("tests/clients/names", "published_names"),
 }
-"""Service -> its example, and the fixture of the BASE_PATH in which it decides."""
+"""Service -> the folder of its schema, and the fixture of the BASE_PATH in which it decides."""
 
 Step = dict[str, Any]
 Results = list[dict[str, Any]]
@@ -43,6 +55,16 @@ class Service:
 
     def sdk(self, language: str) -> Sdk:
         return Sdk(self.name, self.sdks / language, self.package)
+
+
+@pytest.fixture(scope="session")
+def published_names(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BASE_PATH whose policy tells observations apart that differ in anything."""
+    folder = tmp_path_factory.mktemp("names")
+    for name in ("schema.yaml", "preprocessor.py"):
+        shutil.copyfile(ROOT / "tests" / "clients" / "names" / name, folder / name)
+    (folder / "policy.onnx").write_bytes(linear_onnx(features=4, outputs=3))
+    return publish(folder, folder / "instance")
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +88,7 @@ def start(
     """Give a published example a title of its own, and serve it."""
     folder = tmp_path_factory.mktemp(f"clients-{name}")
     base_path = Path(shutil.copytree(published, folder / "instance"))
-    schema = ROOT / "examples" / example / "schema.yaml"
+    schema = ROOT / example / "schema.yaml"
     options = ["--title", f"The {name} policy", "--version", "2.1"]
     done = run_command("schema", schema, *options, base_path=base_path)
     assert done.returncode == 0, done.stderr

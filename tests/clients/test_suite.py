@@ -12,9 +12,10 @@ from tests.support.server import KEY, PASSWORD, ROOT, USER
 
 COUNT, FEW = 100, 10
 UPLOADS = {
-    "lpoc": ("output_mapper", "lpoc/output_mapper.yaml"),
-    "tuple": ("preprocessor", "simple_stochastic_tuple/preprocessor.py"),
-    "thermostat": ("preprocessor", "thermostat/preprocessor.py"),
+    "lpoc": ("output_mapper", "examples/lpoc/output_mapper.yaml"),
+    "tuple": ("preprocessor", "examples/simple_stochastic_tuple/preprocessor.py"),
+    "thermostat": ("preprocessor", "examples/thermostat/preprocessor.py"),
+    "names": ("preprocessor", "tests/clients/names/preprocessor.py"),
 }
 
 
@@ -147,7 +148,7 @@ def test_the_example_runs_as_it_is_shipped(toolchain: Toolchain, service: Servic
 
 def test_an_upload_is_a_version(drive: Drive, service: Service) -> None:
     part, file = UPLOADS[service.name]
-    path = ROOT / "examples" / file
+    path = ROOT / file
     (report,) = answered(drive(service, [step(f"upload_{part}", file=str(path))]))
     assert report["state"] == "active"
     assert all(check["passed"] for check in report["checks"])

@@ -21,6 +21,16 @@ ARRAY = """\
           {{#isPrimitiveType}}
           self$`{{name}}`
           {{/isPrimitiveType}}
+          {{^isPrimitiveType}}
+          self$extractSimpleType(self$`{{name}}`)
+          {{/isPrimitiveType}}
+          {{/isArray}}
+"""
+AS_ARRAY = 'as_json_array(self$`{{name}}`, "{{{dataType}}}")'
+ARRAY_MENDED = f"""\
+          {{{{#isArray}}}}
+          {AS_ARRAY}
+          {{{{/isArray}}}}
 """
 COLLECTION = """\
         if (c(inner_return_type) %in% primitive_types) {
@@ -47,7 +57,7 @@ COLLECTION = """\
 """
 COLLECTION_MENDED = """\
         if (c(inner_return_type) %in% primitive_types) {
-          return_obj <- unlist(obj)
+          return_obj <- if (length(obj) == 0) list() else unlist(obj)
         } else {
           return_obj <- lapply(obj, function(item) {
             self$deserializeObj(item, inner_return_type, pkg_env)
@@ -102,7 +112,7 @@ R_MENDS = (
     Mend(
         MODEL,
         ARRAY,
-        ARRAY.replace("self$`{{name}}`", 'as_json_array(self$`{{name}}`, "{{{dataType}}}")'),
+        ARRAY_MENDED,
     ),
     # `$` takes `lamp` where only `lamp_post` is there; and what is sent is called as the server
     # calls it, not as the code does.

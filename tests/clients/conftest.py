@@ -137,7 +137,7 @@ def drive(toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Dri
         given = {"clients": clients_of(service.server.url), "steps": steps}
         script.write_text(json.dumps(given) + "\n", encoding="utf-8")
         command = [*toolchain.driver(service.sdk(toolchain.language)), script]
-        printed = run(command, script.parent, **toolchain.variables())
+        printed = run(command, script.parent, toolchain.variables())
         results = [json.loads(line) for line in printed.splitlines()]
         assert len(results) == len(steps)
         return results

@@ -139,7 +139,7 @@ def test_the_example_runs_as_it_is_shipped(toolchain: Toolchain, service: Servic
     asks = {"POLICY_URL": service.server.url, "POLICY_USER": USER, "POLICY_PASSWORD": PASSWORD}
     with_key = {"POLICY_URL": service.server.url, "POLICY_KEY": KEY}
     for variables in (asks, with_key):
-        printed = run(toolchain.example(sdk), sdk.folder, **{**toolchain.variables(), **variables})
+        printed = run(toolchain.example(sdk), sdk.folder, {**toolchain.variables(), **variables})
         assert re.search(r"\d", printed), printed
     head = own_answer(service, "distribution", service.schema.example()).get("heads", [{}])[0]
     meanings = head.get("meanings", [""])

@@ -18,7 +18,7 @@ from policy_server.clients.names import Package
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "policy-server"
 DRIVERS = Path(__file__).parent / "drivers"
 MAVEN_REPOSITORY = CACHE / "maven"
-MINUTES = 60.0
+MINUTE = 60.0
 JAVA = ("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xss8m")
 AGGREGATOR = """\
 <project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -53,16 +53,16 @@ class Sdk:
 
 
 def run(
-    command: Sequence[str | Path], folder: Path, seconds: float = 5 * MINUTES, **variables: str
+    command: Sequence[str | Path], folder: Path, variables: Mapping[str, str] | None = None
 ) -> str:
     """Run a program that must succeed; what it printed."""
     done = subprocess.run(
         list(map(str, command)),
         cwd=folder,
-        env={**os.environ, **variables},
+        env={**os.environ, **(variables or {})},
         capture_output=True,
         text=True,
-        timeout=seconds,
+        timeout=5 * MINUTE,
         check=False,
     )
     assert done.returncode == 0, f"{command}\n{done.stdout[-1500:]}\n{done.stderr[-6000:]}"
@@ -112,8 +112,9 @@ class Python(Toolchain):
 
     def build(self, sdks: Sequence[Sdk], *, drivers: bool = True) -> None:
         run([sys.executable, "-m", "venv", self.folder / "venv"], self.folder)
-        pip = [self._python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-        run([*pip, *(sdk.folder for sdk in sdks)], self.folder)
+        pip = [str(self._python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        folders = [str(sdk.folder) for sdk in sdks]
+        run([*pip, *folders], self.folder)
         if drivers:
             self.write_drivers(sdks, "driver.py.txt", "driver.py", "module")
 
@@ -163,7 +164,7 @@ class Scala(Toolchain):
             sources += self.write_drivers(sdks, "Driver.scala", "Driver.scala", "joined")
         classes = self.folder / "classes"
         classes.mkdir()
-        options = ["-usejavacp", "-color:never", "-encoding", "utf-8", "-d", classes]
+        options: list[str | Path] = ["-usejavacp", "-color:never", "-encoding", "utf-8", "-d", classes]
         compiler = "dotty.tools.dotc.Main"
         run([*JAVA, "-cp", f"{self._jars}/*", compiler, *options, *sources], self.folder)
 
@@ -227,7 +228,7 @@ class TypeScript(Toolchain):
         root = {"private": True, "workspaces": [sdk.service for sdk in sdks]}
         (self.folder / "package.json").write_text(json.dumps(root))
         # Installing builds, as the packages say: `tsc`, strict.
-        options = ["--cache", CACHE / "npm", "--prefer-offline", "--no-audit", "--no-fund"]
+        options: list[str | Path] = ["--cache", CACHE / "npm", "--prefer-offline", "--no-audit", "--no-fund"]
         run(["npm", "install", *options], self.folder)
         if drivers:
             sources = self.write_drivers(sdks, "driver.ts", "driver.ts", "dashed")

@@ -32,11 +32,14 @@ def distribution(body: Observation) -> flask.Response:
     return _decide_on_one(body, "describe")
 
 
-def predict_batch(body: Json, seed: int | None = None) -> flask.Response:
-    """Draw an action for each of many observations."""
+def predict_batch(
+    body: Json, seed: int | None = None, deterministic: bool = False
+) -> flask.Response:
+    """Draw an action for each of many observations, or take the most probable ones."""
     live = _live()
+    decision: Decision = "mode" if deterministic else "draw"
     records = _records(body["observations"], "/observations/{row}")
-    predictions = on_loop(live.decider.decide(records, "draw", seed))
+    predictions = on_loop(live.decider.decide, records, decision, seed)
     return _decision(live, {"predictions": predictions})
 
 
@@ -44,7 +47,7 @@ def predict_raw(body: Json, seed: int | None = None) -> flask.Response:
     """Draw an action for a feature vector."""
     live = _live()
     features = live.policy.raw_features(body["obs"])
-    return _decision(live, on_loop(live.decider.decide_features(features, "draw", seed))[0])
+    return _decision(live, on_loop(live.decider.decide_features, features, "draw", seed)[0])
 
 
 def upload_model(model_file: FileStorage) -> flask.Response:
@@ -89,7 +92,7 @@ def _live() -> LiveVersion:
 def _upload(part: Part, file: FileStorage) -> flask.Response:
     service = current_service()
     report = service.publisher.upload(part, file)
-    on_loop(service.live.refresh())
+    on_loop(service.live.refresh)
     return _json(report)
 
 
@@ -98,7 +101,7 @@ def _decide_on_one(
 ) -> flask.Response:
     live = _live()
     records = _records([body], "")
-    return _decision(live, on_loop(live.decider.decide(records, decision, seed))[0])
+    return _decision(live, on_loop(live.decider.decide, records, decision, seed)[0])
 
 
 def _records(observations: list[Observation], place: str) -> list[Record]:

@@ -22,6 +22,7 @@ from policy_server.errors import Fault, ObservationError, PreprocessorFailed, Up
 Features = NDArray[np.float32]
 FILE = "preprocessor.py"
 MAX_MESSAGE_CHARACTERS = 500
+FLAT, PLAIN = {list, tuple}, {float, int, bool}
 TOO_LARGE = "a number is too large for the network, which takes float32."
 
 
@@ -102,7 +103,7 @@ class UploadedPreprocessor:
 
     Args:
         path: The Python file. Loading it runs it.
-        to_observation: Makes what the code gets of a record.
+        to_observation: Makes what the code gets of a record, and may change.
         width: How many numbers the network takes; None while nobody knows.
 
     Raises:
@@ -126,14 +127,34 @@ class UploadedPreprocessor:
         together = self._together(observations)
         if together is not None and self._width in (None, together.shape[1]):
             return narrowed(together)
-        rows: list[NDArray[np.float64] | None] = []
         failures: dict[int, str] = {}
-        for index, observation in enumerate(observations):
-            try:
-                rows.append(self._row(observation))
-            except PreprocessorFailed as error:
-                rows.append(None)
-                failures[index] = error.cause
+        returned = [
+            self._attempt(self._preprocess, each, row, failures)
+            for row, each in enumerate(observations)
+        ]
+        plain = None if failures else _plain_rows(returned, self._width)
+        return Tried(plain) if plain is not None else self._checked(returned, failures)
+
+    def _attempt(
+        self, call: Callable[[Any], Any], argument: Any, row: int, failures: dict[int, str]
+    ) -> Any:
+        """What a call returns that may run uploaded code; None where it fails, which is noted."""
+        try:
+            return call(argument)
+        except KeyboardInterrupt:
+            raise
+        except PreprocessorFailed as error:
+            failures[row] = error.cause
+        except BaseException as error:  # uploaded code may raise anything, and exit
+            failures[row] = _last_line(error, self._file)
+        return None
+
+    def _checked(self, returned: Sequence[Any], failures: dict[int, str]) -> Tried:
+        """Features of all that was returned, row by row; what is wrong with one is its failure."""
+        rows: list[NDArray[np.float64] | None] = [
+            None if row in failures else self._attempt(_numbers, value, row, failures)
+            for row, value in enumerate(returned)
+        ]
         width = self._width or next((len(row) for row in rows if row is not None), 0)
         for index, row in enumerate(rows):
             if row is not None and len(row) != width:
@@ -161,14 +182,21 @@ class UploadedPreprocessor:
         sound = rows.ndim == 2 and len(rows) == len(observations) and rows.dtype.kind in "biuf"
         return rows.astype(np.float64) if sound and np.isfinite(rows).all() else None
 
-    def _row(self, observation: Observation) -> NDArray[np.float64]:
-        try:
-            # A copy: code that changes its argument must not change what others see.
-            return _numbers(self._preprocess(_copy(observation)))
-        except (PreprocessorFailed, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # uploaded code may raise anything, and exit
-            raise PreprocessorFailed(_last_line(error, self._file)) from error
+
+def _plain_rows(returned: Sequence[Any], width: int | None) -> Features | None:
+    """Lists of plain finite numbers, all of one length, as float32[B, F]; None if not all are."""
+    if not returned or not all(
+        type(row) in FLAT and PLAIN.issuperset(map(type, row)) for row in returned
+    ):
+        return None
+    width = width or len(returned[0])
+    pack = struct.Struct(f"<{width}f").pack  # a cached one
+    try:
+        packed = b"".join([pack(*row) for row in returned])
+    except (struct.error, OverflowError):  # of another length, or beyond float32
+        return None
+    features = np.frombuffer(packed, "<f4").reshape(len(returned), width)
+    return features if np.isfinite(features).all() else None
 
 
 def narrowed(rows: NDArray[np.float64], failures: Mapping[int, str] | None = None) -> Tried:
@@ -206,7 +234,7 @@ def place_of(row: int, rows: int) -> str:
 
 
 def _copy(value: Any) -> Any:
-    """A copy of an observation, of the lists in it too: a default's list serves every request."""
+    """A copy of an observation, of the lists in it too."""
     if isinstance(value, dict):
         return {name: _copy(item) for name, item in value.items()}
     return [_copy(item) for item in value] if isinstance(value, list) else value

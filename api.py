@@ -11,7 +11,9 @@ from policy_server.contract.decoding import Record
 from policy_server.contract.schema import Observation
 from policy_server.errors import ClientsUnavailable, Fault, ObservationError
 from policy_server.policy.answers import Decision
+from policy_server.serving.bundle import Bundle
 from policy_server.serving.live import LiveVersion
+from policy_server.serving.publication import VersionReport
 from policy_server.web.application import current_service, on_loop
 
 Json = dict[str, Any]
@@ -45,6 +47,23 @@ def predict_raw(body: Json, seed: int | None = None) -> flask.Response:
     live = _live()
     features = live.policy.raw_features(body["obs"])
     return _decision(live, on_loop(live.decider.decide_features(features, "draw", seed))[0])
+
+
+def upload_policy(
+    model_file: FileStorage,
+    preprocessor_file: FileStorage | None = None,
+    output_mapper_file: FileStorage | None = None,
+    schema_file: FileStorage | None = None,
+) -> flask.Response:
+    """Make a version of these files alone."""
+    files = {
+        Part.MODEL: model_file,
+        Part.PREPROCESSOR: preprocessor_file,
+        Part.OUTPUT_MAPPER: output_mapper_file,
+    }
+    parts = {part: file for part, file in files.items() if file is not None}
+    schema = schema_file.read() if schema_file is not None else None
+    return _published(current_service().publisher.publish(Bundle(parts, schema)))
 
 
 def upload_model(model_file: FileStorage) -> flask.Response:
@@ -87,9 +106,11 @@ def _live() -> LiveVersion:
 
 
 def _upload(part: Part, file: FileStorage) -> flask.Response:
-    service = current_service()
-    report = service.publisher.upload(part, file)
-    on_loop(service.live.refresh())
+    return _published(current_service().publisher.upload(part, file))
+
+
+def _published(report: VersionReport) -> flask.Response:
+    on_loop(current_service().refresh())
     return _json(report)
 
 

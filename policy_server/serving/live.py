@@ -12,7 +12,12 @@ from policy_server.build.assembly import SEED
 from policy_server.build.report import Part
 from policy_server.contract.contract import Contract
 from policy_server.contract.samples import random_observations
-from policy_server.errors import NoActivePolicy, PolicyServerError, PreprocessorFailed
+from policy_server.errors import (
+    NoActivePolicy,
+    PolicyServerError,
+    PreprocessorFailed,
+    VersionNotFound,
+)
 from policy_server.policy import output_mapper, preprocessor
 from policy_server.policy.engine import Network, load_engine
 from policy_server.policy.output_mapper import OutputMapper, read_output_mapper
@@ -57,7 +62,8 @@ class LiveVersion:
 class LivePolicy:
     """Holds the active version in memory and follows the store, on one event loop.
 
-    A version that cannot be loaded never replaces one that decides.
+    A version that cannot be loaded never replaces one that decides, nor does one of another
+    contract.
 
     Args:
         store: Where versions lie.
@@ -107,6 +113,8 @@ class LivePolicy:
             name = self._store.active()
             if name is None or (self._live and self._live.name == name) or self._rests(name):
                 return
+            if self._live is not None and not self._keeps_contract(name):
+                return  # another application serves it
             try:
                 loaded = await load_version(self._store, name, self._contract, self._isolation)
             except Exception as error:  # a damaged version fails in ways nobody has listed
@@ -117,6 +125,12 @@ class LivePolicy:
                 logger.info("version %s decides", name)
                 if before is not None:
                     before.decider.close()
+
+    def _keeps_contract(self, name: str) -> bool:
+        try:
+            return self._store.manifest(name).contract == self._contract.digest
+        except VersionNotFound:
+            return True  # it is damaged, which loading it tells
 
     def _rests(self, name: str) -> bool:
         """The version was refused a moment ago."""

@@ -6,14 +6,16 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from policy_server.build.build import Progress, build
 from policy_server.build.limits import BuildLimits
 from policy_server.build.report import BuildReport, Check, Part
 from policy_server.contract.contract import Contract
-from policy_server.errors import UploadRejected, VersionNotFound
+from policy_server.errors import SchemaError, UploadRejected, VersionNotFound
 from policy_server.policy import output_mapper, preprocessor
+from policy_server.serving.bundle import Bundle, ReadableFile
+from policy_server.serving.contracts import Contracts
 from policy_server.store.store import Store
 
 FILES = {
@@ -23,16 +25,6 @@ FILES = {
 }
 
 logger = logging.getLogger(__name__)
-
-
-class ReadableFile(Protocol):
-    """What a part is read from."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Read bytes."""
-
-    def seek(self, offset: int, /) -> int:
-        """Go to a position."""
 
 
 @dataclass(frozen=True)
@@ -51,17 +43,17 @@ class VersionReport:
 
 
 class Publisher:
-    """Makes versions of uploaded parts.
+    """Makes versions of uploads.
 
     Args:
         store: Where versions go.
-        contract: What they must keep.
+        contracts: Know what they must keep: the contract that is served when they are made.
         limits: How much a build may take.
     """
 
-    def __init__(self, store: Store, contract: Contract, limits: BuildLimits) -> None:
+    def __init__(self, store: Store, contracts: Contracts, limits: BuildLimits) -> None:
         self._store = store
-        self._contract = contract
+        self._contracts = contracts
         self._limits = limits
 
     def upload(self, part: Part, file: ReadableFile) -> VersionReport:
@@ -74,52 +66,67 @@ class Publisher:
             UploadRejected: The part can never serve; nothing was changed.
         """
         with self._store.writing(), contextlib.ExitStack() as stages:
+            contract = self._contracts.served()
             waiting: list[tuple[Path, set[Part], BuildReport]] = []
-            rejections: list[str] = []
-            for base in self._bases():
+            rejections: list[BuildReport] = []
+            for base in self._bases(contract):
                 file.seek(0)
                 folder = stages.enter_context(self._store.stage())
-                parts = self._gather(folder, {part: file}, base)
-                report = self._build(folder, [part], logger.debug)
+                parts = self._gather(folder, contract, {part: file}, base)
+                report = build(folder, contract, [part], self._limits, logger.debug)
                 if report.ready:
-                    return self._commit(folder, parts, report)
+                    return self._commit(folder, contract, parts, report)
                 if report.rejected is None:
                     waiting.append((folder, parts, report))
                 else:
-                    rejections.append(report.rejected)
+                    rejections.append(report)
             if waiting:
-                return self._commit(*waiting[0])
-            raise UploadRejected(rejections[0])
+                folder, parts, report = waiting[0]
+                return self._commit(folder, contract, parts, report)
+            raise UploadRejected(rejections[0].rejected or "", rejections[0].faults)
 
-    def publish(self, parts: Mapping[Part, ReadableFile], progress: Progress) -> VersionReport:
-        """Make a version of these parts alone.
+    def publish(self, bundle: Bundle, progress: Progress = logger.debug) -> VersionReport:
+        """Make a version of a bundle alone, and activate it.
 
         Raises:
-            UploadRejected: They can never serve together; nothing was changed.
+            UploadRejected: It can never serve; nothing was changed.
         """
         with self._store.writing(), self._store.stage() as folder:
-            gathered = self._gather(folder, parts, None)
-            report = self._build(folder, list(parts), progress)
-            if not report.ready:
-                failed = [check.detail for check in report.checks if not check.passed]
-                raise UploadRejected(report.rejected or "; ".join(failed))
-            return self._commit(folder, gathered, report)
+            contract = self._contract_of(bundle)
+            gathered = self._gather(folder, contract, bundle.parts, None)
+            report = build(folder, contract, list(bundle.parts), self._limits, progress)
+            report.raise_unless_ready()
+            published = self._commit(folder, contract, gathered, report)
+            if bundle.schema is not None:
+                self._contracts.keep(contract)
+            return published
 
-    def check(self, parts: Mapping[Part, ReadableFile], progress: Progress) -> BuildReport:
-        """Build these parts and tell what comes of it; keep and activate nothing."""
+    def check(self, bundle: Bundle, progress: Progress) -> BuildReport:
+        """Build a bundle and tell what comes of it; keep and activate nothing."""
         with self._store.writing(), self._store.stage() as folder:
-            self._gather(folder, parts, None)
-            return self._build(folder, list(parts), progress)
+            contract = self._contract_of(bundle)
+            self._gather(folder, contract, bundle.parts, None)
+            return build(folder, contract, list(bundle.parts), self._limits, progress)
 
-    def _bases(self) -> list[str | None]:
+    def _contract_of(self, bundle: Bundle) -> Contract:
+        if bundle.schema is None:
+            return self._contracts.served()
+        try:
+            return self._contracts.of_schema(bundle.schema.decode(), bundle.schema_file)
+        except SchemaError as error:
+            raise UploadRejected(error.summary, error.faults) from error
+        except UnicodeDecodeError as error:
+            raise UploadRejected(f"{bundle.schema_file} is not UTF-8: {error}.") from error
+
+    def _bases(self, contract: Contract) -> list[str | None]:
         """Versions whose parts may be built on, the best first; None stands for no parts."""
         bases: list[str | None] = []
         for name in (self._store.candidate(), self._store.active()):
-            if name is not None and name not in bases and self._usable(name):
+            if name is not None and name not in bases and self._usable(name, contract):
                 bases.append(name)
         return bases or [None]
 
-    def _usable(self, name: str) -> bool:
+    def _usable(self, name: str, contract: Contract) -> bool:
         """It keeps the contract, and its parts are there."""
         try:
             manifest = self._store.manifest(name)
@@ -127,12 +134,17 @@ class Publisher:
             return False
         folder = self._store.folder(name)
         whole = all((folder / part).is_dir() for part in manifest.parts)
-        return whole and manifest.contract == self._contract.digest
+        return whole and manifest.contract == contract.digest
 
     def _gather(
-        self, folder: Path, uploaded: Mapping[Part, ReadableFile], base: str | None
+        self,
+        folder: Path,
+        contract: Contract,
+        uploaded: Mapping[Part, ReadableFile],
+        base: str | None,
     ) -> set[Part]:
-        """Lay uploaded parts, and the others of a version before, into a folder."""
+        """Lay the contract, uploaded parts, and others of a version before into a folder."""
+        self._contracts.put(contract, folder)
         for part, file in uploaded.items():
             (folder / part).mkdir()
             with (folder / part / FILES[part]).open("wb") as sink:
@@ -143,15 +155,14 @@ class Publisher:
             self._store.copy_parts(base, others, folder)
         return others | set(uploaded)
 
-    def _build(self, folder: Path, uploaded: list[Part], progress: Progress) -> BuildReport:
-        return build(folder, self._contract, uploaded, self._limits, progress)
-
-    def _commit(self, folder: Path, parts: set[Part], report: BuildReport) -> VersionReport:
+    def _commit(
+        self, folder: Path, contract: Contract, parts: set[Part], report: BuildReport
+    ) -> VersionReport:
         for part in parts & set(report.missing):  # an old part that does not fit the new model
             shutil.rmtree(folder / part)
         manifest = self._store.commit(
             folder,
-            contract=self._contract.digest,
+            contract=contract.digest,
             parts=parts - set(report.missing),
             checks=[asdict(check) for check in report.checks],
             complete=report.ready,

@@ -126,6 +126,11 @@ class Store:
         self._point("active", name)
         (self._base / "candidate").unlink(missing_ok=True)
 
+    def deactivate(self) -> None:
+        """Let no version decide from now on."""
+        (self._base / "active").unlink(missing_ok=True)
+        _sync(self._base)
+
     def await_parts(self, name: str) -> None:
         """Let a version wait for the parts that it lacks."""
         self._point("candidate", name)

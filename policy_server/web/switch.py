@@ -45,13 +45,12 @@ class Application:
     idle: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
-    def decides(self) -> bool:
-        """It has a version that decides."""
+    def decides_with(self) -> str | None:
+        """Name of the version that decides; None where none does."""
         try:
-            self.live.current()
+            return self.live.current().name
         except NoActivePolicy:
-            return False
-        return True
+            return None
 
     def build(self) -> None:
         """Let connexion build what it would else build with the first request; takes a while."""
@@ -155,8 +154,9 @@ class ApplicationSwitch:
             await self._start(self._next)
         else:
             await self._next.live.refresh()
-        # What cannot decide replaces nothing that does, unless nothing is to decide.
-        if self._next.decides or not self._current.decides or self._contracts.active() is None:
+        # A version that cannot be loaded replaces none that decides.
+        active = self._contracts.active()
+        if active in (None, self._next.decides_with) or self._current.decides_with is None:
             before, self._current, self._next = self._current, self._next, None
             logger.info("another contract is served: %s %s", contract.title, contract.version)
             self._retire(before)

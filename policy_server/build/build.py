@@ -59,6 +59,29 @@ def build(
         [str(part) for part in uploaded],
         limits,
     )
+    return _run(job, progress)
+
+
+def verify(
+    folder: Path, contract: Contract, limits: BuildLimits, progress: Progress
+) -> BuildReport:
+    """Replay the golden cases of a version that is there.
+
+    Args:
+        folder: The version's; nothing is written into it.
+        contract: What it was proven against.
+        limits: How much it may take.
+        progress: Told what is being done, a few words at a time.
+
+    Raises:
+        UploadRejected: The process died or was too slow; a report says everything else.
+    """
+    schema = contract.schema.text
+    job = Job(str(folder), schema, contract.discrete, contract.tuple, [], limits, verify=True)
+    return _run(job, progress)
+
+
+def _run(job: Job, progress: Progress) -> BuildReport:
     with _child(job) as child:
         try:
             report = _report_of(child, progress)

@@ -15,6 +15,7 @@ from typing import Any
 from policy_server.build.assembly import Assembly
 from policy_server.build.limits import BuildLimits
 from policy_server.build.report import Part
+from policy_server.build.verification import verify
 from policy_server.contract.contract import Contract
 from policy_server.contract.reading import read_schema
 
@@ -27,6 +28,7 @@ class Job:
         folder: The candidate's folder.
         schema: Text of the observation schema.
         uploaded: The parts that are new.
+        verify: Replay the golden cases of a version that is there, and build nothing.
     """
 
     folder: str
@@ -35,6 +37,7 @@ class Job:
     tuple: bool
     uploaded: list[str]
     limits: BuildLimits
+    verify: bool = False
 
     def as_json(self) -> str:
         """The job as one JSON object."""
@@ -54,15 +57,17 @@ def main(descriptor: int) -> None:
     def say(message: dict[str, Any]) -> None:
         os.write(descriptor, json.dumps(message).encode() + b"\n")
 
+    def step(what: str, seconds: float) -> None:
+        say({"step": what, "seconds": seconds})
+
     contract = Contract(read_schema(job.schema), job.discrete, job.tuple)
-    assembly = Assembly(
-        Path(job.folder),
-        contract,
-        [Part(part) for part in job.uploaded],
-        job.limits,
-        lambda what, seconds: say({"step": what, "seconds": seconds}),
-    )
-    say({"report": assembly.build().as_dict()})
+    folder = Path(job.folder)
+    if job.verify:
+        report = verify(folder, contract, job.limits, step)
+    else:
+        uploaded = [Part(part) for part in job.uploaded]
+        report = Assembly(folder, contract, uploaded, job.limits, step).build()
+    say({"report": report.as_dict()})
 
 
 if __name__ == "__main__":

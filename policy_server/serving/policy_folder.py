@@ -13,6 +13,7 @@ from policy_server.policy import output_mapper, preprocessor
 from policy_server.serving.bundle import Bundle
 
 MODEL_FILES = ("saved_model.zip", "model.zip", "policy.onnx", "model.onnx")
+GOLDEN_FILES = ("golden.jsonl", "golden.npz")
 MODEL_FOLDER = "saved_model"
 SCHEMA_FILE = "schema.yaml"
 
@@ -23,10 +24,11 @@ def open_policy_folder(folder: Path) -> Iterator[Bundle]:
 
     Args:
         folder: Holds one of MODEL_FILES or the folder `saved_model`, and if wanted
-            `preprocessor.py`, `output_mapper.yaml` and `schema.yaml`.
+            `preprocessor.py`, `output_mapper.yaml`, `schema.yaml` and one of GOLDEN_FILES.
 
     Raises:
-        UploadRejected: There is no such folder, or it holds no model.
+        UploadRejected: There is no such folder, or it holds no model, or golden cases
+            in two files.
     """
     if not folder.is_dir():
         raise UploadRejected(f"{folder} is not a folder.")
@@ -38,6 +40,11 @@ def open_policy_folder(folder: Path) -> Iterator[Bundle]:
         ):
             if (folder / name).is_file():
                 parts[part] = files.enter_context((folder / name).open("rb"))
+        recorded = [folder / name for name in GOLDEN_FILES if (folder / name).is_file()]
+        if len(recorded) > 1:
+            raise UploadRejected(f"{folder} holds {' and '.join(GOLDEN_FILES)}: keep one of them.")
+        for path in recorded:
+            parts[Part.GOLDEN] = files.enter_context(path.open("rb"))
         schema = folder / SCHEMA_FILE
         yield Bundle(parts, schema.read_bytes() if schema.is_file() else None, str(schema))
 

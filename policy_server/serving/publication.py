@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from policy_server.build import golden
 from policy_server.build.build import Progress, build
 from policy_server.build.limits import BuildLimits
 from policy_server.build.report import BuildReport, Check, Part
@@ -22,6 +23,7 @@ FILES = {
     Part.MODEL: "upload",
     Part.PREPROCESSOR: preprocessor.FILE,
     Part.OUTPUT_MAPPER: output_mapper.FILE,
+    Part.GOLDEN: golden.FILE,
 }
 
 logger = logging.getLogger(__name__)
@@ -152,6 +154,8 @@ class Publisher:
         others: set[Part] = set()
         if base is not None:
             others = {Part(part) for part in self._store.manifest(base).parts} - set(uploaded)
+            if Part.MODEL in uploaded:
+                others.discard(Part.GOLDEN)  # another model gives other answers
             self._store.copy_parts(base, others, folder)
         return others | set(uploaded)
 

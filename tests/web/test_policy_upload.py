@@ -44,6 +44,7 @@ FILES = {
     "schema_file": "schema.yaml",
 }
 SWAPS, PAUSE_SECONDS = 2, 1.0
+WAIT_SECONDS = 30.0
 CLIENTS = 8
 
 
@@ -91,6 +92,14 @@ def everywhere(server: Server, path: str, count: int = 20) -> list[requests.Resp
     return [requests.get(url, auth=(USER, PASSWORD), timeout=30) for _ in range(count)]
 
 
+def await_schema(server: Server, text: str) -> None:
+    """Wait until all workers serve a schema."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while {answer.text for answer in everywhere(server, "schema")} != {text}:
+        assert time.monotonic() < deadline, server.log.read_text()
+        time.sleep(0.1)
+
+
 @pytest.fixture
 def instance(speeds: Path, tmp_path: Path) -> Path:
     """A BASE_PATH in which the policy of speeds decides."""
@@ -118,23 +127,18 @@ def test_another_schema_brings_another_api(
     assert report.status_code == 200, report.text
     version = report.json()["version"]
     assert report.json()["state"] == "active"
-    time.sleep(1)  # within which all workers follow
-    for answer in everywhere(server, "schema"):
-        assert answer.text == LIGHTS
+    await_schema(server, LIGHTS)
     for answer in everywhere(server, "swagger.json"):
         definitions = answer.json()["definitions"]
         assert list(definitions["Observation"]["properties"]) == ["light"]
         assert "meanings" in definitions["Prediction"]["properties"]
-    for answer in everywhere(server, "health/ready"):
-        assert answer.json()["version"] == version
+    assert {each.json()["version"] for each in everywhere(server, "health/ready")} == {version}
     prediction = server.post("predict", new)
     assert prediction.json().keys() == {"actions", "meanings", "probability"}
     assert prediction.headers["X-Policy-Version"] == version
     assert server.post("predict", old).status_code == 400
     activate(instance, before)  # going back to a version goes back to its contract
-    time.sleep(1)
-    for answer in everywhere(server, "schema"):
-        assert answer.text == SPEEDS
+    await_schema(server, SPEEDS)
     assert server.post("predict", old).headers["X-Policy-Version"] == before
     assert server.post("predict", new).status_code == 400
 
@@ -152,13 +156,13 @@ def test_a_version_that_cannot_be_loaded_leaves_contract_and_policy(
 ) -> None:
     before = server.get("health/ready").json()["version"]
     version = upload(server, parts_of(lights)).json()["version"]
+    await_schema(server, LIGHTS)
     activate(instance, before)
-    time.sleep(1)
+    await_schema(server, SPEEDS)
     (instance / "versions" / version / "model" / "network.onnx").unlink()
     activate(instance, version)
-    time.sleep(1)
-    for answer in everywhere(server, "schema"):
-        assert answer.text == SPEEDS
+    time.sleep(PAUSE_SECONDS)
+    assert {answer.text for answer in everywhere(server, "schema")} == {SPEEDS}
     assert server.post("predict", observation_of(speeds)).headers["X-Policy-Version"] == before
 
 
@@ -168,10 +172,8 @@ def test_the_contract_that_the_command_makes_is_served_without_a_restart(
     described = SPEEDS.replace("maximum: 9}", "maximum: 9, description: In knots}")
     for text, status in ((described, 200), (LIGHTS, 503)):
         run_command("schema", "-", base_path=instance, text=text)
-        time.sleep(1)
-        for answer in everywhere(server, "schema"):
-            assert answer.text == text
-        assert server.get("health/ready").status_code == status
+        await_schema(server, text)
+        assert {each.status_code for each in everywhere(server, "health/ready")} == {status}
 
 
 def test_without_a_schema_the_contract_stays_and_parts_are_not_carried_over(
@@ -189,9 +191,7 @@ def test_without_a_schema_the_contract_stays_and_parts_are_not_carried_over(
     described = SPEEDS.replace("maximum: 9}", "maximum: 9, description: In knots}")
     told = upload(server, two | {"schema_file": ("s.yaml", described.encode())})
     assert told.json()["state"] == "active", told.text
-    time.sleep(1)
-    for answer in everywhere(server, "schema"):
-        assert answer.text == described
+    await_schema(server, described)
 
 
 def test_what_is_refused_changes_nothing(server: Server, speeds: Path, lights: Path) -> None:
@@ -268,14 +268,15 @@ def test_a_folder_is_published_to_a_running_server(
     assert not elsewhere.exists()
     misfit = Path(shutil.copytree(lights, tmp_path / "misfit"))
     (misfit / "output_mapper.yaml").write_text("- {0: stay, 1: go}\n- {0: a, 1: b}\n")
-    for arguments, told in (
+    cases: list[tuple[list[str | Path], str]] = [
         ([misfit, "--url", url], "upload an output mapper"),
         ([lights, "--url", url, "--password", "wrong"], "Accepted credentials are wanted"),
         ([ROOT / "docs", "--url", url], "holds no model"),
         ([lights, "--url", f"{url}/elsewhere"], "There is nothing at this path"),
         ([lights, "--url", "http://127.0.0.1:1"], "cannot be reached"),
         ([lights, "--url", "nonsense"], "cannot be reached"),
-    ):
+    ]
+    for arguments, told in cases:
         refused = run_command("publish", *arguments, base_path=elsewhere, **credentials)
         assert (refused.returncode, "Traceback" in refused.stderr) == (2, False)
         assert told in refused.stderr, refused.stderr

@@ -13,6 +13,7 @@ from policy_server.contract.specification import specification_for
 from policy_server.errors import ConfigurationError, SchemaError
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.publication import Publisher
+from policy_server.serving.versions import Versions
 from policy_server.store.store import Store
 from policy_server.web.application import BodyLimits, Service, create_application
 from policy_server.web.security import Authenticator, KeptCredentials
@@ -29,8 +30,9 @@ def create_app(settings: Settings) -> ASGIApp:
     contract = read_contract(settings)
     specification = specification_for(contract, TEMPLATE, settings.base_path)
     store = Store(settings.base_path)
-    publisher = Publisher(store, contract, settings.build_limits)
-    service = Service(contract, LivePolicy(store, contract, settings.isolation), publisher)
+    publisher = Publisher(store, contract, settings.build_limits, settings.keep_versions)
+    live, versions = LivePolicy(store, contract, settings.isolation), Versions(store, contract)
+    service = Service(contract, live, publisher, versions)
     credentials = KeptCredentials(
         settings.user, settings.password, settings.base_path / "credentials"
     )

@@ -45,8 +45,12 @@ GENERATED = (
     "candidate.new",
     "versions",
     "staging",
+    "workers",
     "lock",
+    "pointers.lock",
 )
+
+CREATED_BY = "the command line"
 
 
 class Commands:
@@ -94,7 +98,7 @@ class Commands:
             self.schema(str(own))
         contract = _contract_for(Path(folder), settings)
         with open_policy_folder(Path(folder)) as parts:
-            report = _publisher(settings, contract).publish(parts, _progress())
+            report = _publisher(settings, contract).publish(parts, _progress(), CREATED_BY)
         _print_checks(report.checks)
         print(f"Version {report.version} is active.")
 
@@ -183,7 +187,9 @@ def _contract_for(folder: Path, settings: Settings) -> Contract:
 
 
 def _publisher(settings: Settings, contract: Contract) -> Publisher:
-    return Publisher(Store(settings.base_path), contract, settings.build_limits)
+    return Publisher(
+        Store(settings.base_path), contract, settings.build_limits, settings.keep_versions
+    )
 
 
 def _warn_of_stale_version(settings: Settings, contract: Contract) -> None:

@@ -21,6 +21,7 @@ from policy_server.contract.contract import Contract
 from policy_server.contract.specification import Specification
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.publication import Publisher
+from policy_server.serving.versions import Versions
 from policy_server.web import problems
 from policy_server.web.fast_path import FastPath
 from policy_server.web.limits import BYTES_PER_MEGABYTE, BodyMiddleware
@@ -42,11 +43,13 @@ class Service:
         contract: What clients may send.
         live: The policy that decides.
         publisher: Makes versions of uploads.
+        versions: Those that are there.
     """
 
     contract: Contract
     live: LivePolicy
     publisher: Publisher
+    versions: Versions
 
 
 def current_service() -> Service:

@@ -12,7 +12,9 @@ from policy_server.contract.decoding import Record
 from policy_server.contract.schema import Observation
 from policy_server.errors import ClientsUnavailable, Fault, ObservationError
 from policy_server.policy.answers import Decision
+from policy_server.serving.bundle import Bundle
 from policy_server.serving.loading import LiveVersion
+from policy_server.serving.publication import VersionReport
 from policy_server.web.application import current_service, on_loop
 
 Json = dict[str, Any]
@@ -50,6 +52,25 @@ def predict_raw(body: Json, seed: int | None = None) -> flask.Response:
     return _decision(live, on_loop(live.decider.decide_features(features, "draw", seed))[0])
 
 
+def upload_policy(
+    model_file: FileStorage,
+    user: str,
+    preprocessor_file: FileStorage | None = None,
+    output_mapper_file: FileStorage | None = None,
+    schema_file: FileStorage | None = None,
+) -> flask.Response:
+    """Make a version of these files alone."""
+    files = {
+        Part.MODEL: model_file,
+        Part.PREPROCESSOR: preprocessor_file,
+        Part.OUTPUT_MAPPER: output_mapper_file,
+    }
+    parts = {part: file for part, file in files.items() if file is not None}
+    schema = schema_file.read() if schema_file is not None else None
+    bundle = Bundle(parts, schema)
+    return _published(current_service().publisher.publish(bundle, created_by=user))
+
+
 def upload_model(model_file: FileStorage, user: str) -> flask.Response:
     """Make a version with a new model."""
     return _upload(Part.MODEL, model_file, user)
@@ -72,10 +93,7 @@ def versions() -> flask.Response:
 
 def activate_version(version: str) -> flask.Response:
     """Let a version decide from now on."""
-    service = current_service()
-    report = service.versions.activate(version)
-    on_loop(service.live.refresh())
-    return _json(report)
+    return _published(current_service().versions.activate(version))
 
 
 def delete_version(version: str) -> flask.Response:
@@ -133,9 +151,11 @@ async def _decide_with(
 
 
 def _upload(part: Part, file: FileStorage, user: str) -> flask.Response:
-    service = current_service()
-    report = service.publisher.upload(part, file, user)
-    on_loop(service.live.refresh())
+    return _published(current_service().publisher.upload(part, file, user))
+
+
+def _published(report: VersionReport) -> flask.Response:
+    on_loop(current_service().refresh())
     return _json(report)
 
 

@@ -13,9 +13,10 @@ from typing import Any
 import dotenv
 
 from policy_server.build.limits import BuildLimits
-from policy_server.contract.contract import Contract, ContractFile
 from policy_server.errors import ConfigurationError, Fault
+from policy_server.serving.contracts import Contracts
 from policy_server.serving.process_limits import ProcessLimits
+from policy_server.store.store import Store
 
 BOOLEANS = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
@@ -205,11 +206,12 @@ def read_settings(
     return Settings(**values)
 
 
-def read_contract(settings: Settings) -> Contract:
-    """The contract that is served with these settings.
-
-    Raises:
-        SchemaError: There is no schema yet, or it cannot be served.
-    """
-    kept = ContractFile.read(settings.base_path)
-    return kept.resolve(tuple_=settings.tuple_actions, discrete=settings.discrete_actions)
+def contracts_of(settings: Settings) -> Contracts:
+    """The contracts below BASE_PATH, as these settings have them."""
+    return Contracts(
+        Store(settings.base_path),
+        settings.base_path,
+        TEMPLATE,
+        tuple_=settings.tuple_actions,
+        discrete=settings.discrete_actions,
+    )

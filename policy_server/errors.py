@@ -41,7 +41,7 @@ class PolicyServerError(Exception):
 class FaultsError(PolicyServerError):
     """An error that lists every fault instead of the first."""
 
-    def __init__(self, summary: str, faults: Sequence[Fault]) -> None:
+    def __init__(self, summary: str, faults: Sequence[Fault] = ()) -> None:
         self.summary = summary
         self.faults = tuple(faults)
         super().__init__("\n".join([summary, *(f"  {fault}" for fault in self.faults)]))
@@ -79,8 +79,8 @@ class UploadTooLarge(PolicyServerError):
     """A request body above the limit."""
 
 
-class UploadRejected(PolicyServerError):
-    """An uploaded part that can never serve; nothing was changed."""
+class UploadRejected(FaultsError):
+    """An upload that can never serve; nothing was changed."""
 
 
 class StoreFailed(PolicyServerError):

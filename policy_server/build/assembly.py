@@ -75,7 +75,7 @@ class Assembly:
                 if Part.MODEL in self._uploaded:
                     model.keep()
         except UploadRejected as error:
-            self._report.rejected = str(error)
+            self._report.reject(error)
         except PreprocessorFailed as error:
             self._report.rejected = f"The preprocessor fails on a valid observation: {error.cause}."
         except Exception as error:

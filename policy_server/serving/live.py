@@ -30,17 +30,22 @@ logger = logging.getLogger(__name__)
 class LivePolicy:
     """Holds the active version in memory and follows the store, on one event loop.
 
-    A version that cannot be loaded never replaces one that decides. Where none decides yet, the
-    newest sound one of the contract does in its place.
+    A version that cannot be loaded never replaces one that decides, nor does one of another
+    contract. Where none decides yet, the newest sound one of the contract does in its place.
 
     Args:
         store: Where versions lie.
         contract: What a version must have been proven against.
         isolation: Limits of the process that runs an uploaded preprocessor; None runs it here.
+        registration: Tells everybody what decides.
     """
 
     def __init__(
-        self, store: Store, contract: Contract, isolation: ProcessLimits | None = None
+        self,
+        store: Store,
+        contract: Contract,
+        isolation: ProcessLimits | None = None,
+        registration: Registration | None = None,
     ) -> None:
         self._store = store
         self._contract = contract
@@ -50,12 +55,12 @@ class LivePolicy:
         self._refused: tuple[str, float] | None = None
         self._swap = asyncio.Lock()
         self._follower: asyncio.Task[None] | None = None
-        self._registration: Registration | None = None
+        self._registration = registration or store.register()
 
     async def start(self) -> None:
         """Load the active version, if there is one, and follow the store from now on."""
         await asyncio.to_thread(self._store.clean)
-        self._registration = self._store.register()
+        self._registration.open()
         await self.refresh()
         self._follower = asyncio.create_task(self._follow())
 
@@ -66,8 +71,7 @@ class LivePolicy:
             await asyncio.gather(self._follower, return_exceptions=True)
         if self._live is not None:
             self._live.close()
-        if self._registration is not None:
-            self._registration.close()
+        self._registration.close()
 
     def current(self) -> LiveVersion:
         """The version that decides now.
@@ -114,6 +118,8 @@ class LivePolicy:
             name = self._store.active()
             if name is None or self._decides(name) or self._rests(name):
                 return
+            if self._live is not None and not self._keeps_contract(name):
+                return  # another application serves it
             try:
                 loaded = await load_version(self._store, name, self._contract, self._isolation)
             except Exception as error:  # a damaged version fails in ways nobody has listed
@@ -132,8 +138,7 @@ class LivePolicy:
 
     def _replace(self, loaded: LiveVersion) -> None:
         before, self._live = self._live, loaded
-        if self._registration is not None:
-            self._registration.serve(loaded.name)
+        self._registration.serve(loaded.name)
         logger.info("version %s decides", loaded.name)
         if before is not None:
             before.close()
@@ -154,6 +159,12 @@ class LivePolicy:
                     logger.error("version %s cannot be loaded either: %s", name, error)
                 else:
                     return
+
+    def _keeps_contract(self, name: str) -> bool:
+        try:
+            return self._store.manifest(name).contract == self._contract.digest
+        except VersionNotFound:
+            return True  # it is damaged, which loading it tells
 
     def _rests(self, name: str) -> bool:
         """The version was refused a moment ago."""

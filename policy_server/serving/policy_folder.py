@@ -10,6 +10,7 @@ from typing import BinaryIO
 from policy_server.build.report import Part
 from policy_server.errors import UploadRejected
 from policy_server.policy import output_mapper, preprocessor
+from policy_server.serving.bundle import Bundle
 
 MODEL_FILES = ("saved_model.zip", "model.zip", "policy.onnx", "model.onnx")
 MODEL_FOLDER = "saved_model"
@@ -17,12 +18,12 @@ SCHEMA_FILE = "schema.yaml"
 
 
 @contextlib.contextmanager
-def open_policy_folder(folder: Path) -> Iterator[dict[Part, BinaryIO]]:
-    """Open the parts that a folder holds.
+def open_policy_folder(folder: Path) -> Iterator[Bundle]:
+    """Open what a folder holds.
 
     Args:
         folder: Holds one of MODEL_FILES or the folder `saved_model`, and if wanted
-            `preprocessor.py` and `output_mapper.yaml`.
+            `preprocessor.py`, `output_mapper.yaml` and `schema.yaml`.
 
     Raises:
         UploadRejected: There is no such folder, or it holds no model.
@@ -37,7 +38,8 @@ def open_policy_folder(folder: Path) -> Iterator[dict[Part, BinaryIO]]:
         ):
             if (folder / name).is_file():
                 parts[part] = files.enter_context((folder / name).open("rb"))
-        yield parts
+        schema = folder / SCHEMA_FILE
+        yield Bundle(parts, schema.read_bytes() if schema.is_file() else None, str(schema))
 
 
 def _open_model(folder: Path) -> BinaryIO:

@@ -7,8 +7,8 @@ from typing import Literal
 import msgspec
 
 from policy_server.build.report import Check, checks_from
-from policy_server.contract.contract import Contract
 from policy_server.errors import VersionConflict, VersionNotFound
+from policy_server.serving.contracts import Contracts
 from policy_server.serving.publication import VersionReport, report_of
 from policy_server.store.manifest import Manifest
 from policy_server.store.store import Store
@@ -27,6 +27,7 @@ class Version(msgspec.Struct, omit_defaults=True):
         created: RFC 3339.
         engine: What runs its network; missing where it has none.
         hash: SHA-256 over what was uploaded.
+        schema_hash: SHA-256 of the observation schema that it was proven against.
         bytes: Size of its files on disk.
         workers: How many workers decide with it now.
     """
@@ -39,6 +40,7 @@ class Version(msgspec.Struct, omit_defaults=True):
     checks: tuple[Check, ...]
     bytes: int
     hash: str
+    schema_hash: str
     workers: int
     engine: EngineWord | None = None
 
@@ -61,12 +63,12 @@ class Versions:
 
     Args:
         store: Where they lie.
-        contract: What an active version must have been proven against.
+        contracts: Know what they were proven against.
     """
 
-    def __init__(self, store: Store, contract: Contract) -> None:
+    def __init__(self, store: Store, contracts: Contracts) -> None:
         self._store = store
-        self._contract = contract
+        self._contracts = contracts
 
     def list(self) -> VersionList:
         """All sound versions and living workers."""
@@ -86,14 +88,11 @@ class Versions:
 
         Raises:
             VersionNotFound: There is no such version.
-            VersionConflict: It lacks parts, keeps another contract, or is damaged.
+            VersionConflict: It lacks parts, is damaged, or its contract is not at hand.
             StoreFailed: The store cannot be written to.
         """
         manifest = self._store.manifest(name)
-        if manifest.contract != self._contract.digest:
-            raise VersionConflict(
-                f"Version {name} was proven against another schema, TUPLE or DISCRETE_ACTIONS."
-            )
+        self._contracts.of(name)
         damage = self._store.damage(name)
         if damage is not None:
             raise VersionConflict(f"Version {name} is damaged: {damage}. Upload its parts again.")
@@ -122,6 +121,7 @@ def _version(manifest: Manifest, active: str | None, workers: int) -> Version:
         checks=tuple(checks_from(manifest.checks)),
         bytes=manifest.bytes,
         hash=manifest.hash,
+        schema_hash=manifest.schema_hash,
         workers=workers,
         engine=ENGINES.get(manifest.engine),
     )

@@ -1,7 +1,12 @@
-"""What a crash must not tear: pointers, and what was written before them."""
+"""What a crash must not tear: locks, pointers, and what was written before them."""
 
+import contextlib
+import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+from policy_server.errors import StoreFailed
 
 
 class Pointer:
@@ -34,6 +39,7 @@ class Pointer:
     def clear(self) -> None:
         """Point to nothing."""
         self._path.unlink(missing_ok=True)
+        sync(self._path.parent)
 
 
 def sync(path: Path) -> None:
@@ -43,3 +49,22 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def locked(base: Path, name: str) -> Iterator[None]:
+    """Hold a lock of the store while the block runs; it ends with the process, too.
+
+    Raises:
+        StoreFailed: The block could not write.
+    """
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        with (base / name).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+    except OSError as error:
+        raise StoreFailed(
+            f"Nothing can be kept in {base}: {error.strerror or error}. Nothing was changed; once "
+            "the disk has room and may be written to, try again."
+        ) from error

@@ -29,6 +29,7 @@ class Manifest:
         hash: SHA-256 over what was uploaded: versions of one content have one hash.
         files: Path below the version's folder -> SHA-256, of every file but this one.
         bytes: Size of these files.
+        schema_hash: Hash of the observation schema that it was proven against.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Manifest:
     hash: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     bytes: int = 0
+    schema_hash: str = ""
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":

@@ -25,7 +25,7 @@ from typing import Any
 
 from policy_server.errors import StoreFailed, VersionConflict, VersionNotFound
 from policy_server.store import content, manifest
-from policy_server.store.disk import Pointer, sync
+from policy_server.store.disk import Pointer, locked, sync
 from policy_server.store.manifest import Manifest
 from policy_server.store.uses import Use, unused
 from policy_server.store.workers import Registration, Worker, registered
@@ -56,7 +56,7 @@ class Store:
         Raises:
             StoreFailed: It cannot be written to.
         """
-        with self._locked("lock"):
+        with locked(self._base, "lock"):
             self._sweep()
             yield
 
@@ -94,18 +94,13 @@ class Store:
         complete: bool,
         created_by: str = "",
         engine: str | None = None,
+        schema_hash: str = "",
         uploaded: Iterable[str] | None = None,
     ) -> Manifest:
-        """Make a staged folder a version, for good.
+        """Make a staged folder a version, for good; the arguments are those of Manifest.
 
         Args:
             folder: Holds a folder for each part, and what was built of them.
-            contract: Digest of the contract that it was proven against.
-            parts: Names of its parts.
-            checks: What its build found out.
-            complete: It can serve.
-            created_by: The user who made it.
-            engine: What runs its network.
             uploaded: Paths of the files of which it was built; None stands for all in its parts.
 
         Returns:
@@ -126,6 +121,7 @@ class Store:
             hash=hashed,
             files=content.hash_files(folder, paths),
             bytes=sum(path.stat().st_size for path in paths),
+            schema_hash=schema_hash,
         )
         self._place(made, folder)
         return made
@@ -147,15 +143,20 @@ class Store:
             VersionConflict: It lacks parts.
             StoreFailed: The store cannot be written to.
         """
-        with self._locked("pointers.lock"):
+        with locked(self._base, "pointers.lock"):
             if not self.manifest(name).complete:
                 raise VersionConflict(f"Version {name} lacks parts and cannot decide.")
             self._active.write(name)
             self._candidate.clear()
 
+    def deactivate(self) -> None:
+        """Let no version decide from now on."""
+        with locked(self._base, "pointers.lock"):
+            self._active.clear()
+
     def await_parts(self, name: str) -> None:
         """Let a version wait for the parts that it lacks."""
-        with self._locked("pointers.lock"):
+        with locked(self._base, "pointers.lock"):
             self._candidate.write(name)
 
     def delete(self, name: str) -> None:
@@ -166,7 +167,7 @@ class Store:
             VersionConflict: It is active, waits for parts, or is in use.
             StoreFailed: The store cannot be written to.
         """
-        with self._locked("pointers.lock"):
+        with locked(self._base, "pointers.lock"):
             if name not in self._folders():
                 raise VersionNotFound(f"There is no version {name!r}.")
             if name == self.active():
@@ -249,24 +250,11 @@ class Store:
         """The workers that are alive."""
         return registered(self._workers)
 
-    @contextlib.contextmanager
-    def _locked(self, name: str) -> Iterator[None]:
-        try:
-            self._base.mkdir(parents=True, exist_ok=True)
-            with (self._base / name).open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                yield
-        except OSError as error:
-            raise StoreFailed(
-                f"Nothing can be kept in {self._base}: {error.strerror or error}. "
-                "Nothing was changed; once the disk has room and may be written to, try again."
-            ) from error
-
     def _sweep(self) -> None:
         """Remove what a crash has left, as only whoever holds the lock may."""
         if not self._leftovers():
             return
-        with self._locked("pointers.lock"):
+        with locked(self._base, "pointers.lock"):
             for path in self._leftovers():
                 if path.is_dir():
                     shutil.rmtree(path, ignore_errors=True)

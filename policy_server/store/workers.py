@@ -41,11 +41,19 @@ class Registration:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._file: tuple[int, Path] | None = None
+        self._opened = 0
+
+    def open(self) -> None:
+        """Be counted from now on, until `close` was called as often as this."""
+        self._opened += 1
+        if self._opened > 1:
+            return
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(parents=True, exist_ok=True)
             while self._file is None:
-                self._file = _locked_file(folder)
+                self._file = _locked_file(self._folder)
             self.serve(None)
         except OSError as error:
             logger.warning("GET /versions does not count this worker: %s", error)
@@ -61,8 +69,9 @@ class Registration:
             logger.warning("GET /versions does not know what this worker serves: %s", error)
 
     def close(self) -> None:
-        """Be counted no more."""
-        if self._file is None:
+        """Be counted no more, once everybody who opened it has closed it."""
+        self._opened -= 1
+        if self._opened or self._file is None:
             return
         descriptor, path = self._file
         self._file = None

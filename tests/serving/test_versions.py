@@ -11,12 +11,13 @@ from scipy import special
 from policy_server.build.limits import BuildLimits
 from policy_server.build.report import Part
 from policy_server.errors import VersionConflict, VersionNotFound
+from policy_server.serving.bundle import Bundle
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.publication import Publisher
 from policy_server.serving.versions import Versions
 from policy_server.store.store import Store
 from tests.serving.conftest import CONTRACT, make_version
-from tests.support.contracts import contract_of
+from tests.support.contracts import contract_of, kept_contracts
 from tests.support.networks import linear_kernel, linear_onnx
 from tests.support.policies import LoopedLive
 
@@ -26,13 +27,13 @@ PREPROCESSOR = b"def preprocess(observation):\n    return observation['x']\n"
 
 
 @pytest.fixture
-def versions(store: Store) -> Versions:
-    return Versions(store, CONTRACT)
+def versions(store: Store, tmp_path: Path) -> Versions:
+    return Versions(store, kept_contracts(CONTRACT, tmp_path / "base"))
 
 
 @pytest.fixture
-def publisher(store: Store) -> Publisher:
-    return Publisher(store, CONTRACT, BuildLimits())
+def publisher(store: Store, tmp_path: Path) -> Publisher:
+    return Publisher(store, kept_contracts(CONTRACT, tmp_path / "base"), BuildLimits())
 
 
 def upload(publisher: Publisher, part: Part, content: bytes, user: str = "ann") -> str:
@@ -92,19 +93,19 @@ def test_to_go_back_is_to_activate(store: Store, versions: Versions) -> None:
         live.close()
 
 
-def test_what_cannot_decide_is_not_activated(store: Store, versions: Versions) -> None:
+def test_what_cannot_decide_is_not_activated(
+    store: Store, versions: Versions, publisher: Publisher
+) -> None:
     active = make_version(store)
     other = make_version(store, contract_of(4), model=linear_onnx(4, 4), activate=False)
     damaged = make_version(store, model=linear_onnx(3, 4, 1), activate=False)
     network = store.folder(damaged) / "model" / "network.onnx"
     network.write_bytes(network.read_bytes()[:-1] + b"x")
-    incomplete = Publisher(store, CONTRACT, BuildLimits()).upload(
-        Part.MODEL, io.BytesIO(linear_onnx(5, 4))
-    )
+    incomplete = upload(publisher, Part.MODEL, linear_onnx(5, 4))
     for name, reason in (
-        (other, "another schema"),
+        (other, "a schema that is not at hand"),
         (damaged, r"damaged: model/network\.onnx"),
-        (incomplete.version, "lacks parts"),
+        (incomplete, "lacks parts"),
     ):
         with pytest.raises(VersionConflict, match=reason):
             versions.activate(name)
@@ -152,8 +153,8 @@ def test_the_same_content_makes_no_second_version(store: Store, publisher: Publi
     other = upload(publisher, Part.MODEL, linear_onnx(3, 4, 1))
     assert upload(publisher, Part.MODEL, model, "bob") == second == store.active()
     assert store.names() == [first, second, other]
-    parts = {Part.MODEL: io.BytesIO(model)}
-    assert publisher.publish(parts, lambda _: None).version == first == store.active()
+    bundle = Bundle({Part.MODEL: io.BytesIO(model)})
+    assert publisher.publish(bundle).version == first == store.active()
     assert store.names() == [first, second, other]
     assert store.manifest(second).created_by == "ann"
 
@@ -177,8 +178,9 @@ def test_a_damaged_version_of_the_same_content_is_made_anew(
     assert store.damage(again) is None
 
 
-def test_old_versions_go_but_those_in_use_stay(store: Store) -> None:
-    publisher = Publisher(store, CONTRACT, BuildLimits(), keep=2)
+def test_old_versions_go_but_those_in_use_stay(store: Store, tmp_path: Path) -> None:
+    contracts = kept_contracts(CONTRACT, tmp_path / "base")
+    publisher = Publisher(store, contracts, BuildLimits(), keep=2)
     made = [upload(publisher, Part.MODEL, linear_onnx(3, 4, seed)) for seed in range(2)]
     use = store.use(made[0])
     made += [upload(publisher, Part.MODEL, linear_onnx(3, 4, seed)) for seed in range(2, 4)]
@@ -196,7 +198,9 @@ def damage(store: Store, name: str) -> Path:
     return network
 
 
-def test_a_damaged_active_version_is_stood_in_for_by_the_newest_sound_one(store: Store) -> None:
+def test_a_damaged_active_version_is_stood_in_for_by_the_newest_sound_one(
+    store: Store, versions: Versions
+) -> None:
     make_version(store)
     good = make_version(store, model=linear_onnx(3, 4, 1))
     make_version(store, contract_of(4), model=linear_onnx(4, 4), activate=False)
@@ -210,7 +214,7 @@ def test_a_damaged_active_version_is_stood_in_for_by_the_newest_sound_one(store:
         assert live.deviation is not None
         assert f"Version {active} is damaged: model/network.onnx" in live.deviation
         assert f"Version {good} decides in its place." in live.deviation
-        Versions(store, CONTRACT).activate(good)
+        versions.activate(good)
         live.refresh()
         assert live.deviation is None
     finally:

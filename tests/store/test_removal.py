@@ -23,6 +23,7 @@ from pathlib import Path
 from policy_server.store.store import Store
 store, name = Store(Path(sys.argv[1])), sys.argv[2]
 registration, use = store.register(), store.use(name)
+registration.open()
 registration.serve(name)
 print("ready", flush=True)
 time.sleep(600)
@@ -132,6 +133,10 @@ def test_a_killed_worker_uses_nothing_and_is_not_counted(store: Store, tmp_path:
 
 def test_workers_tell_what_they_serve_until_they_stop(store: Store, tmp_path: Path) -> None:
     one, two = store.register(), store.register()
+    one.open()
+    two.open()
+    two.open()
+    two.close()
     assert [worker.version for worker in store.workers()] == [None, None]
     one.serve("1-a")
     two.serve("12-abcdefgh")
@@ -139,7 +144,6 @@ def test_workers_tell_what_they_serve_until_they_stop(store: Store, tmp_path: Pa
     found = store.workers()
     assert {worker.version for worker in found} == {"2-b", "12-abcdefgh"}
     assert {worker.pid for worker in found} == {os.getpid()}
-    one.close()
     one.close()
     one.serve("3-c")
     assert [worker.version for worker in store.workers()] == ["12-abcdefgh"]
@@ -152,11 +156,13 @@ def test_workers_are_counted_right_while_they_come_go_and_swap(store: Store) -> 
     over = threading.Event()
     wrong: list[object] = []
     steady = store.register()
+    steady.open()
     steady.serve(names[0])
 
     def come_and_go() -> None:
         while not over.is_set():
             registration = store.register()
+            registration.open()
             registration.serve(names[-1])
             registration.close()
 

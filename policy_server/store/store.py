@@ -97,11 +97,10 @@ class Store:
         schema_hash: str = "",
         uploaded: Iterable[str] | None = None,
     ) -> Manifest:
-        """Make a staged folder a version, for good; the arguments are those of Manifest.
+        """Make a staged folder a version, for good.
 
-        Args:
-            folder: Holds a folder for each part, and what was built of them.
-            uploaded: Paths of the files of which it was built; None stands for all in its parts.
+        The folder holds one for each part, and what was built of them. `uploaded` are paths of the
+        files of which it was built, by default all in its parts. All else is as in Manifest.
 
         Returns:
             Its manifest. The version is neither active nor the candidate yet.

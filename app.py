@@ -13,6 +13,7 @@ from policy_server.contract.contract import Contract
 from policy_server.errors import ConfigurationError, SchemaError
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.publication import Publisher
+from policy_server.serving.versions import Versions
 from policy_server.store.store import Store
 from policy_server.web.application import BodyLimits, Service, create_application
 from policy_server.web.security import Authenticator, KeptCredentials
@@ -28,7 +29,8 @@ def create_app(settings: Settings) -> ASGIApp:
         SchemaError: There is no schema yet, or it cannot be served.
     """
     store, contracts = Store(settings.base_path), contracts_of(settings)
-    publisher = Publisher(store, contracts, settings.build_limits)
+    publisher = Publisher(store, contracts, settings.build_limits, settings.keep_versions)
+    versions, registration = Versions(store, contracts), store.register()
     credentials = KeptCredentials(
         settings.user, settings.password, settings.base_path / "credentials"
     )
@@ -36,8 +38,8 @@ def create_app(settings: Settings) -> ASGIApp:
 
     def create(contract: Contract, refresh: Refresh) -> Application:
         specification = contracts.specification(contract)
-        live = LivePolicy(store, contract, settings.isolation)
-        service = Service(contract, live, publisher, refresh)
+        live = LivePolicy(store, contract, settings.isolation, registration)
+        service = Service(contract, live, publisher, versions, refresh)
         authenticator = Authenticator(credentials, settings.api_keys, specification)
         answer = create_application(
             specification, api, service, authenticator, limits, settings.fast_path

@@ -144,6 +144,12 @@ class Settings:
     unpacked_megabytes: int = _setting(
         "POLICY_SERVER_UNPACKED_MEGABYTES", _count(1, 100_000), 2000, "Largest unpacked model"
     )
+    keep_versions: int = _setting(
+        "POLICY_SERVER_KEEP_VERSIONS",
+        _count(1, 100_000),
+        20,
+        "Versions that are kept; older ones are removed, less those that somebody needs",
+    )
     model_seconds: int = _setting(
         "POLICY_SERVER_MODEL_SECONDS",
         _count(1, 86_400),

@@ -46,8 +46,12 @@ GENERATED = (
     "candidate.new",
     "versions",
     "staging",
+    "workers",
     "lock",
+    "pointers.lock",
 )
+
+CREATED_BY = "the command line"
 
 
 class Commands:
@@ -111,7 +115,7 @@ class Commands:
                 report = publish_to(url, bundle, settings.user, settings.password or "")
             else:
                 _tell_of_schema(bundle, settings)
-                report = _publisher(settings).publish(bundle, _progress())
+                report = _publisher(settings).publish(bundle, _progress(), CREATED_BY)
         _print_checks(report.checks)
         print(f"Version {report.version} is active.")
 
@@ -181,7 +185,12 @@ def _read_text(path: str) -> tuple[str, str]:
 
 
 def _publisher(settings: Settings) -> Publisher:
-    return Publisher(Store(settings.base_path), contracts_of(settings), settings.build_limits)
+    return Publisher(
+        Store(settings.base_path),
+        contracts_of(settings),
+        settings.build_limits,
+        settings.keep_versions,
+    )
 
 
 def _tell_of_schema(bundle: Bundle, settings: Settings) -> None:

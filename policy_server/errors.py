@@ -7,6 +7,7 @@ PolicyServerError
 |- VersionNotFound, VersionConflict
 |- UploadTooLarge
 |- UploadRejected                             an uploaded part can never serve
+|- StoreFailed                                the disk is full, or may not be written to
 |- PreprocessorFailed                         uploaded code failed at run time
 |- NoActivePolicy, Overloaded                 nothing decides now; later it may
 |- ClientsUnavailable                         there are no SDKs
@@ -80,6 +81,10 @@ class UploadTooLarge(PolicyServerError):
 
 class UploadRejected(FaultsError):
     """An upload that can never serve; nothing was changed."""
+
+
+class StoreFailed(PolicyServerError):
+    """What was asked for could not be kept: the disk is full, say, or may not be written to."""
 
 
 class PreprocessorFailed(PolicyServerError):

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,12 +11,20 @@ from typing import Literal
 from policy_server.build import golden
 from policy_server.build.build import Progress, build
 from policy_server.build.limits import BuildLimits
-from policy_server.build.report import BuildReport, Check, Part
+from policy_server.build.report import BuildReport, Check, Part, checks_from
 from policy_server.contract.contract import Contract
-from policy_server.errors import SchemaError, UploadRejected, VersionNotFound
+from policy_server.errors import (
+    PolicyServerError,
+    SchemaError,
+    UploadRejected,
+    VersionNotFound,
+)
 from policy_server.policy import output_mapper, preprocessor
+from policy_server.policy.engine import Network
 from policy_server.serving.bundle import Bundle, ReadableFile
 from policy_server.serving.contracts import Contracts
+from policy_server.store.content import content_hash
+from policy_server.store.manifest import Manifest
 from policy_server.store.store import Store
 
 FILES = {
@@ -26,6 +34,8 @@ FILES = {
     Part.GOLDEN: golden.FILE,
 }
 
+KEEP_VERSIONS = 20
+
 logger = logging.getLogger(__name__)
 
 
@@ -34,7 +44,7 @@ class VersionReport:
     """What became of an upload.
 
     Attributes:
-        version: Name of the version that was made.
+        version: Name of the version that was made, or that was there already.
         state: Whether it decides now, or waits for further parts.
         checks: What its build found out.
     """
@@ -47,25 +57,37 @@ class VersionReport:
 class Publisher:
     """Makes versions of uploads.
 
+    What was uploaded before makes no second version: the one that is there is activated.
+
     Args:
         store: Where versions go.
         contracts: Know what they must keep: the contract that is served when they are made.
         limits: How much a build may take.
+        keep: How many versions are kept; older ones are removed unless somebody needs them.
     """
 
-    def __init__(self, store: Store, contracts: Contracts, limits: BuildLimits) -> None:
+    def __init__(
+        self, store: Store, contracts: Contracts, limits: BuildLimits, keep: int = KEEP_VERSIONS
+    ) -> None:
         self._store = store
         self._contracts = contracts
         self._limits = limits
+        self._keep = keep
 
-    def upload(self, part: Part, file: ReadableFile) -> VersionReport:
+    def upload(self, part: Part, file: ReadableFile, created_by: str = "") -> VersionReport:
         """Make a version of one new part and the other parts of the one before.
 
         The one before is the version that waits for parts, if there is one and the new part fits
         it, else the active one.
 
+        Args:
+            part: What is new.
+            file: Its content.
+            created_by: The user who uploads it.
+
         Raises:
             UploadRejected: The part can never serve; nothing was changed.
+            StoreFailed: The store cannot be written to; nothing was changed.
         """
         with self._store.writing(), contextlib.ExitStack() as stages:
             contract = self._contracts.served()
@@ -75,30 +97,39 @@ class Publisher:
                 file.seek(0)
                 folder = stages.enter_context(self._store.stage())
                 parts = self._gather(folder, contract, {part: file}, base)
+                if known := self._known(folder, contract, parts):
+                    return self._point(known)
                 report = build(folder, contract, [part], self._limits, logger.debug)
                 if report.ready:
-                    return self._commit(folder, contract, parts, report)
+                    return self._commit(folder, contract, parts, report, created_by)
                 if report.rejected is None:
                     waiting.append((folder, parts, report))
                 else:
                     rejections.append(report)
             if waiting:
                 folder, parts, report = waiting[0]
-                return self._commit(folder, contract, parts, report)
+                return self._commit(folder, contract, parts, report, created_by)
             raise UploadRejected(rejections[0].rejected or "", rejections[0].faults)
 
-    def publish(self, bundle: Bundle, progress: Progress = logger.debug) -> VersionReport:
+    def publish(
+        self, bundle: Bundle, progress: Progress = logger.debug, created_by: str = ""
+    ) -> VersionReport:
         """Make a version of a bundle alone, and activate it.
 
         Raises:
             UploadRejected: It can never serve; nothing was changed.
+            StoreFailed: The store cannot be written to; nothing was changed.
         """
         with self._store.writing(), self._store.stage() as folder:
             contract = self._contract_of(bundle)
             gathered = self._gather(folder, contract, bundle.parts, None)
-            report = build(folder, contract, list(bundle.parts), self._limits, progress)
-            report.raise_unless_ready()
-            published = self._commit(folder, contract, gathered, report)
+            known = self._known(folder, contract, gathered)
+            if known is not None and known.complete:
+                published = self._point(known)
+            else:
+                report = build(folder, contract, list(bundle.parts), self._limits, progress)
+                report.raise_unless_ready()
+                published = self._commit(folder, contract, gathered, report, created_by)
             if bundle.schema is not None:
                 self._contracts.keep(contract)
             return published
@@ -153,27 +184,62 @@ class Publisher:
                 shutil.copyfileobj(file, sink)
         others: set[Part] = set()
         if base is not None:
-            others = {Part(part) for part in self._store.manifest(base).parts} - set(uploaded)
-            if Part.MODEL in uploaded:
-                others.discard(Part.GOLDEN)  # another model gives other answers
-            self._store.copy_parts(base, others, folder)
+            with contextlib.closing(self._store.use(base)):
+                others = {Part(part) for part in self._store.manifest(base).parts} - set(uploaded)
+                if Part.MODEL in uploaded:
+                    others.discard(Part.GOLDEN)  # another model gives other answers
+                self._store.copy_parts(base, others, folder)
         return others | set(uploaded)
 
+    def _known(self, folder: Path, contract: Contract, parts: set[Part]) -> Manifest | None:
+        """The version that was made of the same before, if there is one."""
+        return self._store.alike(contract.digest, content_hash(folder, parts, _uploaded(parts)))
+
     def _commit(
-        self, folder: Path, contract: Contract, parts: set[Part], report: BuildReport
+        self,
+        folder: Path,
+        contract: Contract,
+        parts: set[Part],
+        report: BuildReport,
+        created_by: str,
     ) -> VersionReport:
         for part in parts & set(report.missing):  # an old part that does not fit the new model
             shutil.rmtree(folder / part)
+        parts = parts - set(report.missing)
         manifest = self._store.commit(
             folder,
             contract=contract.digest,
-            parts=parts - set(report.missing),
+            parts=parts,
             checks=[asdict(check) for check in report.checks],
             complete=report.ready,
+            created_by=created_by,
+            engine=Network.read(folder).engine if report.ready else None,
+            schema_hash=contract.schema.digest,
+            uploaded=_uploaded(parts),
         )
-        if report.ready:
+        pointed = self._point(manifest)
+        try:
+            removed = self._store.keep(self._keep)
+            logger.info("removed old versions: %s", ", ".join(removed) or "none")
+        except PolicyServerError as error:  # the upload itself is safe
+            logger.warning("old versions cannot be removed: %s", error)
+        return pointed
+
+    def _point(self, manifest: Manifest) -> VersionReport:
+        """Let a version decide if it can, else wait for parts."""
+        if manifest.complete:
             self._store.activate(manifest.name)
         else:
             self._store.await_parts(manifest.name)
-        state: Literal["active", "incomplete"] = "active" if report.ready else "incomplete"
-        return VersionReport(manifest.name, state, tuple(report.checks))
+        return report_of(manifest)
+
+
+def report_of(manifest: Manifest) -> VersionReport:
+    """What to tell of a version that was just pointed to."""
+    state: Literal["active", "incomplete"] = "active" if manifest.complete else "incomplete"
+    return VersionReport(manifest.name, state, tuple(checks_from(manifest.checks)))
+
+
+def _uploaded(parts: Iterable[Part]) -> list[str]:
+    """Paths of the files of which a version is built."""
+    return [f"{part}/{FILES[part]}" for part in parts]

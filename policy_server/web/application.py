@@ -19,6 +19,7 @@ from policy_server.contract.contract import Contract
 from policy_server.contract.specification import Specification
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.publication import Publisher
+from policy_server.serving.versions import Versions
 from policy_server.web import problems
 from policy_server.web.fast_path import FastPath
 from policy_server.web.limits import BYTES_PER_MEGABYTE, BodyMiddleware
@@ -38,12 +39,14 @@ class Service:
         contract: What clients may send.
         live: The policy that decides.
         publisher: Makes versions of uploads.
+        versions: Those that are there.
         refresh: Serves at once what was activated just now.
     """
 
     contract: Contract
     live: LivePolicy
     publisher: Publisher
+    versions: Versions
     refresh: Callable[[], Coroutine[Any, Any, None]]
 
 

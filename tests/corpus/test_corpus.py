@@ -19,7 +19,7 @@ from policy_server.policy.output_mapper import OutputMapper
 from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import SchemaPreprocessor
 from policy_server.serving.bundle import Bundle
-from policy_server.serving.live import load_version
+from policy_server.serving.loading import load_version
 from policy_server.serving.publication import Publisher, VersionReport
 from policy_server.store.store import Store
 from tests.support.contracts import contract_of, kept_contracts

@@ -12,7 +12,7 @@ from policy_server.build.report import Part
 from policy_server.contract.contract import Contract
 from policy_server.errors import UploadRejected
 from policy_server.serving.bundle import Bundle
-from policy_server.serving.live import load_version
+from policy_server.serving.loading import load_version
 from policy_server.serving.publication import Publisher, VersionReport
 from policy_server.store.store import Store
 from tests.serving.conftest import make_version

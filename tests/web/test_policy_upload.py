@@ -268,7 +268,7 @@ def test_a_folder_is_published_to_a_running_server(
     assert not elsewhere.exists()
     misfit = Path(shutil.copytree(lights, tmp_path / "misfit"))
     (misfit / "output_mapper.yaml").write_text("- {0: stay, 1: go}\n- {0: a, 1: b}\n")
-    cases: list[tuple[list[str | Path], str]] = [
+    faults: list[tuple[list[str | Path], str]] = [
         ([misfit, "--url", url], "upload an output mapper"),
         ([lights, "--url", url, "--password", "wrong"], "Accepted credentials are wanted"),
         ([ROOT / "docs", "--url", url], "holds no model"),
@@ -276,7 +276,7 @@ def test_a_folder_is_published_to_a_running_server(
         ([lights, "--url", "http://127.0.0.1:1"], "cannot be reached"),
         ([lights, "--url", "nonsense"], "cannot be reached"),
     ]
-    for arguments, told in cases:
+    for arguments, told in faults:
         refused = run_command("publish", *arguments, base_path=elsewhere, **credentials)
         assert (refused.returncode, "Traceback" in refused.stderr) == (2, False)
         assert told in refused.stderr, refused.stderr

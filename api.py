@@ -98,6 +98,11 @@ def activate_version(version: str) -> flask.Response:
     return _published(current_service().versions.activate(version))
 
 
+def verify_version(version: str) -> flask.Response:
+    """Replay the golden cases of a version."""
+    return _json(current_service().versions.verify(version))
+
+
 def delete_version(version: str) -> flask.Response:
     """Remove a version that nobody needs."""
     current_service().versions.delete(version)

@@ -30,7 +30,7 @@ def create_app(settings: Settings) -> ASGIApp:
     """
     store, contracts = Store(settings.base_path), contracts_of(settings)
     publisher = Publisher(store, contracts, settings.build_limits, settings.keep_versions)
-    versions, registration = Versions(store, contracts), store.register()
+    versions, registration = Versions(store, contracts, settings.build_limits), store.register()
     credentials = KeptCredentials(
         settings.user, settings.password, settings.base_path / "credentials"
     )

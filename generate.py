@@ -99,18 +99,21 @@ class Commands:
         url: str | None = None,
         user: str | None = None,
         password: str | None = None,
+        golden: str | None = None,
     ) -> None:
         """Build what a folder holds, and activate it as one.
 
         Args:
             folder: Holds saved_model.zip or policy.onnx, and if wanted preprocessor.py,
-                output_mapper.yaml and schema.yaml; without a schema the contract stays.
+                output_mapper.yaml, schema.yaml (without it the contract stays), and golden.jsonl
+                or golden.npz.
             url: Of a running server that is to do it; by default it is done here, in BASE_PATH.
             user: Who asks that server; by default POLICY_SERVER_USER.
             password: Their password; by default POLICY_SERVER_PASSWORD.
+            golden: A file of golden cases, instead of the folder's own.
         """
         settings = read_settings({"user": user, "password": password})
-        with open_policy_folder(Path(folder)) as bundle:
+        with open_policy_folder(Path(folder), Path(golden) if golden else None) as bundle:
             if url is not None:
                 report = publish_to(url, bundle, settings.user, settings.password or "")
             else:
@@ -119,14 +122,15 @@ class Commands:
         _print_checks(report.checks)
         print(f"Version {report.version} is active.")
 
-    def check(self, folder: str) -> None:
+    def check(self, folder: str, golden: str | None = None) -> None:
         """Build like publish, but activate nothing: a report.
 
         Args:
             folder: As for publish.
+            golden: As for publish.
         """
         settings = read_settings()
-        with open_policy_folder(Path(folder)) as bundle:
+        with open_policy_folder(Path(folder), Path(golden) if golden else None) as bundle:
             _tell_of_schema(bundle, settings)
             report = _publisher(settings).check(bundle, _progress())
         _print_checks(report.checks)

@@ -1,5 +1,6 @@
 """POST /policy: a whole policy in one step, and with another schema another API, under load."""
 
+import json
 import shutil
 import threading
 import time
@@ -13,7 +14,7 @@ import requests
 
 from policy_server.contract.reading import read_schema
 from policy_server.contract.samples import random_observations
-from tests.support.networks import linear_onnx
+from tests.support.networks import linear_kernel, linear_onnx
 from tests.support.server import (
     KEY,
     PASSWORD,
@@ -36,12 +37,14 @@ observations:
   light: {type: str, enum: [red, amber, green]}
 parameters: {tuple: true}
 """
+KERNEL = linear_kernel(3, 5)
 TRIPLE = "def preprocess(observation):\n    return [observation['speed'], 1.0, 2.0]\n"
 FILES = {
     "model_file": "policy.onnx",
     "preprocessor_file": "preprocessor.py",
     "output_mapper_file": "output_mapper.yaml",
     "schema_file": "schema.yaml",
+    "golden_file": "golden.jsonl",
 }
 SWAPS, PAUSE_SECONDS = 2, 1.0
 WAIT_SECONDS = 30.0
@@ -253,6 +256,42 @@ def test_nothing_fails_and_nothing_is_torn_while_the_contract_changes(
         decided = {(version, form) for status, version, form in seen if status == 200}
         assert {status for status, _, _ in seen} == {200, 400}
         assert decided == {(versions[folder], forms[folder])}
+
+
+def test_golden_cases_are_replayed_at_upload_and_on_demand(server: Server, lights: Path) -> None:
+    hot = {"red": [1, 0, 0], "amber": [0, 1, 0], "green": [0, 0, 1]}
+    cases = [
+        {"observation": {"light": light}, "distribution_inputs": (row @ KERNEL).tolist()}
+        for light, row in hot.items()
+    ]
+    right = "\n".join(map(json.dumps, cases)).encode()
+    report = upload(server, parts_of(lights) | {"golden_file": ("golden.jsonl", right)})
+    assert report.status_code == 200, report.text
+    version = report.json()["version"]
+    (check,) = [each for each in report.json()["checks"] if each["name"] == "golden cases"]
+    assert check["passed"] is True
+    found = server.post(f"versions/{version}/verify", None)
+    assert found.status_code == 200, found.text
+    assert found.json()["passed"] is True
+    # The schema has the lights in another order than training had.
+    other = LIGHTS.replace("red, amber, green", "red, green, amber").encode()
+    wrong = parts_of(lights) | {
+        "golden_file": ("golden.jsonl", right),
+        "schema_file": ("schema.yaml", other),
+    }
+    refused = upload(server, wrong)
+    assert refused.status_code == 422
+    assert refused.json()["detail"].startswith("2 of 3 golden cases disagree")
+    pointers = [each["pointer"] for each in refused.json()["errors"]]
+    assert pointers[0] == "/observation/light"
+    assert all(pointer.startswith("/distribution_inputs/") for pointer in pointers[1:])
+    assert server.get("health/ready").json()["version"] == version
+    without = upload(server, parts_of(lights)).json()["version"]
+    assert server.post(f"versions/{without}/verify", None).status_code == 409
+    assert server.post("versions/99-none/verify", None).status_code == 404
+    key = {"X-API-Key": KEY}
+    answer = server.post(f"versions/{version}/verify", None, auth=None, headers=key)
+    assert answer.status_code == 403
 
 
 def test_a_folder_is_published_to_a_running_server(

@@ -40,8 +40,9 @@ def predict_batch(
 ) -> flask.Response:
     """Draw an action for each of many observations, or take the most probable ones."""
     live = _live()
+    decision: Decision = "mode" if deterministic else "draw"
     records = _records(body["observations"], "/observations/{row}")
-    predictions = on_loop(live.decider.decide(records, "mode" if deterministic else "draw", seed))
+    predictions = on_loop(live.decider.decide, records, decision, seed)
     return _decision(live, {"predictions": predictions})
 
 
@@ -49,7 +50,7 @@ def predict_raw(body: Json, seed: int | None = None) -> flask.Response:
     """Draw an action for a feature vector."""
     live = _live()
     features = live.policy.raw_features(body["obs"])
-    return _decision(live, on_loop(live.decider.decide_features(features, "draw", seed))[0])
+    return _decision(live, on_loop(live.decider.decide_features, features, "draw", seed)[0])
 
 
 def upload_policy(
@@ -115,7 +116,7 @@ def predict_batch_with_version(
     """Decide on many observations with a version that need not be active."""
     records = _records(body["observations"], "/observations/{row}")
     lent = current_service().live.lent(version)
-    return on_loop(_decide_with(lent, records, "mode" if deterministic else "draw", seed))
+    return on_loop(_decide_with, lent, records, "mode" if deterministic else "draw", seed)
 
 
 def schema() -> flask.Response:
@@ -162,7 +163,7 @@ def _upload(part: Part, file: FileStorage, user: str) -> flask.Response:
 
 
 def _published(report: VersionReport) -> flask.Response:
-    on_loop(current_service().refresh())
+    on_loop(current_service().refresh)
     return _json(report)
 
 
@@ -171,7 +172,7 @@ def _decide_on_one(
 ) -> flask.Response:
     live = _live()
     records = _records([body], "")
-    return _decision(live, on_loop(live.decider.decide(records, decision, seed))[0])
+    return _decision(live, on_loop(live.decider.decide, records, decision, seed)[0])
 
 
 def _records(observations: list[Observation], place: str) -> list[Record]:

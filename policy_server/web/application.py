@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeVar
@@ -47,7 +47,7 @@ class Service:
     live: LivePolicy
     publisher: Publisher
     versions: Versions
-    refresh: Callable[[], Coroutine[Any, Any, None]]
+    refresh: Callable[[], Awaitable[None]]
 
 
 def current_service() -> Service:
@@ -56,10 +56,14 @@ def current_service() -> Service:
     return service
 
 
-def on_loop(work: Coroutine[Any, Any, Result]) -> Result:
-    """Have the event loop do something; for the threads in which operations run."""
+def on_loop(call: Callable[..., Awaitable[Result]], *arguments: Any) -> Result:
+    """Have the event loop call something and await it; for the threads in which operations run."""
     loop: asyncio.AbstractEventLoop = connexion.request.state.loop
-    return asyncio.run_coroutine_threadsafe(work, loop).result()
+
+    async def work() -> Result:
+        return await call(*arguments)
+
+    return asyncio.run_coroutine_threadsafe(work(), loop).result()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from uvicorn_worker import UvicornWorker
 
+from policy_server.web.protocol import Protocol
+
 
 class Worker(UvicornWorker):  # type: ignore[misc]  # untyped
     """A worker that refuses to start if its application cannot.
@@ -11,7 +13,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # untyped
 
     CONFIG_KWARGS = {  # noqa: RUF012  # the base class declares it so
         "loop": "uvloop",
-        "http": "httptools",
+        "http": Protocol,
         "lifespan": "on",
         "server_header": False,
     }

@@ -5,8 +5,10 @@ may kill. What it has to say goes to the file descriptor FD as one JSON object a
 the report. Standard output and error belong to the uploaded code and to TensorFlow.
 """
 
+import ctypes
 import json
 import os
+import signal
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +20,8 @@ from policy_server.build.report import Part
 from policy_server.contract.contract import Contract
 from policy_server.contract.reading import read_schema
 
+PR_SET_PDEATHSIG = 1
+
 
 @dataclass(frozen=True)
 class Job:
@@ -27,6 +31,7 @@ class Job:
         folder: The candidate's folder.
         schema: Text of the observation schema.
         uploaded: The parts that are new.
+        parent: Process id of who wants the build; it ends with them.
     """
 
     folder: str
@@ -35,6 +40,7 @@ class Job:
     tuple: bool
     uploaded: list[str]
     limits: BuildLimits
+    parent: int
 
     def as_json(self) -> str:
         """The job as one JSON object."""
@@ -50,6 +56,7 @@ class Job:
 def main(descriptor: int) -> None:
     """Do the job on standard input, tell the parent over `descriptor`."""
     job = Job.from_json(sys.stdin.read())
+    die_with(job.parent)
 
     def say(message: dict[str, Any]) -> None:
         os.write(descriptor, json.dumps(message).encode() + b"\n")
@@ -62,7 +69,17 @@ def main(descriptor: int) -> None:
         job.limits,
         lambda what, seconds: say({"step": what, "seconds": seconds}),
     )
-    say({"report": assembly.build().as_dict()})
+    try:
+        say({"report": assembly.build().as_dict()})
+    except OSError as error:  # of the disk; it says of all else what it is
+        say({"unstored": error.strerror})
+
+
+def die_with(parent: int) -> None:
+    """End when the parent ends, however it does: nobody would take what is built."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it was sooner
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +50,16 @@ class Store:
         self._candidate = Pointer(base_path / "candidate")
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self, check: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Hold the store for the making of one version; others wait, in all processes.
+
+        Args:
+            check: Called while others have it; what it raises ends the wait.
 
         Raises:
             StoreFailed: It cannot be written to.
         """
-        with locked(self._base, "lock"):
+        with locked(self._base, "lock", check):
             self._sweep()
             yield
 

@@ -58,12 +58,14 @@ def upload_policy(
     preprocessor_file: FileStorage | None = None,
     output_mapper_file: FileStorage | None = None,
     schema_file: FileStorage | None = None,
+    golden_file: FileStorage | None = None,
 ) -> flask.Response:
     """Make a version of these files alone."""
     files = {
         Part.MODEL: model_file,
         Part.PREPROCESSOR: preprocessor_file,
         Part.OUTPUT_MAPPER: output_mapper_file,
+        Part.GOLDEN: golden_file,
     }
     parts = {part: file for part, file in files.items() if file is not None}
     schema = schema_file.read() if schema_file is not None else None
@@ -94,6 +96,11 @@ def versions() -> flask.Response:
 def activate_version(version: str) -> flask.Response:
     """Let a version decide from now on."""
     return _published(current_service().versions.activate(version))
+
+
+def verify_version(version: str) -> flask.Response:
+    """Replay the golden cases of a version."""
+    return _json(current_service().versions.verify(version))
 
 
 def delete_version(version: str) -> flask.Response:

@@ -34,7 +34,7 @@ def create_app(settings: Settings) -> ASGIApp:
     publisher = Publisher(
         store, contracts, settings.build_limits, settings.keep_versions, departure
     )
-    versions, registration = Versions(store, contracts), store.register()
+    versions, registration = Versions(store, contracts, settings.build_limits), store.register()
     credentials = KeptCredentials(
         settings.user, settings.password, settings.base_path / "credentials"
     )

@@ -43,6 +43,16 @@ def _count(least: int, most: int) -> Callable[[str], int]:
     return parse
 
 
+def _fraction(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise ValueError("is a number from 0 to 1")
+    return number
+
+
 def _path(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
@@ -162,6 +172,13 @@ class Settings:
         "Most for a preprocessor's 200 trial observations",
     )
 
+    golden_tolerance: float = _setting(
+        "POLICY_SERVER_GOLDEN_TOLERANCE",
+        _fraction,
+        0.001,
+        "Largest difference between a golden case and what is found, relative above 1",
+    )
+
     @property
     def isolation(self) -> ProcessLimits | None:
         """Limits of the preprocessor's own process; None where it has none."""
@@ -179,6 +196,7 @@ class Settings:
             memory_bytes=self.model_megabytes * BYTES_PER_MEGABYTE,
             model_seconds=self.model_seconds,
             preprocessor_seconds=self.preprocessor_seconds,
+            golden_tolerance=self.golden_tolerance,
         )
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import fire
 from fire.decorators import SetParseFn
@@ -25,6 +26,7 @@ from policy_server.contract.samples import random_observations
 from policy_server.contract.specification import write_specification
 from policy_server.errors import (
     ClientsUnavailable,
+    ConfigurationError,
     Fault,
     PolicyServerError,
     SchemaError,
@@ -54,6 +56,9 @@ GENERATED = (
 CREATED_BY = "the command line"
 
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
 class Commands:
     """Prepare what the policy server serves.
 
@@ -78,9 +83,9 @@ class Commands:
         contract = given.resolve(file=file)
         for warning in contract.schema.warnings:
             _warn(warning)
-        specification = write_specification(contract, TEMPLATE, settings.base_path)
         store = Store(settings.base_path)
         with store.writing():
+            specification = write_specification(contract, TEMPLATE, settings.base_path)
             replace(given, schema=contract.schema.text).write(settings.base_path)
             stale = _deactivate_stale_version(store, contract)
         print(
@@ -99,34 +104,39 @@ class Commands:
         url: str | None = None,
         user: str | None = None,
         password: str | None = None,
+        golden: str | None = None,
     ) -> None:
         """Build what a folder holds, and activate it as one.
 
         Args:
             folder: Holds saved_model.zip or policy.onnx, and if wanted preprocessor.py,
-                output_mapper.yaml and schema.yaml; without a schema the contract stays.
+                output_mapper.yaml, schema.yaml (without it the contract stays), and golden.jsonl
+                or golden.npz.
             url: Of a running server that is to do it; by default it is done here, in BASE_PATH.
             user: Who asks that server; by default POLICY_SERVER_USER.
-            password: Their password; by default POLICY_SERVER_PASSWORD.
+            password: Their password; by default POLICY_SERVER_PASSWORD, or what a server on this
+                machine keeps in BASE_PATH.
+            golden: A file of golden cases, instead of the folder's own.
         """
         settings = read_settings({"user": user, "password": password})
-        with open_policy_folder(Path(folder)) as bundle:
+        with open_policy_folder(Path(folder), Path(golden) if golden else None) as bundle:
             if url is not None:
-                report = publish_to(url, bundle, settings.user, settings.password or "")
+                report = publish_to(url, bundle, *_credentials(settings, url))
             else:
                 _tell_of_schema(bundle, settings)
                 report = _publisher(settings).publish(bundle, _progress(), CREATED_BY)
         _print_checks(report.checks)
         print(f"Version {report.version} is active.")
 
-    def check(self, folder: str) -> None:
+    def check(self, folder: str, golden: str | None = None) -> None:
         """Build like publish, but activate nothing: a report.
 
         Args:
             folder: As for publish.
+            golden: As for publish.
         """
         settings = read_settings()
-        with open_policy_folder(Path(folder)) as bundle:
+        with open_policy_folder(Path(folder), Path(golden) if golden else None) as bundle:
             _tell_of_schema(bundle, settings)
             report = _publisher(settings).check(bundle, _progress())
         _print_checks(report.checks)
@@ -191,6 +201,18 @@ def _publisher(settings: Settings) -> Publisher:
         settings.build_limits,
         settings.keep_versions,
     )
+
+
+def _credentials(settings: Settings, url: str) -> tuple[str, str]:
+    """User and password for a server; the generated ones never leave this machine."""
+    kept = settings.base_path / "credentials"
+    if settings.password is None and urlsplit(url).hostname in LOOPBACK and kept.is_file():
+        user, _, password = kept.read_text(encoding="utf-8").strip().partition(":")
+        return user, password
+    if settings.password is None:
+        fault = Fault("POLICY_SERVER_PASSWORD", f"{url} wants a password: set it, or --password.")
+        raise ConfigurationError("The policy cannot be published.", [fault])
+    return settings.user, settings.password
 
 
 def _tell_of_schema(bundle: Bundle, settings: Settings) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 from policy_server.build.heads import contradiction, declared_sizes_fault
 from policy_server.build.limits import BuildLimits
 from policy_server.build.model import BuiltModel, ModelFacts, build_model, load_built_model
-from policy_server.build.report import BuildReport, Part
+from policy_server.build.replay import replay
+from policy_server.build.report import BuildReport, Check, Part
 from policy_server.contract.contract import Contract
 from policy_server.contract.samples import random_observations
 from policy_server.errors import (
@@ -178,6 +179,7 @@ class Assembly:
         if tried is not None and fits:
             policy = Policy(self._contract, network, model.engine, tried[0], mapper)
             self._check_decisions(policy)
+            self._check_golden(policy, mapper)
             self._timed(network, model.engine, *tried).write(self._folder)
 
     def _network(self, facts: ModelFacts, mapper: OutputMapper) -> Network | None:
@@ -262,6 +264,15 @@ class Assembly:
         mean = float(np.mean([decision[kind] for decision in decisions]))
         detail = f"{len(decisions)} decisions, mean {kind} of the actions {mean:.3g}"
         self._report.passed("decisions", detail)
+
+    def _check_golden(self, policy: Policy, mapper: OutputMapper) -> None:
+        if not self._has(Part.GOLDEN):
+            return
+        self._step("replaying the golden cases", self._limits.model_seconds)
+        outcome = replay(self._folder, self._contract, policy, mapper, self._limits)
+        self._report.checks.append(Check("golden cases", outcome.agrees, outcome.detail))
+        if not outcome.agrees:
+            raise UploadRejected(outcome.detail, outcome.faults)
 
     def _timed(
         self, network: Network, engine: Engine, preprocessor: Preprocessor, features: Features

@@ -67,8 +67,30 @@ def build(
         contract.tuple,
         [str(part) for part in uploaded],
         limits,
-        os.getpid(),
     )
+    return _run(job, progress, check)
+
+
+def verify(
+    folder: Path, contract: Contract, limits: BuildLimits, progress: Progress
+) -> BuildReport:
+    """Replay the golden cases of a version that is there.
+
+    Args:
+        folder: The version's; nothing is written into it.
+        contract: What it was proven against.
+        limits: How much it may take.
+        progress: Told what is being done, a few words at a time.
+
+    Raises:
+        UploadRejected: The process died or was too slow; a report says everything else.
+    """
+    schema = contract.schema.text
+    job = Job(str(folder), schema, contract.discrete, contract.tuple, [], limits, verify=True)
+    return _run(job, progress, lambda: None)
+
+
+def _run(job: Job, progress: Progress, check: Check) -> BuildReport:
     with _child(job) as child:
         try:
             report = _report_of(child, progress, check)
@@ -133,8 +155,6 @@ class _Child:
             code = self.process.wait(self._left())
         except subprocess.TimeoutExpired as error:
             raise self._too_slow() from error
-        if code == -signal.SIGKILL:
-            return "signal 9, as the kernel sends it where memory is short"
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
     def log(self, level: int) -> None:

@@ -15,6 +15,8 @@ class BuildLimits:
         memory_bytes: Of the build's processes together, shared memory not counted.
         model_seconds: For each step of a model's build.
         preprocessor_seconds: For the preprocessor's trial observations.
+        golden_tolerance: Largest difference between what a golden case records and what is found,
+            relative where what is recorded exceeds 1.
     """
 
     unpacked_bytes: int = 2_000_000_000
@@ -23,3 +25,4 @@ class BuildLimits:
     memory_bytes: int = 4_000_000_000
     model_seconds: float = 300.0
     preprocessor_seconds: float = 10.0
+    golden_tolerance: float = 0.001

@@ -14,6 +14,7 @@ class Part(StrEnum):
     MODEL = "model"
     PREPROCESSOR = "preprocessor"
     OUTPUT_MAPPER = "output_mapper"
+    GOLDEN = "golden"
 
 
 @dataclass(frozen=True)

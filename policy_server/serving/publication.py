@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from policy_server.build import golden
 from policy_server.build.build import Progress, build
 from policy_server.build.limits import BuildLimits
 from policy_server.build.report import BuildReport, Check, Part, checks_from
@@ -31,6 +32,7 @@ FILES = {
     Part.MODEL: "upload",
     Part.PREPROCESSOR: preprocessor.FILE,
     Part.OUTPUT_MAPPER: output_mapper.FILE,
+    Part.GOLDEN: golden.FILE,
 }
 
 KEEP_VERSIONS = 20
@@ -199,6 +201,8 @@ class Publisher:
         if base is not None:
             with contextlib.closing(self._store.use(base)):
                 others = {Part(part) for part in self._store.manifest(base).parts} - set(uploaded)
+                if Part.MODEL in uploaded:
+                    others.discard(Part.GOLDEN)  # another model gives other answers
                 self._store.copy_parts(base, others, folder)
         return others | set(uploaded)
 

@@ -31,6 +31,7 @@ from policy_server.store.uses import Use, unused
 from policy_server.store.workers import Registration, Worker, registered
 
 HASH_CHARACTERS = 8
+UNFINISHED = (".*.json.*", ".*.yaml.*", "schemas/.*")
 STAGING_PREFIX = "version-"
 
 
@@ -265,6 +266,8 @@ class Store:
 
     def _leftovers(self) -> list[Path]:
         staged = [*self._staging.iterdir()] if self._staging.is_dir() else []
+        # Of texts that are replaced in one step.
+        staged += [path for pattern in UNFINISHED for path in self._base.glob(pattern)]
         unfinished = (self._active.unfinished, self._candidate.unfinished)
         return staged + [path for path in unfinished if path.exists()]
 

@@ -68,7 +68,7 @@ class TestRendering:
         # The validator does not know `file`, which Swagger 2.0 has; all else is judged as it is.
         specification["paths"]["/clients"]["get"]["responses"]["200"].pop("schema")
         assert list(OpenAPIV2SpecValidator(specification).iter_errors()) == []
-        assert len(list(operations(specification))) == 13
+        assert len(list(operations(specification))) == 18
 
     @pytest.mark.parametrize(("discrete", "tuple_"), KINDS)
     def test_predictions_have_the_shape_of_their_kind(self, discrete: bool, tuple_: bool) -> None:

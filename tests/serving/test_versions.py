@@ -28,7 +28,7 @@ PREPROCESSOR = b"def preprocess(observation):\n    return observation['x']\n"
 
 @pytest.fixture
 def versions(store: Store, tmp_path: Path) -> Versions:
-    return Versions(store, kept_contracts(CONTRACT, tmp_path / "base"))
+    return Versions(store, kept_contracts(CONTRACT, tmp_path / "base"), BuildLimits())
 
 
 @pytest.fixture

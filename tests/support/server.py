@@ -144,7 +144,7 @@ def _await_live(server: Server) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         assert server.process.poll() is None, server.log.read_text()
-        with contextlib.suppress(requests.ConnectionError):
+        with contextlib.suppress(requests.ConnectionError, requests.Timeout):
             if requests.get(f"{server.url}/health/live", timeout=5).ok:
                 return
         time.sleep(0.05)

@@ -1,5 +1,6 @@
 """POST /policy: a whole policy in one step, and with another schema another API, under load."""
 
+import json
 import shutil
 import threading
 import time
@@ -13,7 +14,7 @@ import requests
 
 from policy_server.contract.reading import read_schema
 from policy_server.contract.samples import random_observations
-from tests.support.networks import linear_onnx
+from tests.support.networks import linear_kernel, linear_onnx
 from tests.support.server import (
     KEY,
     PASSWORD,
@@ -36,14 +37,17 @@ observations:
   light: {type: str, enum: [red, amber, green]}
 parameters: {tuple: true}
 """
+KERNEL = linear_kernel(3, 5)
 TRIPLE = "def preprocess(observation):\n    return [observation['speed'], 1.0, 2.0]\n"
 FILES = {
     "model_file": "policy.onnx",
     "preprocessor_file": "preprocessor.py",
     "output_mapper_file": "output_mapper.yaml",
     "schema_file": "schema.yaml",
+    "golden_file": "golden.jsonl",
 }
 SWAPS, PAUSE_SECONDS = 2, 1.0
+WAIT_SECONDS = 30.0
 CLIENTS = 8
 
 
@@ -91,6 +95,14 @@ def everywhere(server: Server, path: str, count: int = 20) -> list[requests.Resp
     return [requests.get(url, auth=(USER, PASSWORD), timeout=30) for _ in range(count)]
 
 
+def await_schema(server: Server, text: str) -> None:
+    """Wait until all workers serve a schema."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while {answer.text for answer in everywhere(server, "schema")} != {text}:
+        assert time.monotonic() < deadline, server.log.read_text()
+        time.sleep(0.1)
+
+
 @pytest.fixture
 def instance(speeds: Path, tmp_path: Path) -> Path:
     """A BASE_PATH in which the policy of speeds decides."""
@@ -118,23 +130,18 @@ def test_another_schema_brings_another_api(
     assert report.status_code == 200, report.text
     version = report.json()["version"]
     assert report.json()["state"] == "active"
-    time.sleep(1)  # within which all workers follow
-    for answer in everywhere(server, "schema"):
-        assert answer.text == LIGHTS
+    await_schema(server, LIGHTS)
     for answer in everywhere(server, "swagger.json"):
         definitions = answer.json()["definitions"]
         assert list(definitions["Observation"]["properties"]) == ["light"]
         assert "meanings" in definitions["Prediction"]["properties"]
-    for answer in everywhere(server, "health/ready"):
-        assert answer.json()["version"] == version
+    assert {each.json()["version"] for each in everywhere(server, "health/ready")} == {version}
     prediction = server.post("predict", new)
     assert prediction.json().keys() == {"actions", "meanings", "probability"}
     assert prediction.headers["X-Policy-Version"] == version
     assert server.post("predict", old).status_code == 400
     activate(instance, before)  # going back to a version goes back to its contract
-    time.sleep(1)
-    for answer in everywhere(server, "schema"):
-        assert answer.text == SPEEDS
+    await_schema(server, SPEEDS)
     assert server.post("predict", old).headers["X-Policy-Version"] == before
     assert server.post("predict", new).status_code == 400
 
@@ -152,13 +159,13 @@ def test_a_version_that_cannot_be_loaded_leaves_contract_and_policy(
 ) -> None:
     before = server.get("health/ready").json()["version"]
     version = upload(server, parts_of(lights)).json()["version"]
+    await_schema(server, LIGHTS)
     activate(instance, before)
-    time.sleep(1)
+    await_schema(server, SPEEDS)
     (instance / "versions" / version / "model" / "network.onnx").unlink()
     activate(instance, version)
-    time.sleep(1)
-    for answer in everywhere(server, "schema"):
-        assert answer.text == SPEEDS
+    time.sleep(PAUSE_SECONDS)
+    assert {answer.text for answer in everywhere(server, "schema")} == {SPEEDS}
     assert server.post("predict", observation_of(speeds)).headers["X-Policy-Version"] == before
 
 
@@ -168,10 +175,8 @@ def test_the_contract_that_the_command_makes_is_served_without_a_restart(
     described = SPEEDS.replace("maximum: 9}", "maximum: 9, description: In knots}")
     for text, status in ((described, 200), (LIGHTS, 503)):
         run_command("schema", "-", base_path=instance, text=text)
-        time.sleep(1)
-        for answer in everywhere(server, "schema"):
-            assert answer.text == text
-        assert server.get("health/ready").status_code == status
+        await_schema(server, text)
+        assert {each.status_code for each in everywhere(server, "health/ready")} == {status}
 
 
 def test_without_a_schema_the_contract_stays_and_parts_are_not_carried_over(
@@ -189,9 +194,7 @@ def test_without_a_schema_the_contract_stays_and_parts_are_not_carried_over(
     described = SPEEDS.replace("maximum: 9}", "maximum: 9, description: In knots}")
     told = upload(server, two | {"schema_file": ("s.yaml", described.encode())})
     assert told.json()["state"] == "active", told.text
-    time.sleep(1)
-    for answer in everywhere(server, "schema"):
-        assert answer.text == described
+    await_schema(server, described)
 
 
 def test_what_is_refused_changes_nothing(server: Server, speeds: Path, lights: Path) -> None:
@@ -253,6 +256,42 @@ def test_nothing_fails_and_nothing_is_torn_while_the_contract_changes(
         decided = {(version, form) for status, version, form in seen if status == 200}
         assert {status for status, _, _ in seen} == {200, 400}
         assert decided == {(versions[folder], forms[folder])}
+
+
+def test_golden_cases_are_replayed_at_upload_and_on_demand(server: Server, lights: Path) -> None:
+    hot = {"red": [1, 0, 0], "amber": [0, 1, 0], "green": [0, 0, 1]}
+    cases = [
+        {"observation": {"light": light}, "distribution_inputs": (row @ KERNEL).tolist()}
+        for light, row in hot.items()
+    ]
+    right = "\n".join(map(json.dumps, cases)).encode()
+    report = upload(server, parts_of(lights) | {"golden_file": ("golden.jsonl", right)})
+    assert report.status_code == 200, report.text
+    version = report.json()["version"]
+    (check,) = [each for each in report.json()["checks"] if each["name"] == "golden cases"]
+    assert check["passed"] is True
+    found = server.post(f"versions/{version}/verify", None)
+    assert found.status_code == 200, found.text
+    assert found.json()["passed"] is True
+    # The schema has the lights in another order than training had.
+    other = LIGHTS.replace("red, amber, green", "red, green, amber").encode()
+    wrong = parts_of(lights) | {
+        "golden_file": ("golden.jsonl", right),
+        "schema_file": ("schema.yaml", other),
+    }
+    refused = upload(server, wrong)
+    assert refused.status_code == 422
+    assert refused.json()["detail"].startswith("2 of 3 golden cases disagree")
+    pointers = [each["pointer"] for each in refused.json()["errors"]]
+    assert pointers[0] == "/observation/light"
+    assert all(pointer.startswith("/distribution_inputs/") for pointer in pointers[1:])
+    assert server.get("health/ready").json()["version"] == version
+    without = upload(server, parts_of(lights)).json()["version"]
+    assert server.post(f"versions/{without}/verify", None).status_code == 409
+    assert server.post("versions/99-none/verify", None).status_code == 404
+    key = {"X-API-Key": KEY}
+    answer = server.post(f"versions/{version}/verify", None, auth=None, headers=key)
+    assert answer.status_code == 403
 
 
 def test_a_folder_is_published_to_a_running_server(

@@ -136,6 +136,7 @@ def health_live() -> flask.Response:
 
 def health_ready() -> flask.Response:
     """A policy decides; NoActivePolicy says why where none does."""
+    current_service().departure.check()
     live = current_service().live
     health = {"status": "ok", "version": live.current().name}
     if live.deviation is not None:

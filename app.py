@@ -11,6 +11,7 @@ import api
 from configuration import Settings, contracts_of, read_settings
 from policy_server.contract.contract import Contract
 from policy_server.errors import ConfigurationError, SchemaError
+from policy_server.serving.departure import Departure
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.publication import Publisher
 from policy_server.serving.versions import Versions
@@ -29,7 +30,10 @@ def create_app(settings: Settings) -> ASGIApp:
         SchemaError: There is no schema yet, or it cannot be served.
     """
     store, contracts = Store(settings.base_path), contracts_of(settings)
-    publisher = Publisher(store, contracts, settings.build_limits, settings.keep_versions)
+    departure = Departure(settings.drain_seconds)
+    publisher = Publisher(
+        store, contracts, settings.build_limits, settings.keep_versions, departure
+    )
     versions, registration = Versions(store, contracts, settings.build_limits), store.register()
     credentials = KeptCredentials(
         settings.user, settings.password, settings.base_path / "credentials"
@@ -39,7 +43,7 @@ def create_app(settings: Settings) -> ASGIApp:
     def create(contract: Contract, refresh: Refresh) -> Application:
         specification = contracts.specification(contract)
         live = LivePolicy(store, contract, settings.isolation, registration)
-        service = Service(contract, live, publisher, versions, refresh)
+        service = Service(contract, live, publisher, versions, refresh, departure)
         authenticator = Authenticator(credentials, settings.api_keys, specification)
         answer = create_application(
             specification, api, service, authenticator, limits, settings.fast_path
@@ -48,7 +52,7 @@ def create_app(settings: Settings) -> ASGIApp:
             contract, live, answer, {"service": service, "authenticator": authenticator}
         )
 
-    return ApplicationSwitch(contracts, create)
+    return ApplicationSwitch(contracts, create, departure)
 
 
 def _app_or_exit() -> ASGIApp:

@@ -144,11 +144,20 @@ class Settings:
     unpacked_megabytes: int = _setting(
         "POLICY_SERVER_UNPACKED_MEGABYTES", _count(1, 100_000), 2000, "Largest unpacked model"
     )
+    drain_seconds: int = _setting(
+        "POLICY_SERVER_DRAIN_SECONDS",
+        _count(0, 25),
+        1,
+        "Between the failing of readiness and the closing of the listener, when it is stopped",
+    )
     keep_versions: int = _setting(
         "POLICY_SERVER_KEEP_VERSIONS",
         _count(1, 100_000),
         20,
         "Versions that are kept; older ones are removed, less those that somebody needs",
+    )
+    model_megabytes: int = _setting(
+        "POLICY_SERVER_MODEL_MEGABYTES", _count(64, 1_000_000), 4000, "Most memory of a build"
     )
     model_seconds: int = _setting(
         "POLICY_SERVER_MODEL_SECONDS",
@@ -184,6 +193,7 @@ class Settings:
         """How much a build may take."""
         return BuildLimits(
             unpacked_bytes=self.unpacked_megabytes * BYTES_PER_MEGABYTE,
+            memory_bytes=self.model_megabytes * BYTES_PER_MEGABYTE,
             model_seconds=self.model_seconds,
             preprocessor_seconds=self.preprocessor_seconds,
             golden_tolerance=self.golden_tolerance,

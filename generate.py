@@ -83,9 +83,9 @@ class Commands:
         contract = given.resolve(file=file)
         for warning in contract.schema.warnings:
             _warn(warning)
-        specification = write_specification(contract, TEMPLATE, settings.base_path)
         store = Store(settings.base_path)
         with store.writing():
+            specification = write_specification(contract, TEMPLATE, settings.base_path)
             replace(given, schema=contract.schema.text).write(settings.base_path)
             stale = _deactivate_stale_version(store, contract)
         print(

@@ -9,7 +9,7 @@ PolicyServerError
 |- UploadRejected                             an uploaded part can never serve
 |- StoreFailed                                the disk is full, or may not be written to
 |- PreprocessorFailed                         uploaded code failed at run time
-|- NoActivePolicy, Overloaded                 nothing decides now; later it may
+|- NoActivePolicy, Overloaded, Stopping       nothing decides now; later it may
 |- ClientsUnavailable                         there are no SDKs
 `- EngineFailed                               the network could not be run
 """
@@ -105,6 +105,10 @@ class NoActivePolicy(PolicyServerError):
 
 class Overloaded(PolicyServerError):
     """More decisions are waiting than may wait."""
+
+
+class Stopping(PolicyServerError):
+    """The process is about to stop and begins nothing any more."""
 
 
 class ClientsUnavailable(PolicyServerError):

@@ -1,5 +1,6 @@
 """The parts of a candidate together: do they fit each other and the contract?"""
 
+import errno
 import traceback
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -34,6 +35,7 @@ from policy_server.policy.preprocessor import (
 from policy_server.policy.timing import BATCHES, Timing, median_seconds
 
 OBSERVATIONS = 200
+DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 SEED = 1
 
 
@@ -66,7 +68,11 @@ class Assembly:
         self._records = [contract.decoder.convert(observation) for observation in observations]
 
     def build(self) -> BuildReport:
-        """Make every check that can be made; stop at a part that can never serve."""
+        """Make every check that can be made; stop at a part that can never serve.
+
+        Raises:
+            OSError: The disk is full, or may not be written to.
+        """
         try:
             model = self._model()
             mapper = self._output_mapper()
@@ -79,11 +85,18 @@ class Assembly:
             self._report.reject(error)
         except PreprocessorFailed as error:
             self._report.rejected = f"The preprocessor fails on a valid observation: {error.cause}."
+        except OSError as error:
+            if error.errno in DISK_FAULTS:
+                raise
+            self._failed(error)
         except Exception as error:
             # A fault of this project's, or a file odder than was thought of: say which, and go on.
-            traceback.print_exc()
-            self._report.rejected = f"The build failed: {type(error).__name__}: {error}."
+            self._failed(error)
         return self._report
+
+    def _failed(self, error: Exception) -> None:
+        traceback.print_exc()
+        self._report.rejected = f"The build failed: {type(error).__name__}: {error}."
 
     def _has(self, part: Part) -> bool:
         return (self._folder / part).is_dir()

@@ -23,6 +23,7 @@ from policy_server.policy import output_mapper, preprocessor
 from policy_server.policy.engine import Network
 from policy_server.serving.bundle import Bundle, ReadableFile
 from policy_server.serving.contracts import Contracts
+from policy_server.serving.departure import Departure
 from policy_server.store.content import content_hash
 from policy_server.store.manifest import Manifest
 from policy_server.store.store import Store
@@ -64,15 +65,22 @@ class Publisher:
         contracts: Know what they must keep: the contract that is served when they are made.
         limits: How much a build may take.
         keep: How many versions are kept; older ones are removed unless somebody needs them.
+        departure: Of this process, which ends what is being made.
     """
 
     def __init__(
-        self, store: Store, contracts: Contracts, limits: BuildLimits, keep: int = KEEP_VERSIONS
+        self,
+        store: Store,
+        contracts: Contracts,
+        limits: BuildLimits,
+        keep: int = KEEP_VERSIONS,
+        departure: Departure | None = None,
     ) -> None:
         self._store = store
         self._contracts = contracts
         self._limits = limits
         self._keep = keep
+        self._departure = departure or Departure()
 
     def upload(self, part: Part, file: ReadableFile, created_by: str = "") -> VersionReport:
         """Make a version of one new part and the other parts of the one before.
@@ -88,8 +96,9 @@ class Publisher:
         Raises:
             UploadRejected: The part can never serve; nothing was changed.
             StoreFailed: The store cannot be written to; nothing was changed.
+            Stopping: The process is about to stop; nothing was changed.
         """
-        with self._store.writing(), contextlib.ExitStack() as stages:
+        with self._store.writing(self._departure.check), contextlib.ExitStack() as stages:
             contract = self._contracts.served()
             waiting: list[tuple[Path, set[Part], BuildReport]] = []
             rejections: list[BuildReport] = []
@@ -99,7 +108,7 @@ class Publisher:
                 parts = self._gather(folder, contract, {part: file}, base)
                 if known := self._known(folder, contract, parts):
                     return self._point(known)
-                report = build(folder, contract, [part], self._limits, logger.debug)
+                report = self._build(folder, contract, [part], logger.debug)
                 if report.ready:
                     return self._commit(folder, contract, parts, report, created_by)
                 if report.rejected is None:
@@ -119,15 +128,16 @@ class Publisher:
         Raises:
             UploadRejected: It can never serve; nothing was changed.
             StoreFailed: The store cannot be written to; nothing was changed.
+            Stopping: The process is about to stop; nothing was changed.
         """
-        with self._store.writing(), self._store.stage() as folder:
+        with self._store.writing(self._departure.check), self._store.stage() as folder:
             contract = self._contract_of(bundle)
             gathered = self._gather(folder, contract, bundle.parts, None)
             known = self._known(folder, contract, gathered)
             if known is not None and known.complete:
                 published = self._point(known)
             else:
-                report = build(folder, contract, list(bundle.parts), self._limits, progress)
+                report = self._build(folder, contract, list(bundle.parts), progress)
                 report.raise_unless_ready()
                 published = self._commit(folder, contract, gathered, report, created_by)
             if bundle.schema is not None:
@@ -136,10 +146,15 @@ class Publisher:
 
     def check(self, bundle: Bundle, progress: Progress) -> BuildReport:
         """Build a bundle and tell what comes of it; keep and activate nothing."""
-        with self._store.writing(), self._store.stage() as folder:
+        with self._store.writing(self._departure.check), self._store.stage() as folder:
             contract = self._contract_of(bundle)
             self._gather(folder, contract, bundle.parts, None)
-            return build(folder, contract, list(bundle.parts), self._limits, progress)
+            return self._build(folder, contract, list(bundle.parts), progress)
+
+    def _build(
+        self, folder: Path, contract: Contract, uploaded: list[Part], progress: Progress
+    ) -> BuildReport:
+        return build(folder, contract, uploaded, self._limits, progress, self._departure.check)
 
     def _contract_of(self, bundle: Bundle) -> Contract:
         if bundle.schema is None:

@@ -3,10 +3,14 @@
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 from policy_server.errors import StoreFailed
+
+RETRY_SECONDS = 0.02
 
 
 class Pointer:
@@ -52,8 +56,13 @@ def sync(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(base: Path, name: str) -> Iterator[None]:
+def locked(base: Path, name: str, check: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Hold a lock of the store while the block runs; it ends with the process, too.
+
+    Args:
+        base: The store's folder.
+        name: Of the lock.
+        check: Called while others hold it; what it raises ends the wait.
 
     Raises:
         StoreFailed: The block could not write.
@@ -61,10 +70,20 @@ def locked(base: Path, name: str) -> Iterator[None]:
     try:
         base.mkdir(parents=True, exist_ok=True)
         with (base / name).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            while not _taken(lock):
+                check()
+                time.sleep(RETRY_SECONDS)
             yield
     except OSError as error:
         raise StoreFailed(
             f"Nothing can be kept in {base}: {error.strerror or error}. Nothing was changed; once "
             "the disk has room and may be written to, try again."
         ) from error
+
+
+def _taken(lock: TextIO) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

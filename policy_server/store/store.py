@@ -19,7 +19,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from policy_server.store.uses import Use, unused
 from policy_server.store.workers import Registration, Worker, registered
 
 HASH_CHARACTERS = 8
+UNFINISHED = (".*.json.*", ".*.yaml.*", "schemas/.*")
 STAGING_PREFIX = "version-"
 
 
@@ -50,13 +51,16 @@ class Store:
         self._candidate = Pointer(base_path / "candidate")
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self, check: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Hold the store for the making of one version; others wait, in all processes.
+
+        Args:
+            check: Called while others have it; what it raises ends the wait.
 
         Raises:
             StoreFailed: It cannot be written to.
         """
-        with locked(self._base, "lock"):
+        with locked(self._base, "lock", check):
             self._sweep()
             yield
 
@@ -262,6 +266,8 @@ class Store:
 
     def _leftovers(self) -> list[Path]:
         staged = [*self._staging.iterdir()] if self._staging.is_dir() else []
+        # Of texts that are replaced in one step.
+        staged += [path for pattern in UNFINISHED for path in self._base.glob(pattern)]
         unfinished = (self._active.unfinished, self._candidate.unfinished)
         return staged + [path for path in unfinished if path.exists()]
 

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from policy_server.contract.contract import Contract
 from policy_server.contract.specification import Specification
+from policy_server.serving.departure import Departure
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.publication import Publisher
 from policy_server.serving.versions import Versions
@@ -41,6 +42,7 @@ class Service:
         publisher: Makes versions of uploads.
         versions: Those that are there.
         refresh: Serves at once what was activated just now.
+        departure: Of this process.
     """
 
     contract: Contract
@@ -48,6 +50,7 @@ class Service:
     publisher: Publisher
     versions: Versions
     refresh: Callable[[], Awaitable[None]]
+    departure: Departure
 
 
 def current_service() -> Service:

@@ -32,6 +32,7 @@ STATUSES: dict[type[errors.PolicyServerError], tuple[int, str]] = {
     errors.ClientsUnavailable: (404, "No SDKs"),
     errors.NoActivePolicy: (503, "No active policy"),
     errors.Overloaded: (503, "Overloaded"),
+    errors.Stopping: (503, "Stopping"),
     errors.PolicyServerError: (500, "Internal error"),
 }
 """Looked up by ancestry: the nearest class counts."""

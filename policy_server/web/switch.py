@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from policy_server.contract.contract import Contract
 from policy_server.errors import NoActivePolicy, SchemaError
 from policy_server.serving.contracts import Contracts
+from policy_server.serving.departure import Departure
 from policy_server.serving.live import LOOK_SECONDS, LivePolicy
 
 COURTESY_SECONDS = 0.0005
@@ -88,12 +89,14 @@ class ApplicationSwitch:
         contracts: Know which contract is served.
         create: Makes the application of a contract; it gets what its operations call to see
             another version or contract at once.
+        departure: Of this process; the worker begins it.
 
     Raises:
         SchemaError: There is no contract yet, or it cannot be served.
     """
 
-    def __init__(self, contracts: Contracts, create: Create) -> None:
+    def __init__(self, contracts: Contracts, create: Create, departure: Departure) -> None:
+        self.departure = departure
         self._contracts = contracts
         self._create = create
         self._current = create(contracts.served(), self.refresh)

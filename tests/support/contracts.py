@@ -24,3 +24,8 @@ def kept_contracts(contract: Contract, base: Path) -> Contracts:
     """The contracts of a BASE_PATH for which this one was made."""
     ContractFile.of(contract).write(base)
     return Contracts(Store(base), base, TEMPLATE)
+
+
+def read_contracts(base: Path) -> Contracts:
+    """The contracts of a BASE_PATH, as a server that starts finds them."""
+    return Contracts(Store(base), base, TEMPLATE)

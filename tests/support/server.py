@@ -108,7 +108,7 @@ def gunicorn(base_path: Path, workers: int = 1, **settings: str) -> Iterator[Ser
 def running(command: list[str], port: int, base_path: Path, **settings: str) -> Iterator[Server]:
     """Run a server until the block ends."""
     given = {"POLICY_SERVER_USER": USER, "POLICY_SERVER_PASSWORD": PASSWORD}
-    given["POLICY_SERVER_API_KEYS"] = KEY
+    given |= {"POLICY_SERVER_API_KEYS": KEY, "POLICY_SERVER_DRAIN_SECONDS": "0"}
     log = base_path.with_name(f"{base_path.name}-{port}.log")
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -47,6 +47,11 @@ class Field:
     example: "Value | None" = None
 
     @property
+    def leaf(self) -> "Field":
+        """What its arrays hold, however deep; the field itself where it is no array."""
+        return self if self.items is None else self.items.leaf
+
+    @property
     def feature_width(self) -> int | None:
         """How many features the field makes: None where the number varies."""
         if self.items is None:

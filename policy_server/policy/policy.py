@@ -60,7 +60,7 @@ class Policy:
             PreprocessorFailed: Uploaded code failed.
             EngineFailed: The network could not be run.
         """
-        return self.answers(self.run(self.features(records)), decision, seed)
+        return self._answers.give(self.run(self.features(records)), decision, seed)
 
     def features(self, records: Sequence[Record]) -> Features:
         """The network's input vectors, float32[B, F], of B records.
@@ -70,7 +70,8 @@ class Policy:
             PreprocessorFailed: Uploaded code failed.
         """
         tried = self.tried_features(records)
-        tried.raise_for(0, len(records))
+        if tried.failures or tried.too_large:
+            tried.raise_for(0, len(records))
         return tried.features
 
     def tried_features(self, records: Sequence[Record]) -> Tried:

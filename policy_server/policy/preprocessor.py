@@ -2,15 +2,15 @@
 
 import contextlib
 import math
+import struct
 import sys
 import traceback
 import types
 import uuid
 import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +22,10 @@ from policy_server.errors import Fault, ObservationError, PreprocessorFailed, Up
 Features = NDArray[np.float32]
 FILE = "preprocessor.py"
 MAX_MESSAGE_CHARACTERS = 500
-LARGEST = float(np.finfo(np.float32).max)
 TOO_LARGE = "a number is too large for the network, which takes float32."
 
 
-@dataclass(frozen=True)
-class Tried:
+class Tried(NamedTuple):
     """What came of preprocessing observations, each by itself.
 
     Attributes:
@@ -37,7 +35,7 @@ class Tried:
     """
 
     features: Features
-    failures: Mapping[int, str] = field(default_factory=dict)
+    failures: Mapping[int, str] = {}  # never written to
     too_large: Collection[int] = ()
 
     def raise_for(self, start: int, end: int) -> None:
@@ -83,14 +81,17 @@ class SchemaPreprocessor:
             )
         self._width = sum(field.feature_width or 0 for field in schema.fields.values())
         self._flatten = compile_features(schema)
+        # Little endian by name: packing as the machine does it lets numbers overflow unseen.
+        self._pack = struct.Struct(f"<{self._width}f").pack
 
     def features(self, records: Sequence[Record]) -> Tried:
-        if len(records) == 1:
-            row = self._flatten(records[0])
-            if min(row) >= -LARGEST and max(row) <= LARGEST:
-                return Tried(np.array((row,), dtype=np.float32))
-        rows = np.array([self._flatten(record) for record in records], dtype=np.float64)
-        return narrowed(rows.reshape(len(records), self._width))
+        flatten, pack = self._flatten, self._pack
+        try:
+            packed = b"".join([pack(*flatten(record)) for record in records])
+        except OverflowError:  # a number beyond float32: which rows it is, is seldom asked
+            rows = np.array([flatten(record) for record in records], dtype=np.float64)
+            return narrowed(rows.reshape(len(records), self._width))
+        return Tried(np.frombuffer(packed, "<f4").reshape(len(records), self._width))
 
 
 class UploadedPreprocessor:
@@ -174,7 +175,7 @@ def narrowed(rows: NDArray[np.float64], failures: Mapping[int, str] | None = Non
     """Narrow float64[B, F] to the float32 that networks take; rows beyond it are told."""
     features = narrow(rows)
     too_large: Collection[int] = ()
-    if not _sum_is_finite(features):  # one call; which rows it is, is seldom asked
+    if not _sum_is_finite(features):  # one call, where all is well
         too_large = set(np.flatnonzero(~np.isfinite(features).all(axis=1)).tolist())
     return Tried(features, failures or {}, too_large)
 

@@ -98,7 +98,11 @@ class LoopedLive:
     def decide(self, observation: Observation, decision: Decision) -> Answer:
         """The current version's answer to one observation."""
         decider = self._live.current().decider
-        (answer,) = self._call(decider.decide(records_of(decider.policy, [observation]), decision))
+
+        async def ask() -> list[Answer]:
+            return await decider.decide(records_of(decider.policy, [observation]), decision)
+
+        (answer,) = self._call(ask())
         return answer
 
     def close(self) -> None:

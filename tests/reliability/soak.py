@@ -1,6 +1,6 @@
 """A long run under load with swap after swap: `python -m tests.reliability.soak --seconds 1200`.
 
-What may leak is looked at after every swap: memory, processes, descriptors, threads and files of
+What may leak is looked at after every swap: memory, processes, descriptors and files of
 the server. Each version has a preprocessor, and so a process beside each worker.
 """
 
@@ -36,7 +36,6 @@ class Sample:
     memory: int
     processes: int
     descriptors: int
-    threads: int
     files: int
 
 
@@ -128,7 +127,6 @@ def sample(master: int, folders: list[Path]) -> Sample:
         sum(_memory(pid) for pid in pids),
         len(pids),
         sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids),  # noqa: PTH208
-        sum(len(os.listdir(f"/proc/{pid}/task")) for pid in pids),  # noqa: PTH208
         sum(1 for folder in folders for _ in folder.rglob("*")),
     )
 
@@ -159,14 +157,13 @@ def main() -> None:
         ("memory, MB", lambda sample: round(sample.memory / 1e6)),
         ("processes", lambda sample: sample.processes),
         ("descriptors", lambda sample: sample.descriptors),
-        ("threads", lambda sample: sample.threads),
         ("files", lambda sample: sample.files),
     ):
         first, last = run.counts(of)
         print(f"| {name} | {first} | {last} |")
     print(
-        f"\n{run.seconds:.0f} s, {run.swaps} swaps, {run.answers} answers, {run.failures} failures, "
-        f"{run.breaks} broken connections, p99 {run.p99_seconds * 1e3:.0f} ms, memory growth "
+        f"\n{run.seconds:.0f} s, {run.swaps} swaps, {run.answers} answers, {run.failures} "
+        f"failures, {run.breaks} broken connections, p99 {run.p99_seconds * 1e3:.0f} ms, memory growth "
         f"{run.growth:.2%} (median of the last third of the samples to that of the first)"
     )
 

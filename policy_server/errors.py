@@ -10,6 +10,7 @@ PolicyServerError
 |- StoreFailed                                the disk is full, or may not be written to
 |- PreprocessorFailed                         uploaded code failed at run time
 |- NoActivePolicy, Overloaded, Stopping       nothing decides now; later it may
+|- DeadlineExceeded                           the client's own time is over
 |- ClientsUnavailable                         there are no SDKs
 `- EngineFailed                               the network could not be run
 """
@@ -105,6 +106,10 @@ class NoActivePolicy(PolicyServerError):
 
 class Overloaded(PolicyServerError):
     """More decisions are waiting than may wait."""
+
+
+class DeadlineExceeded(PolicyServerError):
+    """The time that the client gave is over; nothing was decided for it."""
 
 
 class Stopping(PolicyServerError):

@@ -43,6 +43,7 @@ class Service:
         versions: Those that are there.
         refresh: Serves at once what was activated just now.
         departure: Of this process.
+        most_seconds: Whoever would wait longer for a decision waits so long.
     """
 
     contract: Contract
@@ -51,6 +52,7 @@ class Service:
     versions: Versions
     refresh: Callable[[], Awaitable[None]]
     departure: Departure
+    most_seconds: float
 
 
 def current_service() -> Service:
@@ -110,7 +112,9 @@ def create_application(
         return complete
     decoder, base = service.contract.decoder, specification["basePath"]
     limit = limits.body_megabytes * BYTES_PER_MEGABYTE
-    return FastPath(complete, service.live, authenticator, decoder, base, limit)
+    return FastPath(
+        complete, service.live, authenticator, decoder, base, limit, service.most_seconds
+    )
 
 
 def _connexion_application(

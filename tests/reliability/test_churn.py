@@ -1,5 +1,6 @@
 """Many versions come and go, and workers die, while clients ask: nothing is lost or mixed up."""
 
+import io
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from policy_server.build.limits import BuildLimits
+from policy_server.build.report import Part
+from policy_server.serving.bundle import Bundle
+from policy_server.serving.publication import Publisher
+from policy_server.store.store import Store
 from tests.support.churn import (
     SCHEMA,
     Answer,
@@ -18,19 +24,36 @@ from tests.support.churn import (
     upload,
     versions,
 )
+from tests.support.contracts import read_contracts
 from tests.support.server import Server, gunicorn, run_command
 
 CLIENTS, WORKERS, VERSIONS = 32, 4, 50
+KEPT = 10
 CALM_SECONDS = 6.0
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    base = tmp_path / "instance"
+def base(tmp_path: Path) -> Path:
+    return tmp_path / "instance"
+
+
+@pytest.fixture
+def server(base: Path) -> Iterator[Server]:
     made = run_command("schema", "-", base_path=base, text=SCHEMA)
     assert made.returncode == 0, made.stderr
-    with gunicorn(base, WORKERS, POLICY_SERVER_KEEP_VERSIONS="10") as server:
+    with gunicorn(base, WORKERS, POLICY_SERVER_KEEP_VERSIONS=str(KEPT)) as server:
         yield server
+
+
+def publish(base: Path, number: int) -> str:
+    """Publish as the command line does, beside the server."""
+    publisher = Publisher(Store(base), read_contracts(base), BuildLimits(), keep=KEPT)
+    files = parts_of(number)
+    parts = {
+        Part.MODEL: io.BytesIO(files["model_file"][1]),
+        Part.OUTPUT_MAPPER: io.BytesIO(files["output_mapper_file"][1]),
+    }
+    return publisher.publish(Bundle(parts)).version
 
 
 def p99(answers: list[Answer]) -> float:
@@ -47,7 +70,7 @@ def mixed_up(answers: list[Answer], numbers: dict[str, int]) -> list[Answer]:
     ]
 
 
-def test_swaps_and_deaths_lose_nothing_and_mix_nothing_up(server: Server) -> None:
+def test_swaps_and_deaths_lose_nothing_and_mix_nothing_up(server: Server, base: Path) -> None:
     first = upload(server.url, parts_of(0))
     numbers = {first: 0}
     while [worker["version"] for worker in versions(server.url)["workers"]] != [first] * WORKERS:

@@ -4,53 +4,26 @@ What waits when the event loop turns goes together; nothing waits for company.
 """
 
 import asyncio
-from collections.abc import Sequence
-
-import numpy as np
+from collections.abc import Callable, Sequence
 
 from policy_server.contract.decoding import Record
-from policy_server.errors import PolicyServerError, PreprocessorFailed
+from policy_server.errors import (
+    DeadlineExceeded,
+    Overloaded,
+    PreprocessorFailed,
+)
 from policy_server.policy.answers import Answer, Decision
 from policy_server.policy.engine import Floats
 from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import Features, Tried
 from policy_server.policy.timing import Timing
+from policy_server.serving.asked import Asked, Ready, fail_all, ready_of, records_of, stacked
 from policy_server.serving.preprocessor_process import PreprocessorProcess
 
 MAX_BATCH = 1024
 THREAD_SECONDS = 0.002
 """A run of the network that takes longer leaves the event loop to others."""
-NOTHING: Features = np.empty((0, 0), np.float32)
-
-
-class _Asked:
-    """One request: its records, or its features, and who waits for its answers."""
-
-    __slots__ = ("decision", "done", "features", "records", "rows", "seed")
-
-    def __init__(
-        self,
-        records: Sequence[Record],
-        features: Features | None,
-        decision: Decision,
-        seed: int | None,
-        done: "asyncio.Future[list[Answer]]",
-    ) -> None:
-        self.records = records
-        self.features = features
-        self.rows = len(records) if features is None else len(features)
-        self.decision: Decision = decision
-        self.seed = seed
-        self.done = done
-
-    def fail(self, error: Exception) -> None:
-        """Tell whoever waits, if they still do."""
-        if not self.done.done():
-            self.done.set_exception(error)
-
-
-Ready = list[tuple[_Asked, Features]]
-"""Requests whose features are made."""
+MOST_WAITING = 2000
 
 
 class Decider:
@@ -60,6 +33,7 @@ class Decider:
         policy: Loaded and warm.
         process: Runs its uploaded preprocessor; None where it has none, or runs in this process.
         timing: How long its parts take; as the build measured, where nothing else is said.
+        most_waiting: Decisions; whoever comes when so many wait is turned away.
     """
 
     def __init__(
@@ -67,37 +41,56 @@ class Decider:
         policy: Policy,
         process: PreprocessorProcess | None = None,
         timing: Timing | None = None,
+        most_waiting: int = MOST_WAITING,
     ) -> None:
         self.policy = policy
         self._process = process
         self._timing = timing or policy.network.timing
         self._together = process is not None or self._timing.batching_pays
         self._one_is_quick = process is None and not self._leaves_loop(1)
-        self._waiting: list[_Asked] = []
+        self._waiting: list[Asked] = []
+        self._waiting_rows = 0
+        self._most_waiting = most_waiting
         self._came = 0
         self._alone = True
         self._busy: asyncio.Task[None] | None = None
 
     def decide(
-        self, records: Sequence[Record], decision: Decision, seed: int | None = None
+        self,
+        records: Sequence[Record],
+        decision: Decision,
+        seed: int | None = None,
+        seconds: float | None = None,
     ) -> "asyncio.Future[list[Answer]]":
-        """Decide on records; the future raises what Policy raises, for these records alone."""
+        """Decide on records.
+
+        The future raises what Policy raises, for these records alone; Overloaded, where too many
+        wait; DeadlineExceeded, where it takes more than these seconds.
+        """
         if self._alone and self._one_is_quick and not self._came and len(records) == 1:
             return self._decide_now(records, decision, seed)
-        return self._ask(records, None, decision, seed)
+        return self._ask(records, None, decision, seed, seconds)
 
     def decide_features(
-        self, features: Features, decision: Decision, seed: int | None = None
+        self,
+        features: Features,
+        decision: Decision,
+        seed: int | None = None,
+        seconds: float | None = None,
     ) -> "asyncio.Future[list[Answer]]":
-        """Decide on input vectors; the future raises what Policy raises."""
-        return self._ask((), features, decision, seed)
+        """Decide on input vectors; the future raises as that of `decide`."""
+        return self._ask((), features, decision, seed, seconds)
 
-    def close(self) -> None:
-        """Let go of the preprocessor's process, once nobody waits any more."""
+    def close(self, closed: Callable[[], None] = lambda: None) -> None:
+        """Let go of the preprocessor's process, once nobody waits any more; then call `closed`."""
         if self._busy is not None:
-            self._busy.add_done_callback(lambda _: self.close())
-        elif self._process is not None:
-            self._process.close()
+            self._busy.add_done_callback(lambda _: self.close(closed))
+        elif self._waiting:
+            asyncio.get_running_loop().call_soon(self.close, closed)
+        else:
+            if self._process is not None:
+                self._process.close()
+            closed()
 
     def _ask(
         self,
@@ -105,15 +98,27 @@ class Decider:
         features: Features | None,
         decision: Decision,
         seed: int | None,
+        seconds: float | None,
     ) -> "asyncio.Future[list[Answer]]":
         loop = asyncio.get_running_loop()
-        asked = _Asked(records, features, decision, seed, loop.create_future())
+        asked = Asked(records, features, decision, seed, loop.create_future())
         if self._together or self._leaves_loop(asked.rows):
-            self._waiting.append(asked)
-            self._await_turn(loop)
+            self._wait(asked, seconds, loop)
         else:
             self._answer([asked])
         return asked.done
+
+    def _wait(self, asked: Asked, seconds: float | None, loop: asyncio.AbstractEventLoop) -> None:
+        if self._waiting_rows >= self._most_waiting:
+            asked.fail(Overloaded(f"{self._waiting_rows} decisions are waiting: try again later."))
+            return
+        if seconds is not None:
+            late = DeadlineExceeded(f"It was not decided within {seconds:g} seconds.")
+            timer = loop.call_later(seconds, asked.fail, late)
+            asked.done.add_done_callback(lambda _: timer.cancel())
+        self._waiting.append(asked)
+        self._waiting_rows += asked.rows
+        self._await_turn(loop)
 
     def _decide_now(
         self, records: Sequence[Record], decision: Decision, seed: int | None
@@ -155,36 +160,37 @@ class Decider:
         finally:
             self._busy = None
 
-    def _next_round(self) -> list[_Asked]:
-        together: list[_Asked] = []
+    def _next_round(self) -> list[Asked]:
+        together: list[Asked] = []
         rows = taken = 0
         for asked in self._waiting:
             if together and rows + asked.rows > MAX_BATCH:
                 break
             taken += 1
-            if not asked.done.done():  # whoever asked may have gone
+            self._waiting_rows -= asked.rows
+            if not asked.done.done():  # whoever asked may have gone, or its time is over
                 together.append(asked)
                 rows += asked.rows
         del self._waiting[:taken]
         return together
 
-    def _answer(self, together: list[_Asked]) -> None:
+    def _answer(self, together: list[Asked]) -> None:
         try:
-            records = _records(together)
-            ready = _ready(together, self._tried(records) if records else None)
+            records = records_of(together)
+            ready = ready_of(together, self._tried(records) if records else None)
             if ready:
-                self._settle(ready, self.policy.run(_stacked(ready)))
+                self._settle(ready, self.policy.run(stacked(ready)))
         except Exception as error:  # whatever it is, nobody is to wait for ever
-            _fail(together, error)
+            fail_all(together, error)
 
-    async def _answer_elsewhere(self, together: list[_Asked]) -> None:
+    async def _answer_elsewhere(self, together: list[Asked]) -> None:
         try:
-            records = _records(together)
-            ready = _ready(together, await self._tried_elsewhere(records) if records else None)
+            records = records_of(together)
+            ready = ready_of(together, await self._tried_elsewhere(records) if records else None)
             if ready:
-                self._settle(ready, await self._run(_stacked(ready)))
+                self._settle(ready, await self._run(stacked(ready)))
         except Exception as error:  # see above
-            _fail(together, error)
+            fail_all(together, error)
 
     def _tried(self, records: list[Record]) -> Tried | PreprocessorFailed:
         try:
@@ -224,49 +230,3 @@ class Decider:
     def _leaves_loop(self, rows: int) -> bool:
         seconds = self._timing.run_seconds(rows) + rows * self._timing.preprocessor_seconds
         return seconds > THREAD_SECONDS
-
-
-def _records(together: list[_Asked]) -> list[Record]:
-    """The records of all that have no features yet."""
-    if len(together) == 1:
-        return list(together[0].records)
-    return [record for asked in together for record in asked.records]
-
-
-def _ready(together: list[_Asked], tried: Tried | PreprocessorFailed | None) -> Ready:
-    """Features of each, less those that failed and are told so.
-
-    Args:
-        together: In the order of their records.
-        tried: What came of these records; None where there were none.
-    """
-    ready: Ready = []
-    start = 0
-    for asked in together:
-        if asked.features is not None:
-            ready.append((asked, asked.features))
-            continue
-        end = start + asked.rows
-        try:
-            if isinstance(tried, PreprocessorFailed):
-                raise tried
-            if tried is None:  # nobody sent a record: this is an empty batch
-                ready.append((asked, NOTHING))
-            else:
-                tried.raise_for(start, end)
-                ready.append((asked, tried.features[start:end]))
-        except PolicyServerError as error:
-            asked.fail(error)
-        start = end
-    return ready
-
-
-def _stacked(ready: Ready) -> Features:
-    """All features as one float32[B, F]."""
-    rows = [features for _, features in ready if len(features)] or [ready[0][1]]
-    return rows[0] if len(rows) == 1 else np.concatenate(rows)
-
-
-def _fail(together: list[_Asked], error: Exception) -> None:
-    for asked in together:
-        asked.fail(error)

@@ -20,7 +20,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from policy_server.contract.decoding import Decoder, Record
 from policy_server.errors import PolicyServerError
 from policy_server.policy.answers import Answer
-from policy_server.serving.live import LivePolicy, LiveVersion
+from policy_server.serving.live import LivePolicy
+from policy_server.serving.loading import LiveVersion
 from policy_server.web import problems
 from policy_server.web.heads import Accepted, Heads, Route
 from policy_server.web.security import Authenticator
@@ -75,6 +76,7 @@ class FastPath:
         decoder: Decodes the contract's observations.
         base: What the operations' paths begin with.
         limit_bytes: Larger bodies are handed on.
+        most_seconds: Whoever would wait longer waits so long.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class FastPath:
         decoder: Decoder,
         base: str,
         limit_bytes: int,
+        most_seconds: float,
     ) -> None:
         self._app = app
         self._live = live
@@ -105,7 +108,7 @@ class FastPath:
             ),
             f"{base}/predict_raw": Route(None, "draw", first, seeded=True),
         }
-        self._heads = Heads(routes, authenticator, limit_bytes)
+        self._heads = Heads(routes, authenticator, limit_bytes, most_seconds)
         self.recall = self._heads.recall
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -145,9 +148,12 @@ class FastPath:
         records = decode(body)
         try:
             live = self._live.current()
+            if accepted.version is not None:
+                live.check_asked(accepted.version)
         except PolicyServerError as error:
             return Begun(accepted, None, _failed(error))
-        return Begun(accepted, live, live.decider.decide(records, accepted.decision, accepted.seed))
+        _, decision, seed, *_, seconds = accepted
+        return Begun(accepted, live, live.decider.decide(records, decision, seed, seconds))
 
     def reply(self, begun: Begun) -> Reply:
         """The answer to a request whose decisions are made."""
@@ -167,10 +173,13 @@ class FastPath:
     def _begin_raw(self, accepted: Accepted, numbers: list[float]) -> Begun:
         try:
             live = self._live.current()
+            if accepted.version is not None:
+                live.check_asked(accepted.version)
             features = live.policy.raw_features(numbers)
         except PolicyServerError as error:
             return Begun(accepted, None, _failed(error))
-        done = live.decider.decide_features(features, accepted.decision, accepted.seed)
+        _, decision, seed, *_, seconds = accepted
+        done = live.decider.decide_features(features, decision, seed, seconds)
         return Begun(accepted, live, done)
 
 

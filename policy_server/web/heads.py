@@ -18,6 +18,9 @@ JSON_TYPES = frozenset(
 )
 SEED = re.compile(rb"seed=(0|[1-9][0-9]{0,14})")
 """Up to 15 digits: below the contract's maximum whatever they are."""
+SECONDS = re.compile(rb"[0-9]{1,6}([.][0-9]{1,9})?")
+"""As the contract's template says."""
+VERSION_HEADER, TIMEOUT_HEADER = b"x-policy-version", b"x-request-timeout"
 MODES: dict[bytes, Decision] = {b"deterministic=true": "mode", b"deterministic=false": "draw"}
 
 
@@ -50,6 +53,8 @@ class Accepted(NamedTuple):
         role: Of whoever asks.
         length: Bytes of the body.
         name: The request's, if the caller gave it one.
+        version: What must decide; None takes any.
+        seconds: How long the caller waits; None is for ever.
     """
 
     route: Route
@@ -58,6 +63,8 @@ class Accepted(NamedTuple):
     role: Role
     length: int
     name: bytes | None
+    version: bytes | None
+    seconds: float | None
 
 
 class Heads:
@@ -67,11 +74,17 @@ class Heads:
         routes: By path.
         authenticator: Knows the accepted credentials.
         limit_bytes: Larger bodies are left alone.
+        most_seconds: Whoever would wait longer waits so long.
     """
 
     def __init__(
-        self, routes: Mapping[str, Route], authenticator: Authenticator, limit_bytes: int
+        self,
+        routes: Mapping[str, Route],
+        authenticator: Authenticator,
+        limit_bytes: int,
+        most_seconds: float,
     ) -> None:
+        self._most_seconds = most_seconds
         self._routes = routes
         self._authenticator = authenticator
         self._limit = limit_bytes
@@ -102,7 +115,12 @@ class Heads:
         name = headers.get(ID_HEADER)
         if name is not None and not SANE_ID.fullmatch(name):
             name = None
-        return Accepted(route, *asked, role, int(length), name)
+        timeout = headers.get(TIMEOUT_HEADER)
+        if timeout is not None and not SECONDS.fullmatch(timeout):
+            return None
+        seconds = None if timeout is None else min(float(timeout), self._most_seconds)
+        version = headers.get(VERSION_HEADER)
+        return Accepted(route, *asked, role, int(length), name, version, seconds)
 
     def _role(self, headers: dict[bytes, bytes]) -> Role:
         authorization, key = headers.get(b"authorization"), headers.get(b"x-api-key")

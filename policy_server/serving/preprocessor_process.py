@@ -16,7 +16,7 @@ import numpy as np
 
 from policy_server.contract.decoding import Record
 from policy_server.errors import PreprocessorFailed, UploadRejected
-from policy_server.policy.preprocessor import Tried
+from policy_server.policy.features import Tried
 from policy_server.serving.preprocessor_child import LENGTH, Reply
 from policy_server.serving.process_limits import ProcessLimits
 

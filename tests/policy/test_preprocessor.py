@@ -15,11 +15,8 @@ from policy_server.contract.decoding import Decoder
 from policy_server.contract.reading import read_schema
 from policy_server.contract.schema import Observation
 from policy_server.errors import ObservationError, PreprocessorFailed, UploadRejected
-from policy_server.policy.preprocessor import (
-    SchemaPreprocessor,
-    UploadedPreprocessor,
-    narrowed,
-)
+from policy_server.policy.features import narrowed
+from policy_server.policy.preprocessor import SchemaPreprocessor, UploadedPreprocessor
 from tests.support.policies import features_of, schema_features
 
 SCHEMA = read_schema("""\

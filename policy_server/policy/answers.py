@@ -17,8 +17,8 @@ from policy_server.policy.distributions import (
     density,
 )
 from policy_server.policy.engine import Floats
+from policy_server.policy.features import place_of
 from policy_server.policy.output_mapper import OutputMapper
-from policy_server.policy.preprocessor import place_of
 from policy_server.policy.rows import decide_categorical, decide_gaussian, decide_greedy
 
 Answer = dict[str, Any]

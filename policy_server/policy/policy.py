@@ -9,15 +9,9 @@ from policy_server.contract.decoding import Record
 from policy_server.errors import Fault, ObservationError, PreprocessorFailed
 from policy_server.policy.answers import Answer, Answers, Decision
 from policy_server.policy.engine import Engine, Floats, Network
+from policy_server.policy.features import TOO_LARGE, Features, Tried, as_float, narrow
 from policy_server.policy.output_mapper import OutputMapper
-from policy_server.policy.preprocessor import (
-    TOO_LARGE,
-    Features,
-    Preprocessor,
-    Tried,
-    as_float,
-    narrow,
-)
+from policy_server.policy.preprocessor import Preprocessor
 
 
 class Policy:

@@ -8,7 +8,7 @@ import numpy as np
 from policy_server.contract.decoding import Record
 from policy_server.errors import PolicyServerError, PreprocessorFailed
 from policy_server.policy.answers import Answer, Decision
-from policy_server.policy.preprocessor import Features, Tried
+from policy_server.policy.features import Features, Tried
 
 NOTHING: Features = np.empty((0, 0), np.float32)
 

@@ -14,8 +14,8 @@ from policy_server.errors import (
 )
 from policy_server.policy.answers import Answer, Decision
 from policy_server.policy.engine import Floats
+from policy_server.policy.features import Features, Tried
 from policy_server.policy.policy import Policy
-from policy_server.policy.preprocessor import Features, Tried
 from policy_server.policy.timing import Timing
 from policy_server.serving.asked import Asked, Ready, fail_all, ready_of, records_of, stacked
 from policy_server.serving.preprocessor_process import PreprocessorProcess

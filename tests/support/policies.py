@@ -9,8 +9,9 @@ from policy_server.contract.contract import Contract
 from policy_server.contract.decoding import Decoder, Record
 from policy_server.contract.schema import Observation, ObservationSchema
 from policy_server.policy.answers import Answer, Decision
+from policy_server.policy.features import Features
 from policy_server.policy.policy import Policy
-from policy_server.policy.preprocessor import Features, Preprocessor, SchemaPreprocessor
+from policy_server.policy.preprocessor import Preprocessor, SchemaPreprocessor
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.loading import LiveVersion
 from policy_server.serving.process_limits import ProcessLimits

@@ -86,7 +86,7 @@ class Pair:
     connections: list[Connection]
     statuses: Counter[int] = field(default_factory=Counter)
 
-    def compare(self, request: Request) -> Response:
+    def compare(self, request: Request, *, again: bool = True) -> Response:
         """Send a request to both and hold the answers together.
 
         The first server gets it twice, and the same head with another body between: heads that it
@@ -96,10 +96,11 @@ class Pair:
         first, second = fast.send(request), slow.send(request)
         expected = comparable(second, request)
         assert comparable(first, request) == expected, request
-        valid = self.ground.valid_body(request)
-        if valid is not None:
-            fast.send(replace(request, body=valid))
-        assert comparable(fast.send(request), request) == expected, request
+        if again:
+            valid = self.ground.valid_body(request)
+            if valid is not None:
+                fast.send(replace(request, body=valid))
+            assert comparable(fast.send(request), request) == expected, request
         self.statuses[first.status] += 1
         return first
 
@@ -272,7 +273,7 @@ def test_a_body_that_is_announced_as_too_large(plain: Pair, length: bytes) -> No
     headers = (JSON, USER_HEADER, (b"Content-Length", length))
     for connection in plain.connections:
         connection.close()  # the rest of the body never comes
-    assert plain.compare(Request(b"/api/predict", b"", headers)).status == 413
+    assert plain.compare(Request(b"/api/predict", b"", headers), again=False).status == 413
     for connection in plain.connections:
         connection.close()
 

@@ -13,7 +13,7 @@ export BASE_PATH HOST PORT
 export UV_LINK_MODE := copy
 
 # Programs of the tests, which are the names of Debian's packages too.
-PROGRAMS := chromium curl faketime nginx openssl wrk
+PROGRAMS := chromium curl gcc nginx openssl wrk
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test check format lock examples benchmark soak picture system-packages

@@ -13,13 +13,13 @@ export BASE_PATH HOST PORT
 export UV_LINK_MODE := copy
 
 # Programs of the tests, which are the names of Debian's packages too.
-PROGRAMS := chromium curl nginx openssl wrk
+PROGRAMS := chromium curl gcc nginx openssl wrk
 # What compiles the SDKs: program:package, and libraries of R, whose names are the packages'.
 COMPILERS := javac:default-jdk-headless mvn:maven node:nodejs npm:npm R:r-base-core
 R_LIBRARIES := base64enc curl httr2 jsonlite r6 stringr
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format lock examples benchmark picture system-packages
+.PHONY: help serve test check format lock examples benchmark soak picture system-packages
 
 help:  ## print every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -56,6 +56,9 @@ examples: $(DEVELOP)  ## train the three examples again (minutes)
 
 benchmark: $(DEVELOP) system-packages  ## measure this server and its peers (an hour), write docs/performance.md
 	$(BIN)/python -m benchmarks
+
+soak: $(DEVELOP)  ## swap every 5 seconds under load, for 20 minutes, and print what was left over
+	$(BIN)/python -m tests.reliability.soak
 
 picture:  ## draw assets/architecture.svg from its text
 	$(PYTHON) assets/draw_architecture.py

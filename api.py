@@ -1,7 +1,9 @@
 """The operations of the contract: one short function for each operationId."""
 
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import connexion
 import flask
 import msgspec
 from werkzeug.datastructures import FileStorage
@@ -11,10 +13,13 @@ from policy_server.contract.decoding import Record
 from policy_server.contract.schema import Observation
 from policy_server.errors import Fault, ObservationError
 from policy_server.policy.answers import Decision
-from policy_server.serving.live import LiveVersion
+from policy_server.serving.bundle import Bundle
+from policy_server.serving.loading import LiveVersion
+from policy_server.serving.publication import VersionReport
 from policy_server.web.application import current_service, on_loop
 
 Json = dict[str, Any]
+VERSION_HEADER, TIMEOUT_HEADER = "X-Policy-Version", "X-Request-Timeout"
 
 
 def predict(body: Observation, seed: int | None = None) -> flask.Response:
@@ -32,11 +37,14 @@ def distribution(body: Observation) -> flask.Response:
     return _decide_on_one(body, "describe")
 
 
-def predict_batch(body: Json, seed: int | None = None) -> flask.Response:
-    """Draw an action for each of many observations."""
+def predict_batch(
+    body: Json, seed: int | None = None, deterministic: bool = False
+) -> flask.Response:
+    """Draw an action for each of many observations, or take the most probable ones."""
     live = _live()
+    decision: Decision = "mode" if deterministic else "draw"
     records = _records(body["observations"], "/observations/{row}")
-    predictions = on_loop(live.decider.decide(records, "draw", seed))
+    predictions = on_loop(live.decider.decide, records, decision, seed, _seconds())
     return _decision(live, {"predictions": predictions})
 
 
@@ -44,22 +52,74 @@ def predict_raw(body: Json, seed: int | None = None) -> flask.Response:
     """Draw an action for a feature vector."""
     live = _live()
     features = live.policy.raw_features(body["obs"])
-    return _decision(live, on_loop(live.decider.decide_features(features, "draw", seed))[0])
+    answers = on_loop(live.decider.decide_features, features, "draw", seed, _seconds())
+    return _decision(live, answers[0])
 
 
-def upload_model(model_file: FileStorage) -> flask.Response:
+def upload_policy(
+    model_file: FileStorage,
+    user: str,
+    preprocessor_file: FileStorage | None = None,
+    output_mapper_file: FileStorage | None = None,
+    schema_file: FileStorage | None = None,
+    golden_file: FileStorage | None = None,
+) -> flask.Response:
+    """Make a version of these files alone."""
+    files = {
+        Part.MODEL: model_file,
+        Part.PREPROCESSOR: preprocessor_file,
+        Part.OUTPUT_MAPPER: output_mapper_file,
+        Part.GOLDEN: golden_file,
+    }
+    parts = {part: file for part, file in files.items() if file is not None}
+    schema = schema_file.read() if schema_file is not None else None
+    bundle = Bundle(parts, schema)
+    return _published(current_service().publisher.publish(bundle, created_by=user))
+
+
+def upload_model(model_file: FileStorage, user: str) -> flask.Response:
     """Make a version with a new model."""
-    return _upload(Part.MODEL, model_file)
+    return _upload(Part.MODEL, model_file, user)
 
 
-def upload_preprocessor(preprocessor_file: FileStorage) -> flask.Response:
+def upload_preprocessor(preprocessor_file: FileStorage, user: str) -> flask.Response:
     """Make a version with a new preprocessor."""
-    return _upload(Part.PREPROCESSOR, preprocessor_file)
+    return _upload(Part.PREPROCESSOR, preprocessor_file, user)
 
 
-def upload_output_mapper(output_mapper_file: FileStorage) -> flask.Response:
+def upload_output_mapper(output_mapper_file: FileStorage, user: str) -> flask.Response:
     """Make a version with new meanings."""
-    return _upload(Part.OUTPUT_MAPPER, output_mapper_file)
+    return _upload(Part.OUTPUT_MAPPER, output_mapper_file, user)
+
+
+def versions() -> flask.Response:
+    """All versions, and which of them serve where."""
+    return _json(current_service().versions.list())
+
+
+def activate_version(version: str) -> flask.Response:
+    """Let a version decide from now on."""
+    return _published(current_service().versions.activate(version))
+
+
+def verify_version(version: str) -> flask.Response:
+    """Replay the golden cases of a version."""
+    return _json(current_service().versions.verify(version))
+
+
+def delete_version(version: str) -> flask.Response:
+    """Remove a version that nobody needs."""
+    current_service().versions.delete(version)
+    return flask.Response(status=204)
+
+
+def predict_batch_with_version(
+    version: str, body: Json, seed: int | None = None, deterministic: bool = False
+) -> flask.Response:
+    """Decide on many observations with a version that need not be active."""
+    records = _records(body["observations"], "/observations/{row}")
+    lent = current_service().live.lent(version)
+    return on_loop(_decide_with, lent, records, "mode" if deterministic else "draw", seed)
 
 
 def schema() -> flask.Response:
@@ -84,7 +144,12 @@ def health_live() -> flask.Response:
 
 def health_ready() -> flask.Response:
     """A policy decides; NoActivePolicy says why where none does."""
-    return _json({"status": "ok", "version": _live().name})
+    current_service().departure.check()
+    live = current_service().live
+    health = {"status": "ok", "version": live.current().name}
+    if live.deviation is not None:
+        health |= {"status": "degraded", "detail": live.deviation}
+    return _json(health)
 
 
 def _archive(language: str | None) -> flask.Response:
@@ -99,13 +164,38 @@ def _archive(language: str | None) -> flask.Response:
 
 
 def _live() -> LiveVersion:
-    return current_service().live.current()
+    """The version that decides, which must be the one that is asked for, if one is."""
+    live = current_service().live.current()
+    asked = connexion.request.headers.get(VERSION_HEADER)
+    if asked is not None:
+        live.check_asked(asked.encode("latin-1"))
+    return live
 
 
-def _upload(part: Part, file: FileStorage) -> flask.Response:
-    service = current_service()
-    report = service.publisher.upload(part, file)
-    on_loop(service.live.refresh())
+def _seconds() -> float | None:
+    """How long the client waits; None is for ever."""
+    timeout = connexion.request.headers.get(TIMEOUT_HEADER)
+    most = current_service().most_seconds
+    return None if timeout is None else min(most, float(timeout))
+
+
+async def _decide_with(
+    lent: AbstractAsyncContextManager[LiveVersion],
+    records: list[Record],
+    decision: Decision,
+    seed: int | None,
+) -> flask.Response:
+    async with lent as version:
+        predictions = await version.decider.decide(records, decision, seed)
+        return _decision(version, {"predictions": predictions})
+
+
+def _upload(part: Part, file: FileStorage, user: str) -> flask.Response:
+    return _published(current_service().publisher.upload(part, file, user))
+
+
+def _published(report: VersionReport) -> flask.Response:
+    on_loop(current_service().refresh)
     return _json(report)
 
 
@@ -114,7 +204,7 @@ def _decide_on_one(
 ) -> flask.Response:
     live = _live()
     records = _records([body], "")
-    return _decision(live, on_loop(live.decider.decide(records, decision, seed))[0])
+    return _decision(live, on_loop(live.decider.decide, records, decision, seed, _seconds())[0])
 
 
 def _records(observations: list[Observation], place: str) -> list[Record]:

@@ -16,9 +16,10 @@ from policy_server.build.limits import BuildLimits
 from policy_server.clients.engine import Engine
 from policy_server.clients.openapi_generator import OpenApiGenerator
 from policy_server.clients.swagger_codegen import SwaggerCodegen
-from policy_server.contract.contract import Contract, ContractFile
 from policy_server.errors import ConfigurationError, Fault
+from policy_server.serving.contracts import Contracts
 from policy_server.serving.process_limits import ProcessLimits
+from policy_server.store.store import Store
 
 BOOLEANS = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
@@ -44,6 +45,16 @@ def _count(least: int, most: int) -> Callable[[str], int]:
         return number
 
     return parse
+
+
+def _fraction(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise ValueError("is a number from 0 to 1")
+    return number
 
 
 def _path(text: str) -> Path:
@@ -137,11 +148,38 @@ class Settings:
     body_megabytes: int = _setting(
         "POLICY_SERVER_BODY_MEGABYTES", _count(1, 10_000), 16, "Largest request that is no upload"
     )
+    waiting_decisions: int = _setting(
+        "POLICY_SERVER_WAITING_DECISIONS",
+        _count(1, 1_000_000),
+        20_000,
+        "Decisions that may wait in each worker; who comes then is asked to come again",
+    )
+    request_seconds: int = _setting(
+        "POLICY_SERVER_REQUEST_SECONDS",
+        _count(1, 86_400),
+        60,
+        "Most that the header `X-Request-Timeout` can ask for; more counts as this",
+    )
     upload_megabytes: int = _setting(
         "POLICY_SERVER_UPLOAD_MEGABYTES", _count(1, 10_000), 200, "Largest upload"
     )
     unpacked_megabytes: int = _setting(
         "POLICY_SERVER_UNPACKED_MEGABYTES", _count(1, 100_000), 2000, "Largest unpacked model"
+    )
+    drain_seconds: int = _setting(
+        "POLICY_SERVER_DRAIN_SECONDS",
+        _count(0, 25),
+        1,
+        "Between the failing of readiness and the closing of the listener, when it is stopped",
+    )
+    keep_versions: int = _setting(
+        "POLICY_SERVER_KEEP_VERSIONS",
+        _count(1, 100_000),
+        20,
+        "Versions that are kept; older ones are removed, less those that somebody needs",
+    )
+    model_megabytes: int = _setting(
+        "POLICY_SERVER_MODEL_MEGABYTES", _count(64, 1_000_000), 4000, "Most memory of a build"
     )
     model_seconds: int = _setting(
         "POLICY_SERVER_MODEL_SECONDS",
@@ -173,6 +211,13 @@ class Settings:
             return SwaggerCodegen(self.swagger_codegen)
         return OpenApiGenerator()
 
+    golden_tolerance: float = _setting(
+        "POLICY_SERVER_GOLDEN_TOLERANCE",
+        _fraction,
+        0.001,
+        "Largest difference between a golden case and what is found, relative above 1",
+    )
+
     @property
     def isolation(self) -> ProcessLimits | None:
         """Limits of the preprocessor's own process; None where it has none."""
@@ -187,8 +232,10 @@ class Settings:
         """How much a build may take."""
         return BuildLimits(
             unpacked_bytes=self.unpacked_megabytes * BYTES_PER_MEGABYTE,
+            memory_bytes=self.model_megabytes * BYTES_PER_MEGABYTE,
             model_seconds=self.model_seconds,
             preprocessor_seconds=self.preprocessor_seconds,
+            golden_tolerance=self.golden_tolerance,
         )
 
 
@@ -226,11 +273,12 @@ def read_settings(
     return Settings(**values)
 
 
-def read_contract(settings: Settings) -> Contract:
-    """The contract that is served with these settings.
-
-    Raises:
-        SchemaError: There is no schema yet, or it cannot be served.
-    """
-    kept = ContractFile.read(settings.base_path)
-    return kept.resolve(tuple_=settings.tuple_actions, discrete=settings.discrete_actions)
+def contracts_of(settings: Settings) -> Contracts:
+    """The contracts below BASE_PATH, as these settings have them."""
+    return Contracts(
+        Store(settings.base_path),
+        settings.base_path,
+        TEMPLATE,
+        tuple_=settings.tuple_actions,
+        discrete=settings.discrete_actions,
+    )

@@ -7,12 +7,14 @@ PolicyServerError
 |- VersionNotFound, VersionConflict
 |- UploadTooLarge
 |- UploadRejected                             an uploaded part can never serve
+|- StoreFailed                                the disk is full, or may not be written to
 |- PreprocessorFailed                         uploaded code failed at run time
-|- NoActivePolicy, Overloaded                 nothing decides now; later it may
 |- ClientsUnavailable                         there is nothing to make SDKs with
 |- ClientsBuilding                            SDKs are being made
 |- ClientsFailed                              an SDK could not be made
 |- ClientOutdated                             an SDK of another schema asked
+|- NoActivePolicy, Overloaded, Stopping       nothing decides now; later it may
+|- DeadlineExceeded                           the client's own time is over
 `- EngineFailed                               the network could not be run
 """
 
@@ -43,7 +45,7 @@ class PolicyServerError(Exception):
 class FaultsError(PolicyServerError):
     """An error that lists every fault instead of the first."""
 
-    def __init__(self, summary: str, faults: Sequence[Fault]) -> None:
+    def __init__(self, summary: str, faults: Sequence[Fault] = ()) -> None:
         self.summary = summary
         self.faults = tuple(faults)
         super().__init__("\n".join([summary, *(f"  {fault}" for fault in self.faults)]))
@@ -81,8 +83,12 @@ class UploadTooLarge(PolicyServerError):
     """A request body above the limit."""
 
 
-class UploadRejected(PolicyServerError):
-    """An uploaded part that can never serve; nothing was changed."""
+class UploadRejected(FaultsError):
+    """An upload that can never serve; nothing was changed."""
+
+
+class StoreFailed(PolicyServerError):
+    """What was asked for could not be kept: the disk is full, say, or may not be written to."""
 
 
 class PreprocessorFailed(PolicyServerError):
@@ -103,6 +109,14 @@ class NoActivePolicy(PolicyServerError):
 
 class Overloaded(PolicyServerError):
     """More decisions are waiting than may wait."""
+
+
+class DeadlineExceeded(PolicyServerError):
+    """The time that the client gave is over; nothing was decided for it."""
+
+
+class Stopping(PolicyServerError):
+    """The process is about to stop and begins nothing any more."""
 
 
 class ClientsUnavailable(PolicyServerError):

@@ -30,6 +30,7 @@ def client_specification(specification: Specification, *, security: bool) -> Spe
         path: item for path, item in given["paths"].items() if not path.startswith("/clients")
     }
     cleaned: Specification = _cleaned(given)
+    _drop_headers(cleaned)
     if not security:
         cleaned.pop("securityDefinitions", None)
         for operation in operations(cleaned):
@@ -38,6 +39,21 @@ def client_specification(specification: Specification, *, security: bool) -> Spe
     for name, keywords in given["definitions"]["Observation"]["properties"].items():
         properties[name] = _field(keywords)
     return cleaned
+
+
+def _drop_headers(specification: Specification) -> None:
+    """Headers are how a request is sent, not what is asked: every method would have them all."""
+    shared = specification.get("parameters", {})
+    headers = {name for name, parameter in shared.items() if parameter["in"] == "header"}
+    references = [f"#/parameters/{name}" for name in headers]
+    for operation in operations(specification):
+        operation["parameters"] = [
+            parameter
+            for parameter in operation.get("parameters", ())
+            if parameter.get("in") != "header" and parameter.get("$ref") not in references
+        ]
+    for name in headers:
+        del shared[name]
 
 
 def _cleaned(node: Any, *, names: bool = False) -> Any:

@@ -101,22 +101,26 @@ def mapping(node: yaml.Node, what: str, faults: FaultList) -> yaml.MappingNode |
     return None
 
 
-def plain_value(node: yaml.Node) -> object:
+def plain_value(node: yaml.Node, *, text: bool = False) -> object:
     """The Python value of a node.
 
     A plain `1e3` is the number a person means, though YAML 1.1 calls it text.
+
+    Args:
+        node: Of any kind.
+        text: Text is wanted here, so that a plain `1e3` is the text it is to YAML.
 
     Raises:
         ValueError: The node has a value that YAML cannot make, such as a date out of range, or a
             text that is no Unicode.
     """
     if isinstance(node, yaml.ScalarNode):
-        if node.style is None and EXPONENT_WITHOUT_POINT.fullmatch(node.value):
+        if node.style is None and not text and EXPONENT_WITHOUT_POINT.fullmatch(node.value):
             return float(node.value)
         return _scalar(node)
     if isinstance(node, yaml.SequenceNode):
-        return [plain_value(item) for item in node.value]
-    return {str(key.value): plain_value(value) for key, value in node.value}
+        return [plain_value(item, text=text) for item in node.value]
+    return {str(key.value): plain_value(value, text=text) for key, value in node.value}
 
 
 def switch(node: yaml.Node) -> bool | None:

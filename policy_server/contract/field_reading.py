@@ -47,6 +47,9 @@ KEYWORDS = {
     "default": "default",
     "example": "example",
 }
+TEXTS = ("description", "format")
+VALUES = ("enum", "default", "example")
+"""What stands in these is text where the field, or what its arrays hold, is a string."""
 MAX_NESTING = 8
 
 
@@ -88,7 +91,7 @@ class FieldReader:
                 found["items"] = (value, None)
             elif keyword in known:
                 try:
-                    found[known[keyword]] = (value, plain_value(value))
+                    found[known[keyword]] = (value, plain_value(value, text=keyword in TEXTS))
                 except ValueError as error:
                     self.faults.add(value, f"`{keyword}` of `{name}` cannot be read: {error}.")
             elif keyword != "title" and not keyword.startswith("x-"):
@@ -155,6 +158,11 @@ class FieldReader:
     def _checked(
         self, name: str, type_: FieldType, items: Field | None, found: Keywords
     ) -> Field | None:
+        if (items.leaf.type if items else type_) == "string":
+            nodes = {key: found[key][0] for key in VALUES if key in found}
+            found = found | {
+                key: (node, plain_value(node, text=True)) for key, node in nodes.items()
+            }
         checks = KeywordChecks(name, type_, found, self.faults)
         if not checks.check(items) or (type_ == "array" and items is None):
             return None

@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 FieldType = Literal["integer", "number", "boolean", "string", "array"]
@@ -44,6 +45,11 @@ class Field:
     max_items: int | None = None
     default: "Value | None" = None
     example: "Value | None" = None
+
+    @property
+    def leaf(self) -> "Field":
+        """What its arrays hold, however deep; the field itself where it is no array."""
+        return self if self.items is None else self.items.leaf
 
     @property
     def feature_width(self) -> int | None:
@@ -136,7 +142,7 @@ class ObservationSchema:
         }
         return example if self.required <= example.keys() else None
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """A hash of what the schema means; documentation does not count."""
         meaning = [

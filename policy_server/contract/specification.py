@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +30,8 @@ def render_specification(contract: Contract, template: Path) -> str:
     Raises:
         SchemaError: The template is missing, asks for something it is not given, or is not Jinja2.
     """
-    environment = jinja2.sandbox.SandboxedEnvironment(
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    # Keys keep their order: that of the fields is the order of the features.
-    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
-    environment.policies["json.dumps_function"] = _json_that_is_yaml
     try:
-        return environment.from_string(template.read_text(encoding="utf-8")).render(
+        return _compiled(template.read_text(encoding="utf-8")).render(
             title=contract.title,
             version=contract.version,
             discrete=contract.discrete,
@@ -50,6 +42,21 @@ def render_specification(contract: Contract, template: Path) -> str:
         line = getattr(error, "lineno", None)
         place = f"{template}:{line}" if line else str(template)
         raise SchemaError("The contract cannot be rendered.", [Fault(place, str(error))]) from error
+
+
+@lru_cache(maxsize=1)
+def _compiled(template: str) -> jinja2.Template:
+    """A template, compiled: that takes longer than all else when another contract is served."""
+    environment = jinja2.sandbox.SandboxedEnvironment(
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    # Keys keep their order: that of the fields is the order of the features.
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
+    environment.policies["json.dumps_function"] = _json_that_is_yaml
+    return environment.from_string(template)
 
 
 def check_specification(text: str) -> Specification:
@@ -90,23 +97,34 @@ def parse_specification(text: str) -> Specification:
     return specification
 
 
-def specification_for(contract: Contract, template: Path, base_path: Path) -> Specification:
+def specification_for(contract: Contract, template: Path, folders: Iterable[Path]) -> Specification:
     """The checked specification of a contract.
 
-    `BASE_PATH/swagger.yaml` is only written after a check, so the same text needs no second one.
+    Args:
+        contract: What it says.
+        template: What it is rendered from.
+        folders: `swagger.yaml` is only written after a check, so a text that one of these folders
+            keeps already needs no second one.
 
     Raises:
         SchemaError: The contract cannot be rendered, or is not valid OpenAPI 2.0.
     """
     text = render_specification(contract, template)
-    checked = specification_path(base_path)
-    if checked.is_file() and checked.read_bytes() == text.encode():
+    if _is_kept(text, folders):
         return parse_specification(text)
     return check_specification(text)
 
 
-def write_specification(contract: Contract, template: Path, base_path: Path) -> Path:
+def write_specification(
+    contract: Contract, template: Path, folder: Path, others: Iterable[Path] = ()
+) -> Path:
     """Render, check and keep the specification.
+
+    Args:
+        contract: What it says.
+        template: What it is rendered from.
+        folder: Where it is kept.
+        others: Folders that may keep the same text, checked.
 
     Returns:
         Where it was written.
@@ -115,14 +133,20 @@ def write_specification(contract: Contract, template: Path, base_path: Path) -> 
         SchemaError: The contract cannot be rendered, or is not valid OpenAPI 2.0.
     """
     text = render_specification(contract, template)
-    check_specification(text)
-    write_atomically(specification_path(base_path), text)
-    return specification_path(base_path)
+    if not _is_kept(text, others):
+        check_specification(text)
+    write_atomically(specification_path(folder), text)
+    return specification_path(folder)
 
 
-def specification_path(base_path: Path) -> Path:
-    """Where the rendered specification is kept."""
-    return base_path / "swagger.yaml"
+def specification_path(folder: Path) -> Path:
+    """Where the rendered specification is kept, in BASE_PATH and in the folder of each version."""
+    return folder / "swagger.yaml"
+
+
+def _is_kept(text: str, folders: Iterable[Path]) -> bool:
+    paths = map(specification_path, folders)
+    return any(path.is_file() and path.read_bytes() == text.encode() for path in paths)
 
 
 def operations(specification: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -1,17 +1,15 @@
 """Assembles the ASGI application: connexion from the specification, and what surrounds it."""
 
 import asyncio
-import contextlib
 import functools
 import json
-import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeVar
 
 import connexion
-from connexion.middleware import ConnexionMiddleware, MiddlewarePosition
+from connexion.middleware import MiddlewarePosition
 from connexion.options import SwaggerUIOptions
 from connexion.resolver import Resolver
 from starlette.responses import RedirectResponse, Response
@@ -21,8 +19,10 @@ from policy_server.clients.library import ClientLibrary
 from policy_server.contract.contract import Contract
 from policy_server.contract.history import SchemaHistory
 from policy_server.contract.specification import Specification
+from policy_server.serving.departure import Departure
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.publication import Publisher
+from policy_server.serving.versions import Versions
 from policy_server.web import problems
 from policy_server.web.fast_path import FastPath
 from policy_server.web.limits import BYTES_PER_MEGABYTE, BodyMiddleware
@@ -33,8 +33,6 @@ from policy_server.web.validation import VALIDATORS
 HIDDEN_SUFFIX = "Func"
 Result = TypeVar("Result")
 
-logger = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
 class Service:
@@ -44,6 +42,10 @@ class Service:
         contract: What clients may send.
         live: The policy that decides.
         publisher: Makes versions of uploads.
+        versions: Those that are there.
+        refresh: Serves at once what was activated just now.
+        departure: Of this process.
+        most_seconds: Whoever would wait longer for a decision waits so long.
         schemas: Every schema that was served.
         clients: The SDKs of the contract.
     """
@@ -51,6 +53,10 @@ class Service:
     contract: Contract
     live: LivePolicy
     publisher: Publisher
+    versions: Versions
+    refresh: Callable[[], Awaitable[None]]
+    departure: Departure
+    most_seconds: float
     schemas: SchemaHistory
     clients: ClientLibrary
 
@@ -61,10 +67,14 @@ def current_service() -> Service:
     return service
 
 
-def on_loop(work: Coroutine[Any, Any, Result]) -> Result:
-    """Have the event loop do something; for the threads in which operations run."""
+def on_loop(call: Callable[..., Awaitable[Result]], *arguments: Any) -> Result:
+    """Have the event loop call something and await it; for the threads in which operations run."""
     loop: asyncio.AbstractEventLoop = connexion.request.state.loop
-    return asyncio.run_coroutine_threadsafe(work, loop).result()
+
+    async def work() -> Result:
+        return await call(*arguments)
+
+    return asyncio.run_coroutine_threadsafe(work(), loop).result()
 
 
 @dataclass(frozen=True)
@@ -88,12 +98,12 @@ def create_application(
     Args:
         specification: A checked contract.
         operations: Holds a function for each operationId.
-        service: What these functions find as `request.state.service`.
+        service: What decides, and on what.
         authenticator: Knows who may do what.
         limits: How large requests may be.
         fast_path: Answer predictions of which everything is in order before connexion sees them.
     """
-    application = _connexion_application(specification, operations, service, authenticator)
+    application = _connexion_application(specification, operations)
     application.add_middleware(
         BodyMiddleware,
         position=MiddlewarePosition.BEFORE_SWAGGER,
@@ -108,25 +118,16 @@ def create_application(
         return complete
     decoder, base = service.contract.decoder, specification["basePath"]
     limit = limits.body_megabytes * BYTES_PER_MEGABYTE
-    return FastPath(complete, service.live, authenticator, decoder, base, limit)
+    return FastPath(
+        complete, service.live, authenticator, decoder, base, limit, service.most_seconds
+    )
 
 
 def _connexion_application(
-    specification: Specification,
-    operations: ModuleType,
-    service: Service,
-    authenticator: Authenticator,
+    specification: Specification, operations: ModuleType
 ) -> connexion.FlaskApp:
-    @contextlib.asynccontextmanager
-    async def lifespan(_: ConnexionMiddleware) -> AsyncIterator[dict[str, Any]]:
-        await service.live.start()
-        loop = asyncio.get_running_loop()
-        yield {"service": service, "authenticator": authenticator, "loop": loop}
-        await service.live.stop()
-
     application = connexion.FlaskApp(
         "policy_server",
-        lifespan=lifespan,
         strict_validation=True,
         validator_map=VALIDATORS,
         resolver=Resolver(functools.partial(getattr, operations)),

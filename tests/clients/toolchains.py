@@ -164,7 +164,14 @@ class Scala(Toolchain):
             sources += self.write_drivers(sdks, "Driver.scala", "Driver.scala", "joined")
         classes = self.folder / "classes"
         classes.mkdir()
-        options: list[str | Path] = ["-usejavacp", "-color:never", "-encoding", "utf-8", "-d", classes]
+        options: list[str | Path] = [
+            "-usejavacp",
+            "-color:never",
+            "-encoding",
+            "utf-8",
+            "-d",
+            classes,
+        ]
         compiler = "dotty.tools.dotc.Main"
         run([*JAVA, "-cp", f"{self._jars}/*", compiler, *options, *sources], self.folder)
 
@@ -228,7 +235,13 @@ class TypeScript(Toolchain):
         root = {"private": True, "workspaces": [sdk.service for sdk in sdks]}
         (self.folder / "package.json").write_text(json.dumps(root))
         # Installing builds, as the packages say: `tsc`, strict.
-        options: list[str | Path] = ["--cache", CACHE / "npm", "--prefer-offline", "--no-audit", "--no-fund"]
+        options: list[str | Path] = [
+            "--cache",
+            CACHE / "npm",
+            "--prefer-offline",
+            "--no-audit",
+            "--no-fund",
+        ]
         run(["npm", "install", *options], self.folder)
         if drivers:
             sources = self.write_drivers(sdks, "driver.ts", "driver.ts", "dashed")

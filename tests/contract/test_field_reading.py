@@ -245,3 +245,16 @@ class TestExamples:
         [warning] = schema.warnings
         assert warning.startswith("s.yaml:4: `example` of `x` is left out: ")
         assert fragment in warning
+
+
+def test_what_looks_like_a_power_of_ten_is_text_where_text_is_wanted() -> None:
+    schema = read_schema(
+        "observations:\n"
+        "  mode: {type: str, enum: [1e3, slow], default: 1e3, description: 2e5}\n"
+        "  modes: {type: list, items: {type: str, enum: [1e3, slow]}, example: [1e3]}\n"
+        "  speed: {type: float, maximum: 1e3}\n"
+    )
+    mode, modes, speed = schema.fields.values()
+    assert (mode.enum, mode.default, mode.description) == (("1e3", "slow"), "1e3", "2e5")
+    assert modes.example == ["1e3"]
+    assert speed.maximum == 1000.0

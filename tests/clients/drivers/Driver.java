@@ -68,7 +68,7 @@ public final class Driver {
         for (JsonNode each : step.get("observations")) {
           batch.addObservationsItem(mapper.treeToValue(each, Observation.class));
         }
-        return client.predictions().predictBatch(batch, seed);
+        return client.predictions().predictBatch(batch, seed, null);
       case "predict_raw":
         RawObservation raw = new RawObservation();
         step.get("obs").forEach(number -> raw.addObsItem(number.asDouble()));

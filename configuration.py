@@ -141,7 +141,7 @@ class Settings:
     waiting_decisions: int = _setting(
         "POLICY_SERVER_WAITING_DECISIONS",
         _count(1, 1_000_000),
-        2000,
+        20_000,
         "Decisions that may wait in each worker; who comes then is asked to come again",
     )
     request_seconds: int = _setting(

@@ -23,7 +23,7 @@ from policy_server.serving.preprocessor_process import PreprocessorProcess
 MAX_BATCH = 1024
 THREAD_SECONDS = 0.002
 """A run of the network that takes longer leaves the event loop to others."""
-MOST_WAITING = 2000
+MOST_WAITING = 20_000
 
 
 class Decider:

@@ -123,6 +123,8 @@ class ApplicationSwitch:
 
     async def refresh(self) -> None:
         """Serve the contract and the version that are active now."""
+        if self.departure.begun:
+            return  # who stops takes up nothing new
         async with self._lock:
             try:
                 contract = await asyncio.to_thread(self._contracts.served)

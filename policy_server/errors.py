@@ -10,6 +10,8 @@ PolicyServerError
 |- PreprocessorFailed                         uploaded code failed at run time
 |- NoActivePolicy, Overloaded                 nothing decides now; later it may
 |- ClientsUnavailable                         there are no SDKs
+|- ServerNotStarted                           the front-end could not start a server
+|- RequestFailed                              a server that we asked does not answer, or refuses
 `- EngineFailed                               the network could not be run
 """
 
@@ -104,6 +106,24 @@ class Overloaded(PolicyServerError):
 
 class ClientsUnavailable(PolicyServerError):
     """There are no SDKs; the message says why."""
+
+
+class ServerNotStarted(PolicyServerError):
+    """A server of the front-end's own cannot be started; the message says why."""
+
+
+class RequestFailed(FaultsError):
+    """A server that was asked over HTTP does not answer, or refuses.
+
+    Attributes:
+        status: The HTTP status; None where no answer came.
+    """
+
+    def __init__(
+        self, summary: str, faults: Sequence[Fault] = (), status: int | None = None
+    ) -> None:
+        self.status = status
+        super().__init__(summary, faults)
 
 
 class EngineFailed(PolicyServerError):

@@ -15,8 +15,12 @@ export UV_LINK_MODE := copy
 # Programs of the tests, which are the names of Debian's packages too.
 PROGRAMS := chromium curl nginx openssl wrk
 
+# What `make swagger-ui` carries, and the files of it that serve and say whose they are.
+SWAGGER_UI := 5.35.0
+CARRIED := swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css LICENSE NOTICE package.json
+
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format lock examples benchmark picture system-packages
+.PHONY: help serve test check format lock examples benchmark picture screenshots swagger-ui system-packages
 
 help:  ## print every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -56,6 +60,14 @@ benchmark: $(DEVELOP) system-packages  ## measure this server and its peers (an 
 
 picture:  ## draw assets/architecture.svg from its text
 	$(PYTHON) assets/draw_architecture.py
+
+screenshots: $(DEVELOP) system-packages  ## take the README's pictures from the running thing
+	$(BIN)/python assets/take_screenshots.py
+
+swagger-ui:  ## carry Swagger UI $(SWAGGER_UI) from npm in assets/swagger-ui
+	@folder=$$(mktemp -d) && npm pack --silent --pack-destination $$folder swagger-ui-dist@$(SWAGGER_UI) >/dev/null \
+	  && tar -xzf $$folder/*.tgz -C $$folder && cd $$folder/package && cp $(CARRIED) $(CURDIR)/assets/swagger-ui/ && rm -r $$folder
+	@cd assets/swagger-ui && sha256sum $(CARRIED) > SHA256SUMS
 
 system-packages:
 	@for program in $(PROGRAMS); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \

@@ -28,6 +28,10 @@ class Decision:
         """Actions are numbered."""
         return self.probability is not None
 
+    def agrees_with(self, other: "Decision") -> bool:
+        """The same actions, of the same meanings."""
+        return self.actions == other.actions and self.meanings == other.meanings
+
     @property
     def words(self) -> str:
         """The decision in words."""

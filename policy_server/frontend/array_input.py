@@ -76,7 +76,7 @@ def _edited(
 
 
 def _column(item: Field, name: str) -> Any:
-    wanted = {"label": name, "required": True}
+    wanted: Any = {"label": name, "required": True}
     if item.enum:
         return st.column_config.SelectboxColumn(**wanted, options=list(item.enum))
     if item.type == "boolean":

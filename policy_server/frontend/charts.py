@@ -1,6 +1,7 @@
 """Charts of one decision: bars of a distribution, curves of a density."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import altair as alt
 import numpy as np
@@ -22,7 +23,15 @@ def ink() -> str:
     return "#eef2f5" if st.context.theme.type == "dark" else "#1d2733"
 
 
-def bars(head: Head, chosen: float | None) -> alt.LayerChart:
+def draw(chart: alt.TopLevelMixin, said: str) -> None:
+    """Show a chart; `said` tells its content to those who do not see it."""
+    colour = ink()
+    readable: Any = chart
+    readable = readable.configure_axis(labelColor=colour, titleColor=colour)
+    st.altair_chart(readable.configure_legend(labelColor=colour, titleColor=colour), alt=said)
+
+
+def bars(head: Head, chosen: float | None) -> alt.TopLevelMixin:
     """The probabilities of a head's actions, the chosen one marked; at most MAX_BARS of them."""
     table = pd.DataFrame(
         {
@@ -60,7 +69,7 @@ def bars(head: Head, chosen: float | None) -> alt.LayerChart:
     )
 
 
-def density_curve(dimension: Dimension, drawn: float | None) -> alt.LayerChart:
+def density_curve(dimension: Dimension, drawn: float | None) -> alt.TopLevelMixin:
     """The density of one dimension of an action, with its mean, and what was drawn."""
     reach = CURVE_SPREAD * max(dimension.standard_deviation, 1e-9)
     low, high = dimension.mean - reach, dimension.mean + reach

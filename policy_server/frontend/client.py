@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import requests
+from requests.auth import HTTPBasicAuth
 
 from policy_server.errors import Fault, RequestFailed
 
@@ -48,8 +49,9 @@ class Client:
         if credentials.key:
             self._session.headers["X-API-Key"] = credentials.key
         elif credentials.user:
+            # As bytes, UTF-8: requests would send Latin-1.
             user, password = credentials.user.encode(), credentials.password.encode()
-            self._session.auth = (user, password)
+            self._session.auth = HTTPBasicAuth(user, password)
 
     @property
     def api(self) -> str:

@@ -10,7 +10,7 @@ import streamlit as st
 from policy_server.contract.samples import random_observations
 from policy_server.contract.schema import Observation, Value
 from policy_server.errors import RequestFailed
-from policy_server.frontend import maps
+from policy_server.frontend import charts, maps
 from policy_server.frontend.answers import Decision, percent
 from policy_server.frontend.axis_choice import choose_sweep, now
 from policy_server.frontend.draft import draft_of
@@ -123,15 +123,15 @@ def _show(comparison: Comparison) -> None:
     discrete = first.decisions[0].discrete
     pairs = comparison.random
     if discrete:
-        different = [(one, two) for one, two in pairs if one.actions != two.actions]
+        different = [(one, two) for one, two in pairs if not one.agrees_with(two)]
         share = percent(len(different) / len(pairs))
         st.metric(
             f"Different decisions on {len(pairs):,} random valid observations",
             share,
-            help="How often the most probable actions of the two versions differ.",
+            help="How often their most probable actions, or the meanings of these, differ.",
         )
         on_map = [
-            one.actions != two.actions
+            not one.agrees_with(two)
             for one, two in zip(first.decisions, second.decisions, strict=True)
         ]
         said = f"On the map they disagree at {percent(sum(on_map) / len(on_map))} of the points."
@@ -148,7 +148,7 @@ def _show(comparison: Comparison) -> None:
         said = f"On the map they lie up to {max(on_map_far):.4g} apart."
         different = []
     chart = maps.disagreement_map(first, second, comparison.now)
-    st.altair_chart(chart, alt=said)
+    charts.draw(chart, said)
     names = f"First: {comparison.names[0]}, second: {comparison.names[1]}."
     st.caption(plain(f"{said} {names} The ring is the observation of the form."))
     if different:

@@ -158,14 +158,14 @@ def _distribution(service: Service, observation: Observation) -> None:
     for index, (head, action) in enumerate(zip(heads, chosen, strict=False)):
         if len(heads) > 1:
             st.caption(f"Head {index + 1} of {len(heads)}")
-        st.altair_chart(charts.bars(head, action), alt=charts.described([head], []))
+        charts.draw(charts.bars(head, action), charts.described([head], []))
         if len(head.actions) > charts.MAX_BARS:
             st.caption(f"The {charts.MAX_BARS} most probable of {len(head.actions)} actions.")
     for index, (dimension, action) in enumerate(zip(dimensions, chosen, strict=False)):
         if len(dimensions) > 1:
             st.caption(f"Dimension {index + 1} of {len(dimensions)}")
         curve = charts.density_curve(dimension, action)
-        st.altair_chart(curve, alt=charts.described([], [dimension]))
+        charts.draw(curve, charts.described([], [dimension]))
 
 
 def _as_code(service: Service, observation: Observation, question: Question) -> None:

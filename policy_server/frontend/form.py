@@ -13,6 +13,8 @@ from policy_server.frontend.draft import Draft
 from policy_server.frontend.service import Service
 from policy_server.frontend.wording import bounds, help_of, label, say
 
+Texts = dict[str, Any]
+"""A control's label and help."""
 PAGE_FIELDS = 24
 MAX_SLIDER_SPAN = 1000
 SAFE_INTEGER = 2**53 - 1
@@ -28,7 +30,7 @@ def observation_form(service: Service, draft: Draft) -> Observation:
     _sources(service, draft)
     _optional_fields(service, draft)
     draft.faults.clear()
-    names = [name for name in draft.observation(service)]
+    names = [*draft.observation(service)]
     for name, column in _places(_shown(names)):
         with column:
             _field(service, draft, name)
@@ -129,7 +131,7 @@ def _places(names: list[str]) -> list[tuple[str, Any]]:
 def _field(service: Service, draft: Draft, name: str) -> None:
     field, value = service.schema.fields[name], draft.values[name]
     key = f"field:{draft.generation}:{name}"
-    texts = {
+    texts: Texts = {
         "label": label(name, field),
         "help": help_of(name, field, name in service.schema.required),
     }
@@ -139,7 +141,7 @@ def _field(service: Service, draft: Draft, name: str) -> None:
         draft.faults[name] = str(error)
 
 
-def _value(field: Field, value: Any, key: str, texts: dict[str, str]) -> Value:
+def _value(field: Field, value: Any, key: str, texts: Texts) -> Value:
     if field.items is not None:
         return array_input.show(field, value, key, **texts)
     if field.enum:
@@ -155,7 +157,7 @@ def _value(field: Field, value: Any, key: str, texts: dict[str, str]) -> Value:
     return _number(field, float(value), key, texts)
 
 
-def _integer(field: Field, value: int, key: str, texts: dict[str, str]) -> Value:
+def _integer(field: Field, value: int, key: str, texts: Texts) -> Value:
     low, high = field.lowest, field.highest
     if low is not None and high is not None and 0 < high - low <= MAX_SLIDER_SPAN:
         return int(
@@ -176,7 +178,7 @@ def _integer(field: Field, value: int, key: str, texts: dict[str, str]) -> Value
     return int(entered)
 
 
-def _number(field: Field, value: float, key: str, texts: dict[str, str]) -> Value:
+def _number(field: Field, value: float, key: str, texts: Texts) -> Value:
     low, high = field.lowest, field.highest
     if low is not None and high is not None and 0 < high - low <= MAX_SLIDER_SPAN:
         step = 10.0 ** math.floor(math.log10((high - low) / 100))
@@ -205,6 +207,6 @@ def _number(field: Field, value: float, key: str, texts: dict[str, str]) -> Valu
     return float(entered)
 
 
-def _with_bounds(field: Field, texts: dict[str, str]) -> dict[str, str]:
+def _with_bounds(field: Field, texts: Texts) -> Texts:
     limits = bounds(field)
     return {**texts, "label": f"{texts['label']} :gray[({limits})]"} if limits else texts

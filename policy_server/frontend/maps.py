@@ -18,6 +18,7 @@ PALETTE = (
     "#2f6f9f", "#e0a100", "#3c9d76", "#c4563f", "#7d6bb5", "#4fa8c4", "#8a8f3c", "#b5628f",
 )  # fmt: skip
 HEIGHT = 430
+STRIP_HEIGHT = 110
 AGREE, DISAGREE = "agree", "disagree"
 
 
@@ -30,7 +31,7 @@ def colours(meanings: Sequence[str]) -> alt.Scale:
 
 def meaning_map(
     sweep: Sweep, head: int, meanings: Sequence[str], now: tuple[Value, ...]
-) -> alt.LayerChart:
+) -> alt.TopLevelMixin:
     """The chosen actions of a head as colours, their probability as shade."""
     table = _cells(sweep)
     table["meaning"] = [decision.meanings[head] for decision in sweep.decisions]
@@ -45,13 +46,13 @@ def meaning_map(
                 "meaning:N",
                 scale=colours(meanings),
                 title="action",
-                legend=alt.Legend(orient="top", columns=4, labelFontSize=13, labelLimit=240),
+                legend=_legend(sweep, columns=6),
             ),
             opacity=alt.Opacity(
                 "probability:Q",
                 scale=shade,
                 title="probability (shade)",
-                legend=alt.Legend(orient="top", values=[0.25, 0.5, 0.75, 1], format=".0%"),
+                legend=_legend(sweep, values=[0.25, 0.5, 0.75, 1], format=".0%"),
             ),
             tooltip=[
                 *_tooltips(sweep),
@@ -63,7 +64,7 @@ def meaning_map(
     return _finished(chart, sweep, now)
 
 
-def heat_map(sweep: Sweep, dimension: int, now: tuple[Value, ...]) -> alt.LayerChart:
+def heat_map(sweep: Sweep, dimension: int, now: tuple[Value, ...]) -> alt.TopLevelMixin:
     """One dimension of continuous actions as heat."""
     table = _cells(sweep)
     table["action"] = [decision.actions[dimension] for decision in sweep.decisions]
@@ -84,7 +85,7 @@ def heat_map(sweep: Sweep, dimension: int, now: tuple[Value, ...]) -> alt.LayerC
     return _finished(chart, sweep, now)
 
 
-def disagreement_map(first: Sweep, second: Sweep, now: tuple[Value, ...]) -> alt.LayerChart:
+def disagreement_map(first: Sweep, second: Sweep, now: tuple[Value, ...]) -> alt.TopLevelMixin:
     """Where two versions decide differently on the same points."""
     table = _cells(first)
     pairs = list(zip(first.decisions, second.decisions, strict=True))
@@ -92,7 +93,7 @@ def disagreement_map(first: Sweep, second: Sweep, now: tuple[Value, ...]) -> alt
     table["second"] = [other.words for _, other in pairs]
     told = [*_tooltips(first), alt.Tooltip("first"), alt.Tooltip("second")]
     if first.decisions[0].discrete:
-        table["they"] = [AGREE if one.actions == two.actions else DISAGREE for one, two in pairs]
+        table["they"] = [AGREE if one.agrees_with(two) else DISAGREE for one, two in pairs]
         scale = alt.Scale(domain=[AGREE, DISAGREE], range=["#a9bccb", "#c4563f"])
         legend = alt.Legend(orient="top", labelFontSize=13)
         colour = alt.Color("they:N", scale=scale, title="the versions", legend=legend)
@@ -114,12 +115,12 @@ def distances(first: Sweep, second: Sweep) -> list[float]:
     ]
 
 
-def lines(axis: Axis, table: pd.DataFrame, meanings: Sequence[str]) -> alt.Chart:
+def lines(axis: Axis, table: pd.DataFrame, meanings: Sequence[str]) -> alt.TopLevelMixin:
     """Probabilities of actions over one field; columns value, meaning, probability."""
     x: Any = alt.X("value:Q", title=axis.name, scale=alt.Scale(zero=False, nice=False))
     if not _measured(axis, len(set(table["value"]))):
-        x = alt.X("value:N", title=axis.name, sort=None)
-    return (
+        x = alt.X("value:N", title=axis.name, sort=None, axis=alt.Axis(labelAngle=0))
+    chart: alt.Chart = (
         alt.Chart(table)
         .mark_line(strokeWidth=3, point=alt.OverlayMarkDef(size=22))
         .encode(
@@ -129,19 +130,20 @@ def lines(axis: Axis, table: pd.DataFrame, meanings: Sequence[str]) -> alt.Chart
                 "meaning:N",
                 scale=colours(meanings),
                 title="action",
-                legend=alt.Legend(orient="top", columns=4, labelFontSize=13, labelLimit=240),
+                legend=alt.Legend(orient="top", columns=6, labelFontSize=13, labelLimit=240),
             ),
             tooltip=["value", "meaning", alt.Tooltip("probability", format=".2%")],
         )
         .properties(height=320)
     )
+    return chart
 
 
-def band(axis: Axis, table: pd.DataFrame) -> alt.LayerChart:
+def band(axis: Axis, table: pd.DataFrame) -> alt.TopLevelMixin:
     """The mean of a continuous action over one field; columns value, mean, low, high."""
     x: Any = alt.X("value:Q", title=axis.name, scale=alt.Scale(zero=False, nice=False))
     if not _measured(axis, len(table)):
-        x = alt.X("value:N", title=axis.name, sort=None)
+        x = alt.X("value:N", title=axis.name, sort=None, axis=alt.Axis(labelAngle=0))
     base = alt.Chart(table).encode(x=x)
     spread = base.mark_area(color=OTHER, opacity=0.3).encode(
         y=alt.Y("low:Q", title="action", scale=alt.Scale(zero=False)), y2="high:Q"
@@ -152,7 +154,7 @@ def band(axis: Axis, table: pd.DataFrame) -> alt.LayerChart:
     return alt.layer(spread, mean).properties(height=320)
 
 
-def ranks(sensitivity: Sensitivity) -> alt.LayerChart:
+def ranks(sensitivity: Sensitivity) -> alt.TopLevelMixin:
     """Fields by how much they matter, the strongest first."""
     table = pd.DataFrame(
         {
@@ -190,7 +192,7 @@ def _measured(axis: Axis, count: int) -> bool:
 def _cells(sweep: Sweep) -> pd.DataFrame:
     """One row a point: x and y, and where their cells end."""
     columns: dict[str, list[Any]] = {}
-    points = list(sweep.grid())
+    points: list[tuple[Any, ...]] = list(sweep.grid())
     for name, axis, values, position in zip("xy", sweep.axes, sweep.values, (0, 1), strict=False):
         taken = [point[position] for point in points]
         columns[name] = taken
@@ -233,15 +235,22 @@ def _places(sweep: Sweep) -> dict[str, Any]:
     return encoded
 
 
+def _legend(sweep: Sweep, **options: Any) -> alt.Legend | None:
+    """Over one field the lines below have the legend, with the same colours."""
+    if len(sweep.axes) == 1:
+        return None
+    return alt.Legend(orient="top", labelFontSize=13, labelLimit=240, **options)
+
+
 def _tooltips(sweep: Sweep) -> list[alt.Tooltip]:
     return [
         alt.Tooltip(name, title=axis.name) for name, axis in zip("xy", sweep.axes, strict=False)
     ]
 
 
-def _finished(chart: alt.Chart, sweep: Sweep, now: tuple[Value, ...]) -> alt.LayerChart:
+def _finished(chart: Any, sweep: Sweep, now: tuple[Value, ...]) -> alt.TopLevelMixin:
     """With a ring where the observation of the form lies."""
-    height = HEIGHT if len(sweep.axes) == 2 else 90
+    height = HEIGHT if len(sweep.axes) == 2 else STRIP_HEIGHT
     places: dict[str, Any] = {}
     row: dict[str, Any] = {}
     for name, axis, values, value in zip("xy", sweep.axes, sweep.values, now, strict=False):

@@ -7,7 +7,7 @@ import streamlit as st
 
 from policy_server.contract.schema import Observation, Value
 from policy_server.errors import RequestFailed
-from policy_server.frontend import maps, sensitivity
+from policy_server.frontend import charts, maps, sensitivity
 from policy_server.frontend.answers import read_distribution
 from policy_server.frontend.axis_choice import choose_sweep, now
 from policy_server.frontend.draft import draft_of
@@ -137,15 +137,15 @@ def _show_picture(picture: Picture) -> None:
         high = max(decision.actions[part] for decision in sweep.decisions)
         said = f"Action over {names}, from {low:.4g} to {high:.4g}."
         chart = maps.heat_map(sweep, part, picture.now)
-    st.altair_chart(chart, alt=said)
+    charts.draw(chart, said)
     st.caption(plain(f"{said} The ring is the observation of the form."))
     if picture.curves:
         axis, table = sweep.axes[0], picture.curves[part]
         st.markdown(f"**What the policy weighs along {plain(axis.name)}**")
         if first.discrete:
-            st.altair_chart(maps.lines(axis, table, picture.meanings[part]), alt=said)
+            charts.draw(maps.lines(axis, table, picture.meanings[part]), said)
         else:
-            st.altair_chart(maps.band(axis, table), alt=said)
+            charts.draw(maps.band(axis, table), said)
             st.caption("The line is the mean, the band one standard deviation to either side.")
 
 
@@ -170,7 +170,7 @@ def _fields_that_matter(service: Service) -> None:
     if found is None:
         return
     strongest = found.influences[0].name
-    st.altair_chart(maps.ranks(found), alt=f"Fields by influence; the strongest is {strongest}.")
+    charts.draw(maps.ranks(found), f"Fields by influence; the strongest is {strongest}.")
     unit = "Share of decisions that change" if found.discrete else "Mean change of the action"
     left = f" {found.left_out} fields did not fit into one request." if found.left_out else ""
     st.caption(f"{unit}, in {found.observations} observations.{left}")

@@ -28,7 +28,8 @@ def draw(chart: alt.TopLevelMixin, said: str) -> None:
     colour = ink()
     readable: Any = chart
     readable = readable.configure_axis(labelColor=colour, titleColor=colour)
-    st.altair_chart(readable.configure_legend(labelColor=colour, titleColor=colour), alt=said)
+    readable = readable.configure_legend(labelColor=colour, titleColor=colour)
+    st.altair_chart(readable, alt=said)
 
 
 def bars(head: Head, chosen: float | None) -> alt.TopLevelMixin:
@@ -62,11 +63,8 @@ def bars(head: Head, chosen: float | None) -> alt.TopLevelMixin:
     drawn = base.mark_bar(cornerRadiusEnd=3).encode(
         color=alt.condition("datum.chosen", alt.value(CHOSEN), alt.value(OTHER))
     )
-    # Room for the text beside a bar as long as the chart is wide.
     texts = base.mark_text(align="left", dx=6, fontSize=13, color=ink()).encode(text="says")
-    return alt.layer(drawn, texts).properties(
-        height=BAR_PIXELS * len(table), padding={"right": 110, "left": 5, "top": 5, "bottom": 5}
-    )
+    return alt.layer(drawn, texts).properties(height=BAR_PIXELS * len(table))
 
 
 def density_curve(dimension: Dimension, drawn: float | None) -> alt.TopLevelMixin:
@@ -87,15 +85,18 @@ def density_curve(dimension: Dimension, drawn: float | None) -> alt.TopLevelMixi
             x=alt.X("action:Q", scale=domain, title="action"), y=alt.Y("density:Q", title="density")
         )
     )
-    marks = [("mean", dimension.mean, OTHER, [4, 3], 8)]
+    marks = [("mean", dimension.mean, OTHER, [4, 3])]
     if drawn is not None:
-        marks.append(("decision", drawn, CHOSEN, [1, 0], 24))
+        marks.append(("decision", drawn, CHOSEN, [1, 0]))
+    lowest = min(value for _, value, _, _ in marks)
     layers: list[alt.Chart] = [area]
-    for name, value, colour, dash, top in marks:
+    for name, value, colour, dash in marks:
         at = alt.Chart(pd.DataFrame({"action": [value], "says": [f"{name} {number(value)}"]}))
         place = alt.X("action:Q", scale=domain)
         layers.append(at.mark_rule(color=colour, strokeWidth=3, strokeDash=dash).encode(x=place))
-        text = at.mark_text(align="left", dx=6, y=top, fontSize=13, color=ink())
+        left = name == "decision" and value == lowest
+        side = {"align": "right", "dx": -6} if left else {"align": "left", "dx": 6}
+        text = at.mark_text(**side, y=8, fontSize=13, color=ink())
         layers.append(text.encode(x=place, text="says"))
     return alt.layer(*layers).properties(height=230)
 

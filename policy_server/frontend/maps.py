@@ -46,13 +46,13 @@ def meaning_map(
                 "meaning:N",
                 scale=colours(meanings),
                 title="action",
-                legend=_legend(sweep, columns=6),
+                legend=_legend(sweep, orient="top", columns=3),
             ),
             opacity=alt.Opacity(
                 "probability:Q",
                 scale=shade,
                 title="probability (shade)",
-                legend=_legend(sweep, values=[0.25, 0.5, 0.75, 1], format=".0%"),
+                legend=_legend(sweep, orient="bottom", values=[0.25, 0.5, 0.75, 1], format=".0%"),
             ),
             tooltip=[
                 *_tooltips(sweep),
@@ -130,7 +130,7 @@ def lines(axis: Axis, table: pd.DataFrame, meanings: Sequence[str]) -> alt.TopLe
                 "meaning:N",
                 scale=colours(meanings),
                 title="action",
-                legend=alt.Legend(orient="top", columns=6, labelFontSize=13, labelLimit=240),
+                legend=alt.Legend(orient="top", columns=3, labelFontSize=13, labelLimit=240),
             ),
             tooltip=["value", "meaning", alt.Tooltip("probability", format=".2%")],
         )
@@ -171,9 +171,7 @@ def ranks(sensitivity: Sensitivity) -> alt.TopLevelMixin:
     )
     drawn = base.mark_bar(color=OTHER, cornerRadiusEnd=3)
     texts = base.mark_text(align="left", dx=6, fontSize=13, color=ink()).encode(text="says")
-    return alt.layer(drawn, texts).properties(
-        height=26 * len(table), padding={"right": 90, "left": 5, "top": 5, "bottom": 5}
-    )
+    return alt.layer(drawn, texts).properties(height=26 * len(table))
 
 
 def shares(words: Sequence[str], most: int = 6) -> str:
@@ -239,7 +237,7 @@ def _legend(sweep: Sweep, **options: Any) -> alt.Legend | None:
     """Over one field the lines below have the legend, with the same colours."""
     if len(sweep.axes) == 1:
         return None
-    return alt.Legend(orient="top", labelFontSize=13, labelLimit=240, **options)
+    return alt.Legend(labelFontSize=13, labelLimit=240, **options)
 
 
 def _tooltips(sweep: Sweep) -> list[alt.Tooltip]:

@@ -1,5 +1,6 @@
 """The operations of the contract: one short function for each operationId."""
 
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import flask
@@ -11,7 +12,9 @@ from policy_server.contract.decoding import Record
 from policy_server.contract.schema import Observation
 from policy_server.errors import ClientsUnavailable, Fault, ObservationError
 from policy_server.policy.answers import Decision
-from policy_server.serving.live import LiveVersion
+from policy_server.serving.bundle import Bundle
+from policy_server.serving.loading import LiveVersion
+from policy_server.serving.publication import VersionReport
 from policy_server.web.application import current_service, on_loop
 
 Json = dict[str, Any]
@@ -32,11 +35,13 @@ def distribution(body: Observation) -> flask.Response:
     return _decide_on_one(body, "describe")
 
 
-def predict_batch(body: Json, seed: int | None = None) -> flask.Response:
-    """Draw an action for each of many observations."""
+def predict_batch(
+    body: Json, seed: int | None = None, deterministic: bool = False
+) -> flask.Response:
+    """Draw an action for each of many observations, or take the most probable ones."""
     live = _live()
     records = _records(body["observations"], "/observations/{row}")
-    predictions = on_loop(live.decider.decide(records, "draw", seed))
+    predictions = on_loop(live.decider.decide(records, "mode" if deterministic else "draw", seed))
     return _decision(live, {"predictions": predictions})
 
 
@@ -47,19 +52,70 @@ def predict_raw(body: Json, seed: int | None = None) -> flask.Response:
     return _decision(live, on_loop(live.decider.decide_features(features, "draw", seed))[0])
 
 
-def upload_model(model_file: FileStorage) -> flask.Response:
+def upload_policy(
+    model_file: FileStorage,
+    user: str,
+    preprocessor_file: FileStorage | None = None,
+    output_mapper_file: FileStorage | None = None,
+    schema_file: FileStorage | None = None,
+    golden_file: FileStorage | None = None,
+) -> flask.Response:
+    """Make a version of these files alone."""
+    files = {
+        Part.MODEL: model_file,
+        Part.PREPROCESSOR: preprocessor_file,
+        Part.OUTPUT_MAPPER: output_mapper_file,
+        Part.GOLDEN: golden_file,
+    }
+    parts = {part: file for part, file in files.items() if file is not None}
+    schema = schema_file.read() if schema_file is not None else None
+    bundle = Bundle(parts, schema)
+    return _published(current_service().publisher.publish(bundle, created_by=user))
+
+
+def upload_model(model_file: FileStorage, user: str) -> flask.Response:
     """Make a version with a new model."""
-    return _upload(Part.MODEL, model_file)
+    return _upload(Part.MODEL, model_file, user)
 
 
-def upload_preprocessor(preprocessor_file: FileStorage) -> flask.Response:
+def upload_preprocessor(preprocessor_file: FileStorage, user: str) -> flask.Response:
     """Make a version with a new preprocessor."""
-    return _upload(Part.PREPROCESSOR, preprocessor_file)
+    return _upload(Part.PREPROCESSOR, preprocessor_file, user)
 
 
-def upload_output_mapper(output_mapper_file: FileStorage) -> flask.Response:
+def upload_output_mapper(output_mapper_file: FileStorage, user: str) -> flask.Response:
     """Make a version with new meanings."""
-    return _upload(Part.OUTPUT_MAPPER, output_mapper_file)
+    return _upload(Part.OUTPUT_MAPPER, output_mapper_file, user)
+
+
+def versions() -> flask.Response:
+    """All versions, and which of them serve where."""
+    return _json(current_service().versions.list())
+
+
+def activate_version(version: str) -> flask.Response:
+    """Let a version decide from now on."""
+    return _published(current_service().versions.activate(version))
+
+
+def verify_version(version: str) -> flask.Response:
+    """Replay the golden cases of a version."""
+    return _json(current_service().versions.verify(version))
+
+
+def delete_version(version: str) -> flask.Response:
+    """Remove a version that nobody needs."""
+    current_service().versions.delete(version)
+    return flask.Response(status=204)
+
+
+def predict_batch_with_version(
+    version: str, body: Json, seed: int | None = None, deterministic: bool = False
+) -> flask.Response:
+    """Decide on many observations with a version that need not be active."""
+    records = _records(body["observations"], "/observations/{row}")
+    lent = current_service().live.lent(version)
+    return on_loop(_decide_with(lent, records, "mode" if deterministic else "draw", seed))
 
 
 def schema() -> flask.Response:
@@ -79,17 +135,35 @@ def health_live() -> flask.Response:
 
 def health_ready() -> flask.Response:
     """A policy decides; NoActivePolicy says why where none does."""
-    return _json({"status": "ok", "version": _live().name})
+    current_service().departure.check()
+    live = current_service().live
+    health = {"status": "ok", "version": live.current().name}
+    if live.deviation is not None:
+        health |= {"status": "degraded", "detail": live.deviation}
+    return _json(health)
 
 
 def _live() -> LiveVersion:
     return current_service().live.current()
 
 
-def _upload(part: Part, file: FileStorage) -> flask.Response:
-    service = current_service()
-    report = service.publisher.upload(part, file)
-    on_loop(service.live.refresh())
+async def _decide_with(
+    lent: AbstractAsyncContextManager[LiveVersion],
+    records: list[Record],
+    decision: Decision,
+    seed: int | None,
+) -> flask.Response:
+    async with lent as version:
+        predictions = await version.decider.decide(records, decision, seed)
+        return _decision(version, {"predictions": predictions})
+
+
+def _upload(part: Part, file: FileStorage, user: str) -> flask.Response:
+    return _published(current_service().publisher.upload(part, file, user))
+
+
+def _published(report: VersionReport) -> flask.Response:
+    on_loop(current_service().refresh())
     return _json(report)
 
 

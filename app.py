@@ -8,14 +8,17 @@ import uvicorn
 from starlette.types import ASGIApp
 
 import api
-from configuration import TEMPLATE, Settings, read_contract, read_settings
-from policy_server.contract.specification import specification_for
+from configuration import Settings, contracts_of, read_settings
+from policy_server.contract.contract import Contract
 from policy_server.errors import ConfigurationError, SchemaError
+from policy_server.serving.departure import Departure
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.publication import Publisher
+from policy_server.serving.versions import Versions
 from policy_server.store.store import Store
 from policy_server.web.application import BodyLimits, Service, create_application
 from policy_server.web.security import Authenticator, KeptCredentials
+from policy_server.web.switch import Application, ApplicationSwitch, Refresh
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -26,19 +29,30 @@ def create_app(settings: Settings) -> ASGIApp:
     Raises:
         SchemaError: There is no schema yet, or it cannot be served.
     """
-    contract = read_contract(settings)
-    specification = specification_for(contract, TEMPLATE, settings.base_path)
-    store = Store(settings.base_path)
-    publisher = Publisher(store, contract, settings.build_limits)
-    service = Service(contract, LivePolicy(store, contract, settings.isolation), publisher)
+    store, contracts = Store(settings.base_path), contracts_of(settings)
+    departure = Departure(settings.drain_seconds)
+    publisher = Publisher(
+        store, contracts, settings.build_limits, settings.keep_versions, departure
+    )
+    versions, registration = Versions(store, contracts, settings.build_limits), store.register()
     credentials = KeptCredentials(
         settings.user, settings.password, settings.base_path / "credentials"
     )
-    authenticator = Authenticator(credentials, settings.api_keys, specification)
     limits = BodyLimits(settings.body_megabytes, settings.upload_megabytes)
-    return create_application(
-        specification, api, service, authenticator, limits, settings.fast_path
-    )
+
+    def create(contract: Contract, refresh: Refresh) -> Application:
+        specification = contracts.specification(contract)
+        live = LivePolicy(store, contract, settings.isolation, registration)
+        service = Service(contract, live, publisher, versions, refresh, departure)
+        authenticator = Authenticator(credentials, settings.api_keys, specification)
+        answer = create_application(
+            specification, api, service, authenticator, limits, settings.fast_path
+        )
+        return Application(
+            contract, live, answer, {"service": service, "authenticator": authenticator}
+        )
+
+    return ApplicationSwitch(contracts, create, departure)
 
 
 def _app_or_exit() -> ASGIApp:

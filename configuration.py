@@ -13,9 +13,10 @@ from typing import Any
 import dotenv
 
 from policy_server.build.limits import BuildLimits
-from policy_server.contract.contract import Contract, ContractFile
 from policy_server.errors import ConfigurationError, Fault
+from policy_server.serving.contracts import Contracts
 from policy_server.serving.process_limits import ProcessLimits
+from policy_server.store.store import Store
 
 BOOLEANS = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
@@ -40,6 +41,16 @@ def _count(least: int, most: int) -> Callable[[str], int]:
         return number
 
     return parse
+
+
+def _fraction(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise ValueError("is a number from 0 to 1")
+    return number
 
 
 def _path(text: str) -> Path:
@@ -133,6 +144,21 @@ class Settings:
     unpacked_megabytes: int = _setting(
         "POLICY_SERVER_UNPACKED_MEGABYTES", _count(1, 100_000), 2000, "Largest unpacked model"
     )
+    drain_seconds: int = _setting(
+        "POLICY_SERVER_DRAIN_SECONDS",
+        _count(0, 25),
+        1,
+        "Between the failing of readiness and the closing of the listener, when it is stopped",
+    )
+    keep_versions: int = _setting(
+        "POLICY_SERVER_KEEP_VERSIONS",
+        _count(1, 100_000),
+        20,
+        "Versions that are kept; older ones are removed, less those that somebody needs",
+    )
+    model_megabytes: int = _setting(
+        "POLICY_SERVER_MODEL_MEGABYTES", _count(64, 1_000_000), 4000, "Most memory of a build"
+    )
     model_seconds: int = _setting(
         "POLICY_SERVER_MODEL_SECONDS",
         _count(1, 86_400),
@@ -144,6 +170,13 @@ class Settings:
         _count(1, 3_600),
         10,
         "Most for a preprocessor's 200 trial observations",
+    )
+
+    golden_tolerance: float = _setting(
+        "POLICY_SERVER_GOLDEN_TOLERANCE",
+        _fraction,
+        0.001,
+        "Largest difference between a golden case and what is found, relative above 1",
     )
 
     @property
@@ -160,8 +193,10 @@ class Settings:
         """How much a build may take."""
         return BuildLimits(
             unpacked_bytes=self.unpacked_megabytes * BYTES_PER_MEGABYTE,
+            memory_bytes=self.model_megabytes * BYTES_PER_MEGABYTE,
             model_seconds=self.model_seconds,
             preprocessor_seconds=self.preprocessor_seconds,
+            golden_tolerance=self.golden_tolerance,
         )
 
 
@@ -199,11 +234,12 @@ def read_settings(
     return Settings(**values)
 
 
-def read_contract(settings: Settings) -> Contract:
-    """The contract that is served with these settings.
-
-    Raises:
-        SchemaError: There is no schema yet, or it cannot be served.
-    """
-    kept = ContractFile.read(settings.base_path)
-    return kept.resolve(tuple_=settings.tuple_actions, discrete=settings.discrete_actions)
+def contracts_of(settings: Settings) -> Contracts:
+    """The contracts below BASE_PATH, as these settings have them."""
+    return Contracts(
+        Store(settings.base_path),
+        settings.base_path,
+        TEMPLATE,
+        tuple_=settings.tuple_actions,
+        discrete=settings.discrete_actions,
+    )

@@ -1,5 +1,6 @@
 """The command line: `python generate.py schema|publish|check|clients|clean`."""
 
+import contextlib
 import json
 import shlex
 import shutil
@@ -8,11 +9,12 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import fire
 from fire.decorators import SetParseFn
 
-from configuration import TEMPLATE, Settings, read_contract, read_settings
+from configuration import TEMPLATE, Settings, contracts_of, read_settings
 from policy_server.build.report import Check
 from policy_server.contract.contract import (
     DEFAULT_TITLE,
@@ -20,20 +22,21 @@ from policy_server.contract.contract import (
     Contract,
     ContractFile,
 )
-from policy_server.contract.reading import read_schema
 from policy_server.contract.samples import random_observations
 from policy_server.contract.specification import write_specification
 from policy_server.errors import (
     ClientsUnavailable,
+    ConfigurationError,
     Fault,
     PolicyServerError,
     SchemaError,
-    UploadRejected,
     VersionNotFound,
 )
-from policy_server.serving.policy_folder import SCHEMA_FILE, open_policy_folder
+from policy_server.serving.bundle import Bundle
+from policy_server.serving.policy_folder import open_policy_folder
 from policy_server.serving.publication import Publisher
 from policy_server.store.store import Store
+from policy_server.web.remote import publish_to
 
 GENERATED = (
     "contract.json",
@@ -45,8 +48,15 @@ GENERATED = (
     "candidate.new",
     "versions",
     "staging",
+    "workers",
     "lock",
+    "pointers.lock",
 )
+
+CREATED_BY = "the command line"
+
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class Commands:
@@ -73,50 +83,70 @@ class Commands:
         contract = given.resolve(file=file)
         for warning in contract.schema.warnings:
             _warn(warning)
-        specification = write_specification(contract, TEMPLATE, settings.base_path)
-        replace(given, schema=contract.schema.text).write(settings.base_path)
+        store = Store(settings.base_path)
+        with store.writing():
+            specification = write_specification(contract, TEMPLATE, settings.base_path)
+            replace(given, schema=contract.schema.text).write(settings.base_path)
+            stale = _deactivate_stale_version(store, contract)
         print(
             f"{contract.title} {contract.version}: observations of {len(contract.schema.fields)} "
             f"fields, {_kind(contract)}. The contract is {specification}."
         )
-        _warn_of_stale_version(settings, contract)
+        if stale is not None:
+            _warn(
+                f"version {stale} was proven against another schema, and no longer decides: "
+                "publish its folder again, or upload its parts."
+            )
 
-    def publish(self, folder: str) -> None:
-        """Build a folder's model, preprocessor and output mapper, and activate them.
+    def publish(
+        self,
+        folder: str,
+        url: str | None = None,
+        user: str | None = None,
+        password: str | None = None,
+        golden: str | None = None,
+    ) -> None:
+        """Build what a folder holds, and activate it as one.
 
         Args:
             folder: Holds saved_model.zip or policy.onnx, and if wanted preprocessor.py,
-                output_mapper.yaml and schema.yaml (used where there is no schema yet).
+                output_mapper.yaml, schema.yaml (without it the contract stays), and golden.jsonl
+                or golden.npz.
+            url: Of a running server that is to do it; by default it is done here, in BASE_PATH.
+            user: Who asks that server; by default POLICY_SERVER_USER.
+            password: Their password; by default POLICY_SERVER_PASSWORD, or what a server on this
+                machine keeps in BASE_PATH.
+            golden: A file of golden cases, instead of the folder's own.
         """
-        settings = read_settings()
-        own = Path(folder) / SCHEMA_FILE
-        if own.is_file() and not ContractFile.path(settings.base_path).exists():
-            self.schema(str(own))
-        contract = _contract_for(Path(folder), settings)
-        with open_policy_folder(Path(folder)) as parts:
-            report = _publisher(settings, contract).publish(parts, _progress())
+        settings = read_settings({"user": user, "password": password})
+        with open_policy_folder(Path(folder), Path(golden) if golden else None) as bundle:
+            if url is not None:
+                report = publish_to(url, bundle, *_credentials(settings, url))
+            else:
+                _tell_of_schema(bundle, settings)
+                report = _publisher(settings).publish(bundle, _progress(), CREATED_BY)
         _print_checks(report.checks)
         print(f"Version {report.version} is active.")
 
-    def check(self, folder: str) -> None:
+    def check(self, folder: str, golden: str | None = None) -> None:
         """Build like publish, but activate nothing: a report.
 
         Args:
             folder: As for publish.
+            golden: As for publish.
         """
         settings = read_settings()
-        contract = _contract_for(Path(folder), settings)
-        with open_policy_folder(Path(folder)) as parts:
-            report = _publisher(settings, contract).check(parts, _progress())
+        with open_policy_folder(Path(folder), Path(golden) if golden else None) as bundle:
+            _tell_of_schema(bundle, settings)
+            report = _publisher(settings).check(bundle, _progress())
         _print_checks(report.checks)
-        if not report.ready:
-            raise UploadRejected(report.rejected or "Incomplete: see the checks that failed.")
+        report.raise_unless_ready()
         print("It would serve. Nothing was activated.")
 
     def example(self) -> None:
         """Print a command that asks the server for a decision."""
         settings = read_settings()
-        schema = read_contract(settings).schema
+        schema = contracts_of(settings).served().schema
         observation = schema.example() or random_observations(schema, 1, seed=0)[0]
         body = shlex.quote(json.dumps(observation))
         credentials = settings.base_path / "credentials"
@@ -164,40 +194,54 @@ def _read_text(path: str) -> tuple[str, str]:
         raise SchemaError("The schema cannot be read.", [Fault(file, str(error))]) from error
 
 
-def _contract_for(folder: Path, settings: Settings) -> Contract:
-    """The contract that is served; where there is none yet, the folder's own schema makes one."""
-    own = folder / SCHEMA_FILE
-    if not own.is_file():
-        return read_contract(settings)
-    text, file = _read_text(str(own))
-    if not ContractFile.path(settings.base_path).exists():
-        given = ContractFile(text, tuple=settings.tuple_actions, discrete=settings.discrete_actions)
-        return given.resolve(file=file)
-    contract = read_contract(settings)
-    if read_schema(text, file).digest != contract.schema.digest:
-        _warn(
-            f"{own} is not the schema that is served; the parts are checked against the one that "
-            f"is. To serve this one: python generate.py schema {own}"
-        )
-    return contract
+def _publisher(settings: Settings) -> Publisher:
+    return Publisher(
+        Store(settings.base_path),
+        contracts_of(settings),
+        settings.build_limits,
+        settings.keep_versions,
+    )
 
 
-def _publisher(settings: Settings, contract: Contract) -> Publisher:
-    return Publisher(Store(settings.base_path), contract, settings.build_limits)
+def _credentials(settings: Settings, url: str) -> tuple[str, str]:
+    """User and password for a server; the generated ones never leave this machine."""
+    kept = settings.base_path / "credentials"
+    if settings.password is None and urlsplit(url).hostname in LOOPBACK and kept.is_file():
+        user, _, password = kept.read_text(encoding="utf-8").strip().partition(":")
+        return user, password
+    if settings.password is None:
+        fault = Fault("POLICY_SERVER_PASSWORD", f"{url} wants a password: set it, or --password.")
+        raise ConfigurationError("The policy cannot be published.", [fault])
+    return settings.user, settings.password
 
 
-def _warn_of_stale_version(settings: Settings, contract: Contract) -> None:
-    store = Store(settings.base_path)
+def _tell_of_schema(bundle: Bundle, settings: Settings) -> None:
+    """Warn where a folder's own schema is another than the one that is served."""
+    contracts = contracts_of(settings)
+    if bundle.schema is None:
+        return
+    with contextlib.suppress(SchemaError, UnicodeDecodeError):  # which the publisher explains
+        served = contracts.served()
+        changed = contracts.of_schema(bundle.schema.decode(), bundle.schema_file)
+        for warning in changed.schema.warnings:
+            _warn(warning)
+        if changed.digest != served.digest:
+            _warn(f"the API changes: {bundle.schema_file} is not the schema that was served.")
+
+
+def _deactivate_stale_version(store: Store, contract: Contract) -> str | None:
+    """Let the active version decide no longer if it was proven against another contract."""
     active = store.active()
+    if active is None:
+        return None
     try:
-        stale = active is not None and store.manifest(active).contract != contract.digest
+        stale = store.manifest(active).contract != contract.digest
     except VersionNotFound:
         stale = True
-    if stale:
-        _warn(
-            f"version {active} was proven against another schema and will not decide: publish "
-            "its folder again, or upload its parts."
-        )
+    if not stale:
+        return None
+    store.deactivate()
+    return active
 
 
 def _kind(contract: Contract) -> str:

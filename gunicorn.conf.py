@@ -3,8 +3,7 @@
 import sys
 from typing import Any
 
-from configuration import TEMPLATE, read_contract, read_settings
-from policy_server.contract.specification import specification_for
+from configuration import contracts_of, read_settings
 from policy_server.errors import ConfigurationError, SchemaError
 
 try:
@@ -22,7 +21,8 @@ graceful_timeout = 30
 def on_starting(server: Any) -> None:
     """Say what is wrong with the contract once, instead of once a worker and for ever."""
     try:
-        specification_for(read_contract(settings), TEMPLATE, settings.base_path)
+        contracts = contracts_of(settings)
+        contracts.specification(contracts.served())
     except SchemaError as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from error

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from examples.evaluate import EPISODES, ExportedPolicy, render_figures, write_figures
 from examples.export import export_policy
+from examples.golden import FILE, record_golden
 from examples.ppo import Settings, train
 from examples.task import Task
 
@@ -15,7 +16,7 @@ from examples.task import Task
 def main(
     task: Task, settings: Settings, folder: Path, arguments: Sequence[str] | None = None
 ) -> None:
-    """Train a policy and write `saved_model.zip` and the figures of `README.md`.
+    """Train a policy and write `saved_model.zip`, `golden.jsonl` and the figures of `README.md`.
 
     Args:
         task: What to learn.
@@ -35,6 +36,7 @@ def main(
     print(f"trained in {time.perf_counter() - began:.0f} seconds")
     export_policy(network, task.distribution, chosen.output / "saved_model.zip")
     policy = ExportedPolicy(chosen.output / "saved_model.zip")
+    record_golden(task, policy, chosen.output / FILE)
     figures = render_figures(task, policy, chosen.episodes)
     print(figures)
     if (chosen.output / "README.md").exists():

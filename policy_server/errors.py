@@ -7,8 +7,9 @@ PolicyServerError
 |- VersionNotFound, VersionConflict
 |- UploadTooLarge
 |- UploadRejected                             an uploaded part can never serve
+|- StoreFailed                                the disk is full, or may not be written to
 |- PreprocessorFailed                         uploaded code failed at run time
-|- NoActivePolicy, Overloaded                 nothing decides now; later it may
+|- NoActivePolicy, Overloaded, Stopping       nothing decides now; later it may
 |- ClientsUnavailable                         there are no SDKs
 |- ServerNotStarted                           the front-end could not start a server
 |- RequestFailed                              a server that we asked does not answer, or refuses
@@ -42,7 +43,7 @@ class PolicyServerError(Exception):
 class FaultsError(PolicyServerError):
     """An error that lists every fault instead of the first."""
 
-    def __init__(self, summary: str, faults: Sequence[Fault]) -> None:
+    def __init__(self, summary: str, faults: Sequence[Fault] = ()) -> None:
         self.summary = summary
         self.faults = tuple(faults)
         super().__init__("\n".join([summary, *(f"  {fault}" for fault in self.faults)]))
@@ -80,8 +81,12 @@ class UploadTooLarge(PolicyServerError):
     """A request body above the limit."""
 
 
-class UploadRejected(PolicyServerError):
-    """An uploaded part that can never serve; nothing was changed."""
+class UploadRejected(FaultsError):
+    """An upload that can never serve; nothing was changed."""
+
+
+class StoreFailed(PolicyServerError):
+    """What was asked for could not be kept: the disk is full, say, or may not be written to."""
 
 
 class PreprocessorFailed(PolicyServerError):
@@ -102,6 +107,10 @@ class NoActivePolicy(PolicyServerError):
 
 class Overloaded(PolicyServerError):
     """More decisions are waiting than may wait."""
+
+
+class Stopping(PolicyServerError):
+    """The process is about to stop and begins nothing any more."""
 
 
 class ClientsUnavailable(PolicyServerError):

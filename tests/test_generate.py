@@ -1,6 +1,7 @@
 """The command line."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -109,19 +110,47 @@ def test_publishing_what_is_no_policy_is_exit_code_2(published_lpoc: Path, folde
     assert "Traceback" not in done.stderr
 
 
-def test_publishing_under_another_schema_warns_and_refuses(tmp_path: Path) -> None:
+def test_a_folder_brings_its_schema_along(tmp_path: Path) -> None:
     run_command("schema", ROOT / "examples/thermostat/schema.yaml", base_path=tmp_path)
     done = run_command("publish", LPOC, base_path=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"the API changes: {LPOC}/schema.yaml is not the schema that was served" in done.stderr
+    assert '"has_left_neighbour"' in run_command("example", base_path=tmp_path).stdout
+
+
+def test_the_title_stays_where_the_schema_does(tmp_path: Path) -> None:
+    run_command("schema", LPOC / "schema.yaml", "--title", "Factory", base_path=tmp_path)
+    done = run_command("publish", LPOC, base_path=tmp_path)
+    assert (done.returncode, "the API changes" in done.stderr) == (0, False)
+    version = (tmp_path / "active").read_text().strip()
+    for folder in (tmp_path, tmp_path / "versions" / version):
+        assert json.loads((folder / "contract.json").read_text())["title"] == "Factory"
+
+
+def test_a_schema_that_cannot_be_served_is_not_published(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(LPOC, tmp_path / "folder"))
+    (folder / "schema.yaml").write_text("observations:\n  a: {type: str}\n")
+    done = run_command("publish", folder, base_path=tmp_path / "base")
     assert done.returncode == 2
-    assert "is not the schema that is served" in done.stderr
-    assert not (tmp_path / "active").exists()
+    assert f"{folder}/schema.yaml:2: " in done.stderr
+    assert not (tmp_path / "base" / "active").exists()
 
 
-def test_a_new_schema_warns_of_a_version_that_no_longer_fits(lpoc_instance: Path) -> None:
+def test_a_new_schema_ends_the_version_that_no_longer_fits(lpoc_instance: Path) -> None:
     schema = ROOT / "examples/thermostat/schema.yaml"
     done = run_command("schema", schema, base_path=lpoc_instance)
     assert done.returncode == 0
-    assert "will not decide" in done.stderr
+    assert "no longer decides" in done.stderr
+    assert not (lpoc_instance / "active").exists()
+    assert '"outdoor_temperature"' in run_command("example", base_path=lpoc_instance).stdout
+
+
+def test_a_schema_that_means_the_same_lets_the_version_decide(lpoc_instance: Path) -> None:
+    before = (lpoc_instance / "active").read_text()
+    text = (LPOC / "schema.yaml").read_text().replace("Does the table carry", "Has the table got")
+    done = run_command("schema", "-", base_path=lpoc_instance, text=text)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (lpoc_instance / "active").read_text() == before
 
 
 def test_clean_asks_and_takes_no_for_an_answer(lpoc_instance: Path) -> None:

@@ -1,5 +1,6 @@
 """The parts of a candidate together: do they fit each other and the contract?"""
 
+import errno
 import traceback
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -11,7 +12,8 @@ import numpy as np
 from policy_server.build.heads import contradiction, declared_sizes_fault
 from policy_server.build.limits import BuildLimits
 from policy_server.build.model import BuiltModel, ModelFacts, build_model, load_built_model
-from policy_server.build.report import BuildReport, Part
+from policy_server.build.replay import replay
+from policy_server.build.report import BuildReport, Check, Part
 from policy_server.contract.contract import Contract
 from policy_server.contract.samples import random_observations
 from policy_server.errors import (
@@ -33,6 +35,7 @@ from policy_server.policy.preprocessor import (
 from policy_server.policy.timing import BATCHES, Timing, median_seconds
 
 OBSERVATIONS = 200
+DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 SEED = 1
 
 
@@ -65,7 +68,11 @@ class Assembly:
         self._records = [contract.decoder.convert(observation) for observation in observations]
 
     def build(self) -> BuildReport:
-        """Make every check that can be made; stop at a part that can never serve."""
+        """Make every check that can be made; stop at a part that can never serve.
+
+        Raises:
+            OSError: The disk is full, or may not be written to.
+        """
         try:
             model = self._model()
             mapper = self._output_mapper()
@@ -75,14 +82,21 @@ class Assembly:
                 if Part.MODEL in self._uploaded:
                     model.keep()
         except UploadRejected as error:
-            self._report.rejected = str(error)
+            self._report.reject(error)
         except PreprocessorFailed as error:
             self._report.rejected = f"The preprocessor fails on a valid observation: {error.cause}."
+        except OSError as error:
+            if error.errno in DISK_FAULTS:
+                raise
+            self._failed(error)
         except Exception as error:
             # A fault of this project's, or a file odder than was thought of: say which, and go on.
-            traceback.print_exc()
-            self._report.rejected = f"The build failed: {type(error).__name__}: {error}."
+            self._failed(error)
         return self._report
+
+    def _failed(self, error: Exception) -> None:
+        traceback.print_exc()
+        self._report.rejected = f"The build failed: {type(error).__name__}: {error}."
 
     def _has(self, part: Part) -> bool:
         return (self._folder / part).is_dir()
@@ -165,6 +179,7 @@ class Assembly:
         if tried is not None and fits:
             policy = Policy(self._contract, network, model.engine, tried[0], mapper)
             self._check_decisions(policy)
+            self._check_golden(policy, mapper)
             self._timed(network, model.engine, *tried).write(self._folder)
 
     def _network(self, facts: ModelFacts, mapper: OutputMapper) -> Network | None:
@@ -249,6 +264,15 @@ class Assembly:
         mean = float(np.mean([decision[kind] for decision in decisions]))
         detail = f"{len(decisions)} decisions, mean {kind} of the actions {mean:.3g}"
         self._report.passed("decisions", detail)
+
+    def _check_golden(self, policy: Policy, mapper: OutputMapper) -> None:
+        if not self._has(Part.GOLDEN):
+            return
+        self._step("replaying the golden cases", self._limits.model_seconds)
+        outcome = replay(self._folder, self._contract, policy, mapper, self._limits)
+        self._report.checks.append(Check("golden cases", outcome.agrees, outcome.detail))
+        if not outcome.agrees:
+            raise UploadRejected(outcome.detail, outcome.faults)
 
     def _timed(
         self, network: Network, engine: Engine, preprocessor: Preprocessor, features: Features

@@ -1,4 +1,4 @@
-"""Runs a build in a process of its own, with a time limit for each step."""
+"""Runs a build in a process of its own, with a limit of memory, and of time for each step."""
 
 import contextlib
 import json
@@ -15,9 +15,10 @@ from typing import Any
 
 from policy_server.build.child import Job
 from policy_server.build.limits import BuildLimits
+from policy_server.build.memory import session_bytes
 from policy_server.build.report import BuildReport, Part
 from policy_server.contract.contract import Contract
-from policy_server.errors import UploadRejected
+from policy_server.errors import StoreFailed, UploadRejected
 
 ROOT = Path(__file__).resolve().parents[2]
 PRINTED_BYTES = 4_000
@@ -25,9 +26,13 @@ PRINTED_BYTES = 4_000
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 """Of the environment; what else is there may be secret, and the child runs uploaded code."""
 START_SECONDS = 60.0
+WATCH_SECONDS = 0.2
+"""How often the memory of a build is looked at."""
 CHUNK_BYTES = 65_536
 
 Progress = Callable[[str], None]
+Check = Callable[[], None]
+"""Raises what is to stop a build."""
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +43,7 @@ def build(
     uploaded: Sequence[Part],
     limits: BuildLimits,
     progress: Progress,
+    check: Check = lambda: None,
 ) -> BuildReport:
     """Build a candidate and prove it.
 
@@ -47,9 +53,12 @@ def build(
         uploaded: The parts that are new.
         limits: How much it may take.
         progress: Told what is being done, a few words at a time.
+        check: Called all the while; what it raises stops the build.
 
     Raises:
-        UploadRejected: The build process died or was too slow; a report says everything else.
+        UploadRejected: The build process died, was too slow, or took too much memory; a report
+            says everything else.
+        StoreFailed: It could not write what it builds.
     """
     job = Job(
         str(folder),
@@ -59,9 +68,32 @@ def build(
         [str(part) for part in uploaded],
         limits,
     )
+    return _run(job, progress, check)
+
+
+def verify(
+    folder: Path, contract: Contract, limits: BuildLimits, progress: Progress
+) -> BuildReport:
+    """Replay the golden cases of a version that is there.
+
+    Args:
+        folder: The version's; nothing is written into it.
+        contract: What it was proven against.
+        limits: How much it may take.
+        progress: Told what is being done, a few words at a time.
+
+    Raises:
+        UploadRejected: The process died or was too slow; a report says everything else.
+    """
+    schema = contract.schema.text
+    job = Job(str(folder), schema, contract.discrete, contract.tuple, [], limits, verify=True)
+    return _run(job, progress, lambda: None)
+
+
+def _run(job: Job, progress: Progress, check: Check) -> BuildReport:
     with _child(job) as child:
         try:
-            report = _report_of(child, progress)
+            report = _report_of(child, progress, check)
         except UploadRejected:
             child.log(logging.WARNING)
             raise
@@ -73,11 +105,16 @@ class _Child:
     """The build process, until the deadline of the step that it is in.
 
     Raises:
-        UploadRejected: A step did not end in time, or what the process says is no message.
+        UploadRejected: A step did not end in time, took too much memory, or what the process says
+            is no message.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], descriptor: int) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], descriptor: int, limits: BuildLimits
+    ) -> None:
         self.process = process
+        self._limits = limits
+        self._watched = 0.0
         self._descriptor = descriptor
         self._printed = b""
         self.allow("starting the build", START_SECONDS)
@@ -88,14 +125,17 @@ class _Child:
         self._seconds = seconds
         self._deadline = time.monotonic() + seconds
 
-    def messages(self) -> Iterator[dict[str, Any]]:
+    def messages(self, check: Check) -> Iterator[dict[str, Any]]:
         """What the process says, until it says no more; what it prints is read beside."""
         assert self.process.stdout is not None
         said = b""
         with selectors.DefaultSelector() as selector:
             selector.register(self._descriptor, selectors.EVENT_READ)
             selector.register(self.process.stdout.fileno(), selectors.EVENT_READ)
-            while ready := selector.select(self._left()):
+            while left := self._left():
+                ready = selector.select(min(left, WATCH_SECONDS))
+                check()
+                self._check_memory()
                 for key, _ in ready:
                     chunk = os.read(key.fd, CHUNK_BYTES)
                     if key.fd != self._descriptor:
@@ -126,15 +166,31 @@ class _Child:
     def _left(self) -> float:
         return max(self._deadline - time.monotonic(), 0.0)
 
+    def _check_memory(self) -> None:
+        now = time.monotonic()
+        if now < self._watched + WATCH_SECONDS:
+            return
+        self._watched = now
+        taken, most = session_bytes(self.process.pid), self._limits.memory_bytes
+        if taken > most:
+            raise UploadRejected(
+                f"The build was stopped: {self.step} took {taken // 1_000_000} MB of memory, and "
+                f"{most // 1_000_000} MB are allowed."
+            )
+
     def _too_slow(self) -> UploadRejected:
         return UploadRejected(
             f"The build was stopped: {self.step} did not end within {self._seconds:g} seconds."
         )
 
 
-def _report_of(child: _Child, progress: Progress) -> BuildReport:
+def _report_of(child: _Child, progress: Progress, check: Check) -> BuildReport:
     try:
-        for message in child.messages():
+        for message in child.messages(check):
+            if "unstored" in message:
+                raise StoreFailed(
+                    f"What was built cannot be kept: {message['unstored']}. Nothing was changed."
+                )
             if "report" in message:
                 return BuildReport.from_dict(message["report"])
             child.allow(str(message["step"]), float(message["seconds"]))
@@ -166,7 +222,7 @@ def _child(job: Job) -> Iterator[_Child]:
         with contextlib.suppress(BrokenPipeError):  # a child that died at once is told apart later
             process.stdin.write(job.as_json().encode())
             process.stdin.close()
-        yield _Child(process, receiver)
+        yield _Child(process, receiver, job.limits)
     finally:
         # The whole session: uploaded code may have started processes of its own.
         with contextlib.suppress(ProcessLookupError):

@@ -5,18 +5,23 @@ may kill. What it has to say goes to the file descriptor FD as one JSON object a
 the report. Standard output and error belong to the uploaded code and to TensorFlow.
 """
 
+import ctypes
 import json
 import os
+import signal
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from policy_server.build.assembly import Assembly
 from policy_server.build.limits import BuildLimits
 from policy_server.build.report import Part
+from policy_server.build.verification import verify
 from policy_server.contract.contract import Contract
 from policy_server.contract.reading import read_schema
+
+PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,8 @@ class Job:
         folder: The candidate's folder.
         schema: Text of the observation schema.
         uploaded: The parts that are new.
+        verify: Replay the golden cases of a version that is there, and build nothing.
+        parent: Process id of who wants the build; it ends with them.
     """
 
     folder: str
@@ -35,6 +42,8 @@ class Job:
     tuple: bool
     uploaded: list[str]
     limits: BuildLimits
+    verify: bool = False
+    parent: int = field(default_factory=os.getpid)
 
     def as_json(self) -> str:
         """The job as one JSON object."""
@@ -50,19 +59,33 @@ class Job:
 def main(descriptor: int) -> None:
     """Do the job on standard input, tell the parent over `descriptor`."""
     job = Job.from_json(sys.stdin.read())
+    die_with(job.parent)
 
     def say(message: dict[str, Any]) -> None:
         os.write(descriptor, json.dumps(message).encode() + b"\n")
 
+    def step(what: str, seconds: float) -> None:
+        say({"step": what, "seconds": seconds})
+
     contract = Contract(read_schema(job.schema), job.discrete, job.tuple)
-    assembly = Assembly(
-        Path(job.folder),
-        contract,
-        [Part(part) for part in job.uploaded],
-        job.limits,
-        lambda what, seconds: say({"step": what, "seconds": seconds}),
-    )
-    say({"report": assembly.build().as_dict()})
+    folder = Path(job.folder)
+    try:
+        if job.verify:
+            report = verify(folder, contract, job.limits, step)
+        else:
+            uploaded = [Part(part) for part in job.uploaded]
+            report = Assembly(folder, contract, uploaded, job.limits, step).build()
+    except OSError as error:  # of the disk; it says of all else what it is
+        say({"unstored": error.strerror})
+    else:
+        say({"report": report.as_dict()})
+
+
+def die_with(parent: int) -> None:
+    """End when the parent ends, however it does: nobody would take what is built."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it was sooner
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -12,12 +12,17 @@ class BuildLimits:
         members: Files and folders of an archive.
         ratio: Unpacked bytes for each packed one, of the whole archive; trained weights hardly
             compress, a zip bomb does.
+        memory_bytes: Of the build's processes together, shared memory not counted.
         model_seconds: For each step of a model's build.
         preprocessor_seconds: For the preprocessor's trial observations.
+        golden_tolerance: Largest difference between what a golden case records and what is found,
+            relative where what is recorded exceeds 1.
     """
 
     unpacked_bytes: int = 2_000_000_000
     members: int = 10_000
     ratio: int = 200
+    memory_bytes: int = 4_000_000_000
     model_seconds: float = 300.0
     preprocessor_seconds: float = 10.0
+    golden_tolerance: float = 0.001

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from policy_server.errors import Fault, UploadRejected
+
 
 class Part(StrEnum):
     """The parts that a version is made of; each is a folder of the version, named like this."""
@@ -12,6 +14,7 @@ class Part(StrEnum):
     MODEL = "model"
     PREPROCESSOR = "preprocessor"
     OUTPUT_MAPPER = "output_mapper"
+    GOLDEN = "golden"
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,13 @@ class BuildReport:
         checks: In the order they were made.
         missing: Parts without which the version cannot serve; empty means that it can.
         rejected: Why the uploaded part can never serve; None where it may.
+        faults: What is wrong with it, one by one, where there is more to say.
     """
 
     checks: list[Check] = field(default_factory=list)
     missing: list[Part] = field(default_factory=list)
     rejected: str | None = None
+    faults: list[Fault] = field(default_factory=list)
 
     @property
     def ready(self) -> bool:
@@ -56,6 +61,16 @@ class BuildReport:
         self.checks.append(Check(name, False, detail))
         self.missing.append(missing)
 
+    def reject(self, error: UploadRejected) -> None:
+        """Note that the uploaded part can never serve."""
+        self.rejected, self.faults = error.summary, list(error.faults)
+
+    def raise_unless_ready(self) -> None:
+        """Raise UploadRejected if the version cannot serve."""
+        if not self.ready:
+            failed = [check.detail for check in self.checks if not check.passed]
+            raise UploadRejected(self.rejected or "; ".join(failed), self.faults)
+
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON takes it."""
         return asdict(self)
@@ -67,6 +82,7 @@ class BuildReport:
             checks_from(fields["checks"]),
             [Part(part) for part in fields["missing"]],
             fields["rejected"],
+            [Fault(**fault) for fault in fields["faults"]],
         )
 
 

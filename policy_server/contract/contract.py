@@ -42,7 +42,7 @@ class Contract:
         """Decodes the observations of this contract."""
         return Decoder(self.schema)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """A hash of all that a version is proven against: fields and the kind of actions."""
         meaning = f"{self.schema.digest} {self.discrete} {self.tuple}"
@@ -51,7 +51,7 @@ class Contract:
 
 @dataclass(frozen=True)
 class ContractFile:
-    """The contract as `BASE_PATH/contract.json` keeps it.
+    """The contract as `contract.json` keeps it, in BASE_PATH and in the folder of each version.
 
     Attributes:
         schema: The schema file's text.
@@ -66,18 +66,29 @@ class ContractFile:
     discrete: bool | None = None
 
     @staticmethod
-    def path(base_path: Path) -> Path:
+    def path(folder: Path) -> Path:
         """Where the contract is kept."""
-        return base_path / "contract.json"
+        return folder / "contract.json"
 
     @classmethod
-    def read(cls, base_path: Path) -> "ContractFile":
-        """Read the contract that `python generate.py schema` wrote.
+    def of(cls, contract: Contract) -> "ContractFile":
+        """What keeps a contract in which nothing is left open."""
+        return cls(
+            contract.schema.text,
+            contract.title,
+            contract.version,
+            contract.tuple,
+            contract.discrete,
+        )
+
+    @classmethod
+    def read(cls, folder: Path) -> "ContractFile":
+        """Read the contract of BASE_PATH, which `python generate.py schema` wrote, or of a version.
 
         Raises:
             SchemaError: There is none yet, or it is damaged.
         """
-        path = cls.path(base_path)
+        path = cls.path(folder)
         try:
             return msgspec.json.decode(path.read_bytes(), type=cls)
         except FileNotFoundError as error:
@@ -87,9 +98,9 @@ class ContractFile:
             remedy = f"damaged ({error}): run `python generate.py schema` again."
             raise SchemaError("The contract cannot be read.", [Fault(str(path), remedy)]) from error
 
-    def write(self, base_path: Path) -> None:
+    def write(self, folder: Path) -> None:
         """Keep the contract: either whole or not at all."""
-        write_atomically(self.path(base_path), json.dumps(vars(self), indent=2) + "\n")
+        write_atomically(self.path(folder), json.dumps(vars(self), indent=2) + "\n")
 
     def resolve(
         self, *, tuple_: bool | None = None, discrete: bool | None = None, file: str = "schema.yaml"

@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 FieldType = Literal["integer", "number", "boolean", "string", "array"]
@@ -141,7 +142,7 @@ class ObservationSchema:
         }
         return example if self.required <= example.keys() else None
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """A hash of what the schema means; documentation does not count."""
         meaning = [

@@ -90,23 +90,34 @@ def parse_specification(text: str) -> Specification:
     return specification
 
 
-def specification_for(contract: Contract, template: Path, base_path: Path) -> Specification:
+def specification_for(contract: Contract, template: Path, folders: Iterable[Path]) -> Specification:
     """The checked specification of a contract.
 
-    `BASE_PATH/swagger.yaml` is only written after a check, so the same text needs no second one.
+    Args:
+        contract: What it says.
+        template: What it is rendered from.
+        folders: `swagger.yaml` is only written after a check, so a text that one of these folders
+            keeps already needs no second one.
 
     Raises:
         SchemaError: The contract cannot be rendered, or is not valid OpenAPI 2.0.
     """
     text = render_specification(contract, template)
-    checked = specification_path(base_path)
-    if checked.is_file() and checked.read_bytes() == text.encode():
+    if _is_kept(text, folders):
         return parse_specification(text)
     return check_specification(text)
 
 
-def write_specification(contract: Contract, template: Path, base_path: Path) -> Path:
+def write_specification(
+    contract: Contract, template: Path, folder: Path, others: Iterable[Path] = ()
+) -> Path:
     """Render, check and keep the specification.
+
+    Args:
+        contract: What it says.
+        template: What it is rendered from.
+        folder: Where it is kept.
+        others: Folders that may keep the same text, checked.
 
     Returns:
         Where it was written.
@@ -115,14 +126,20 @@ def write_specification(contract: Contract, template: Path, base_path: Path) -> 
         SchemaError: The contract cannot be rendered, or is not valid OpenAPI 2.0.
     """
     text = render_specification(contract, template)
-    check_specification(text)
-    write_atomically(specification_path(base_path), text)
-    return specification_path(base_path)
+    if not _is_kept(text, others):
+        check_specification(text)
+    write_atomically(specification_path(folder), text)
+    return specification_path(folder)
 
 
-def specification_path(base_path: Path) -> Path:
-    """Where the rendered specification is kept."""
-    return base_path / "swagger.yaml"
+def specification_path(folder: Path) -> Path:
+    """Where the rendered specification is kept, in BASE_PATH and in the folder of each version."""
+    return folder / "swagger.yaml"
+
+
+def _is_kept(text: str, folders: Iterable[Path]) -> bool:
+    paths = map(specification_path, folders)
+    return any(path.is_file() and path.read_bytes() == text.encode() for path in paths)
 
 
 def operations(specification: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

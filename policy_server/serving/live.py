@@ -1,27 +1,23 @@
 """The live policy: the active version, loaded, and replaced when another one is activated."""
 
 import asyncio
+import contextlib
 import logging
 import time
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import AsyncIterator
 
-import numpy as np
-
-from policy_server.build.assembly import SEED
-from policy_server.build.report import Part
 from policy_server.contract.contract import Contract
-from policy_server.contract.samples import random_observations
-from policy_server.errors import NoActivePolicy, PolicyServerError, PreprocessorFailed
-from policy_server.policy import output_mapper, preprocessor
-from policy_server.policy.engine import Network, load_engine
-from policy_server.policy.output_mapper import OutputMapper, read_output_mapper
-from policy_server.policy.policy import Policy
-from policy_server.policy.preprocessor import Preprocessor, SchemaPreprocessor, UploadedPreprocessor
-from policy_server.serving.deciding import Decider
-from policy_server.serving.preprocessor_process import PreprocessorProcess
+from policy_server.errors import (
+    NoActivePolicy,
+    PolicyServerError,
+    PreprocessorFailed,
+    VersionConflict,
+    VersionNotFound,
+)
+from policy_server.serving.loading import AnotherContract, LiveVersion, load_version
 from policy_server.serving.process_limits import ProcessLimits
 from policy_server.store.store import Store
+from policy_server.store.workers import Registration
 
 LOOK_SECONDS = 0.2
 """How often the store is looked at: an upload to one worker is to reach all within a second."""
@@ -31,42 +27,25 @@ RETRY_SECONDS = 2.0
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class LiveVersion:
-    """A version that can decide.
-
-    Attributes:
-        name: As the store calls it.
-        decider: Makes its decisions, loaded and warm.
-        header: Its name as the value of a header.
-    """
-
-    name: str
-    decider: Decider
-    header: bytes = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "header", self.name.encode())
-
-    @property
-    def policy(self) -> Policy:
-        """Its policy."""
-        return self.decider.policy
-
-
 class LivePolicy:
     """Holds the active version in memory and follows the store, on one event loop.
 
-    A version that cannot be loaded never replaces one that decides.
+    A version that cannot be loaded never replaces one that decides, nor does one of another
+    contract. Where none decides yet, the newest sound one of the contract does in its place.
 
     Args:
         store: Where versions lie.
         contract: What a version must have been proven against.
         isolation: Limits of the process that runs an uploaded preprocessor; None runs it here.
+        registration: Tells everybody what decides.
     """
 
     def __init__(
-        self, store: Store, contract: Contract, isolation: ProcessLimits | None = None
+        self,
+        store: Store,
+        contract: Contract,
+        isolation: ProcessLimits | None = None,
+        registration: Registration | None = None,
     ) -> None:
         self._store = store
         self._contract = contract
@@ -76,9 +55,12 @@ class LivePolicy:
         self._refused: tuple[str, float] | None = None
         self._swap = asyncio.Lock()
         self._follower: asyncio.Task[None] | None = None
+        self._registration = registration or store.register()
 
     async def start(self) -> None:
         """Load the active version, if there is one, and follow the store from now on."""
+        await asyncio.to_thread(self._store.clean)
+        self._registration.open()
         await self.refresh()
         self._follower = asyncio.create_task(self._follow())
 
@@ -88,7 +70,8 @@ class LivePolicy:
             self._follower.cancel()
             await asyncio.gather(self._follower, return_exceptions=True)
         if self._live is not None:
-            self._live.decider.close()
+            self._live.close()
+        self._registration.close()
 
     def current(self) -> LiveVersion:
         """The version that decides now.
@@ -101,22 +84,87 @@ class LivePolicy:
             raise NoActivePolicy(f"No policy can decide: {self._reason}")
         return live
 
+    @property
+    def deviation(self) -> str | None:
+        """Why another version than the active one decides; None where the active one does."""
+        if self._live is None or self._refused is None:
+            return None
+        reason = self._reason.rstrip(".")
+        return f"{reason[:1].upper()}{reason[1:]}. Version {self._live.name} decides in its place."
+
+    @contextlib.asynccontextmanager
+    async def lent(self, name: str) -> AsyncIterator[LiveVersion]:
+        """Any complete version of the contract, loaded for as long as the block runs.
+
+        Raises:
+            VersionNotFound: There is no such version.
+            VersionConflict: It cannot decide.
+        """
+        if self._live is not None and self._live.name == name:
+            yield self._live
+            return
+        try:
+            loaded = await load_version(self._store, name, self._contract, self._isolation)
+        except NoActivePolicy as error:
+            raise VersionConflict(f"It cannot be asked: {error}") from error
+        try:
+            yield loaded
+        finally:
+            loaded.close()
+
     async def refresh(self) -> None:
         """Load the active version of the store, unless it is the one that decides already."""
         async with self._swap:
             name = self._store.active()
-            if name is None or (self._live and self._live.name == name) or self._rests(name):
+            if name is None or self._decides(name) or self._rests(name):
                 return
+            if self._live is not None and not self._keeps_contract(name):
+                return  # another application serves it
             try:
                 loaded = await load_version(self._store, name, self._contract, self._isolation)
             except Exception as error:  # a damaged version fails in ways nobody has listed
                 self._refuse(name, error)
+                if self._live is None and not isinstance(error, AnotherContract):
+                    await self._stand_in(name)
             else:
-                before, self._live = self._live, loaded
                 self._refused = None
-                logger.info("version %s decides", name)
-                if before is not None:
-                    before.decider.close()
+                self._replace(loaded)
+
+    def _decides(self, name: str) -> bool:
+        if self._live is None or self._live.name != name:
+            return False
+        self._refused = None  # another one was active for a while, and could not be loaded
+        return True
+
+    def _replace(self, loaded: LiveVersion) -> None:
+        before, self._live = self._live, loaded
+        self._registration.serve(loaded.name)
+        logger.info("version %s decides", loaded.name)
+        if before is not None:
+            before.close()
+
+    async def _stand_in(self, active: str) -> None:
+        """Let the newest other version that can be loaded decide."""
+        for name in reversed(self._store.names()):
+            with contextlib.suppress(VersionNotFound):
+                manifest = self._store.manifest(name)
+                fits = manifest.complete and manifest.contract == self._contract.digest
+                if name == active or not fits:
+                    continue
+                try:
+                    self._replace(
+                        await load_version(self._store, name, self._contract, self._isolation)
+                    )
+                except Exception as error:  # as above
+                    logger.error("version %s cannot be loaded either: %s", name, error)
+                else:
+                    return
+
+    def _keeps_contract(self, name: str) -> bool:
+        try:
+            return self._store.manifest(name).contract == self._contract.digest
+        except VersionNotFound:
+            return True  # it is damaged, which loading it tells
 
     def _rests(self, name: str) -> bool:
         """The version was refused a moment ago."""
@@ -140,58 +188,3 @@ class LivePolicy:
                 await self.refresh()
             except Exception:  # whatever is wrong with the disk, the version in memory goes on
                 logger.exception("the store cannot be read")
-
-
-async def load_version(
-    store: Store, name: str, contract: Contract, isolation: ProcessLimits | None
-) -> LiveVersion:
-    """Load a version and let it decide once, so that the first client does not wait.
-
-    Raises:
-        NoActivePolicy: It was proven against another contract.
-        PolicyServerError: It is damaged, or needs what is not installed.
-    """
-    manifest = store.manifest(name)
-    if manifest.contract != contract.digest:
-        raise NoActivePolicy(
-            f"version {name} was proven against another schema, TUPLE or DISCRETE_ACTIONS: "
-            "upload its parts again, or run `python generate.py publish FOLDER`."
-        )
-    folder = store.folder(name)
-    decider = await asyncio.to_thread(_load, folder, name, contract, isolation)
-    try:
-        # The first observation that the build saw it decide on; zeros, say, need not be valid.
-        (observation,) = random_observations(contract.schema, 1, SEED)
-        await decider.decide([decider.policy.decoder.convert(observation)], "draw")
-    except BaseException:
-        decider.close()
-        raise
-    return LiveVersion(name, decider)
-
-
-def _load(folder: Path, name: str, contract: Contract, isolation: ProcessLimits | None) -> Decider:
-    network = _read_network(folder, name)
-    engine = load_engine(network, folder / Part.MODEL)
-    width = engine.run(np.zeros((1, network.feature_width), np.float32)).shape[1]
-    if width != network.distribution.input_width:
-        raise NoActivePolicy(f"version {name} is damaged: its network puts out {width} numbers.")
-    uploaded = folder / Part.PREPROCESSOR / preprocessor.FILE
-    meanings = folder / Part.OUTPUT_MAPPER / output_mapper.FILE
-    mapper = read_output_mapper(meanings) if meanings.is_file() else OutputMapper()
-    process = None
-    here: Preprocessor | None = None
-    if uploaded.is_file() and isolation is not None:
-        process = PreprocessorProcess(uploaded, isolation, network.feature_width)
-    elif uploaded.is_file():
-        here = UploadedPreprocessor(uploaded, contract.decoder.to_dict, network.feature_width)
-    else:
-        here = SchemaPreprocessor(contract.schema)
-    policy = Policy(contract, network, engine, here, mapper)
-    return Decider(policy, process, network.timing)
-
-
-def _read_network(folder: Path, name: str) -> Network:
-    try:
-        return Network.read(folder)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise NoActivePolicy(f"version {name} is damaged: {error}") from error

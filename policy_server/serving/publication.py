@@ -3,36 +3,41 @@
 import contextlib
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
+from policy_server.build import golden
 from policy_server.build.build import Progress, build
 from policy_server.build.limits import BuildLimits
-from policy_server.build.report import BuildReport, Check, Part
+from policy_server.build.report import BuildReport, Check, Part, checks_from
 from policy_server.contract.contract import Contract
-from policy_server.errors import UploadRejected, VersionNotFound
+from policy_server.errors import (
+    PolicyServerError,
+    SchemaError,
+    UploadRejected,
+    VersionNotFound,
+)
 from policy_server.policy import output_mapper, preprocessor
+from policy_server.policy.engine import Network
+from policy_server.serving.bundle import Bundle, ReadableFile
+from policy_server.serving.contracts import Contracts
+from policy_server.serving.departure import Departure
+from policy_server.store.content import content_hash
+from policy_server.store.manifest import Manifest
 from policy_server.store.store import Store
 
 FILES = {
     Part.MODEL: "upload",
     Part.PREPROCESSOR: preprocessor.FILE,
     Part.OUTPUT_MAPPER: output_mapper.FILE,
+    Part.GOLDEN: golden.FILE,
 }
 
+KEEP_VERSIONS = 20
+
 logger = logging.getLogger(__name__)
-
-
-class ReadableFile(Protocol):
-    """What a part is read from."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Read bytes."""
-
-    def seek(self, offset: int, /) -> int:
-        """Go to a position."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class VersionReport:
     """What became of an upload.
 
     Attributes:
-        version: Name of the version that was made.
+        version: Name of the version that was made, or that was there already.
         state: Whether it decides now, or waits for further parts.
         checks: What its build found out.
     """
@@ -51,75 +56,125 @@ class VersionReport:
 
 
 class Publisher:
-    """Makes versions of uploaded parts.
+    """Makes versions of uploads.
+
+    What was uploaded before makes no second version: the one that is there is activated.
 
     Args:
         store: Where versions go.
-        contract: What they must keep.
+        contracts: Know what they must keep: the contract that is served when they are made.
         limits: How much a build may take.
+        keep: How many versions are kept; older ones are removed unless somebody needs them.
+        departure: Of this process, which ends what is being made.
     """
 
-    def __init__(self, store: Store, contract: Contract, limits: BuildLimits) -> None:
+    def __init__(
+        self,
+        store: Store,
+        contracts: Contracts,
+        limits: BuildLimits,
+        keep: int = KEEP_VERSIONS,
+        departure: Departure | None = None,
+    ) -> None:
         self._store = store
-        self._contract = contract
+        self._contracts = contracts
         self._limits = limits
+        self._keep = keep
+        self._departure = departure or Departure()
 
-    def upload(self, part: Part, file: ReadableFile) -> VersionReport:
+    def upload(self, part: Part, file: ReadableFile, created_by: str = "") -> VersionReport:
         """Make a version of one new part and the other parts of the one before.
 
         The one before is the version that waits for parts, if there is one and the new part fits
         it, else the active one.
 
+        Args:
+            part: What is new.
+            file: Its content.
+            created_by: The user who uploads it.
+
         Raises:
             UploadRejected: The part can never serve; nothing was changed.
+            StoreFailed: The store cannot be written to; nothing was changed.
+            Stopping: The process is about to stop; nothing was changed.
         """
-        with self._store.writing(), contextlib.ExitStack() as stages:
+        with self._store.writing(self._departure.check), contextlib.ExitStack() as stages:
+            contract = self._contracts.served()
             waiting: list[tuple[Path, set[Part], BuildReport]] = []
-            rejections: list[str] = []
-            for base in self._bases():
+            rejections: list[BuildReport] = []
+            for base in self._bases(contract):
                 file.seek(0)
                 folder = stages.enter_context(self._store.stage())
-                parts = self._gather(folder, {part: file}, base)
-                report = self._build(folder, [part], logger.debug)
+                parts = self._gather(folder, contract, {part: file}, base)
+                if known := self._known(folder, contract, parts):
+                    return self._point(known)
+                report = self._build(folder, contract, [part], logger.debug)
                 if report.ready:
-                    return self._commit(folder, parts, report)
+                    return self._commit(folder, contract, parts, report, created_by)
                 if report.rejected is None:
                     waiting.append((folder, parts, report))
                 else:
-                    rejections.append(report.rejected)
+                    rejections.append(report)
             if waiting:
-                return self._commit(*waiting[0])
-            raise UploadRejected(rejections[0])
+                folder, parts, report = waiting[0]
+                return self._commit(folder, contract, parts, report, created_by)
+            raise UploadRejected(rejections[0].rejected or "", rejections[0].faults)
 
-    def publish(self, parts: Mapping[Part, ReadableFile], progress: Progress) -> VersionReport:
-        """Make a version of these parts alone.
+    def publish(
+        self, bundle: Bundle, progress: Progress = logger.debug, created_by: str = ""
+    ) -> VersionReport:
+        """Make a version of a bundle alone, and activate it.
 
         Raises:
-            UploadRejected: They can never serve together; nothing was changed.
+            UploadRejected: It can never serve; nothing was changed.
+            StoreFailed: The store cannot be written to; nothing was changed.
+            Stopping: The process is about to stop; nothing was changed.
         """
-        with self._store.writing(), self._store.stage() as folder:
-            gathered = self._gather(folder, parts, None)
-            report = self._build(folder, list(parts), progress)
-            if not report.ready:
-                failed = [check.detail for check in report.checks if not check.passed]
-                raise UploadRejected(report.rejected or "; ".join(failed))
-            return self._commit(folder, gathered, report)
+        with self._store.writing(self._departure.check), self._store.stage() as folder:
+            contract = self._contract_of(bundle)
+            gathered = self._gather(folder, contract, bundle.parts, None)
+            known = self._known(folder, contract, gathered)
+            if known is not None and known.complete:
+                published = self._point(known)
+            else:
+                report = self._build(folder, contract, list(bundle.parts), progress)
+                report.raise_unless_ready()
+                published = self._commit(folder, contract, gathered, report, created_by)
+            if bundle.schema is not None:
+                self._contracts.keep(contract)
+            return published
 
-    def check(self, parts: Mapping[Part, ReadableFile], progress: Progress) -> BuildReport:
-        """Build these parts and tell what comes of it; keep and activate nothing."""
-        with self._store.writing(), self._store.stage() as folder:
-            self._gather(folder, parts, None)
-            return self._build(folder, list(parts), progress)
+    def check(self, bundle: Bundle, progress: Progress) -> BuildReport:
+        """Build a bundle and tell what comes of it; keep and activate nothing."""
+        with self._store.writing(self._departure.check), self._store.stage() as folder:
+            contract = self._contract_of(bundle)
+            self._gather(folder, contract, bundle.parts, None)
+            return self._build(folder, contract, list(bundle.parts), progress)
 
-    def _bases(self) -> list[str | None]:
+    def _build(
+        self, folder: Path, contract: Contract, uploaded: list[Part], progress: Progress
+    ) -> BuildReport:
+        return build(folder, contract, uploaded, self._limits, progress, self._departure.check)
+
+    def _contract_of(self, bundle: Bundle) -> Contract:
+        if bundle.schema is None:
+            return self._contracts.served()
+        try:
+            return self._contracts.of_schema(bundle.schema.decode(), bundle.schema_file)
+        except SchemaError as error:
+            raise UploadRejected(error.summary, error.faults) from error
+        except UnicodeDecodeError as error:
+            raise UploadRejected(f"{bundle.schema_file} is not UTF-8: {error}.") from error
+
+    def _bases(self, contract: Contract) -> list[str | None]:
         """Versions whose parts may be built on, the best first; None stands for no parts."""
         bases: list[str | None] = []
         for name in (self._store.candidate(), self._store.active()):
-            if name is not None and name not in bases and self._usable(name):
+            if name is not None and name not in bases and self._usable(name, contract):
                 bases.append(name)
         return bases or [None]
 
-    def _usable(self, name: str) -> bool:
+    def _usable(self, name: str, contract: Contract) -> bool:
         """It keeps the contract, and its parts are there."""
         try:
             manifest = self._store.manifest(name)
@@ -127,38 +182,79 @@ class Publisher:
             return False
         folder = self._store.folder(name)
         whole = all((folder / part).is_dir() for part in manifest.parts)
-        return whole and manifest.contract == self._contract.digest
+        return whole and manifest.contract == contract.digest
 
     def _gather(
-        self, folder: Path, uploaded: Mapping[Part, ReadableFile], base: str | None
+        self,
+        folder: Path,
+        contract: Contract,
+        uploaded: Mapping[Part, ReadableFile],
+        base: str | None,
     ) -> set[Part]:
-        """Lay uploaded parts, and the others of a version before, into a folder."""
+        """Lay the contract, uploaded parts, and others of a version before into a folder."""
+        self._contracts.put(contract, folder)
         for part, file in uploaded.items():
             (folder / part).mkdir()
             with (folder / part / FILES[part]).open("wb") as sink:
                 shutil.copyfileobj(file, sink)
         others: set[Part] = set()
         if base is not None:
-            others = {Part(part) for part in self._store.manifest(base).parts} - set(uploaded)
-            self._store.copy_parts(base, others, folder)
+            with contextlib.closing(self._store.use(base)):
+                others = {Part(part) for part in self._store.manifest(base).parts} - set(uploaded)
+                if Part.MODEL in uploaded:
+                    others.discard(Part.GOLDEN)  # another model gives other answers
+                self._store.copy_parts(base, others, folder)
         return others | set(uploaded)
 
-    def _build(self, folder: Path, uploaded: list[Part], progress: Progress) -> BuildReport:
-        return build(folder, self._contract, uploaded, self._limits, progress)
+    def _known(self, folder: Path, contract: Contract, parts: set[Part]) -> Manifest | None:
+        """The version that was made of the same before, if there is one."""
+        return self._store.alike(contract.digest, content_hash(folder, parts, _uploaded(parts)))
 
-    def _commit(self, folder: Path, parts: set[Part], report: BuildReport) -> VersionReport:
+    def _commit(
+        self,
+        folder: Path,
+        contract: Contract,
+        parts: set[Part],
+        report: BuildReport,
+        created_by: str,
+    ) -> VersionReport:
         for part in parts & set(report.missing):  # an old part that does not fit the new model
             shutil.rmtree(folder / part)
+        parts = parts - set(report.missing)
         manifest = self._store.commit(
             folder,
-            contract=self._contract.digest,
-            parts=parts - set(report.missing),
+            contract=contract.digest,
+            parts=parts,
             checks=[asdict(check) for check in report.checks],
             complete=report.ready,
+            created_by=created_by,
+            engine=Network.read(folder).engine if report.ready else None,
+            schema_hash=contract.schema.digest,
+            uploaded=_uploaded(parts),
         )
-        if report.ready:
+        pointed = self._point(manifest)
+        try:
+            removed = self._store.keep(self._keep)
+            logger.info("removed old versions: %s", ", ".join(removed) or "none")
+        except PolicyServerError as error:  # the upload itself is safe
+            logger.warning("old versions cannot be removed: %s", error)
+        return pointed
+
+    def _point(self, manifest: Manifest) -> VersionReport:
+        """Let a version decide if it can, else wait for parts."""
+        if manifest.complete:
             self._store.activate(manifest.name)
         else:
             self._store.await_parts(manifest.name)
-        state: Literal["active", "incomplete"] = "active" if report.ready else "incomplete"
-        return VersionReport(manifest.name, state, tuple(report.checks))
+        return report_of(manifest)
+
+
+def report_of(manifest: Manifest) -> VersionReport:
+    """What to tell of a version that was just pointed to."""
+    state: Literal["active", "incomplete"] = "active" if manifest.complete else "incomplete"
+    return VersionReport(manifest.name, state, tuple(checks_from(manifest.checks)))
+
+
+def _uploaded(parts: Iterable[Part]) -> list[str]:
+    """Paths of the files of which a version is built."""
+    return [f"{part}/{FILES[part]}" for part in parts]

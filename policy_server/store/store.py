@@ -4,50 +4,35 @@
       versions/<name>/     a folder for each part, what the build made of them, manifest.json
       active               name of the version that decides
       candidate            name of the version that waits for further parts
-      staging/             versions in the making; what a crash leaves there is swept away
+      workers/             a locked file for each worker: what it serves
+      staging/             what is in the making; what a crash leaves there is swept away
       lock                 held while a version is made
+      pointers.lock        held for the moment in which a version comes, goes, or is pointed to
 
 The store never sees a request and never a policy: parts are folders to it.
 """
 
 import contextlib
 import fcntl
-import hashlib
-import json
 import os
+import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from policy_server.errors import VersionConflict, VersionNotFound
+from policy_server.errors import StoreFailed, VersionConflict, VersionNotFound
+from policy_server.store import content, manifest
+from policy_server.store.disk import Pointer, locked, sync
+from policy_server.store.manifest import Manifest
+from policy_server.store.uses import Use, unused
+from policy_server.store.workers import Registration, Worker, registered
 
-MANIFEST = "manifest.json"
 HASH_CHARACTERS = 8
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What is known of a version.
-
-    Attributes:
-        name: A running number and the beginning of the hash of its parts.
-        created: Seconds since 1970.
-        contract: Digest of the contract that it was proven against.
-        parts: Names of its parts.
-        checks: What its build found out.
-        complete: It can serve.
-    """
-
-    name: str
-    created: float
-    contract: str
-    parts: tuple[str, ...]
-    checks: tuple[dict[str, Any], ...]
-    complete: bool
+UNFINISHED = (".*.json.*", ".*.yaml.*", "schemas/.*")
+STAGING_PREFIX = "version-"
 
 
 class Store:
@@ -61,22 +46,38 @@ class Store:
         self._base = base_path
         self._versions = base_path / "versions"
         self._staging = base_path / "staging"
+        self._workers = base_path / "workers"
+        self._active = Pointer(base_path / "active")
+        self._candidate = Pointer(base_path / "candidate")
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
-        """Hold the store for the making of one version; others wait, in all processes."""
-        self._base.mkdir(parents=True, exist_ok=True)
-        with (self._base / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            # Whoever holds the lock is alone: what lies in staging was left by a crash.
-            shutil.rmtree(self._staging, ignore_errors=True)
+    def writing(self, check: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Hold the store for the making of one version; others wait, in all processes.
+
+        Args:
+            check: Called while others have it; what it raises ends the wait.
+
+        Raises:
+            StoreFailed: It cannot be written to.
+        """
+        with locked(self._base, "lock", check):
+            self._sweep()
             yield
+
+    def clean(self) -> None:
+        """Remove what a crash has left, unless somebody makes a version: they did so before."""
+        registered(self._workers)
+        if not self._leftovers():
+            return
+        with contextlib.suppress(OSError, StoreFailed), (self._base / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._sweep()
 
     @contextlib.contextmanager
     def stage(self) -> Iterator[Path]:
         """An empty folder to make a version in; gone afterwards unless it was committed."""
         self._staging.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(dir=self._staging))
+        folder = Path(tempfile.mkdtemp(dir=self._staging, prefix=STAGING_PREFIX))
         try:
             yield folder
         finally:
@@ -95,24 +96,47 @@ class Store:
         parts: Iterable[str],
         checks: Iterable[dict[str, Any]],
         complete: bool,
+        created_by: str = "",
+        engine: str | None = None,
+        schema_hash: str = "",
+        uploaded: Iterable[str] | None = None,
     ) -> Manifest:
         """Make a staged folder a version, for good.
+
+        The folder holds one for each part, and what was built of them. `uploaded` are paths of the
+        files of which it was built, by default all in its parts. All else is as in Manifest.
 
         Returns:
             Its manifest. The version is neither active nor the candidate yet.
         """
-        number = max(map(_number, self._folders()), default=0) + 1
         parts = tuple(sorted(parts))
-        name = f"{number}-{_hash(folder, parts)}"
-        manifest = Manifest(name, time.time(), contract, parts, tuple(checks), complete)
-        (folder / MANIFEST).write_text(json.dumps(asdict(manifest), indent=2), encoding="utf-8")
+        paths = [path for path in folder.rglob("*") if path.is_file()]
+        hashed = content.content_hash(folder, parts, uploaded)
+        made = Manifest(
+            name=f"{self._next_number()}-{hashed[:HASH_CHARACTERS]}",
+            created=time.time(),
+            contract=contract,
+            parts=parts,
+            checks=tuple(checks),
+            complete=complete,
+            created_by=created_by,
+            engine=engine,
+            hash=hashed,
+            files=content.hash_files(folder, paths),
+            bytes=sum(path.stat().st_size for path in paths),
+            schema_hash=schema_hash,
+        )
+        self._place(made, folder)
+        return made
+
+    def _place(self, made: Manifest, folder: Path) -> None:
+        made.write(folder)
         for path in [*folder.rglob("*"), folder]:
-            _sync(path)
+            sync(path)
         self._versions.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o755)
-        folder.rename(self._versions / name)
-        _sync(self._versions)
-        return manifest
+        folder.rename(self._versions / made.name)
+        sync(self._versions)
 
     def activate(self, name: str) -> None:
         """Let a version decide from now on; nothing is a candidate any more.
@@ -120,32 +144,73 @@ class Store:
         Raises:
             VersionNotFound: There is no such version.
             VersionConflict: It lacks parts.
+            StoreFailed: The store cannot be written to.
         """
-        if not self.manifest(name).complete:
-            raise VersionConflict(f"Version {name} lacks parts and cannot decide.")
-        self._point("active", name)
-        (self._base / "candidate").unlink(missing_ok=True)
+        with locked(self._base, "pointers.lock"):
+            if not self.manifest(name).complete:
+                raise VersionConflict(f"Version {name} lacks parts and cannot decide.")
+            self._active.write(name)
+            self._candidate.clear()
+
+    def deactivate(self) -> None:
+        """Let no version decide from now on."""
+        with locked(self._base, "pointers.lock"):
+            self._active.clear()
 
     def await_parts(self, name: str) -> None:
         """Let a version wait for the parts that it lacks."""
-        self._point("candidate", name)
+        with locked(self._base, "pointers.lock"):
+            self._candidate.write(name)
+
+    def delete(self, name: str) -> None:
+        """Remove a version that nobody needs.
+
+        Raises:
+            VersionNotFound: There is no such version.
+            VersionConflict: It is active, waits for parts, or is in use.
+            StoreFailed: The store cannot be written to.
+        """
+        with locked(self._base, "pointers.lock"):
+            if name not in self._folders():
+                raise VersionNotFound(f"There is no version {name!r}.")
+            if name == self.active():
+                raise VersionConflict(f"Version {name} is active: activate another one before.")
+            if name == self.candidate():
+                raise VersionConflict(
+                    f"Version {name} waits for parts: upload them, or activate a version, before."
+                )
+            with unused(self.folder(name)) as nobody_uses_it:
+                if not nobody_uses_it:
+                    raise VersionConflict(
+                        f"Version {name} is in use: a worker has decisions with it under way."
+                    )
+                self._remove(name)
+
+    def keep(self, count: int) -> list[str]:
+        """Remove the oldest versions beyond a number, less those that somebody needs.
+
+        Returns:
+            Names of those that were removed.
+        """
+        removed = []
+        for name in self.names()[:-count]:
+            with contextlib.suppress(VersionConflict, VersionNotFound):
+                self.delete(name)
+                removed.append(name)
+        return removed
 
     def active(self) -> str | None:
         """Name of the version that decides, if there is one."""
-        return self._read("active")
+        return self._active.read()
 
     def candidate(self) -> str | None:
         """Name of the version that waits for further parts, if there is one."""
-        return self._read("candidate")
+        return self._candidate.read()
 
     def names(self) -> list[str]:
         """Names of all versions, oldest first."""
-        names = [name for name in self._folders() if (self.folder(name) / MANIFEST).is_file()]
+        names = [name for name in self._folders() if (self.folder(name) / manifest.FILE).is_file()]
         return sorted(names, key=_number)
-
-    def _folders(self) -> list[str]:
-        """Everything among the versions, damaged ones too: their numbers are taken."""
-        return [path.name for path in self._versions.iterdir()] if self._versions.is_dir() else []
 
     def folder(self, name: str) -> Path:
         """Where a version lies."""
@@ -157,49 +222,71 @@ class Store:
         Raises:
             VersionNotFound: There is no such version, or its manifest is damaged.
         """
-        try:
-            fields = json.loads((self.folder(name) / MANIFEST).read_text(encoding="utf-8"))
-            return Manifest(
-                **{**fields, "parts": tuple(fields["parts"]), "checks": tuple(fields["checks"])}
-            )
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise VersionNotFound(f"There is no sound version {name!r}: {error}") from error
+        return Manifest.read(self.folder(name))
 
-    def _read(self, pointer: str) -> str | None:
-        try:
-            return (self._base / pointer).read_text("utf-8", errors="replace").strip() or None
-        except FileNotFoundError:
-            return None
+    def damage(self, name: str) -> str | None:
+        """What is wrong with a version's files; None where they are as they were made.
 
-    def _point(self, pointer: str, name: str) -> None:
-        temporary = self._base / f"{pointer}.new"
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(name + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._base / pointer)
-        _sync(self._base)
+        Raises:
+            VersionNotFound: There is no such version, or its manifest is damaged.
+        """
+        return content.damaged_file(self.folder(name), self.manifest(name).files)
+
+    def alike(self, contract: str, hashed: str) -> Manifest | None:
+        """The newest sound version of a contract and a content, if there is one."""
+        for name in reversed(self.names()):
+            with contextlib.suppress(VersionNotFound):
+                known = self.manifest(name)
+                if (known.contract, known.hash) == (contract, hashed) and not self.damage(name):
+                    return known
+        return None
+
+    def use(self, name: str) -> Use:
+        """Keep a version from being removed; raises VersionNotFound."""
+        return Use(self.folder(name))
+
+    def register(self) -> Registration:
+        """Count this process among the workers."""
+        return Registration(self._workers)
+
+    def workers(self) -> list[Worker]:
+        """The workers that are alive."""
+        return registered(self._workers)
+
+    def _sweep(self) -> None:
+        """Remove what a crash has left, as only whoever holds the lock may."""
+        if not self._leftovers():
+            return
+        with locked(self._base, "pointers.lock"):
+            for path in self._leftovers():
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink()
+
+    def _leftovers(self) -> list[Path]:
+        staged = [*self._staging.iterdir()] if self._staging.is_dir() else []
+        # Of texts that are replaced in one step.
+        staged += [path for pattern in UNFINISHED for path in self._base.glob(pattern)]
+        unfinished = (self._active.unfinished, self._candidate.unfinished)
+        return staged + [path for path in unfinished if path.exists()]
+
+    def _next_number(self) -> int:
+        return max(map(_number, self._folders()), default=0) + 1
+
+    def _folders(self) -> list[str]:
+        """Everything among the versions, damaged ones too: their numbers are taken."""
+        return [path.name for path in self._versions.iterdir()] if self._versions.is_dir() else []
+
+    def _remove(self, name: str) -> None:
+        """Take a version out in one step, then remove its files."""
+        self._staging.mkdir(parents=True, exist_ok=True)
+        removed = self._staging / f"removed-{name}-{secrets.token_hex(4)}"
+        self.folder(name).rename(removed)
+        sync(self._versions)
+        shutil.rmtree(removed, ignore_errors=True)
 
 
 def _number(name: str) -> int:
     head = name.split("-", maxsplit=1)[0]
     return int(head) if head.isdigit() else 0
-
-
-def _hash(folder: Path, parts: Iterable[str]) -> str:
-    """Over names and contents of the parts' files."""
-    digest = hashlib.sha256()
-    for part in parts:
-        for path in sorted((folder / part).rglob("*")):
-            if path.is_file():
-                digest.update(str(path.relative_to(folder)).encode() + b"\0")
-                digest.update(path.read_bytes())
-    return digest.hexdigest()[:HASH_CHARACTERS]
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,25 +1,25 @@
 """Assembles the ASGI application: connexion from the specification, and what surrounds it."""
 
 import asyncio
-import contextlib
 import functools
 import json
-import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeVar
 
 import connexion
-from connexion.middleware import ConnexionMiddleware, MiddlewarePosition
+from connexion.middleware import MiddlewarePosition
 from connexion.resolver import Resolver
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from policy_server.contract.contract import Contract
 from policy_server.contract.specification import Specification
+from policy_server.serving.departure import Departure
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.publication import Publisher
+from policy_server.serving.versions import Versions
 from policy_server.web import problems
 from policy_server.web.fast_path import FastPath
 from policy_server.web.limits import BYTES_PER_MEGABYTE, BodyMiddleware
@@ -31,8 +31,6 @@ from policy_server.web.validation import VALIDATORS
 HIDDEN_SUFFIX = "Func"
 Result = TypeVar("Result")
 
-logger = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
 class Service:
@@ -42,11 +40,17 @@ class Service:
         contract: What clients may send.
         live: The policy that decides.
         publisher: Makes versions of uploads.
+        versions: Those that are there.
+        refresh: Serves at once what was activated just now.
+        departure: Of this process.
     """
 
     contract: Contract
     live: LivePolicy
     publisher: Publisher
+    versions: Versions
+    refresh: Callable[[], Coroutine[Any, Any, None]]
+    departure: Departure
 
 
 def current_service() -> Service:
@@ -82,12 +86,12 @@ def create_application(
     Args:
         specification: A checked contract.
         operations: Holds a function for each operationId.
-        service: What these functions find as `request.state.service`.
+        service: What decides, and on what.
         authenticator: Knows who may do what.
         limits: How large requests may be.
         fast_path: Answer predictions of which everything is in order before connexion sees them.
     """
-    application = _connexion_application(specification, operations, service, authenticator)
+    application = _connexion_application(specification, operations)
     application.add_middleware(
         BodyMiddleware,
         position=MiddlewarePosition.BEFORE_SWAGGER,
@@ -106,21 +110,10 @@ def create_application(
 
 
 def _connexion_application(
-    specification: Specification,
-    operations: ModuleType,
-    service: Service,
-    authenticator: Authenticator,
+    specification: Specification, operations: ModuleType
 ) -> connexion.FlaskApp:
-    @contextlib.asynccontextmanager
-    async def lifespan(_: ConnexionMiddleware) -> AsyncIterator[dict[str, Any]]:
-        await service.live.start()
-        loop = asyncio.get_running_loop()
-        yield {"service": service, "authenticator": authenticator, "loop": loop}
-        await service.live.stop()
-
     application = connexion.FlaskApp(
         "policy_server",
-        lifespan=lifespan,
         strict_validation=True,
         validator_map=VALIDATORS,
         resolver=Resolver(functools.partial(getattr, operations)),

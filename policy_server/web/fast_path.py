@@ -17,7 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from policy_server.contract.decoding import Decoder, Record
 from policy_server.errors import PolicyServerError
 from policy_server.policy.answers import Answer, Decision
-from policy_server.serving.live import LivePolicy, LiveVersion
+from policy_server.serving.live import LivePolicy
+from policy_server.serving.loading import LiveVersion
 from policy_server.web import problems
 from policy_server.web.security import Authenticator, Role
 from policy_server.web.telemetry import HEADER as ID_HEADER

@@ -26,11 +26,13 @@ STATUSES: dict[type[errors.PolicyServerError], tuple[int, str]] = {
     errors.VersionConflict: (409, "Version conflict"),
     errors.UploadTooLarge: (413, "Too large"),
     errors.UploadRejected: (422, "Upload rejected"),
+    errors.StoreFailed: (507, "Not stored"),
     errors.PreprocessorFailed: (500, "Preprocessor failed"),
     errors.EngineFailed: (500, "Engine failed"),
     errors.ClientsUnavailable: (404, "No SDKs"),
     errors.NoActivePolicy: (503, "No active policy"),
     errors.Overloaded: (503, "Overloaded"),
+    errors.Stopping: (503, "Stopping"),
     errors.PolicyServerError: (500, "Internal error"),
 }
 """Looked up by ancestry: the nearest class counts."""
@@ -99,7 +101,7 @@ def answer(
     What a client is not told goes to the log.
     """
     status, title, detail = describe(error, to_manager=role is Role.MANAGE)
-    if status == 500:
+    if status in (500, 507):
         cause = error.cause if isinstance(error, errors.PreprocessorFailed) else str(error)
         logger.error("%s: %s: %s", instance, title, cause, exc_info=error)
     faults = error.faults if isinstance(error, errors.FaultsError) else ()

@@ -150,7 +150,7 @@ def identify_user(username: str, password: str, request: ConnexionRequest) -> ID
     # connexion has decoded what was sent as Latin-1, which loses nothing.
     sent = f"{username}:{password}".encode("latin-1")
     role = _authenticator(request).user_role(sent)
-    return _identity(username, role, request)
+    return _identity(username.encode("latin-1").decode("utf-8", "replace"), role, request)
 
 
 def identify_key(key: str, request: ConnexionRequest) -> IDENTITY | None:

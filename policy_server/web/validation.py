@@ -78,8 +78,10 @@ class StrictMultipartValidator(MultiPartFormDataValidator):  # type: ignore[misc
                 "no boundary is given" if isinstance(error, KeyError) else str(error).strip(".")
             )
             raise BadRequestProblem(f"The body is not multipart/form-data: {reason}.") from error
+        required = self._schema.get("required", ())
         for name in self._schema.get("properties", {}):
-            _check_file(name, form.getlist(name))
+            if name in required or name in form:
+                _check_file(name, form.getlist(name))
         return parsed
 
 

@@ -68,7 +68,7 @@ class TestRendering:
         # The validator does not know `file`, which Swagger 2.0 has; all else is judged as it is.
         specification["paths"]["/clients"]["get"]["responses"]["200"].pop("schema")
         assert list(OpenAPIV2SpecValidator(specification).iter_errors()) == []
-        assert len(list(operations(specification))) == 12
+        assert len(list(operations(specification))) == 18
 
     @pytest.mark.parametrize(("discrete", "tuple_"), KINDS)
     def test_predictions_have_the_shape_of_their_kind(self, discrete: bool, tuple_: bool) -> None:
@@ -257,7 +257,7 @@ class TestKeeping:
         path = write_specification(CONTRACT, TEMPLATE, tmp_path)
         assert path == specification_path(tmp_path) == tmp_path / "swagger.yaml"
         assert path.read_text() == render_specification(CONTRACT, TEMPLATE)
-        assert specification_for(CONTRACT, TEMPLATE, tmp_path) == rendered(CONTRACT)
+        assert specification_for(CONTRACT, TEMPLATE, [tmp_path]) == rendered(CONTRACT)
 
     def test_a_kept_one_is_believed_only_if_it_is_the_same(self, tmp_path: Path) -> None:
         template = tmp_path / "t.yaml"
@@ -265,19 +265,21 @@ class TestKeeping:
         for kept in ("", HEAD + " ", "paths: {}"):
             specification_path(tmp_path).write_text(kept)
             with pytest.raises(SchemaError):
-                specification_for(CONTRACT, template, tmp_path)
+                specification_for(CONTRACT, template, [tmp_path])
         specification_path(tmp_path).write_text(HEAD)  # as if it had been checked before
-        assert specification_for(CONTRACT, template, tmp_path) == yaml.safe_load(HEAD)
+        assert specification_for(CONTRACT, template, [tmp_path]) == yaml.safe_load(HEAD)
 
     @pytest.mark.parametrize("damage", [b"\xff\xfe", b"paths: {}"])
     def test_a_damaged_one_is_not_used(self, damage: bytes, tmp_path: Path) -> None:
         specification_path(tmp_path).write_bytes(damage)
-        assert specification_for(CONTRACT, TEMPLATE, tmp_path) == rendered(CONTRACT)
+        assert specification_for(CONTRACT, TEMPLATE, [tmp_path]) == rendered(CONTRACT)
 
     def test_one_of_another_contract_is_not_used(self, tmp_path: Path) -> None:
         write_specification(CONTRACT, TEMPLATE, tmp_path)
         other = Contract(SCHEMA, tuple=True)
-        assert specification_for(other, TEMPLATE, tmp_path) == rendered(other) != rendered(CONTRACT)
+        assert (
+            specification_for(other, TEMPLATE, [tmp_path]) == rendered(other) != rendered(CONTRACT)
+        )
 
     def test_nothing_is_written_that_does_not_pass(self, tmp_path: Path) -> None:
         template = tmp_path / "t.yaml"

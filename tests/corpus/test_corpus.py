@@ -18,10 +18,11 @@ from policy_server.policy.engine import Network, load_engine
 from policy_server.policy.output_mapper import OutputMapper
 from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import SchemaPreprocessor
-from policy_server.serving.live import load_version
+from policy_server.serving.bundle import Bundle
+from policy_server.serving.loading import load_version
 from policy_server.serving.publication import Publisher, VersionReport
 from policy_server.store.store import Store
-from tests.support.contracts import contract_of
+from tests.support.contracts import contract_of, kept_contracts
 from tests.support.policies import distributions, predict, predict_features
 
 CORPUS = Path(__file__).parents[2] / ".." / "shared" / "corpus"
@@ -108,14 +109,16 @@ def published(
 ) -> Published:
     folder = CORPUS / request.param
     contract = ContractFile((folder / "schema.yaml").read_text(encoding="utf-8")).resolve()
-    store = Store(tmp_path_factory.mktemp(request.param) / "base")
+    base = tmp_path_factory.mktemp(request.param) / "base"
+    store = Store(base)
     parts = {
         Part.MODEL: io.BytesIO((folder / "saved_model.zip").read_bytes()),
         Part.PREPROCESSOR: io.BytesIO(PREPROCESSORS[request.param].encode()),
     }
     if (folder / "output_mapper.yaml").exists():
         parts[Part.OUTPUT_MAPPER] = io.BytesIO((folder / "output_mapper.yaml").read_bytes())
-    report = Publisher(store, contract, BuildLimits()).publish(parts, lambda _: None)
+    publisher = Publisher(store, kept_contracts(contract, base), BuildLimits())
+    report = publisher.publish(Bundle(parts))
     assert store.active() == report.version
     golden = np.load(folder / "golden.npz")
     version = store.folder(report.version)

@@ -1,5 +1,6 @@
 """The trained artefacts are what their READMEs say, and the trainer trains."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ from examples.evaluate import (
     write_figures,
 )
 from examples.export import export_policy
+from examples.golden import CASES
 from examples.lpoc.train import TASK as LPOC
 from examples.ppo import Adam, Rollout, Settings, advantages, train
 from examples.quiet_tensorflow import tf
@@ -247,7 +249,23 @@ def test_the_command_of_the_readme_runs_quietly(tmp_path: Path) -> None:
     )  # fmt: skip
     assert ended.stderr == ""
     assert len(ROW.findall(ended.stdout)) == 3
-    assert [file.name for file in tmp_path.iterdir()] == ["saved_model.zip"]
+    assert {file.name for file in tmp_path.iterdir()} == {"golden.jsonl", "saved_model.zip"}
+
+
+@each_example
+def test_the_golden_cases_are_what_tensorflow_gives(
+    name: str, policies: dict[str, ExportedPolicy]
+) -> None:
+    lines = (FOLDER / name / "golden.jsonl").read_text().splitlines()
+    cases = [json.loads(line) for line in lines]
+    assert len(cases) == CASES
+    assert len({json.dumps(case["observation"]) for case in cases}) > CASES / 4
+    task = TASKS[name]
+    features = [task.preprocess(case["observation"]) for case in cases]
+    assert features == [case["features"] for case in cases]
+    inputs = policies[name].run(features)["action_dist_inputs"]
+    recorded = [case["distribution_inputs"] for case in cases]
+    np.testing.assert_allclose(inputs, recorded, atol=1e-5)
 
 
 def test_figures_need_a_place_in_the_readme(tmp_path: Path) -> None:

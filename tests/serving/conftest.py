@@ -17,6 +17,7 @@ FILES = {
     Part.MODEL: "upload",
     Part.PREPROCESSOR: "preprocessor.py",
     Part.OUTPUT_MAPPER: "output_mapper.yaml",
+    Part.GOLDEN: "cases",
 }
 
 

@@ -19,7 +19,8 @@ from scipy import special
 from examples.quiet_tensorflow import tf
 from policy_server.contract.schema import Observation
 from policy_server.errors import NoActivePolicy
-from policy_server.serving.live import RETRY_SECONDS, LivePolicy, load_version
+from policy_server.serving.live import RETRY_SECONDS, LivePolicy
+from policy_server.serving.loading import load_version
 from policy_server.serving.process_limits import ProcessLimits
 from policy_server.store.store import Store
 from tests.serving.conftest import CONTRACT, make_version
@@ -236,12 +237,12 @@ def test_a_version_that_is_mended_is_loaded(store: Store, live: LoopedLive) -> N
 def test_what_was_refused_is_told_once_and_not_tried_at_every_look(
     store: Store, live: LoopedLive, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    loads = tmp_path / "loads"
-    code = f"with open({str(loads)!r}, 'a') as f: f.write('x')\n{PARTS['preprocessor']}"
-    name = make_version(store, preprocessor=code)
-    file = store.folder(name) / "preprocessor" / "preprocessor.py"
-    file.write_text(code + "1 / 0\n")
+    loads, missing = tmp_path / "loads", tmp_path / "missing"
+    code = f"with open({str(loads)!r}, 'a') as f: f.write('x')\nopen({str(missing)!r}).close()\n"
+    missing.touch()
+    make_version(store, preprocessor=code + PARTS["preprocessor"])
     loads.unlink()
+    missing.unlink()
     live.start()
     time.sleep(RETRY_SECONDS + 0.7)
     assert len(loads.read_text()) == 2

@@ -17,8 +17,8 @@ MODEL = {"saved_model.pb": b"graph", "variables/variables.index": b"index"}
 
 
 def read(folder: Path) -> dict[Part, bytes]:
-    with open_policy_folder(folder) as parts:
-        return {part: file.read() for part, file in parts.items()}
+    with open_policy_folder(folder) as bundle:
+        return {part: file.read() for part, file in bundle.parts.items()}
 
 
 def write_saved_model(folder: Path) -> None:
@@ -43,14 +43,18 @@ def test_all_parts_are_found(tmp_path: Path) -> None:
         Part.PREPROCESSOR: b"preprocessor.py",
         Part.OUTPUT_MAPPER: b"output_mapper.yaml",
     }
+    with open_policy_folder(tmp_path) as bundle:
+        assert (bundle.schema, bundle.schema_file) == (b"schema.yaml", f"{tmp_path}/schema.yaml")
 
 
 def test_files_are_closed_again(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"model")
     (tmp_path / "preprocessor.py").write_bytes(b"code")
-    with open_policy_folder(tmp_path) as parts:
-        files = list(parts.values())
-    assert [file.closed for file in files] == [True, True]
+    with open_policy_folder(tmp_path) as bundle:
+        files = list(bundle.parts.values())
+    for file in files:
+        with pytest.raises(ValueError, match="closed file"):
+            file.read()
 
 
 @pytest.mark.parametrize("time", [0, 1_600_000_000])

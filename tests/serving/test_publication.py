@@ -11,11 +11,12 @@ from policy_server.build.limits import BuildLimits
 from policy_server.build.report import Part
 from policy_server.contract.contract import Contract
 from policy_server.errors import UploadRejected
-from policy_server.serving.live import load_version
+from policy_server.serving.bundle import Bundle
+from policy_server.serving.loading import load_version
 from policy_server.serving.publication import Publisher, VersionReport
 from policy_server.store.store import Store
 from tests.serving.conftest import make_version
-from tests.support.contracts import contract_of
+from tests.support.contracts import contract_of, kept_contracts
 from tests.support.networks import linear_onnx
 from tests.support.policies import predict
 
@@ -36,7 +37,8 @@ class Desk:
         self.base = base
         self.store = Store(base)
         self.contract = contract
-        self.publisher = Publisher(self.store, contract, BuildLimits(preprocessor_seconds=2))
+        contracts = kept_contracts(contract, base)
+        self.publisher = Publisher(self.store, contracts, BuildLimits(preprocessor_seconds=2))
         self.committed: Files = {}
 
     def upload(self, part: Part, content: bytes) -> VersionReport:
@@ -228,15 +230,15 @@ def test_the_parts_of_a_version_are_those_of_the_one_before(desk: Desk) -> None:
         assert before.stat().st_ino == after.stat().st_ino
 
 
-def files(**parts: bytes) -> dict[Part, io.BytesIO]:
-    return {Part(name): io.BytesIO(content) for name, content in parts.items()}
+def bundle(schema: bytes | None = None, **parts: bytes) -> Bundle:
+    return Bundle({Part(name): io.BytesIO(content) for name, content in parts.items()}, schema)
 
 
 def test_a_whole_policy_is_published_at_once(desk: Desk) -> None:
     make_version(desk.store, VARYING, model=linear_onnx(5, 4), preprocessor=takes(5))
     steps: list[str] = []
-    parts = files(model=linear_onnx(7, 4), preprocessor=takes(7))
-    report = desk.publisher.publish(parts, steps.append)
+    whole = bundle(model=linear_onnx(7, 4), preprocessor=takes(7))
+    report = desk.publisher.publish(whole, steps.append)
     assert report.state == "active"
     assert desk.decides() == report.version
     assert desk.parts(report.version) == {"model", "preprocessor"}
@@ -262,16 +264,17 @@ def test_a_policy_that_is_not_whole_is_not_published(
     make_version(desk.store, VARYING, model=linear_onnx(5, 4), preprocessor=takes(5))
     before = desk.decides()
     with pytest.raises(UploadRejected, match=told):
-        desk.publisher.publish(files(**parts), lambda _: None)
+        desk.publisher.publish(bundle(**parts))
     assert (desk.decides(), desk.store.names()) == (before, [before])
 
 
 def test_a_check_leaves_nothing_behind(desk: Desk) -> None:
-    sound = files(model=linear_onnx(7, 4), preprocessor=takes(7))
+    sound = bundle(model=linear_onnx(7, 4), preprocessor=takes(7))
     assert desk.publisher.check(sound, lambda _: None).ready
-    unsound = files(model=linear_onnx(7, 4), preprocessor=takes(6))
+    unsound = bundle(model=linear_onnx(7, 4), preprocessor=takes(6))
     assert "6 features" in (desk.publisher.check(unsound, lambda _: None).rejected or "")
     with pytest.raises(UploadRejected, match="exit code 3"):
-        desk.publisher.check(files(preprocessor=b"import os; os._exit(3)"), lambda _: None)
+        desk.publisher.check(bundle(preprocessor=b"import os; os._exit(3)"), lambda _: None)
     assert (desk.store.names(), desk.store.active(), desk.store.candidate()) == ([], None, None)
-    assert [path.name for path in desk.base.rglob("*") if path.is_file()] == ["lock"]
+    left = {path.name for path in desk.base.rglob("*") if path.is_file()}
+    assert left == {"lock", "contract.json"}

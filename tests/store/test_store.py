@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from policy_server.errors import VersionConflict, VersionNotFound
-from policy_server.store.store import Manifest, Store
+from policy_server.store.manifest import Manifest
+from policy_server.store.store import Store
 
 ROOT = Path(__file__).parents[2]
 
@@ -188,7 +189,7 @@ def test_a_damaged_pointer_points_to_no_version(
 
 def upload(base: Path, fatal: int) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-S", "-c", UPLOAD, str(base), str(fatal)],
+        [sys.executable, "-c", UPLOAD, str(base), str(fatal)],
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
@@ -228,7 +229,7 @@ def test_processes_that_write_at_once_take_turns(tmp_path: Path) -> None:
     base = tmp_path / "base"
     writers = [
         subprocess.Popen(
-            [sys.executable, "-S", "-c", MANY, str(base), str(me)],
+            [sys.executable, "-c", MANY, str(base), str(me)],
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
             text=True,

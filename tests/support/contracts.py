@@ -1,7 +1,12 @@
 """Contracts whose one field is the network's input vector."""
 
-from policy_server.contract.contract import Contract
+from pathlib import Path
+
+from configuration import TEMPLATE
+from policy_server.contract.contract import Contract, ContractFile
 from policy_server.contract.reading import read_schema
+from policy_server.serving.contracts import Contracts
+from policy_server.store.store import Store
 
 
 def contract_of(
@@ -13,3 +18,14 @@ def contract_of(
         f'observations:\n  x: {{type: "List[float]", min_items: {least}, max_items: {features}}}\n'
     )
     return Contract(read_schema(text), discrete, tuple_)
+
+
+def kept_contracts(contract: Contract, base: Path) -> Contracts:
+    """The contracts of a BASE_PATH for which this one was made."""
+    ContractFile.of(contract).write(base)
+    return Contracts(Store(base), base, TEMPLATE)
+
+
+def read_contracts(base: Path) -> Contracts:
+    """The contracts of a BASE_PATH, as a server that starts finds them."""
+    return Contracts(Store(base), base, TEMPLATE)

@@ -10,9 +10,16 @@ def linear_kernel(features: int, outputs: int, seed: int = 0) -> NDArray[np.floa
     return np.random.default_rng(seed).standard_normal((features, outputs)).astype(np.float32)
 
 
-def linear_onnx(features: int, outputs: int, seed: int = 0, output: str = "logits") -> bytes:
-    """A file that computes `observations @ linear_kernel(...)`."""
-    kernel = linear_kernel(features, outputs, seed)
+def linear_onnx(
+    features: int,
+    outputs: int,
+    seed: int = 0,
+    output: str = "logits",
+    kernel: NDArray[np.float32] | None = None,
+) -> bytes:
+    """A file that computes `observations @ linear_kernel(...)`, or with weights of one's own."""
+    if kernel is None:
+        kernel = linear_kernel(features, outputs, seed)
     graph = helper.make_graph(
         [helper.make_node("MatMul", ["obs", "kernel"], [output])],
         "policy",

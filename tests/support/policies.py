@@ -11,7 +11,8 @@ from policy_server.contract.schema import Observation, ObservationSchema
 from policy_server.policy.answers import Answer, Decision
 from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import Features, Preprocessor, SchemaPreprocessor
-from policy_server.serving.live import LivePolicy, LiveVersion
+from policy_server.serving.live import LivePolicy
+from policy_server.serving.loading import LiveVersion
 from policy_server.serving.process_limits import ProcessLimits
 from policy_server.store.store import Store
 
@@ -88,6 +89,11 @@ class LoopedLive:
     def current(self) -> LiveVersion:
         """The version that decides now; raises NoActivePolicy."""
         return self._live.current()
+
+    @property
+    def deviation(self) -> str | None:
+        """Why another version than the active one decides."""
+        return self._live.deviation
 
     def decide(self, observation: Observation, decision: Decision) -> Answer:
         """The current version's answer to one observation."""

@@ -108,7 +108,7 @@ def gunicorn(base_path: Path, workers: int = 1, **settings: str) -> Iterator[Ser
 def running(command: list[str], port: int, base_path: Path, **settings: str) -> Iterator[Server]:
     """Run a server until the block ends."""
     given = {"POLICY_SERVER_USER": USER, "POLICY_SERVER_PASSWORD": PASSWORD}
-    given["POLICY_SERVER_API_KEYS"] = KEY
+    given |= {"POLICY_SERVER_API_KEYS": KEY, "POLICY_SERVER_DRAIN_SECONDS": "0"}
     log = base_path.with_name(f"{base_path.name}-{port}.log")
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -144,7 +144,7 @@ def _await_live(server: Server) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         assert server.process.poll() is None, server.log.read_text()
-        with contextlib.suppress(requests.ConnectionError):
+        with contextlib.suppress(requests.ConnectionError, requests.Timeout):
             if requests.get(f"{server.url}/health/live", timeout=5).ok:
                 return
         time.sleep(0.05)

@@ -34,7 +34,7 @@ def test_every_answer_is_documented(example: str, request: pytest.FixtureRequest
     server: Server = request.getfixturevalue(f"{example}_server")
     done = schemathesis(server, "--exclude-path-regex", VALID_MAY_BE_REFUSED)
     assert done.returncode == 0, done.stdout[-6000:]
-    assert "Tested: 8" in done.stdout
+    assert "Tested: 12" in done.stdout
 
 
 def test_every_answer_to_files_and_vectors_is_documented(lpoc_server: Server) -> None:

@@ -1,0 +1,166 @@
+"""Which contract is served: that of the active version, or that of BASE_PATH if none is active."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from policy_server.contract.contract import Contract, ContractFile
+from policy_server.contract.reading import read_schema
+from policy_server.contract.specification import (
+    Specification,
+    specification_for,
+    write_specification,
+)
+from policy_server.errors import SchemaError, VersionConflict
+from policy_server.store.store import Store
+
+MAX_REMEMBERED = 4
+"""Contracts that are not read anew while their files say the same."""
+
+
+class Contracts:
+    """The contract of BASE_PATH, which `generate.py schema` makes, and those of the versions.
+
+    Each version carries the contract that it was proven against in its folder.
+
+    Args:
+        store: Knows which version is active.
+        base_path: Holds `contract.json`.
+        template: What specifications are rendered from.
+        tuple_: The setting TUPLE, None where it is not set.
+        discrete: The setting DISCRETE_ACTIONS, likewise.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        base_path: Path,
+        template: Path,
+        *,
+        tuple_: bool | None = None,
+        discrete: bool | None = None,
+    ) -> None:
+        self._store = store
+        self._base = base_path
+        self._template = template
+        self._tuple = tuple_
+        self._discrete = discrete
+        self._resolved: dict[ContractFile, Contract] = {}
+
+    def active(self) -> str | None:
+        """Name of the version that decides, if there is one."""
+        return self._store.active()
+
+    def served(self) -> Contract:
+        """The contract that is served now.
+
+        It is that of the active version. Where BASE_PATH holds one that means the same, its title,
+        its version and its documentation count; and all of it where no version is active.
+
+        Raises:
+            SchemaError: There is none yet, or it cannot be served.
+        """
+        active = self._store.active()
+        own = self._carried_by(active) if active is not None else None
+        try:
+            kept = self._read(self._base)
+        except SchemaError:
+            if own is None:
+                raise
+            return own
+        return kept if own is None or own.digest == kept.digest else own
+
+    def of(self, name: str) -> Contract:
+        """The contract that a version was proven against.
+
+        Raises:
+            VersionNotFound: There is no such version.
+            VersionConflict: It does not carry its contract, and was proven against another one
+                than that of BASE_PATH.
+        """
+        digest = self._store.manifest(name).contract
+        for folder in (self._base, self._store.folder(name)):
+            try:
+                contract = ContractFile.read(folder).resolve()
+            except SchemaError:
+                continue
+            if contract.digest == digest:
+                return contract
+        raise VersionConflict(
+            f"Version {name} was proven against a schema that is not at hand: publish it again."
+        )
+
+    def of_schema(self, text: str, file: str) -> Contract:
+        """The contract that a schema makes, called as the one that is served.
+
+        What an action is, the settings say, then the schema; a schema that is silent about it
+        leaves it as it is if its fields are those that are served.
+
+        Raises:
+            SchemaError: With every fault of the schema; `file` is what they call it.
+        """
+        given = ContractFile(text)
+        schema = read_schema(text, file)
+        try:
+            served = self.served()
+        except SchemaError:
+            return self._resolve(given, file)
+        given = replace(given, title=served.title, version=served.version)
+        if schema.digest == served.schema.digest:
+            said = schema.parameters
+            given = replace(
+                given,
+                tuple=served.tuple if said.tuple is None else said.tuple,
+                discrete=served.discrete if said.discrete is None else said.discrete,
+            )
+        return self._resolve(given, file)
+
+    def specification(self, contract: Contract) -> Specification:
+        """The checked specification of a contract; raises SchemaError."""
+        return specification_for(contract, self._template, self._folders())
+
+    def put(self, contract: Contract, folder: Path) -> None:
+        """Lay a contract and its specification into the folder of a version in the making.
+
+        Raises:
+            SchemaError: Its specification cannot be rendered, or is not valid.
+        """
+        write_specification(contract, self._template, folder, self._folders())
+        ContractFile.of(contract).write(folder)
+
+    def keep(self, contract: Contract) -> None:
+        """Make a contract that was activated that of BASE_PATH, if it had none of other meaning.
+
+        So what only changed in its documentation is served as it is now.
+        """
+        try:
+            kept = self._read(self._base)
+        except SchemaError:
+            pass
+        else:
+            if kept.digest != contract.digest or kept == contract:
+                return
+        write_specification(contract, self._template, self._base, self._folders())
+        ContractFile.of(contract).write(self._base)
+
+    def _folders(self) -> list[Path]:
+        """Folders that may keep the specification of what is served."""
+        active = self._store.active()
+        return [self._base, *([self._store.folder(active)] if active is not None else [])]
+
+    def _carried_by(self, name: str) -> Contract | None:
+        """The contract in the folder of a version; None where it has none that can be read."""
+        try:
+            return self._read(self._store.folder(name))
+        except SchemaError:
+            return None
+
+    def _read(self, folder: Path) -> Contract:
+        given = ContractFile.read(folder)
+        contract = self._resolved.get(given)
+        if contract is None:
+            contract = self._resolve(given)
+            self._resolved = dict([*self._resolved.items(), (given, contract)][-MAX_REMEMBERED:])
+        return contract
+
+    def _resolve(self, given: ContractFile, file: str = "schema.yaml") -> Contract:
+        return given.resolve(tuple_=self._tuple, discrete=self._discrete, file=file)

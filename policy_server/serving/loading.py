@@ -1,0 +1,129 @@
+"""From a version on disk to one that can decide: checked, loaded, warmed."""
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from policy_server.build.assembly import SEED
+from policy_server.build.report import Part
+from policy_server.contract.contract import Contract
+from policy_server.contract.samples import random_observations
+from policy_server.errors import NoActivePolicy
+from policy_server.policy import output_mapper, preprocessor
+from policy_server.policy.engine import Network, load_engine
+from policy_server.policy.output_mapper import OutputMapper, read_output_mapper
+from policy_server.policy.policy import Policy
+from policy_server.policy.preprocessor import Preprocessor, SchemaPreprocessor, UploadedPreprocessor
+from policy_server.serving.deciding import Decider
+from policy_server.serving.preprocessor_process import PreprocessorProcess
+from policy_server.serving.process_limits import ProcessLimits
+from policy_server.store.store import Store
+from policy_server.store.uses import Use
+
+
+class AnotherContract(NoActivePolicy):
+    """The version was proven against another contract."""
+
+
+@dataclass(frozen=True)
+class LiveVersion:
+    """A version that can decide.
+
+    Attributes:
+        name: As the store calls it.
+        decider: Makes its decisions, loaded and warm.
+        use: Keeps it from being removed.
+        header: Its name as the value of a header.
+    """
+
+    name: str
+    decider: Decider
+    use: Use
+    header: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "header", self.name.encode())
+
+    @property
+    def policy(self) -> Policy:
+        """Its policy."""
+        return self.decider.policy
+
+    def close(self) -> None:
+        """Let go of it, once nobody waits for its decisions any more."""
+        self.decider.close()
+        self.use.close()
+
+
+async def load_version(
+    store: Store, name: str, contract: Contract, isolation: ProcessLimits | None
+) -> LiveVersion:
+    """Load a version and let it decide once, so that the first client does not wait.
+
+    Raises:
+        AnotherContract: It was proven against another contract.
+        PolicyServerError: It is damaged, or needs what is not installed.
+    """
+    use = store.use(name)
+    try:
+        return LiveVersion(name, await _load(store, name, contract, isolation), use)
+    except BaseException:
+        use.close()
+        raise
+
+
+async def _load(
+    store: Store, name: str, contract: Contract, isolation: ProcessLimits | None
+) -> Decider:
+    manifest = store.manifest(name)
+    if manifest.contract != contract.digest:
+        raise AnotherContract(
+            f"version {name} was proven against another schema, TUPLE or DISCRETE_ACTIONS: "
+            "upload its parts again, or run `python generate.py publish FOLDER`."
+        )
+    if not manifest.complete:
+        raise NoActivePolicy(f"version {name} lacks parts: upload them.")
+    damage = await asyncio.to_thread(store.damage, name)
+    if damage is not None:
+        raise NoActivePolicy(f"version {name} is damaged: {damage}.")
+    decider = await asyncio.to_thread(_read_decider, store.folder(name), name, contract, isolation)
+    try:
+        # The first observation that the build saw it decide on; zeros, say, need not be valid.
+        (observation,) = random_observations(contract.schema, 1, SEED)
+        await decider.decide([decider.policy.decoder.convert(observation)], "draw")
+    except BaseException:
+        decider.close()
+        raise
+    return decider
+
+
+def _read_decider(
+    folder: Path, name: str, contract: Contract, isolation: ProcessLimits | None
+) -> Decider:
+    network = _read_network(folder, name)
+    engine = load_engine(network, folder / Part.MODEL)
+    width = engine.run(np.zeros((1, network.feature_width), np.float32)).shape[1]
+    if width != network.distribution.input_width:
+        raise NoActivePolicy(f"version {name} is damaged: its network puts out {width} numbers.")
+    uploaded = folder / Part.PREPROCESSOR / preprocessor.FILE
+    meanings = folder / Part.OUTPUT_MAPPER / output_mapper.FILE
+    mapper = read_output_mapper(meanings) if meanings.is_file() else OutputMapper()
+    process = None
+    here: Preprocessor | None = None
+    if uploaded.is_file() and isolation is not None:
+        process = PreprocessorProcess(uploaded, isolation, network.feature_width)
+    elif uploaded.is_file():
+        here = UploadedPreprocessor(uploaded, contract.decoder.to_dict, network.feature_width)
+    else:
+        here = SchemaPreprocessor(contract.schema)
+    policy = Policy(contract, network, engine, here, mapper)
+    return Decider(policy, process, network.timing)
+
+
+def _read_network(folder: Path, name: str) -> Network:
+    try:
+        return Network.read(folder)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise NoActivePolicy(f"version {name} is damaged: {error}") from error

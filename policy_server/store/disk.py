@@ -1,0 +1,89 @@
+"""What a crash must not tear: locks, pointers, and what was written before them."""
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TextIO
+
+from policy_server.errors import StoreFailed
+
+RETRY_SECONDS = 0.02
+
+
+class Pointer:
+    """A file with the name of a version, replaced in one step.
+
+    Attributes:
+        unfinished: What a crash may leave beside it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.unfinished = path.with_name(f"{path.name}.new")
+
+    def read(self) -> str | None:
+        """The name, if there is one."""
+        try:
+            return self._path.read_text("utf-8", errors="replace").strip() or None
+        except FileNotFoundError:
+            return None
+
+    def write(self, name: str) -> None:
+        """Point to a version."""
+        with self.unfinished.open("w", encoding="utf-8") as file:
+            file.write(name + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.unfinished.replace(self._path)
+        sync(self._path.parent)
+
+    def clear(self) -> None:
+        """Point to nothing."""
+        self._path.unlink(missing_ok=True)
+        sync(self._path.parent)
+
+
+def sync(path: Path) -> None:
+    """Have the disk keep a file, or the entries of a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def locked(base: Path, name: str, check: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold a lock of the store while the block runs; it ends with the process, too.
+
+    Args:
+        base: The store's folder.
+        name: Of the lock.
+        check: Called while others hold it; what it raises ends the wait.
+
+    Raises:
+        StoreFailed: The block could not write.
+    """
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        with (base / name).open("w") as lock:
+            while not _taken(lock):
+                check()
+                time.sleep(RETRY_SECONDS)
+            yield
+    except OSError as error:
+        raise StoreFailed(
+            f"Nothing can be kept in {base}: {error.strerror or error}. Nothing was changed; once "
+            "the disk has room and may be written to, try again."
+        ) from error
+
+
+def _taken(lock: TextIO) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

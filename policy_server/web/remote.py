@@ -1,0 +1,75 @@
+"""Publishing to a server that runs, here or elsewhere."""
+
+from typing import Any
+
+import msgspec
+import requests
+from requests.auth import HTTPBasicAuth
+
+from policy_server.errors import Fault, FaultsError, UploadRejected
+from policy_server.serving.bundle import Bundle
+from policy_server.serving.publication import VersionReport
+
+CONNECT_SECONDS = 10.0
+BUILD_SECONDS = 3_600.0
+"""How long an answer may take: the server builds meanwhile, within limits of its own."""
+BASE = "/api"
+
+
+class ServerRefused(FaultsError):
+    """A server that did not do what was asked; the message says why."""
+
+
+def publish_to(url: str, bundle: Bundle, user: str, password: str) -> VersionReport:
+    """Publish a bundle to a running server.
+
+    Args:
+        url: Where the server is; with or without `/api`.
+        bundle: What it is to build, prove and activate.
+        user: Who may replace the policy.
+        password: Their password.
+
+    Raises:
+        UploadRejected: The server refused the bundle; nothing was changed.
+        ServerRefused: It cannot be reached, or refused whoever asks.
+    """
+    address = f"{url.rstrip('/').removesuffix(BASE)}{BASE}/policy"
+    files: dict[str, Any] = {f"{part}_file": (part, file) for part, file in bundle.parts.items()}
+    if bundle.schema is not None:
+        files["schema_file"] = ("schema.yaml", bundle.schema)
+    try:
+        response = requests.post(
+            address,
+            files=files,
+            auth=HTTPBasicAuth(user.encode(), password.encode()),
+            timeout=(CONNECT_SECONDS, BUILD_SECONDS),
+            allow_redirects=False,  # a form that was sent on would be another request
+        )
+    except requests.RequestException as error:
+        raise ServerRefused(f"{address} cannot be reached: {error}") from error
+    if response.status_code == requests.codes.ok:
+        return _report(response, address)
+    raise _refusal(response, address)
+
+
+def _report(response: requests.Response, address: str) -> VersionReport:
+    try:
+        return msgspec.json.decode(response.content, type=VersionReport)
+    except msgspec.MsgspecError as error:
+        raise ServerRefused(f"{address} is no policy server: {error}.") from error
+
+
+def _refusal(response: requests.Response, address: str) -> FaultsError:
+    """The error that a problem document tells of."""
+    try:
+        problem = response.json()
+        faults = [Fault(each["pointer"], each["detail"]) for each in problem.get("errors", ())]
+        # The detail repeats the first fault, for those who read nothing else.
+        summary = problem["detail"].removesuffix(str(faults[0]) if faults else "").strip()
+    except (ValueError, LookupError, TypeError, AttributeError):
+        where = response.headers.get("Location")
+        remedy = f"; it leads to {where}" if where else ""
+        return ServerRefused(f"{address} answered {response.status_code}{remedy}.")
+    if response.status_code == requests.codes.unprocessable:
+        return UploadRejected(summary, faults)
+    return ServerRefused(f"{address}: {summary}", faults)

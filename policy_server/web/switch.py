@@ -1,0 +1,197 @@
+"""The application of the contract that is served now: another contract, another application.
+
+An application is bound to one contract: its specification, routes, decoder and live policy. So
+nothing is torn where the contract changes: a request that was read by one schema is decided by a
+version that was proven against it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from policy_server.contract.contract import Contract
+from policy_server.errors import NoActivePolicy, SchemaError
+from policy_server.serving.contracts import Contracts
+from policy_server.serving.departure import Departure
+from policy_server.serving.live import LOOK_SECONDS, LivePolicy
+
+logger = logging.getLogger(__name__)
+
+Refresh = Callable[[], Coroutine[Any, Any, None]]
+
+
+@dataclass(eq=False)
+class Application:
+    """What answers requests under one contract.
+
+    Attributes:
+        contract: What it is bound to.
+        live: Its policy.
+        answer: Answers requests.
+        state: What its operations find as `request.state`.
+        requests: How many it is answering now.
+        idle: Set when it answers none, once it was replaced.
+    """
+
+    contract: Contract
+    live: LivePolicy
+    answer: ASGIApp
+    state: dict[str, Any]
+    requests: int = 0
+    replaced: bool = False
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def decides_with(self) -> str | None:
+        """Name of the version that decides; None where none does."""
+        try:
+            return self.live.current().name
+        except NoActivePolicy:
+            return None
+
+    def build(self) -> None:
+        """Let connexion build what it would else build with the first request; takes a while."""
+        messages = iter(("lifespan.startup", "lifespan.shutdown"))
+
+        async def receive() -> Message:
+            return {"type": next(messages)}
+
+        async def send(message: Message) -> None:
+            pass
+
+        async def call() -> None:
+            await self.answer({"type": "lifespan", "asgi": {"version": "3.0"}}, receive, send)
+
+        asyncio.run(call())
+
+
+Create = Callable[[Contract, Refresh], Application]
+
+
+class ApplicationSwitch:
+    """An ASGI callable that holds a reference to the application that answers.
+
+    When the contract that is served changes, a new application is made beside the one that
+    answers, with its version loaded and warm, and the reference is replaced. The old one ends when
+    the last of its requests has.
+
+    Args:
+        contracts: Know which contract is served.
+        create: Makes the application of a contract; it gets what its operations call to see
+            another version or contract at once.
+        departure: Of this process; the worker begins it.
+
+    Raises:
+        SchemaError: There is no contract yet, or it cannot be served.
+    """
+
+    def __init__(self, contracts: Contracts, create: Create, departure: Departure) -> None:
+        self.departure = departure
+        self._contracts = contracts
+        self._create = create
+        self._current = create(contracts.served(), self.refresh)
+        self._next: Application | None = None
+        self._complaint = ""
+        self._lock = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request with the application of the moment, to its end."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        application = self._current
+        scope["state"] = application.state
+        application.requests += 1
+        try:
+            await application.answer(scope, receive, send)
+        finally:
+            application.requests -= 1
+            if application.replaced and not application.requests:
+                application.idle.set()
+
+    async def refresh(self) -> None:
+        """Serve the contract and the version that are active now."""
+        async with self._lock:
+            try:
+                contract = await asyncio.to_thread(self._contracts.served)
+            except SchemaError as error:  # what is in memory goes on
+                self._complain(str(error))
+            else:
+                await self._serve(contract)
+        await self._current.live.refresh()
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """The life of the worker: start, follow the store, stop."""
+        await receive()
+        await self._start(self._current)
+        follower = asyncio.create_task(self._follow())
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        for task in (follower, *self._tasks):
+            task.cancel()
+        await asyncio.gather(follower, *self._tasks, return_exceptions=True)
+        await self._drop_next()
+        await self._current.live.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                await self.refresh()
+            except Exception:  # whatever is wrong with the disk, what is in memory goes on
+                logger.exception("the contract cannot be read")
+
+    async def _serve(self, contract: Contract) -> None:
+        if self._next is not None and self._next.contract != contract:
+            await self._drop_next()
+        if contract == self._current.contract:
+            return
+        if self._next is None:
+            self._next = await asyncio.to_thread(self._create, contract, self.refresh)
+            await self._start(self._next)
+        else:
+            await self._next.live.refresh()
+        # A version that cannot be loaded replaces none that decides.
+        active = self._contracts.active()
+        if active in (None, self._next.decides_with) or self._current.decides_with is None:
+            before, self._current, self._next = self._current, self._next, None
+            logger.info("another contract is served: %s %s", contract.title, contract.version)
+            self._retire(before)
+
+    def _complain(self, reason: str) -> None:
+        """Log a reason once, not at each look."""
+        if reason != self._complaint:
+            logger.error("the contract in memory goes on: %s", reason)
+        self._complaint = reason
+
+    async def _start(self, application: Application) -> None:
+        await asyncio.to_thread(application.build)
+        application.state["loop"] = asyncio.get_running_loop()
+        await application.live.start()
+
+    async def _drop_next(self) -> None:
+        if self._next is not None:
+            await self._next.live.stop()
+            self._next = None
+
+    def _retire(self, application: Application) -> None:
+        """Let an application go when its last request has ended."""
+        application.replaced = True
+        if not application.requests:
+            application.idle.set()
+
+        async def stop() -> None:
+            try:
+                await application.idle.wait()
+            finally:
+                await application.live.stop()
+
+        task = asyncio.create_task(stop())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -62,7 +62,7 @@ picture:  ## draw assets/architecture.svg from its text
 	$(PYTHON) assets/draw_architecture.py
 
 screenshots: $(DEVELOP) system-packages  ## take the README's pictures from the running thing
-	$(BIN)/python assets/take_screenshots.py
+	$(BIN)/python -m tests.support.screenshots
 
 swagger-ui:  ## carry Swagger UI $(SWAGGER_UI) from npm in assets/swagger-ui
 	@folder=$$(mktemp -d) && npm pack --silent --pack-destination $$folder swagger-ui-dist@$(SWAGGER_UI) >/dev/null \

@@ -80,7 +80,8 @@ public class Decide {{
         {who}
         .POST(HttpRequest.BodyPublishers.ofString({_java_text(body)}))
         .build();
-    var answer = HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofString());
+    var client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
+    var answer = client.send(request, HttpResponse.BodyHandlers.ofString());
     System.out.println(answer.body());
   }}
 }}"""

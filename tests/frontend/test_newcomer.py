@@ -7,14 +7,14 @@ from pathlib import Path
 from playwright.sync_api import Browser, expect
 
 from tests.support.browser import watched_page
-from tests.support.server import CORPUS
+from tests.support.server import CORPUS, ROOT
 from tests.support.visitor import Frontend, Visitor, visitor
 
 LPOC_MEANINGS = {"move up", "move right", "move down", "move left", "no movement"}
 
 
 def test_from_a_schema_to_a_decision_and_the_same_in_swagger_ui(
-    browser: Browser, front: Frontend, rows_file: Path
+    browser: Browser, front: Frontend, rows_file: Path, tmp_path: Path
 ) -> None:
     with visitor(browser, front, viewport={"width": 1280, "height": 1500}) as guest:
         assert guest.page.title() == "Policy server"
@@ -34,8 +34,9 @@ def test_from_a_schema_to_a_decision_and_the_same_in_swagger_ui(
         _look_at_pictures(guest)
         _decide_on_a_file(guest, rows_file)
         address = guest.page.get_by_role("link", name="Swagger UI").get_attribute("href")
-    assert address is not None
-    assert f'"meaning": "{decided}"' in _decision_in_swagger_ui(browser, address, credentials)
+        assert address is not None
+        assert f'"meaning": "{decided}"' in _decision_in_swagger_ui(browser, address, credentials)
+        _compare_with_another_version(guest, tmp_path / "output_mapper.yaml")
 
 
 def _credentials(guest: Visitor) -> tuple[str, str]:
@@ -72,6 +73,23 @@ def _decide_on_a_file(guest: Visitor, file: Path) -> None:
     assert [row["id"] for row in rows] == ["3", "4"]
     assert {row["meaning"] for row in rows} <= LPOC_MEANINGS
     assert all(0 < float(row["probability"]) <= 1 for row in rows)
+
+
+def _compare_with_another_version(guest: Visitor, file: Path) -> None:
+    """In the other one, moving right is called otherwise."""
+    given = (ROOT / "examples/lpoc/output_mapper.yaml").read_text()
+    file.write_text(given.replace("move right", "go right"))
+    guest.turn_to("Policy")
+    guest.hand_over("Output mapper", file)
+    guest.press("Upload the output mapper")
+    guest.sees("is active: it decides from now on")
+    guest.turn_to("Compare")
+    guest.press("Compare")
+    guest.sees("Different decisions on 1,000 random valid observations")
+    shares = guest.page.locator("[data-testid=stMetricValue]").inner_text()
+    assert 0 < float(shares.removesuffix(" %")) < 100
+    guest.sees("go right")
+    assert re.search(r"disagree at [1-9]\S* % of the points", guest.page.inner_text("body"))
 
 
 def _decision_in_swagger_ui(browser: Browser, address: str, credentials: tuple[str, str]) -> str:

@@ -177,7 +177,7 @@ def _as_code(service: Service, observation: Observation, question: Question) -> 
     told = snippets(service.client, question.operation, observation, question.seed)
     for tab, (code, language) in zip(st.tabs(list(told)), told.values(), strict=True):
         with tab:
-            st.code(code, language=language, height=260 if code.count("\n") > 9 else "content")
+            st.code(code, language=language, wrap_lines=True)
 
 
 def _history() -> None:

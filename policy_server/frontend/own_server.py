@@ -15,7 +15,7 @@ from policy_server.frontend.client import Client, Credentials
 
 HOST = "127.0.0.1"
 PREPARE_SECONDS = 60
-SHOWN_LOG_BYTES = 20_000
+SHOWN_LOG_BYTES = 4_000
 END_SECONDS = 30
 
 

@@ -19,6 +19,15 @@ VIEWS = {
 }
 """Loaded when they are looked at: charts and tables take longer to load than the first page."""
 POLICY = "Policy"
+STYLES = {
+    "light": "[data-testid=stCaptionContainer] * { color: #55616d !important; }",
+    "dark": """
+        [data-testid=stCaptionContainer] * { color: #a9b6c2 !important; }
+        [data-testid=stBaseButton-primary] *, [data-testid=stMultiSelect] span[title],
+        [data-testid=stMultiSelect] [role=row] * { color: #131b24 !important; }
+    """,
+}
+"""What is hard to read in Streamlit's own themes: captions, and white on the dark theme's colour."""
 
 
 def show(workshop: Workshop) -> None:
@@ -27,6 +36,7 @@ def show(workshop: Workshop) -> None:
     st.set_page_config(
         page_title="Policy server", page_icon=str(assets / "favicon.svg"), layout="wide"
     )
+    st.html(f"<style>{STYLES[st.context.theme.type or 'light']}</style>")
     service = visit.current()
     if service is None:
         _welcome(workshop, assets)
@@ -38,7 +48,7 @@ def show(workshop: Workshop) -> None:
 
 def _welcome(workshop: Workshop, assets: Path) -> None:
     picture, words = st.columns([1, 12], vertical_alignment="center")
-    picture.image(str(assets / "logo.svg"), width=72)
+    picture.image(str(assets / "logo.svg"), width=72, alt="Logo of the policy server")
     words.title("Policy server")
     running = visit.shared().server
     if running is not None:
@@ -122,7 +132,7 @@ def _server(service: Service) -> None:
 def _log(server: OwnServer, expanded: bool = False) -> None:
     with st.expander("Log of the server", expanded=expanded, icon=":material/terminal:"):
         st.button("Read it again", help="Shows the newest lines of the log.")
-        st.code(server.log_text() or "(empty)", language=None, height=260)
+        st.code(server.log_text() or "(empty)", language=None, wrap_lines=True)
 
 
 def _state(service: Service, ready: Readiness) -> None:

@@ -8,6 +8,8 @@ from policy_server.frontend.client import Client
 
 PASSWORD = "POLICY_SERVER_PASSWORD"
 KEY = "POLICY_SERVER_KEY"
+MAX_LINES = 40
+"""Larger observations are shown without line breaks."""
 
 
 def snippets(
@@ -21,8 +23,9 @@ def snippets(
     compact = json.dumps(observation)
     key = bool(client.credentials.key)
     user = client.credentials.user
+    spread = json.dumps(observation, indent=2)
     return {
-        "JSON": (json.dumps(observation, indent=2), "json"),
+        "JSON": (spread if spread.count("\n") < MAX_LINES else compact, "json"),
         "curl": (_curl(url, compact, user, key), "bash"),
         "Python": (_python(url, observation, user, key), "python"),
         "Java": (_java(url, compact, user, key), "java"),

@@ -35,7 +35,7 @@ def _start(workshop: Workshop) -> None:
     text, name = _schema(workshop)
     if text:
         with st.expander("The schema", icon=":material/description:"):
-            st.code(text, language="yaml", height=300)
+            st.code(text, language="yaml", wrap_lines=True)
     if text.strip() and not _is_sound(text):
         return
     title, port = st.columns([3, 2])

@@ -1,0 +1,130 @@
+"""The page for everyone: small windows, dark, enlarged, by keyboard, with a screen reader."""
+
+import re
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser
+
+from tests.support.server import PASSWORD, Server
+from tests.support.visitor import Frontend, Visitor, visitor
+
+VIEWS = {
+    "Decide": "Decide",
+    "Picture": "Draw the picture",
+    "Compare": None,
+    "File": None,
+    "Policy": None,
+}
+"""Each with the button that brings its charts."""
+WINDOWS: dict[str, dict[str, Any]] = {
+    "wide": {"viewport": {"width": 1280, "height": 900}},
+    "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
+    "narrow": {"viewport": {"width": 360, "height": 740}},
+    "at 200 %": {"viewport": {"width": 640, "height": 450}, "device_scale_factor": 2},
+}
+"""An enlarged page is a smaller window of larger dots."""
+WITH_ICON = (
+    "stNumberInput", "stTextInput", "stTextArea", "stSlider", "stSelectbox", "stMultiSelect",
+    "stCheckbox", "stFileUploader", "stButtonGroup",
+)  # fmt: skip
+WITH_TOOLTIP = (
+    "stButton", "stDownloadButton", "stLinkButton", "stFormSubmitButton", "stPopover",
+)  # fmt: skip
+OVERFLOW = """() => {
+  const main = document.querySelector('[data-testid=stMain]');
+  return main.scrollWidth - main.clientWidth;
+}"""
+FOCUSED = """() => {
+  const focused = document.activeElement;
+  if (focused === document.body) return '';
+  return focused.getAttribute('aria-label') || focused.innerText || '';
+}"""
+MAX_TABS = 80
+
+
+def serious(guest: Visitor) -> list[str]:
+    """What axe finds that keeps people out."""
+    found = Axe().run(guest.page).response["violations"]
+    return [
+        f"{each['id']}: {node['html'][:200]}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"]
+    ]
+
+
+def unhelpful(guest: Visitor) -> list[str]:
+    """Controls that do not say what they are for."""
+    found = []
+    for kinds, mark in ((WITH_ICON, "stTooltipIcon"), (WITH_TOOLTIP, "stTooltipHoverTarget")):
+        for kind in kinds:
+            for control in guest.page.locator(f"[data-testid={kind}]:visible").all():
+                if control.locator(f"[data-testid={mark}]").count() == 0:
+                    found.append(f"{kind}: {control.inner_text()}")
+    return found
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_every_view_is_usable(
+    browser: Browser, front: Frontend, lpoc_server: Server, window: str
+) -> None:
+    with visitor(browser, front, **WINDOWS[window]) as guest:
+        faults = {"start": [*serious(guest), *unhelpful(guest)]}
+        assert guest.page.evaluate(OVERFLOW) == 0
+        guest.connect(lpoc_server)
+        for view, button in VIEWS.items():
+            guest.turn_to(view)
+            if button is not None:
+                guest.press(button)
+            faults[view] = [*serious(guest), *unhelpful(guest)]
+            assert guest.page.evaluate(OVERFLOW) == 0, view
+        assert {view: each for view, each in faults.items() if each} == {}
+
+
+def test_the_dark_page_is_dark(browser: Browser, front: Frontend) -> None:
+    style = "getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
+    brightness = {}
+    for scheme in ("light", "dark"):
+        with visitor(browser, front, color_scheme=scheme) as guest:
+            numbers = re.findall(r"[\d.]+", guest.page.evaluate(style))
+            brightness[scheme] = sum(map(float, numbers[:3])) / 3
+    assert brightness["dark"] < 60 < 200 < brightness["light"]
+
+
+def tab_to(guest: Visitor, name: str) -> None:
+    """Move the focus forwards until it is on something whose name begins so."""
+    seen = []
+    for _ in range(MAX_TABS):
+        guest.page.keyboard.press("Tab")
+        seen.append(guest.page.evaluate(FOCUSED).split("\n")[-1])
+        if re.match(rf"{re.escape(name)}\b", seen[-1]):
+            return
+    raise AssertionError(f"{name} cannot be reached by keyboard, only {seen}")
+
+
+def test_the_keyboard_alone_is_enough(
+    browser: Browser, front: Frontend, lpoc_server: Server
+) -> None:
+    with visitor(browser, front) as guest:
+        keyboard = guest.page.keyboard
+        for field, text in (
+            ("Address", lpoc_server.url),
+            ("User", "tester"),
+            ("Password", PASSWORD),
+        ):
+            tab_to(guest, field)
+            keyboard.press("Control+A")
+            keyboard.type(text)
+        keyboard.press("Enter")
+        guest.sees("What the policy weighs")
+        guest.settle()
+        tab_to(guest, "id")
+        keyboard.press("ArrowRight")
+        guest.settle()
+        tab_to(guest, "Decide")
+        keyboard.press("Enter")
+        guest.settle()
+        assert guest.decision()
+        assert '"id": 4' in guest.page.locator("[data-testid=stCode]").first.inner_text()

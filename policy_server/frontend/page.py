@@ -20,14 +20,18 @@ VIEWS = {
 """Loaded when they are looked at: charts and tables take longer to load than the first page."""
 POLICY = "Policy"
 STYLES = {
-    "light": "[data-testid=stCaptionContainer] * { color: #55616d !important; }",
+    "light": """
+        [data-testid=stCaptionContainer] { opacity: 1 !important; }
+        [data-testid=stCaptionContainer] * { color: #55616d !important; opacity: 1 !important; }
+    """,
     "dark": """
-        [data-testid=stCaptionContainer] * { color: #a9b6c2 !important; }
+        [data-testid=stCaptionContainer] { opacity: 1 !important; }
+        [data-testid=stCaptionContainer] * { color: #a9b6c2 !important; opacity: 1 !important; }
         [data-testid=stBaseButton-primary] *, [data-testid=stMultiSelect] span[title],
         [data-testid=stMultiSelect] [role=row] * { color: #131b24 !important; }
     """,
 }
-"""What is hard to read in Streamlit's own themes: captions, and white on the dark theme's colour."""
+"""What is hard to read in Streamlit's own: captions, and white on the dark theme's colour."""
 
 
 def show(workshop: Workshop) -> None:

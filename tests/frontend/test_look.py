@@ -1,13 +1,17 @@
 """The page for everyone: small windows, dark, enlarged, by keyboard, with a screen reader."""
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
-from tests.support.server import PASSWORD, Server
+from tests.support.networks import linear_onnx
+from tests.support.server import PASSWORD, Server, gunicorn, publish
 from tests.support.visitor import Frontend, Visitor, visitor
 
 VIEWS = {
@@ -46,6 +50,7 @@ MAX_TABS = 80
 
 def serious(guest: Visitor) -> list[str]:
     """What axe finds that keeps people out."""
+    guest.page.wait_for_timeout(700)  # what appears fades in
     found = Axe().run(guest.page).response["violations"]
     return [
         f"{each['id']}: {node['html'][:200]}"
@@ -81,6 +86,43 @@ def test_every_view_is_usable(
             faults[view] = [*serious(guest), *unhelpful(guest)]
             assert guest.page.evaluate(OVERFLOW) == 0, view
         assert {view: each for view, each in faults.items() if each} == {}
+
+
+@pytest.fixture
+def server_of_many_fields(tmp_path: Path) -> Iterator[Server]:
+    """200 bounded numbers and a linear policy of three actions."""
+    fields = {
+        f"sensor_{index}": {"type": "float", "minimum": 0, "maximum": 1} for index in range(200)
+    }
+    (tmp_path / "schema.yaml").write_text(yaml.safe_dump({"observations": fields}, sort_keys=False))
+    (tmp_path / "policy.onnx").write_bytes(linear_onnx(200, 3))
+    with gunicorn(publish(tmp_path, tmp_path / "instance")) as server:
+        yield server
+
+
+def test_a_schema_of_200_fields_is_paged_searched_and_pictured(
+    browser: Browser, front: Frontend, server_of_many_fields: Server
+) -> None:
+    with visitor(browser, front) as guest:
+        guest.connect(server_of_many_fields)
+        sliders = guest.page.get_by_role("slider")
+        assert sliders.count() == 24
+        guest.fill("Find a field", "sensor_199")
+        assert sliders.count() == 1
+        sliders.first.press("Home")
+        guest.settle()
+        guest.fill("Find a field", "")
+        guest.choose("Fields", "193 to 200")
+        assert sliders.last.get_attribute("aria-valuetext") in ("0", "0.0", "0.00", "0.000")
+        guest.press("Decide")
+        assert '"sensor_199": 0.0' in guest.page.locator("[data-testid=stCode]").first.inner_text()
+        guest.turn_to("Picture")
+        guest.page.get_by_role("slider", name="Points a side").press("End")
+        guest.settle()
+        guest.press("Draw the picture")
+        guest.sees("The ring is the observation of the form.")
+        guest.press("Rank the fields")
+        guest.sees("Share of decisions that change")
 
 
 def test_the_dark_page_is_dark(browser: Browser, front: Frontend) -> None:

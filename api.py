@@ -3,6 +3,7 @@
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import connexion
 import flask
 import msgspec
 from werkzeug.datastructures import FileStorage
@@ -18,6 +19,7 @@ from policy_server.serving.publication import VersionReport
 from policy_server.web.application import current_service, on_loop
 
 Json = dict[str, Any]
+VERSION_HEADER, TIMEOUT_HEADER = "X-Policy-Version", "X-Request-Timeout"
 
 
 def predict(body: Observation, seed: int | None = None) -> flask.Response:
@@ -40,8 +42,9 @@ def predict_batch(
 ) -> flask.Response:
     """Draw an action for each of many observations, or take the most probable ones."""
     live = _live()
+    decision: Decision = "mode" if deterministic else "draw"
     records = _records(body["observations"], "/observations/{row}")
-    predictions = on_loop(live.decider.decide(records, "mode" if deterministic else "draw", seed))
+    predictions = on_loop(live.decider.decide, records, decision, seed, _seconds())
     return _decision(live, {"predictions": predictions})
 
 
@@ -49,7 +52,8 @@ def predict_raw(body: Json, seed: int | None = None) -> flask.Response:
     """Draw an action for a feature vector."""
     live = _live()
     features = live.policy.raw_features(body["obs"])
-    return _decision(live, on_loop(live.decider.decide_features(features, "draw", seed))[0])
+    answers = on_loop(live.decider.decide_features, features, "draw", seed, _seconds())
+    return _decision(live, answers[0])
 
 
 def upload_policy(
@@ -115,7 +119,7 @@ def predict_batch_with_version(
     """Decide on many observations with a version that need not be active."""
     records = _records(body["observations"], "/observations/{row}")
     lent = current_service().live.lent(version)
-    return on_loop(_decide_with(lent, records, "mode" if deterministic else "draw", seed))
+    return on_loop(_decide_with, lent, records, "mode" if deterministic else "draw", seed)
 
 
 def schema() -> flask.Response:
@@ -144,7 +148,19 @@ def health_ready() -> flask.Response:
 
 
 def _live() -> LiveVersion:
-    return current_service().live.current()
+    """The version that decides, which must be the one that is asked for, if one is."""
+    live = current_service().live.current()
+    asked = connexion.request.headers.get(VERSION_HEADER)
+    if asked is not None:
+        live.check_asked(asked.encode("latin-1"))
+    return live
+
+
+def _seconds() -> float | None:
+    """How long the client waits; None is for ever."""
+    timeout = connexion.request.headers.get(TIMEOUT_HEADER)
+    most = current_service().most_seconds
+    return None if timeout is None else min(most, float(timeout))
 
 
 async def _decide_with(
@@ -163,7 +179,7 @@ def _upload(part: Part, file: FileStorage, user: str) -> flask.Response:
 
 
 def _published(report: VersionReport) -> flask.Response:
-    on_loop(current_service().refresh())
+    on_loop(current_service().refresh)
     return _json(report)
 
 
@@ -172,7 +188,7 @@ def _decide_on_one(
 ) -> flask.Response:
     live = _live()
     records = _records([body], "")
-    return _decision(live, on_loop(live.decider.decide(records, decision, seed))[0])
+    return _decision(live, on_loop(live.decider.decide, records, decision, seed, _seconds())[0])
 
 
 def _records(observations: list[Observation], place: str) -> list[Record]:

@@ -42,8 +42,12 @@ def create_app(settings: Settings) -> ASGIApp:
 
     def create(contract: Contract, refresh: Refresh) -> Application:
         specification = contracts.specification(contract)
-        live = LivePolicy(store, contract, settings.isolation, registration)
-        service = Service(contract, live, publisher, versions, refresh, departure)
+        live = LivePolicy(
+            store, contract, settings.isolation, registration, settings.waiting_decisions
+        )
+        service = Service(
+            contract, live, publisher, versions, refresh, departure, settings.request_seconds
+        )
         authenticator = Authenticator(credentials, settings.api_keys, specification)
         answer = create_application(
             specification, api, service, authenticator, limits, settings.fast_path

@@ -138,6 +138,18 @@ class Settings:
     body_megabytes: int = _setting(
         "POLICY_SERVER_BODY_MEGABYTES", _count(1, 10_000), 16, "Largest request that is no upload"
     )
+    waiting_decisions: int = _setting(
+        "POLICY_SERVER_WAITING_DECISIONS",
+        _count(1, 1_000_000),
+        20_000,
+        "Decisions that may wait in each worker; who comes then is asked to come again",
+    )
+    request_seconds: int = _setting(
+        "POLICY_SERVER_REQUEST_SECONDS",
+        _count(1, 86_400),
+        60,
+        "Most that the header `X-Request-Timeout` can ask for; more counts as this",
+    )
     upload_megabytes: int = _setting(
         "POLICY_SERVER_UPLOAD_MEGABYTES", _count(1, 10_000), 200, "Largest upload"
     )

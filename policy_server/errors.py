@@ -10,6 +10,7 @@ PolicyServerError
 |- StoreFailed                                the disk is full, or may not be written to
 |- PreprocessorFailed                         uploaded code failed at run time
 |- NoActivePolicy, Overloaded, Stopping       nothing decides now; later it may
+|- DeadlineExceeded                           the client's own time is over
 |- ClientsUnavailable                         there are no SDKs
 |- ServerNotStarted                           the front-end could not start a server
 |- RequestFailed                              a server that we asked does not answer, or refuses
@@ -107,6 +108,10 @@ class NoActivePolicy(PolicyServerError):
 
 class Overloaded(PolicyServerError):
     """More decisions are waiting than may wait."""
+
+
+class DeadlineExceeded(PolicyServerError):
+    """The time that the client gave is over; nothing was decided for it."""
 
 
 class Stopping(PolicyServerError):

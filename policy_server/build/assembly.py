@@ -24,14 +24,10 @@ from policy_server.errors import (
 )
 from policy_server.policy import output_mapper, preprocessor
 from policy_server.policy.engine import Engine, Family, Network
+from policy_server.policy.features import Features
 from policy_server.policy.output_mapper import OutputMapper, read_output_mapper
 from policy_server.policy.policy import Policy
-from policy_server.policy.preprocessor import (
-    Features,
-    Preprocessor,
-    SchemaPreprocessor,
-    UploadedPreprocessor,
-)
+from policy_server.policy.preprocessor import Preprocessor, SchemaPreprocessor, UploadedPreprocessor
 from policy_server.policy.timing import BATCHES, Timing, median_seconds
 
 OBSERVATIONS = 200

@@ -25,9 +25,9 @@ from policy_server.policy.distributions import (
     Greedy,
     NotFinite,
 )
+from policy_server.policy.features import Features
 from policy_server.policy.output_mapper import OutputMapper
 from policy_server.policy.policy import Policy
-from policy_server.policy.preprocessor import Features
 
 Array = NDArray[np.float64]
 

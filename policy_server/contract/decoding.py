@@ -35,6 +35,7 @@ class Decoder:
             forbid_unknown_fields=True,
         )
         self._names = tuple(schema.fields)
+        self._arrays = [name for name, field in schema.fields.items() if field.items is not None]
         self._decode = msgspec.json.Decoder(self.record_type).decode
         self._decode_batch = msgspec.json.Decoder(batch_type).decode
         self._always_whole = all(
@@ -60,12 +61,23 @@ class Decoder:
         return msgspec.convert(observation, self.record_type)
 
     def to_dict(self, record: Record) -> Observation:
-        """The observation as uploaded code gets it: in the schema's order, absent fields absent."""
-        values = msgspec.structs.astuple(record)
+        """The observation as uploaded code gets it: in the schema's order, absent fields absent.
+
+        All of it is the caller's: what they change, the record does not see.
+        """
+        pairs = zip(self._names, msgspec.structs.astuple(record), strict=True)
         if self._always_whole:
-            return dict(zip(self._names, values, strict=True))
-        pairs = zip(self._names, values, strict=True)
-        return {name: value for name, value in pairs if value is not UNSET}
+            observation = dict(pairs)
+        else:
+            observation = {name: value for name, value in pairs if value is not UNSET}
+        for name in self._arrays:
+            if name in observation:
+                observation[name] = _copied(observation[name])
+        return observation
+
+
+def _copied(items: list[Any]) -> list[Any]:
+    return [_copied(item) for item in items] if items and type(items[0]) is list else items[:]
 
 
 def compile_features(schema: ObservationSchema) -> Callable[[Record], tuple[float, ...]]:
@@ -107,7 +119,7 @@ def _typed(field: Field, required: bool) -> tuple[Any, ...]:
         return type_ | UnsetType, UNSET
     default = field.default
     if isinstance(default, list):
-        return type_, msgspec.field(default_factory=lambda: [*default])
+        return type_, msgspec.field(default_factory=lambda: _copied(default))
     return type_, float(default) if field.type == "number" else default
 
 

@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +30,8 @@ def render_specification(contract: Contract, template: Path) -> str:
     Raises:
         SchemaError: The template is missing, asks for something it is not given, or is not Jinja2.
     """
-    environment = jinja2.sandbox.SandboxedEnvironment(
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    # Keys keep their order: that of the fields is the order of the features.
-    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
-    environment.policies["json.dumps_function"] = _json_that_is_yaml
     try:
-        return environment.from_string(template.read_text(encoding="utf-8")).render(
+        return _compiled(template.read_text(encoding="utf-8")).render(
             title=contract.title,
             version=contract.version,
             discrete=contract.discrete,
@@ -50,6 +42,21 @@ def render_specification(contract: Contract, template: Path) -> str:
         line = getattr(error, "lineno", None)
         place = f"{template}:{line}" if line else str(template)
         raise SchemaError("The contract cannot be rendered.", [Fault(place, str(error))]) from error
+
+
+@lru_cache(maxsize=1)
+def _compiled(template: str) -> jinja2.Template:
+    """A template, compiled: that takes longer than all else when another contract is served."""
+    environment = jinja2.sandbox.SandboxedEnvironment(
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    # Keys keep their order: that of the fields is the order of the features.
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
+    environment.policies["json.dumps_function"] = _json_that_is_yaml
+    return environment.from_string(template)
 
 
 def check_specification(text: str) -> Specification:

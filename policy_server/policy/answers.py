@@ -17,8 +17,8 @@ from policy_server.policy.distributions import (
     density,
 )
 from policy_server.policy.engine import Floats
+from policy_server.policy.features import place_of
 from policy_server.policy.output_mapper import OutputMapper
-from policy_server.policy.preprocessor import place_of
 from policy_server.policy.rows import decide_categorical, decide_gaussian, decide_greedy
 
 Answer = dict[str, Any]
@@ -43,10 +43,15 @@ class Answers:
         output_mapper: OutputMapper,
     ) -> None:
         self._distribution = distribution
-        self._output_mapper = output_mapper
         self._several = as_tuple
+        self._meanings: list[list[str]] = []
         if isinstance(distribution, DiagonalGaussian):
             self._several = as_tuple or sum(distribution.component_sizes) > 1
+        else:
+            self._meanings = [
+                [output_mapper.meaning(head, action) for action in range(size)]
+                for head, size in enumerate(distribution.head_sizes)
+            ]
         self._random = random.Random()  # chance, not secrecy
         self._rng = np.random.default_rng()
 
@@ -71,9 +76,17 @@ class Answers:
         family: Distribution = self._distribution
         actions = family.sample(inputs, rng) if decision == "draw" else family.mode(inputs)
         logs = family.log_probability(inputs, actions)
-        words = self._continuous if isinstance(family, DiagonalGaussian) else self._discrete
-        likely = density(logs) if isinstance(family, DiagonalGaussian) else np.exp(logs)
-        return [words(*row) for row in zip(actions.tolist(), likely.tolist(), strict=True)]
+        if isinstance(family, DiagonalGaussian):
+            pairs = zip(actions.tolist(), density(logs).tolist(), strict=True)
+            return [self._continuous(*pair) for pair in pairs]
+        pairs = zip(actions.tolist(), np.exp(logs).tolist(), strict=True)
+        if self._several:
+            return [self._discrete(*pair) for pair in pairs]
+        meanings = self._meanings[0]
+        return [
+            {"action": action, "meaning": meanings[action], "probability": probability}
+            for (action,), probability in pairs
+        ]
 
     def _single(self, row: list[float], decision: Decision, seed: int | None) -> Answer:
         family = self._distribution
@@ -102,12 +115,16 @@ class Answers:
         return self._random.gauss(0.0, 1.0)
 
     def _discrete(self, actions: Sequence[int], probability: float) -> Answer:
-        meaning = self._output_mapper.meaning
         if self._several:
-            meanings = [meaning(head, action) for head, action in enumerate(actions)]
+            pairs = zip(self._meanings, actions, strict=True)
+            meanings = [of_head[action] for of_head, action in pairs]
             return {"actions": actions, "meanings": meanings, "probability": probability}
         action = actions[0]
-        return {"action": action, "meaning": meaning(0, action), "probability": probability}
+        return {
+            "action": action,
+            "meaning": self._meanings[0][action],
+            "probability": probability,
+        }
 
     def _continuous(self, actions: Sequence[float], density_: float) -> Answer:
         if self._several:
@@ -139,7 +156,7 @@ class Answers:
         heads = []
         for head, probabilities in enumerate(family.head_probabilities(inputs)):
             actions = list(range(probabilities.shape[1]))
-            meanings = [self._output_mapper.meaning(head, action) for action in actions]
+            meanings = self._meanings[head]
             heads.append(
                 [
                     {"actions": actions, "meanings": meanings, "probabilities": row}

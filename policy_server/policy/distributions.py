@@ -49,7 +49,13 @@ class Distribution(Protocol):
 
 
 class Discrete(Distribution, Protocol):
-    """A distribution over numbered actions."""
+    """A distribution over numbered actions.
+
+    Attributes:
+        head_sizes: Actions of each head.
+    """
+
+    head_sizes: tuple[int, ...]
 
     def head_probabilities(self, inputs: Array) -> list[Array]:
         """Probability of every action, one float64[B, A] a head; each row sums to 1."""
@@ -115,7 +121,7 @@ class Greedy:
     """
 
     def __init__(self, actions: int) -> None:
-        self.head_sizes = (actions,)
+        self.head_sizes: tuple[int, ...] = (actions,)
 
     @property
     def input_width(self) -> int:

@@ -51,23 +51,23 @@ class OnnxEngine:
 
     def run(self, features: Floats) -> Floats:
         """Turn float32[B, F] into float32[B, W]."""
-        if self._row_by_row and len(features) != 1:
-            rows = [self._run(features[row : row + 1]) for row in range(len(features))]
-            return np.concatenate(rows) if rows else self._run(features)
-        return self._run(features)
-
-    def _run(self, features: Floats) -> Floats:
         try:
-            if self._plain:  # float32[B, F] to float32[B, W], as nearly all networks are
+            if self._plain and not self._row_by_row:  # as nearly all networks are
                 plain: Floats = self._session.run(self._outputs, {self._input: features})[0]
                 return plain
-            batch = features.astype(self._dtype, copy=False)
-            if len(self._shape) != 1:
-                batch = batch.reshape(len(batch), *self._shape)
-            (output,) = self._session.run(self._outputs, {self._input: batch})
-            return np.asarray(output, dtype=np.float32).reshape(len(batch), -1)
+            if not self._row_by_row or len(features) == 1:
+                return self._run(features)
+            rows = [self._run(features[row : row + 1]) for row in range(len(features))]
+            return np.concatenate(rows) if rows else self._run(features)
         except Exception as error:  # see above
             raise EngineFailed(f"ONNX Runtime failed: {error}") from error
+
+    def _run(self, features: Floats) -> Floats:
+        batch = features.astype(self._dtype, copy=False)
+        if len(self._shape) != 1:
+            batch = batch.reshape(len(batch), *self._shape)
+        (output,) = self._session.run(self._outputs, {self._input: batch})
+        return np.asarray(output, dtype=np.float32).reshape(len(batch), -1)
 
 
 ONNX_TYPES = {

@@ -9,15 +9,9 @@ from policy_server.contract.decoding import Record
 from policy_server.errors import Fault, ObservationError, PreprocessorFailed
 from policy_server.policy.answers import Answer, Answers, Decision
 from policy_server.policy.engine import Engine, Floats, Network
+from policy_server.policy.features import TOO_LARGE, Features, Tried, as_float, narrow
 from policy_server.policy.output_mapper import OutputMapper
-from policy_server.policy.preprocessor import (
-    TOO_LARGE,
-    Features,
-    Preprocessor,
-    Tried,
-    as_float,
-    narrow,
-)
+from policy_server.policy.preprocessor import Preprocessor
 
 
 class Policy:
@@ -60,7 +54,7 @@ class Policy:
             PreprocessorFailed: Uploaded code failed.
             EngineFailed: The network could not be run.
         """
-        return self.answers(self.run(self.features(records)), decision, seed)
+        return self._answers.give(self.run(self.features(records)), decision, seed)
 
     def features(self, records: Sequence[Record]) -> Features:
         """The network's input vectors, float32[B, F], of B records.
@@ -70,7 +64,8 @@ class Policy:
             PreprocessorFailed: Uploaded code failed.
         """
         tried = self.tried_features(records)
-        tried.raise_for(0, len(records))
+        if tried.failures or tried.too_large:
+            tried.raise_for(0, len(records))
         return tried.features
 
     def tried_features(self, records: Sequence[Record]) -> Tried:

@@ -1,14 +1,12 @@
 """From observations to features: by the schema itself, or by uploaded code."""
 
-import contextlib
-import math
+import struct
 import sys
 import traceback
 import types
 import uuid
 import weakref
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,45 +15,11 @@ from numpy.typing import NDArray
 
 from policy_server.contract.decoding import Record, compile_features
 from policy_server.contract.schema import Observation, ObservationSchema
-from policy_server.errors import Fault, ObservationError, PreprocessorFailed, UploadRejected
+from policy_server.errors import PreprocessorFailed, UploadRejected
+from policy_server.policy.features import Tried, narrowed, numbers_of, plain_rows
 
-Features = NDArray[np.float32]
 FILE = "preprocessor.py"
 MAX_MESSAGE_CHARACTERS = 500
-LARGEST = float(np.finfo(np.float32).max)
-TOO_LARGE = "a number is too large for the network, which takes float32."
-
-
-@dataclass(frozen=True)
-class Tried:
-    """What came of preprocessing observations, each by itself.
-
-    Attributes:
-        features: float32[B, F]; the rows of those that failed are 0.
-        failures: Row -> what the uploaded code said.
-        too_large: Rows with a number beyond float32.
-    """
-
-    features: Features
-    failures: Mapping[int, str] = field(default_factory=dict)
-    too_large: Collection[int] = ()
-
-    def raise_for(self, start: int, end: int) -> None:
-        """Raise if one of the rows from `start` to `end` failed.
-
-        Raises:
-            PreprocessorFailed: Uploaded code failed.
-            ObservationError: A number is too large for the network; every such row is named.
-        """
-        if not self.failures and not self.too_large:
-            return
-        failed = [row for row in range(start, end) if row in self.failures]
-        if failed:
-            raise PreprocessorFailed(self.failures[failed[0]])
-        large = [row - start for row in range(start, end) if row in self.too_large]
-        if large:
-            faults = [Fault(place_of(row, end - start), TOO_LARGE) for row in large]
-            raise ObservationError("The observation cannot be decided on.", faults)
 
 
 class Preprocessor(Protocol):
@@ -83,14 +47,17 @@ class SchemaPreprocessor:
             )
         self._width = sum(field.feature_width or 0 for field in schema.fields.values())
         self._flatten = compile_features(schema)
+        # Little endian by name: packing as the machine does it lets numbers overflow unseen.
+        self._pack = struct.Struct(f"<{self._width}f").pack
 
     def features(self, records: Sequence[Record]) -> Tried:
-        if len(records) == 1:
-            row = self._flatten(records[0])
-            if min(row) >= -LARGEST and max(row) <= LARGEST:
-                return Tried(np.array((row,), dtype=np.float32))
-        rows = np.array([self._flatten(record) for record in records], dtype=np.float64)
-        return narrowed(rows.reshape(len(records), self._width))
+        flatten, pack = self._flatten, self._pack
+        try:
+            packed = b"".join([pack(*flatten(record)) for record in records])
+        except OverflowError:  # a number beyond float32: which rows it is, is seldom asked
+            rows = np.array([flatten(record) for record in records], dtype=np.float64)
+            return narrowed(rows.reshape(len(records), self._width))
+        return Tried(np.frombuffer(packed, "<f4").reshape(len(records), self._width))
 
 
 class UploadedPreprocessor:
@@ -101,7 +68,7 @@ class UploadedPreprocessor:
 
     Args:
         path: The Python file. Loading it runs it.
-        to_observation: Makes what the code gets of a record.
+        to_observation: Makes what the code gets of a record, and may change.
         width: How many numbers the network takes; None while nobody knows.
 
     Raises:
@@ -125,14 +92,34 @@ class UploadedPreprocessor:
         together = self._together(observations)
         if together is not None and self._width in (None, together.shape[1]):
             return narrowed(together)
-        rows: list[NDArray[np.float64] | None] = []
         failures: dict[int, str] = {}
-        for index, observation in enumerate(observations):
-            try:
-                rows.append(self._row(observation))
-            except PreprocessorFailed as error:
-                rows.append(None)
-                failures[index] = error.cause
+        returned = [
+            self._attempt(self._preprocess, each, row, failures)
+            for row, each in enumerate(observations)
+        ]
+        plain = None if failures else plain_rows(returned, self._width)
+        return Tried(plain) if plain is not None else self._checked(returned, failures)
+
+    def _attempt(
+        self, call: Callable[[Any], Any], argument: Any, row: int, failures: dict[int, str]
+    ) -> Any:
+        """What a call returns that may run uploaded code; None where it fails, which is noted."""
+        try:
+            return call(argument)
+        except KeyboardInterrupt:
+            raise
+        except PreprocessorFailed as error:
+            failures[row] = error.cause
+        except BaseException as error:  # uploaded code may raise anything, and exit
+            failures[row] = _last_line(error, self._file)
+        return None
+
+    def _checked(self, returned: Sequence[Any], failures: dict[int, str]) -> Tried:
+        """Features of all that was returned, row by row; what is wrong with one is its failure."""
+        rows: list[NDArray[np.float64] | None] = [
+            None if row in failures else self._attempt(numbers_of, value, row, failures)
+            for row, value in enumerate(returned)
+        ]
         width = self._width or next((len(row) for row in rows if row is not None), 0)
         for index, row in enumerate(rows):
             if row is not None and len(row) != width:
@@ -160,52 +147,9 @@ class UploadedPreprocessor:
         sound = rows.ndim == 2 and len(rows) == len(observations) and rows.dtype.kind in "biuf"
         return rows.astype(np.float64) if sound and np.isfinite(rows).all() else None
 
-    def _row(self, observation: Observation) -> NDArray[np.float64]:
-        try:
-            # A copy: code that changes its argument must not change what others see.
-            return _numbers(self._preprocess(_copy(observation)))
-        except (PreprocessorFailed, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # uploaded code may raise anything, and exit
-            raise PreprocessorFailed(_last_line(error, self._file)) from error
-
-
-def narrowed(rows: NDArray[np.float64], failures: Mapping[int, str] | None = None) -> Tried:
-    """Narrow float64[B, F] to the float32 that networks take; rows beyond it are told."""
-    features = narrow(rows)
-    too_large: Collection[int] = ()
-    if not _sum_is_finite(features):  # one call; which rows it is, is seldom asked
-        too_large = set(np.flatnonzero(~np.isfinite(features).all(axis=1)).tolist())
-    return Tried(features, failures or {}, too_large)
-
-
-def narrow(numbers: NDArray[np.float64]) -> Features:
-    """Numbers as float32; those beyond it become infinite."""
-    with np.errstate(over="ignore"):
-        return numbers.astype(np.float32)
-
-
-def _sum_is_finite(numbers: NDArray[np.floating]) -> bool:
-    """All numbers are finite; False says nothing, as the sum of large ones overflows."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return math.isfinite(numbers.sum())
-
-
-def as_float(number: float) -> float:
-    """A number as float64; an integer beyond it becomes infinite."""
-    try:
-        return float(number)
-    except OverflowError:
-        return math.inf
-
-
-def place_of(row: int, rows: int) -> str:
-    """JSON pointer to an observation: the body itself where it is the only one."""
-    return f"/observations/{row}" if rows > 1 else ""
-
 
 def _copy(value: Any) -> Any:
-    """A copy of an observation, of the lists in it too: a default's list serves every request."""
+    """A copy of an observation, of the lists in it too."""
     if isinstance(value, dict):
         return {name: _copy(item) for name, item in value.items()}
     return [_copy(item) for item in value] if isinstance(value, list) else value
@@ -227,40 +171,6 @@ def _load(path: Path, module: types.ModuleType) -> Callable[[Observation], objec
             "The preprocessor has no function `preprocess(observation)` that returns the features."
         )
     return preprocess  # type: ignore[no-any-return]  # what it returns is checked at each call
-
-
-def _numbers(returned: Any) -> NDArray[np.float64]:
-    """What `preprocess` returned as a flat vector of finite numbers.
-
-    Raises:
-        PreprocessorFailed: It is anything else.
-    """
-    try:
-        array = np.asarray(returned)
-    except ValueError as error:
-        raise PreprocessorFailed(f"preprocess returned lists of unequal length: {error}") from error
-    if array.dtype == object:  # integers beyond 64 bits arrive like this, and so does rubbish
-        with contextlib.suppress(TypeError):
-            array = np.array([_number(item) for item in array.ravel()], dtype=np.float64)
-    if array.dtype.kind not in "biuf":
-        raise PreprocessorFailed(
-            f"preprocess must return numbers, it returned {type(returned).__name__}: "
-            f"{returned!r:.80}"
-        )
-    numbers = array.astype(np.float64).ravel()
-    if not _sum_is_finite(numbers) and not np.isfinite(numbers).all():
-        index = int(np.argmin(np.isfinite(numbers)))
-        raise PreprocessorFailed(f"preprocess returned {numbers[index]} as feature {index}")
-    return numbers
-
-
-def _number(item: object) -> float:
-    if not isinstance(item, int | float | np.number | np.bool_):
-        raise TypeError(item)
-    try:
-        return float(item)
-    except OverflowError:  # finite, but beyond float64: `narrowed` tells
-        return float(np.copysign(np.finfo(np.float64).max, 1 if item > 0 else -1))
 
 
 def _last_line(error: BaseException, file: str) -> str:

@@ -4,37 +4,26 @@ What waits when the event loop turns goes together; nothing waits for company.
 """
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-import numpy as np
+from collections.abc import Callable, Sequence
 
 from policy_server.contract.decoding import Record
-from policy_server.errors import PolicyServerError, PreprocessorFailed
+from policy_server.errors import (
+    DeadlineExceeded,
+    Overloaded,
+    PreprocessorFailed,
+)
 from policy_server.policy.answers import Answer, Decision
 from policy_server.policy.engine import Floats
+from policy_server.policy.features import Features, Tried
 from policy_server.policy.policy import Policy
-from policy_server.policy.preprocessor import Features, Tried
 from policy_server.policy.timing import Timing
+from policy_server.serving.asked import Asked, Ready, fail_all, ready_of, records_of, stacked
 from policy_server.serving.preprocessor_process import PreprocessorProcess
 
 MAX_BATCH = 1024
 THREAD_SECONDS = 0.002
 """A run of the network that takes longer leaves the event loop to others."""
-
-
-@dataclass
-class _Waiting:
-    """Records, or features, whose distribution inputs somebody waits for."""
-
-    records: Sequence[Record] | None
-    features: Features | None
-    done: "asyncio.Future[Floats]"
-
-    def __len__(self) -> int:
-        rows = self.records if self.features is None else self.features
-        assert rows is not None
-        return len(rows)
+MOST_WAITING = 20_000
 
 
 class Decider:
@@ -44,6 +33,7 @@ class Decider:
         policy: Loaded and warm.
         process: Runs its uploaded preprocessor; None where it has none, or runs in this process.
         timing: How long its parts take; as the build measured, where nothing else is said.
+        most_waiting: Decisions; whoever comes when so many wait is turned away.
     """
 
     def __init__(
@@ -51,128 +41,192 @@ class Decider:
         policy: Policy,
         process: PreprocessorProcess | None = None,
         timing: Timing | None = None,
+        most_waiting: int = MOST_WAITING,
     ) -> None:
         self.policy = policy
         self._process = process
         self._timing = timing or policy.network.timing
-        self._direct = process is None and not self._timing.batching_pays
-        self._one_is_quick = self._direct and not self._leaves_loop(1, preprocess=True)
-        self._waiting: list[_Waiting] = []
+        self._together = process is not None or self._timing.batching_pays
+        self._one_is_quick = process is None and not self._leaves_loop(1)
+        self._waiting: list[Asked] = []
+        self._waiting_rows = 0
+        self._most_waiting = most_waiting
+        self._came = 0
+        self._alone = True
         self._busy: asyncio.Task[None] | None = None
 
-    async def decide(
-        self, records: Sequence[Record], decision: Decision, seed: int | None = None
-    ) -> list[Answer]:
-        """Decide on records; raises what Policy raises, for these records alone."""
-        one = len(records) == 1 and self._one_is_quick
-        if one or (self._direct and not self._leaves_loop(len(records), preprocess=True)):
-            return self.policy.decide(records, decision, seed)
-        return self.policy.answers(await self._join(records, None), decision, seed)
+    def decide(
+        self,
+        records: Sequence[Record],
+        decision: Decision,
+        seed: int | None = None,
+        seconds: float | None = None,
+    ) -> "asyncio.Future[list[Answer]]":
+        """Decide on records.
 
-    async def decide_features(
-        self, features: Features, decision: Decision, seed: int | None = None
-    ) -> list[Answer]:
-        """Decide on input vectors; raises what Policy raises."""
-        if self._direct and not self._leaves_loop(len(features), preprocess=False):
-            return self.policy.answers(self.policy.run(features), decision, seed)
-        return self.policy.answers(await self._join(None, features), decision, seed)
+        The future raises what Policy raises, for these records alone; Overloaded, where too many
+        wait; DeadlineExceeded, where it takes more than these seconds.
+        """
+        if self._alone and self._one_is_quick and not self._came and len(records) == 1:
+            return self._decide_now(records, decision, seed)
+        return self._ask(records, None, decision, seed, seconds)
 
-    def close(self) -> None:
-        """Let go of the preprocessor's process, once nobody waits any more."""
+    def decide_features(
+        self,
+        features: Features,
+        decision: Decision,
+        seed: int | None = None,
+        seconds: float | None = None,
+    ) -> "asyncio.Future[list[Answer]]":
+        """Decide on input vectors; the future raises as that of `decide`."""
+        return self._ask((), features, decision, seed, seconds)
+
+    def close(self, closed: Callable[[], None] = lambda: None) -> None:
+        """Let go of the preprocessor's process, once nobody waits any more; then call `closed`."""
         if self._busy is not None:
-            self._busy.add_done_callback(lambda _: self.close())
-        elif self._process is not None:
-            self._process.close()
+            self._busy.add_done_callback(lambda _: self.close(closed))
+        elif self._waiting:
+            asyncio.get_running_loop().call_soon(self.close, closed)
+        else:
+            if self._process is not None:
+                self._process.close()
+            closed()
 
-    async def _join(self, records: Sequence[Record] | None, features: Features | None) -> Floats:
+    def _ask(
+        self,
+        records: Sequence[Record],
+        features: Features | None,
+        decision: Decision,
+        seed: int | None,
+        seconds: float | None,
+    ) -> "asyncio.Future[list[Answer]]":
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(records, features, loop.create_future())
-        self._waiting.append(waiting)
-        if self._busy is None:
-            self._busy = loop.create_task(self._work())
-        return await waiting.done
+        asked = Asked(records, features, decision, seed, loop.create_future())
+        if self._together or self._leaves_loop(asked.rows):
+            self._wait(asked, seconds, loop)
+        else:
+            self._answer([asked])
+        return asked.done
+
+    def _wait(self, asked: Asked, seconds: float | None, loop: asyncio.AbstractEventLoop) -> None:
+        if self._waiting_rows >= self._most_waiting:
+            asked.fail(Overloaded(f"{self._waiting_rows} decisions are waiting: try again later."))
+            return
+        if seconds is not None:
+            late = DeadlineExceeded(f"It was not decided within {seconds:g} seconds.")
+            timer = loop.call_later(seconds, asked.fail, late)
+            asked.done.add_done_callback(lambda _: timer.cancel())
+        self._waiting.append(asked)
+        self._waiting_rows += asked.rows
+        self._await_turn(loop)
+
+    def _decide_now(
+        self, records: Sequence[Record], decision: Decision, seed: int | None
+    ) -> "asyncio.Future[list[Answer]]":
+        loop = asyncio.get_running_loop()
+        self._await_turn(loop)
+        done: asyncio.Future[list[Answer]] = loop.create_future()
+        try:
+            done.set_result(self.policy.decide(records, decision, seed))
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
+    def _await_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._busy is not None:
+            return  # its task looks for who waits, round after round
+        if not self._came:
+            loop.call_soon(self._turn)
+        self._came += 1
+
+    def _turn(self) -> None:
+        """Answer who waits, here and now, or in a task if that would hold up the event loop.
+
+        Whoever was alone in this turn is likely to be so in the next, and is then answered at
+        once; the answers are the same either way.
+        """
+        self._alone, self._came = self._came < 2, 0
+        if self._process is None and not self._leaves_loop(sum(a.rows for a in self._waiting)):
+            while self._waiting:
+                self._answer(self._next_round())
+        elif self._waiting:
+            self._busy = asyncio.get_running_loop().create_task(self._work())
 
     async def _work(self) -> None:
         """Answer all who wait, in rounds, until nobody does."""
         try:
             while self._waiting:
-                await self._answer(self._next_round())
+                await self._answer_elsewhere(self._next_round())
         finally:
             self._busy = None
 
-    def _next_round(self) -> list[_Waiting]:
-        together: list[_Waiting] = []
-        rows = 0
-        while self._waiting and (not together or rows + len(self._waiting[0]) <= MAX_BATCH):
-            waiting = self._waiting.pop(0)
-            if not waiting.done.done():  # whoever asked may have gone
-                together.append(waiting)
-                rows += len(waiting)
+    def _next_round(self) -> list[Asked]:
+        together: list[Asked] = []
+        rows = taken = 0
+        for asked in self._waiting:
+            if together and rows + asked.rows > MAX_BATCH:
+                break
+            taken += 1
+            self._waiting_rows -= asked.rows
+            if not asked.done.done():  # whoever asked may have gone, or its time is over
+                together.append(asked)
+                rows += asked.rows
+        del self._waiting[:taken]
         return together
 
-    async def _answer(self, together: list[_Waiting]) -> None:
+    def _answer(self, together: list[Asked]) -> None:
         try:
-            ready = await self._preprocess(together)
+            records = records_of(together)
+            ready = ready_of(together, self._tried(records) if records else None)
             if ready:
-                rows = [features for _, features in ready if len(features)] or [ready[0][1]]
-                inputs = await self._run(rows[0] if len(rows) == 1 else np.concatenate(rows))
-                start = 0
-                for waiting, features in ready:
-                    _settle(waiting, inputs[start : start + len(features)])
-                    start += len(features)
+                self._settle(ready, self.policy.run(stacked(ready)))
         except Exception as error:  # whatever it is, nobody is to wait for ever
-            for waiting in together:
-                _fail(waiting, error)
+            fail_all(together, error)
 
-    async def _preprocess(self, together: list[_Waiting]) -> list[tuple[_Waiting, Features]]:
-        """Features of each, less those that failed and were told so."""
-        ready = [(w, w.features) for w in together if w.features is not None]
-        asking = [waiting for waiting in together if waiting.records is not None]
-        if not asking:
-            return ready
-        records = [record for waiting in asking for record in waiting.records or ()]
+    async def _answer_elsewhere(self, together: list[Asked]) -> None:
         try:
-            tried = await self._features(records)
-        except PreprocessorFailed as error:
-            for waiting in asking:
-                _fail(waiting, error)
-            return ready
-        start = 0
-        for waiting in asking:
-            end = start + len(waiting)
-            try:
-                tried.raise_for(start, end)
-            except PolicyServerError as error:
-                _fail(waiting, error)
-            else:
-                ready.append((waiting, tried.features[start:end]))
-            start = end
-        return ready
+            records = records_of(together)
+            ready = ready_of(together, await self._tried_elsewhere(records) if records else None)
+            if ready:
+                self._settle(ready, await self._run(stacked(ready)))
+        except Exception as error:  # see above
+            fail_all(together, error)
 
-    async def _features(self, records: list[Record]) -> Tried:
-        if self._process is not None:
+    def _tried(self, records: list[Record]) -> Tried | PreprocessorFailed:
+        try:
+            return self.policy.tried_features(records)
+        except PreprocessorFailed as error:  # of these records; whoever sent features goes on
+            return error
+
+    async def _tried_elsewhere(self, records: list[Record]) -> Tried | PreprocessorFailed:
+        if self._process is None:
+            if self._leaves_loop(len(records)):
+                return await asyncio.to_thread(self._tried, records)
+            return self._tried(records)
+        try:
             return self.policy.fitting(await self._process.run(records))
-        if self._leaves_loop(len(records), preprocess=True):
-            return await asyncio.to_thread(self.policy.tried_features, records)
-        return self.policy.tried_features(records)
+        except PreprocessorFailed as error:
+            return error
 
     async def _run(self, features: Features) -> Floats:
-        if self._leaves_loop(len(features), preprocess=False):
+        if self._timing.run_seconds(len(features)) > THREAD_SECONDS:
             return await asyncio.to_thread(self.policy.run, features)
         return self.policy.run(features)
 
-    def _leaves_loop(self, rows: int, *, preprocess: bool) -> bool:
-        seconds = self._timing.run_seconds(rows)
-        if preprocess:
-            seconds += rows * self._timing.preprocessor_seconds
+    def _settle(self, ready: Ready, inputs: Floats) -> None:
+        """Give everyone their answers, of float32[B, W]."""
+        start = 0
+        for asked, features in ready:
+            end = start + len(features)
+            if not asked.done.done():
+                try:
+                    answers = self.policy.answers(inputs[start:end], asked.decision, asked.seed)
+                except Exception as error:
+                    asked.done.set_exception(error)
+                else:
+                    asked.done.set_result(answers)
+            start = end
+
+    def _leaves_loop(self, rows: int) -> bool:
+        seconds = self._timing.run_seconds(rows) + rows * self._timing.preprocessor_seconds
         return seconds > THREAD_SECONDS
-
-
-def _settle(waiting: _Waiting, inputs: Floats) -> None:
-    if not waiting.done.done():
-        waiting.done.set_result(inputs)
-
-
-def _fail(waiting: _Waiting, error: Exception) -> None:
-    if not waiting.done.done():
-        waiting.done.set_exception(error)

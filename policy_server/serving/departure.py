@@ -20,7 +20,12 @@ class Departure:
         """Say that the process is about to stop."""
         self._begun.set()
 
+    @property
+    def begun(self) -> bool:
+        """The process is about to stop."""
+        return self._begun.is_set()
+
     def check(self) -> None:
         """Raise Stopping if the process is about to stop."""
-        if self._begun.is_set():
+        if self.begun:
             raise Stopping("This process is being stopped: ask again, another one may answer.")

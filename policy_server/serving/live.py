@@ -14,6 +14,7 @@ from policy_server.errors import (
     VersionConflict,
     VersionNotFound,
 )
+from policy_server.serving.deciding import MOST_WAITING
 from policy_server.serving.loading import AnotherContract, LiveVersion, load_version
 from policy_server.serving.process_limits import ProcessLimits
 from policy_server.store.store import Store
@@ -38,6 +39,7 @@ class LivePolicy:
         contract: What a version must have been proven against.
         isolation: Limits of the process that runs an uploaded preprocessor; None runs it here.
         registration: Tells everybody what decides.
+        most_waiting: Decisions of this worker; whoever comes when so many wait is turned away.
     """
 
     def __init__(
@@ -46,7 +48,9 @@ class LivePolicy:
         contract: Contract,
         isolation: ProcessLimits | None = None,
         registration: Registration | None = None,
+        most_waiting: int = MOST_WAITING,
     ) -> None:
+        self._most_waiting = most_waiting
         self._store = store
         self._contract = contract
         self._isolation = isolation
@@ -104,7 +108,7 @@ class LivePolicy:
             yield self._live
             return
         try:
-            loaded = await load_version(self._store, name, self._contract, self._isolation)
+            loaded = await self._load(name)
         except NoActivePolicy as error:
             raise VersionConflict(f"It cannot be asked: {error}") from error
         try:
@@ -121,7 +125,7 @@ class LivePolicy:
             if self._live is not None and not self._keeps_contract(name):
                 return  # another application serves it
             try:
-                loaded = await load_version(self._store, name, self._contract, self._isolation)
+                loaded = await self._load(name)
             except Exception as error:  # a damaged version fails in ways nobody has listed
                 self._refuse(name, error)
                 if self._live is None and not isinstance(error, AnotherContract):
@@ -129,6 +133,11 @@ class LivePolicy:
             else:
                 self._refused = None
                 self._replace(loaded)
+
+    async def _load(self, name: str) -> LiveVersion:
+        return await load_version(
+            self._store, name, self._contract, self._isolation, self._most_waiting
+        )
 
     def _decides(self, name: str) -> bool:
         if self._live is None or self._live.name != name:
@@ -152,9 +161,7 @@ class LivePolicy:
                 if name == active or not fits:
                     continue
                 try:
-                    self._replace(
-                        await load_version(self._store, name, self._contract, self._isolation)
-                    )
+                    self._replace(await self._load(name))
                 except Exception as error:  # as above
                     logger.error("version %s cannot be loaded either: %s", name, error)
                 else:

@@ -10,13 +10,13 @@ from policy_server.build.assembly import SEED
 from policy_server.build.report import Part
 from policy_server.contract.contract import Contract
 from policy_server.contract.samples import random_observations
-from policy_server.errors import NoActivePolicy
+from policy_server.errors import NoActivePolicy, VersionConflict
 from policy_server.policy import output_mapper, preprocessor
 from policy_server.policy.engine import Network, load_engine
 from policy_server.policy.output_mapper import OutputMapper, read_output_mapper
 from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import Preprocessor, SchemaPreprocessor, UploadedPreprocessor
-from policy_server.serving.deciding import Decider
+from policy_server.serving.deciding import MOST_WAITING, Decider
 from policy_server.serving.preprocessor_process import PreprocessorProcess
 from policy_server.serving.process_limits import ProcessLimits
 from policy_server.store.store import Store
@@ -51,14 +51,24 @@ class LiveVersion:
         """Its policy."""
         return self.decider.policy
 
+    def check_asked(self, name: bytes) -> None:
+        """Raise VersionConflict unless this is the version that somebody asks for."""
+        if name != self.header:
+            raise VersionConflict(
+                f"Version {name.decode('latin-1')} is asked for, and {self.name} decides."
+            )
+
     def close(self) -> None:
         """Let go of it, once nobody waits for its decisions any more."""
-        self.decider.close()
-        self.use.close()
+        self.decider.close(self.use.close)
 
 
 async def load_version(
-    store: Store, name: str, contract: Contract, isolation: ProcessLimits | None
+    store: Store,
+    name: str,
+    contract: Contract,
+    isolation: ProcessLimits | None,
+    most_waiting: int = MOST_WAITING,
 ) -> LiveVersion:
     """Load a version and let it decide once, so that the first client does not wait.
 
@@ -68,14 +78,19 @@ async def load_version(
     """
     use = store.use(name)
     try:
-        return LiveVersion(name, await _load(store, name, contract, isolation), use)
+        decider = await _load(store, name, contract, isolation, most_waiting)
+        return LiveVersion(name, decider, use)
     except BaseException:
         use.close()
         raise
 
 
 async def _load(
-    store: Store, name: str, contract: Contract, isolation: ProcessLimits | None
+    store: Store,
+    name: str,
+    contract: Contract,
+    isolation: ProcessLimits | None,
+    most_waiting: int,
 ) -> Decider:
     manifest = store.manifest(name)
     if manifest.contract != contract.digest:
@@ -88,7 +103,9 @@ async def _load(
     damage = await asyncio.to_thread(store.damage, name)
     if damage is not None:
         raise NoActivePolicy(f"version {name} is damaged: {damage}.")
-    decider = await asyncio.to_thread(_read_decider, store.folder(name), name, contract, isolation)
+    decider = await asyncio.to_thread(
+        _read_decider, store.folder(name), name, contract, isolation, most_waiting
+    )
     try:
         # The first observation that the build saw it decide on; zeros, say, need not be valid.
         (observation,) = random_observations(contract.schema, 1, SEED)
@@ -100,7 +117,11 @@ async def _load(
 
 
 def _read_decider(
-    folder: Path, name: str, contract: Contract, isolation: ProcessLimits | None
+    folder: Path,
+    name: str,
+    contract: Contract,
+    isolation: ProcessLimits | None,
+    most_waiting: int,
 ) -> Decider:
     network = _read_network(folder, name)
     engine = load_engine(network, folder / Part.MODEL)
@@ -119,7 +140,7 @@ def _read_decider(
     else:
         here = SchemaPreprocessor(contract.schema)
     policy = Policy(contract, network, engine, here, mapper)
-    return Decider(policy, process, network.timing)
+    return Decider(policy, process, network.timing, most_waiting)
 
 
 def _read_network(folder: Path, name: str) -> Network:

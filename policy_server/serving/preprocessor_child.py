@@ -15,9 +15,11 @@ import struct
 import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any, cast
 
 import msgspec
 
+from policy_server.contract.schema import Observation
 from policy_server.errors import PolicyServerError
 from policy_server.policy.preprocessor import UploadedPreprocessor
 from policy_server.serving.process_limits import ProcessLimits
@@ -26,6 +28,7 @@ LENGTH = struct.Struct("!I")
 CLONE_NEWUSER, CLONE_NEWNET = 0x1000_0000, 0x4000_0000
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
 BYTES_PER_MEGABYTE = 1_000_000
+CHUNK_BYTES = 262_144
 
 
 class Reply(msgspec.Struct, array_like=True):
@@ -51,15 +54,15 @@ def main(descriptor: int, path: Path, limits: ProcessLimits, width: int | None) 
     give_up_rights(limits)
     with socket.socket(fileno=descriptor) as connection:
         try:
-            preprocessor = UploadedPreprocessor(path, dict, width)
+            preprocessor = UploadedPreprocessor(path, _itself, width)
         except PolicyServerError as error:
             _send(connection, Reply(0, b"", {}, refused=str(error)))
             return
         _send(connection, Reply(0, b"", {}))
+        decode = msgspec.msgpack.Decoder().decode
         while (batch := _receive(connection)) is not None:
-            tried = preprocessor.features(msgspec.msgpack.decode(batch))
-            width, features = tried.features.shape[1], tried.features.tobytes()
-            _send(connection, Reply(width, features, tried.failures, tried.too_large))
+            features, failures, too_large = preprocessor.features(decode(batch))
+            _send(connection, Reply(features.shape[1], features.tobytes(), failures, too_large))
 
 
 def give_up_rights(limits: ProcessLimits) -> None:
@@ -81,19 +84,23 @@ def give_up_rights(limits: ProcessLimits) -> None:
             resource.setrlimit(what, (most, most))
 
 
+def _itself(observation: Any) -> Observation:
+    """Decoded here, and nobody else's."""
+    return cast(Observation, observation)
+
+
 def _receive(connection: socket.socket) -> bytes | None:
-    head = _exactly(connection, LENGTH.size)
-    return _exactly(connection, LENGTH.unpack(head)[0]) if head else None
-
-
-def _exactly(connection: socket.socket, size: int) -> bytes | None:
-    received = bytearray()
-    while len(received) < size:
-        chunk = connection.recv(size - len(received))
+    """The next batch; the parent sends one at a time, and waits."""
+    received = connection.recv(CHUNK_BYTES)
+    wanted = LENGTH.size
+    while len(received) < wanted or len(received) < (
+        wanted := LENGTH.size + LENGTH.unpack_from(received)[0]
+    ):
+        chunk = connection.recv(CHUNK_BYTES)
         if not chunk:
             return None
         received += chunk
-    return bytes(received)
+    return received[LENGTH.size :]
 
 
 def _send(connection: socket.socket, reply: Reply) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from policy_server.contract.decoding import Record
 from policy_server.errors import PreprocessorFailed, UploadRejected
-from policy_server.policy.preprocessor import Tried
+from policy_server.policy.features import Tried
 from policy_server.serving.preprocessor_child import LENGTH, Reply
 from policy_server.serving.process_limits import ProcessLimits
 
@@ -62,7 +62,8 @@ class PreprocessorProcess:
             PreprocessorFailed: The process died or was too slow; it has been ended.
         """
         try:
-            await self.start()
+            if self._child is None:
+                await self.start()
             assert self._child is not None
             reply = await self._child.ask(records, self._limits.seconds)
         except UploadRejected as error:
@@ -106,6 +107,8 @@ class _Child(asyncio.Protocol):
         self._reply: asyncio.Future[Reply] | None = None
         self._transport: asyncio.Transport | None = None
         self._lost = False
+        self._deadline = 0.0
+        self._watch: asyncio.TimerHandle | None = None
 
     @classmethod
     async def started(cls, path: Path, limits: ProcessLimits, width: int | None) -> "_Child":
@@ -135,15 +138,15 @@ class _Child(asyncio.Protocol):
         body = msgspec.msgpack.encode(records)
         self._reply = loop.create_future()
         self._transport.write(LENGTH.pack(len(body)) + body)
-        # Not wait_for, which makes a task of each call.
-        too_late = loop.call_later(seconds, self._fail, TimeoutError())
-        try:
-            return await self._reply
-        finally:
-            too_late.cancel()
+        self._deadline = loop.time() + seconds
+        if self._watch is None:
+            self._watch = loop.call_at(self._deadline, self._look)
+        return await self._reply
 
     def end(self) -> str:
         """End the process and whatever it started; how it had ended, if it had."""
+        if self._watch is not None:
+            self._watch.cancel()
         if self._transport is not None:
             self._transport.abort()
         if self._lost:  # it is about to exit by itself
@@ -156,6 +159,17 @@ class _Child(asyncio.Protocol):
         if code is None:
             return "it was stopped"
         return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+    def _look(self) -> None:
+        """End what is too late; one timer watches over many batches, each of which moves it on."""
+        self._watch = None
+        if self._reply is None or self._reply.done():
+            return
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._deadline:
+            self._watch = loop.call_at(self._deadline, self._look)
+        else:
+            self._fail(TimeoutError())
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are no subclass of asyncio's.

@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeVar
@@ -43,14 +43,16 @@ class Service:
         versions: Those that are there.
         refresh: Serves at once what was activated just now.
         departure: Of this process.
+        most_seconds: Whoever would wait longer for a decision waits so long.
     """
 
     contract: Contract
     live: LivePolicy
     publisher: Publisher
     versions: Versions
-    refresh: Callable[[], Coroutine[Any, Any, None]]
+    refresh: Callable[[], Awaitable[None]]
     departure: Departure
+    most_seconds: float
 
 
 def current_service() -> Service:
@@ -59,10 +61,14 @@ def current_service() -> Service:
     return service
 
 
-def on_loop(work: Coroutine[Any, Any, Result]) -> Result:
-    """Have the event loop do something; for the threads in which operations run."""
+def on_loop(call: Callable[..., Awaitable[Result]], *arguments: Any) -> Result:
+    """Have the event loop call something and await it; for the threads in which operations run."""
     loop: asyncio.AbstractEventLoop = connexion.request.state.loop
-    return asyncio.run_coroutine_threadsafe(work, loop).result()
+
+    async def work() -> Result:
+        return await call(*arguments)
+
+    return asyncio.run_coroutine_threadsafe(work(), loop).result()
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,9 @@ def create_application(
         return complete
     decoder, base = service.contract.decoder, specification["basePath"]
     limit = limits.body_megabytes * BYTES_PER_MEGABYTE
-    return FastPath(complete, service.live, authenticator, decoder, base, limit)
+    return FastPath(
+        complete, service.live, authenticator, decoder, base, limit, service.most_seconds
+    )
 
 
 def _connexion_application(

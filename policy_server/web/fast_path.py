@@ -4,33 +4,37 @@ It stands in front of connexion and can only say yes. What it does not take, it 
 so that connexion explains what is wrong; what deciding itself raises is told in the same words,
 from the same table. A property test states that with and without it every request is answered
 alike.
+
+A request has a head (path, query, headers) and a body. A head that was in order once is remembered
+for a short time, so that the server's HTTP protocol (protocol.py) need not read it again.
 """
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import Annotated, NamedTuple
 
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from policy_server.contract.decoding import Decoder, Record
 from policy_server.errors import PolicyServerError
-from policy_server.policy.answers import Answer, Decision
+from policy_server.policy.answers import Answer
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.loading import LiveVersion
 from policy_server.web import problems
-from policy_server.web.security import Authenticator, Role
+from policy_server.web.heads import Accepted, Heads, Route
+from policy_server.web.security import Authenticator
 from policy_server.web.telemetry import HEADER as ID_HEADER
-from policy_server.web.telemetry import SANE_ID, new_name
+from policy_server.web.telemetry import new_name
 
-JSON_TYPES = frozenset(
-    {b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"}
-)
-SEED = re.compile(rb"seed=(0|[1-9][0-9]{0,14})")
-"""Up to 15 digits: below the contract's maximum whatever they are."""
 MAX_RAW_ITEMS = 1_000_000
 """As the contract's template says."""
+JSON_HEADER = (b"content-type", b"application/json")
+STATE_KEY = "policy_server.fast_path"
+"""Where the HTTP protocol finds the fast path, in the state of the lifespan."""
+HEAD_KEY = "policy_server.head"
+"""Where the fast path finds the bytes of a head that may be remembered, in the scope."""
 encode = msgspec.json.encode
 
 
@@ -40,21 +44,26 @@ class RawObservation(msgspec.Struct, forbid_unknown_fields=True):
     obs: Annotated[list[float], msgspec.Meta(max_length=MAX_RAW_ITEMS)]
 
 
-@dataclass(frozen=True)
-class Route:
-    """How one operation's body is read and its answers are written.
+class Begun(NamedTuple):
+    """A request that is being decided.
 
     Attributes:
-        decode: Body -> records; None where the body is a feature vector.
-        decision: What is asked of the policy.
-        finish: Answers -> the answer of the operation.
-        seeded: The operation takes a seed.
+        accepted: What its head said.
+        live: The version that decides; None where none can.
+        done: Its answers, or what deciding raised.
     """
 
-    decode: Callable[[bytes], Sequence[Record]] | None
-    decision: Decision
-    finish: Callable[[list[Answer]], Any]
-    seeded: bool
+    accepted: Accepted
+    live: LiveVersion | None
+    done: "asyncio.Future[list[Answer]]"
+
+
+class Reply(NamedTuple):
+    """An answer, ready to be sent."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    content: bytes
 
 
 class FastPath:
@@ -63,10 +72,11 @@ class FastPath:
     Args:
         app: What answers everything else.
         live: The policy that decides.
-        authenticator: Knows the accepted credentials.
+        authenticator: Knows the accepted credentials, and remembers heads as long as these.
         decoder: Decodes the contract's observations.
         base: What the operations' paths begin with.
         limit_bytes: Larger bodies are handed on.
+        most_seconds: Whoever would wait longer waits so long.
     """
 
     def __init__(
@@ -77,11 +87,10 @@ class FastPath:
         decoder: Decoder,
         base: str,
         limit_bytes: int,
+        most_seconds: float,
     ) -> None:
         self._app = app
         self._live = live
-        self._authenticator = authenticator
-        self._limit = limit_bytes
         self._decode_raw = msgspec.json.Decoder(RawObservation).decode
 
         def one(body: bytes) -> Sequence[Record]:
@@ -90,105 +99,99 @@ class FastPath:
         def first(answers: list[Answer]) -> Answer:
             return answers[0]
 
-        self._routes = {
-            f"{base}/predict": Route(one, "draw", first, True),
-            f"{base}/predict_deterministic": Route(one, "mode", first, False),
-            f"{base}/distribution": Route(one, "describe", first, False),
-            f"{base}/predict_batch": Route(decoder.decode_batch, "draw", _as_batch, True),
-            f"{base}/predict_raw": Route(None, "draw", first, True),
+        routes = {
+            f"{base}/predict": Route(one, "draw", first, seeded=True),
+            f"{base}/predict_deterministic": Route(one, "mode", first),
+            f"{base}/distribution": Route(one, "describe", first),
+            f"{base}/predict_batch": Route(
+                decoder.decode_batch, "draw", _as_batch, seeded=True, modes=True
+            ),
+            f"{base}/predict_raw": Route(None, "draw", first, seeded=True),
         }
+        self._heads = Heads(routes, authenticator, limit_bytes, most_seconds)
+        self.recall = self._heads.recall
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or hand it on."""
-        route = self._routes.get(scope["path"]) if scope["type"] == "http" else None
-        if route is None or scope["method"] != "POST":
-            await self._app(scope, receive, send)
-            return
-        headers = dict(scope["headers"])
-        query = scope["query_string"]
-        seed = SEED.fullmatch(query) if query and route.seeded else None
-        # A header that came twice is as unusual as one that is not as it should be.
-        usual = len(headers) == len(scope["headers"]) and (seed is not None or not query)
-        role = self._accepted(headers) if usual else Role.NONE
-        if role is Role.NONE:
+        if scope["type"] == "lifespan":
+            scope.get("state", {})[STATE_KEY] = self  # where the HTTP protocol finds it
+        accepted = self._heads.read(scope) if scope["type"] == "http" else None
+        if accepted is None:
             await self._app(scope, receive, send)
             return
         body = await _whole_body(receive)
         if body is None:
             return  # whoever asked has gone
         try:
-            asked = self._decode(route, body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            begun = self.begin(accepted, body)
+            if not begun.done.done():
+                await _settled(begun.done)
+            reply = self.reply(begun)
+        except Exception:  # not in order; or nobody foresaw it, and connexion's handlers log it
             await self._app(scope, _replayed(body, receive), send)
             return
-        name = headers.get(ID_HEADER)
-        if name is None or not SANE_ID.fullmatch(name):
-            name = new_name()
-        try:
-            status, answered, content = await self._answer(
-                route, asked, int(seed[1]) if seed else None, name, role
-            )
-        except Exception:  # nobody foresaw it: connexion's handlers log it and say so
-            await self._app(scope, _replayed(body, receive), send)
-            return
-        answered += [(b"content-length", b"%d" % len(content)), (ID_HEADER, name)]
-        await send({"type": "http.response.start", "status": status, "headers": answered})
+        if HEAD_KEY in scope and accepted.name is None:
+            self._heads.remember(scope[HEAD_KEY], accepted)
+        status, headers, content = reply
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
-    def _accepted(self, headers: dict[bytes, bytes]) -> Role:
-        """The role of whoever asks; NONE where any header is not as it is most of the time."""
-        length = headers.get(b"content-length")
-        usual = (
-            headers.get(b"content-type") in JSON_TYPES
-            and length is not None
-            and int(length) <= self._limit
-            and b"transfer-encoding" not in headers
-            and b"content-encoding" not in headers
-        )
-        authorization, key = headers.get(b"authorization"), headers.get(b"x-api-key")
-        if not usual or (authorization is None) == (key is None):
-            return Role.NONE
-        if authorization is not None:
-            return self._authenticator.role_of_header(b"authorization", authorization)
-        return self._authenticator.role_of_header(b"x-api-key", key or b"")
+    def begin(self, accepted: Accepted, body: bytes) -> Begun:
+        """Read a body and let the policy decide.
 
-    def _decode(self, route: Route, body: bytes) -> Sequence[Record] | RawObservation:
-        return self._decode_raw(body) if route.decode is None else route.decode(body)
-
-    async def _answer(
-        self,
-        route: Route,
-        asked: Sequence[Record] | RawObservation,
-        seed: int | None,
-        name: bytes,
-        role: Role,
-    ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-        """Status, headers and body of the answer."""
+        Raises:
+            Exception: Any of those that reading a body raises which is not in order.
+        """
+        decode = accepted.route.decode
+        if decode is None:
+            return self._begin_raw(accepted, self._decode_raw(body).obs)
+        records = decode(body)
         try:
             live = self._live.current()
-            answers = await _decide(live, route.decision, asked, seed)
+            if accepted.version is not None:
+                live.check_asked(accepted.version)
         except PolicyServerError as error:
-            status, content, named = problems.answer(error, name.decode(), role)
+            return Begun(accepted, None, _failed(error))
+        _, decision, seed, *_, seconds = accepted
+        return Begun(accepted, live, live.decider.decide(records, decision, seed, seconds))
+
+    def reply(self, begun: Begun) -> Reply:
+        """The answer to a request whose decisions are made."""
+        accepted, live, done = begun
+        name = accepted.name or new_name()
+        try:
+            content = encode(accepted.route.finish(done.result()))
+            assert live is not None
+            headers = [(b"x-policy-version", live.header), JSON_HEADER]
+            status = 200
+        except PolicyServerError as error:
+            status, content, named = problems.answer(error, name.decode(), accepted.role)
             headers = [(key.lower().encode(), value.encode()) for key, value in named.items()]
-            return status, headers, content
-        headers = [
-            (b"x-policy-version", live.header),
-            (b"content-type", b"application/json"),
-        ]
-        return 200, headers, encode(route.finish(answers))
+        headers += [(b"content-length", b"%d" % len(content)), (ID_HEADER, name)]
+        return Reply(status, headers, content)
+
+    def _begin_raw(self, accepted: Accepted, numbers: list[float]) -> Begun:
+        try:
+            live = self._live.current()
+            if accepted.version is not None:
+                live.check_asked(accepted.version)
+            features = live.policy.raw_features(numbers)
+        except PolicyServerError as error:
+            return Begun(accepted, None, _failed(error))
+        _, decision, seed, *_, seconds = accepted
+        done = live.decider.decide_features(features, decision, seed, seconds)
+        return Begun(accepted, live, done)
 
 
-async def _decide(
-    live: LiveVersion,
-    decision: Decision,
-    asked: Sequence[Record] | RawObservation,
-    seed: int | None,
-) -> list[Answer]:
-    decider = live.decider
-    if isinstance(asked, RawObservation):
-        features = decider.policy.raw_features(asked.obs)
-        return await decider.decide_features(features, decision, seed)
-    return await decider.decide(asked, decision, seed)
+def _failed(error: PolicyServerError) -> "asyncio.Future[list[Answer]]":
+    done: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
+    done.set_exception(error)
+    return done
+
+
+async def _settled(done: "asyncio.Future[list[Answer]]") -> None:
+    with contextlib.suppress(PolicyServerError):  # `reply` tells
+        await done
 
 
 def _as_batch(answers: list[Answer]) -> dict[str, list[Answer]]:
@@ -200,12 +203,15 @@ async def _whole_body(receive: Receive) -> bytes | None:
     if message["type"] != "http.request":
         return None
     body: bytes = message.get("body", b"")
+    if not message.get("more_body", False):
+        return body
+    chunks = [body]
     while message.get("more_body", False):
         message = await receive()
         if message["type"] != "http.request":
             return None
-        body += message.get("body", b"")
-    return body
+        chunks.append(message.get("body", b""))
+    return b"".join(chunks)
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

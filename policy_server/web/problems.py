@@ -33,6 +33,7 @@ STATUSES: dict[type[errors.PolicyServerError], tuple[int, str]] = {
     errors.NoActivePolicy: (503, "No active policy"),
     errors.Overloaded: (503, "Overloaded"),
     errors.Stopping: (503, "Stopping"),
+    errors.DeadlineExceeded: (504, "Deadline exceeded"),
     errors.PolicyServerError: (500, "Internal error"),
 }
 """Looked up by ancestry: the nearest class counts."""

@@ -64,7 +64,7 @@ class KeptCredentials:
 class Authenticator:
     """Knows the accepted credentials and what each operation asks for.
 
-    Accepted headers are remembered by a keyed digest for LIFE_SECONDS; credentials that were
+    What was accepted is remembered by a keyed digest for LIFE_SECONDS; credentials that were
     changed or removed are refused within that time.
 
     Args:
@@ -82,8 +82,8 @@ class Authenticator:
             operation["operationId"]: Role[operation.get("x-role", "none").upper()]
             for operation in operations(specification)
         }
-        self._secret = secrets.token_bytes(SECRET_BYTES)
-        self._remembered: dict[bytes, Role] = {}
+        self._keyed = hashlib.blake2b(key=secrets.token_bytes(SECRET_BYTES), digest_size=16)
+        self._remembered: dict[bytes, Any] = {}
         self._users: list[bytes] = []
         self._fresh_until = 0.0
 
@@ -107,14 +107,28 @@ class Authenticator:
 
         It may say NONE of what connexion would accept, in an unusual spelling; never the reverse.
         """
-        self._refresh()
-        header = hashlib.blake2b(name + b":" + value, key=self._secret, digest_size=16).digest()
-        role = self._remembered.get(header)
+        header = name + b":" + value
+        role: Role | None = self.recall(header)
         if role is None:
             role = self._role_of(name, value)
-            if role is not Role.NONE and len(self._remembered) < MAX_REMEMBERED:
-                self._remembered[header] = role
+            if role is not Role.NONE:
+                self.remember(header, role)
         return role
+
+    def recall(self, text: bytes) -> Any:
+        """What `remember` was given with these bytes; None where that is too long ago."""
+        self._refresh()
+        return self._remembered.get(self._digest_of(text))
+
+    def remember(self, text: bytes, value: Any) -> None:
+        """Remember something that was accepted, until credentials may have changed."""
+        if len(self._remembered) < MAX_REMEMBERED:
+            self._remembered[self._digest_of(text)] = value
+
+    def _digest_of(self, text: bytes) -> bytes:
+        digest = self._keyed.copy()
+        digest.update(text)
+        return digest.digest()
 
     def required_role(self, operation_id: str) -> Role:
         """The role that an operation asks for."""

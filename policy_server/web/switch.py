@@ -6,8 +6,11 @@ version that was proven against it.
 """
 
 import asyncio
+import contextlib
+import gc
 import logging
-from collections.abc import Callable, Coroutine
+import sys
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,9 +22,11 @@ from policy_server.serving.contracts import Contracts
 from policy_server.serving.departure import Departure
 from policy_server.serving.live import LOOK_SECONDS, LivePolicy
 
+COURTESY_SECONDS = 0.0005
+
 logger = logging.getLogger(__name__)
 
-Refresh = Callable[[], Coroutine[Any, Any, None]]
+Refresh = Callable[[], Awaitable[None]]
 
 
 @dataclass(eq=False)
@@ -64,7 +69,8 @@ class Application:
             pass
 
         async def call() -> None:
-            await self.answer({"type": "lifespan", "asgi": {"version": "3.0"}}, receive, send)
+            scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": self.state}
+            await self.answer(scope, receive, send)
 
         asyncio.run(call())
 
@@ -98,11 +104,12 @@ class ApplicationSwitch:
         self._complaint = ""
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._shared: MutableMapping[str, Any] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request with the application of the moment, to its end."""
         if scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await self._live(scope, receive, send)
             return
         application = self._current
         scope["state"] = application.state
@@ -116,6 +123,8 @@ class ApplicationSwitch:
 
     async def refresh(self) -> None:
         """Serve the contract and the version that are active now."""
+        if self.departure.begun:
+            return  # who stops takes up nothing new
         async with self._lock:
             try:
                 contract = await asyncio.to_thread(self._contracts.served)
@@ -125,10 +134,16 @@ class ApplicationSwitch:
                 await self._serve(contract)
         await self._current.live.refresh()
 
-    async def _live(self, receive: Receive, send: Send) -> None:
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The life of the worker: start, follow the store, stop."""
         await receive()
+        self._shared = scope.get("state", {})
         await self._start(self._current)
+        self._publish()
+        # What is there now stays: without this the collector looks through all of it, for a tenth
+        # of a second, whenever an application was made and another let go.
+        gc.collect()
+        gc.freeze()
         follower = asyncio.create_task(self._follow())
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -153,16 +168,23 @@ class ApplicationSwitch:
         if contract == self._current.contract:
             return
         if self._next is None:
-            self._next = await asyncio.to_thread(self._create, contract, self.refresh)
-            await self._start(self._next)
+            with _courtesy():
+                self._next = await asyncio.to_thread(self._create, contract, self.refresh)
+                await self._start(self._next)
         else:
             await self._next.live.refresh()
         # A version that cannot be loaded replaces none that decides.
         active = self._contracts.active()
         if active in (None, self._next.decides_with) or self._current.decides_with is None:
             before, self._current, self._next = self._current, self._next, None
+            self._publish()
             logger.info("another contract is served: %s %s", contract.title, contract.version)
             self._retire(before)
+
+    def _publish(self) -> None:
+        """Show the HTTP protocol what the current application put into its state."""
+        self._shared.clear()
+        self._shared.update(self._current.state)
 
     def _complain(self, reason: str) -> None:
         """Log a reason once, not at each look."""
@@ -195,3 +217,14 @@ class ApplicationSwitch:
         task = asyncio.create_task(stop())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+@contextlib.contextmanager
+def _courtesy() -> Iterator[None]:
+    """Let threads give way to the event loop more often: what they do takes a tenth of a second."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(COURTESY_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)

@@ -8,6 +8,8 @@ from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
 from policy_server.serving.departure import Departure
+from policy_server.web.fast_path import STATE_KEY
+from policy_server.web.protocol import Protocol
 
 CLOSE = (b"connection", b"close")
 SPARE_SECONDS = 3.0
@@ -23,7 +25,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # untyped
 
     CONFIG_KWARGS = {  # noqa: RUF012  # the base class declares it so
         "loop": "uvloop",
-        "http": "httptools",
+        "http": Protocol,
         "lifespan": "on",
         "server_header": False,
         # uvicorn would go by the wall clock, and gunicorn kills who is silent: see LeavingServer.
@@ -70,4 +72,5 @@ class LeavingServer(Server):
             self._close_at = time.monotonic() + self._departure.seconds
             self.config.encoded_headers.append(CLOSE)
             self.server_state.default_headers.append(CLOSE)
+            self.lifespan.state.pop(STATE_KEY, None)  # the short cut closes no connections
         return self.force_exit or time.monotonic() >= self._close_at

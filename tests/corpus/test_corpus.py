@@ -115,6 +115,7 @@ def published(
         Part.MODEL: io.BytesIO((folder / "saved_model.zip").read_bytes()),
         Part.PREPROCESSOR: io.BytesIO(PREPROCESSORS[request.param].encode()),
     }
+    parts[Part.GOLDEN] = io.BytesIO((folder / "golden.npz").read_bytes())
     if (folder / "output_mapper.yaml").exists():
         parts[Part.OUTPUT_MAPPER] = io.BytesIO((folder / "output_mapper.yaml").read_bytes())
     publisher = Publisher(store, kept_contracts(contract, base), BuildLimits())
@@ -147,6 +148,9 @@ def test_it_goes_active_proven_and_without_tensorflow(published: Published) -> N
     checks = {check.name: check for check in published.report.checks}
     assert all(check.passed for check in checks.values())
     assert {"model", "engine", "width", "proof", "decisions"} <= checks.keys()
+    replayed = checks["golden cases"].detail
+    assert replayed.startswith("256 golden cases of features, without the preprocessor, agree: ")
+    assert "log-probability of the action drawn to " in replayed
     assert published.policy.network.engine == "onnxruntime"
     assert published.policy.network.sizes == (published.probabilities.shape[1],)
 

@@ -259,7 +259,8 @@ def test_the_golden_cases_are_what_tensorflow_gives(
     lines = (FOLDER / name / "golden.jsonl").read_text().splitlines()
     cases = [json.loads(line) for line in lines]
     assert len(cases) == CASES
-    assert len({json.dumps(case["observation"]) for case in cases}) > CASES / 4
+    # Of the doors, eight is all that can be observed.
+    assert len({json.dumps(case["observation"]) for case in cases}) >= 8
     task = TASKS[name]
     features = [task.preprocess(case["observation"]) for case in cases]
     assert features == [case["features"] for case in cases]

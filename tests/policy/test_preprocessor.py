@@ -15,11 +15,8 @@ from policy_server.contract.decoding import Decoder
 from policy_server.contract.reading import read_schema
 from policy_server.contract.schema import Observation
 from policy_server.errors import ObservationError, PreprocessorFailed, UploadRejected
-from policy_server.policy.preprocessor import (
-    SchemaPreprocessor,
-    UploadedPreprocessor,
-    narrowed,
-)
+from policy_server.policy.features import narrowed
+from policy_server.policy.preprocessor import SchemaPreprocessor, UploadedPreprocessor
 from tests.support.policies import features_of, schema_features
 
 SCHEMA = read_schema("""\
@@ -165,11 +162,14 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def load(self, code: str | bytes, name: str = "one") -> UploadedPreprocessor:
+    def write(self, code: str | bytes, name: str = "one") -> Path:
         (self.path / name).mkdir()
         file = self.path / name / "preprocessor.py"
         file.write_bytes(code if isinstance(code, bytes) else textwrap.dedent(code).encode())
-        return UploadedPreprocessor(file, dict)
+        return file
+
+    def load(self, code: str | bytes, name: str = "one") -> UploadedPreprocessor:
+        return UploadedPreprocessor(self.write(code, name), dict)
 
     def returning(self, expression: str) -> UploadedPreprocessor:
         return self.load(f"import numpy as np\ndef preprocess(observation):\n  return {expression}")
@@ -399,10 +399,16 @@ class TestIsolation:
     """
 
     def test_code_that_changes_its_argument_changes_nothing_else(self, folder: Folder) -> None:
-        preprocessor = folder.load(self.CODE)
+        sizes = "min_items: 2, max_items: 2"
+        grid = f"{{type: list, {sizes}, items: {{type: 'List[int]', {sizes}}}}}"
+        decoder = Decoder(
+            read_schema(f"observations: {{grid: {grid}, x: {{type: int}}, y: {{type: int}}}}")
+        )
+        preprocessor = UploadedPreprocessor(folder.write(self.CODE), decoder.to_dict)
         observation: Observation = {"grid": [[1, 2], [3, 4]], "x": 1, "y": 2}
-        features_of(preprocessor, [observation, observation])
-        assert observation == {"grid": [[1, 2], [3, 4]], "x": 1, "y": 2}
+        record = decoder.convert(observation)
+        features_of(preprocessor, [record, record])
+        assert decoder.to_dict(record) == observation
 
     def test_a_default_serves_every_request_unchanged(self, folder: Folder) -> None:
         schema = read_schema(

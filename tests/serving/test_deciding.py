@@ -244,7 +244,7 @@ def test_a_seed_gives_the_same_however_it_is_asked(decider: Make, mode: str) -> 
 def test_a_slow_engine_leaves_the_event_loop(decider: Make, mode: str) -> None:
     async def ask() -> int:
         each = decider(mode, SoftmaxOfSums(0.3), SLOW)
-        turns, task = 0, asyncio.create_task(each.decide([record(1)], "mode"))
+        turns, task = 0, asyncio.ensure_future(each.decide([record(1)], "mode"))
         while not task.done():
             turns += 1
             await asyncio.sleep(0.005)
@@ -261,10 +261,10 @@ def test_closing_lets_those_in_flight_finish(decider: Make, mode: str) -> None:
 
     async def ask() -> None:
         each = decider(mode, SoftmaxOfSums(0.1), SLOW)
-        tasks = [asyncio.create_task(each.decide([record(x)], "mode")) for x in (1, 2)]
+        tasks = [asyncio.ensure_future(each.decide([record(x)], "mode")) for x in (1, 2)]
         await asyncio.sleep(0.02)
         each.close()
-        late = asyncio.create_task(each.decide([record(3)], "mode"))
+        late = asyncio.ensure_future(each.decide([record(3)], "mode"))
         for task, x in zip([*tasks, late], (1, 2, 3), strict=True):
             assert (await task)[0]["probability"] == pytest.approx(max(expected(x, 0)))
         await asyncio.sleep(0.05)

@@ -18,7 +18,8 @@ import pytest
 from policy_server.contract.decoding import Decoder, Record
 from policy_server.contract.reading import read_schema
 from policy_server.errors import PreprocessorFailed, UploadRejected
-from policy_server.policy.preprocessor import Tried, UploadedPreprocessor
+from policy_server.policy.features import Tried
+from policy_server.policy.preprocessor import UploadedPreprocessor
 from policy_server.serving.preprocessor_process import PreprocessorProcess
 from policy_server.serving.process_limits import ProcessLimits
 from tests.support.server import ROOT

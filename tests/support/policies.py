@@ -9,8 +9,9 @@ from policy_server.contract.contract import Contract
 from policy_server.contract.decoding import Decoder, Record
 from policy_server.contract.schema import Observation, ObservationSchema
 from policy_server.policy.answers import Answer, Decision
+from policy_server.policy.features import Features
 from policy_server.policy.policy import Policy
-from policy_server.policy.preprocessor import Features, Preprocessor, SchemaPreprocessor
+from policy_server.policy.preprocessor import Preprocessor, SchemaPreprocessor
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.loading import LiveVersion
 from policy_server.serving.process_limits import ProcessLimits
@@ -98,7 +99,11 @@ class LoopedLive:
     def decide(self, observation: Observation, decision: Decision) -> Answer:
         """The current version's answer to one observation."""
         decider = self._live.current().decider
-        (answer,) = self._call(decider.decide(records_of(decider.policy, [observation]), decision))
+
+        async def ask() -> list[Answer]:
+            return await decider.decide(records_of(decider.policy, [observation]), decision)
+
+        (answer,) = self._call(ask())
         return answer
 
     def close(self) -> None:

@@ -164,6 +164,18 @@ class Ground:
     observations: Sequence[dict[str, Any]]
     vectors: Sequence[list[float]]
 
+    def valid_body(self, request: Request) -> bytes | None:
+        """One that is in order and as long as that of a request; None where it is too short."""
+        observation = min((json.dumps(each) for each in self.observations), key=len)
+        if request.path == b"/api/predict_batch":
+            body = f'{{"observations": [{observation}]}}'
+        elif request.path == b"/api/predict_raw":
+            body = json.dumps({"obs": [0] * len(self.vectors[0])})
+        else:
+            body = observation
+        wanted = len(request.body)
+        return body.encode().ljust(wanted) if len(body) <= wanted else None
+
 
 VALUES = st.one_of(
     st.none(),
@@ -362,7 +374,9 @@ QUERIES = [
     *(b"?seed=7&seed=8", b"?seed=7;x=1", b"?seed=-1", b"?seed=-0", b"?seed=1.0", b"?seed=1e3"),
     *(b"?seed=7&x=1", b"?x=1", b"?Seed=7", b"?seed=%20" + b"7", b"?seed=7%0a", b"?seed=%ff"),
     *(b"?seed=true", b"?seed=None", b"?seed=1_0", b"?seed=0x1", b"?seed[]=7", b"??seed=7"),
-    *(b"?seed=%D9%A7", b"?body={}", b"?id=1"),
+    *(b"?seed=%D9%A7", b"?body={}", b"?id=1", b"?deterministic=true", b"?deterministic=false"),
+    *(b"?deterministic=True", b"?deterministic=1", b"?deterministic=", b"?deterministic=maybe"),
+    *(b"?deterministic=true&seed=7", b"?seed=7&deterministic=false", b"?Deterministic=true"),
 ]
 METHODS = [b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"TRACE"]
 

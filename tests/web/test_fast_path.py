@@ -5,7 +5,7 @@ import json
 import urllib.parse
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,11 +86,21 @@ class Pair:
     connections: list[Connection]
     statuses: Counter[int] = field(default_factory=Counter)
 
-    def compare(self, request: Request) -> Response:
-        """Send a request to both and hold the answers together."""
-        first, second = (connection.send(request) for connection in self.connections)
-        fast, slow = comparable(first, request), comparable(second, request)
-        assert fast == slow, request
+    def compare(self, request: Request, *, again: bool = True) -> Response:
+        """Send a request to both and hold the answers together.
+
+        The first server gets it twice, and the same head with another body between: heads that it
+        has accepted take a short cut, and what follows them may be anything.
+        """
+        fast, slow = self.connections
+        first, second = fast.send(request), slow.send(request)
+        expected = comparable(second, request)
+        assert comparable(first, request) == expected, request
+        if again:
+            valid = self.ground.valid_body(request)
+            if valid is not None:
+                fast.send(replace(request, body=valid))
+            assert comparable(fast.send(request), request) == expected, request
         self.statuses[first.status] += 1
         return first
 
@@ -263,7 +273,7 @@ def test_a_body_that_is_announced_as_too_large(plain: Pair, length: bytes) -> No
     headers = (JSON, USER_HEADER, (b"Content-Length", length))
     for connection in plain.connections:
         connection.close()  # the rest of the body never comes
-    assert plain.compare(Request(b"/api/predict", b"", headers)).status == 413
+    assert plain.compare(Request(b"/api/predict", b"", headers), again=False).status == 413
     for connection in plain.connections:
         connection.close()
 

@@ -125,22 +125,21 @@ def test_a_key_may_ask_but_not_replace(server: Server) -> None:
 
 
 FAILS_LATER = b"""
-asked = 0
+makes = preprocess
 
 def preprocess(observation):
-    global asked
-    asked += 1
     rare = observation["coordinates"] + observation["target"] == [0, 6, 6, 1]
     if rare and observation["id"] == 9:
         raise ValueError("the secret of observation nine")
-    return [0.0] * 39
+    return makes(observation)
 """
 
 
 def test_uploaded_code_that_fails_at_run_time_is_a_500_of_its_own(lpoc_instance: Path) -> None:
     failing = {**(EXAMPLE or {}), "id": 9, "coordinates": [0, 6], "target": [6, 1]}
+    code = (LPOC / "preprocessor.py").read_bytes() + FAILS_LATER
     with gunicorn(lpoc_instance) as server:
-        report = server.upload("preprocessor", "preprocessor_file", FAILS_LATER).json()
+        report = server.upload("preprocessor", "preprocessor_file", code).json()
         assert report["state"] == "active", report
         by_manager = server.post("predict", failing)
         assert by_manager.status_code == 500
@@ -168,7 +167,7 @@ def test_the_password_is_no_argument_of_a_problem(server: Server) -> None:
 
 def test_reports_say_what_was_checked(lpoc_instance: Path) -> None:
     with gunicorn(lpoc_instance) as server:
-        content = (LPOC / "output_mapper.yaml").read_bytes()
+        content = (LPOC / "output_mapper.yaml").read_bytes() + b"# as before\n"
         report: Any = server.upload("outputmapper", "output_mapper_file", content).json()
     assert report.get("state") == "active", report
     assert report["version"].startswith("2-")

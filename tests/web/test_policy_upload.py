@@ -146,6 +146,17 @@ def test_another_schema_brings_another_api(
     assert server.post("predict", new).status_code == 400
 
 
+def test_clients_of_the_old_api_go_on_where_they_still_fit(server: Server, speeds: Path) -> None:
+    old = observation_of(speeds)
+    more = SPEEDS.replace("parameters:", "  slope: {type: float, required: false}\nparameters:")
+    files = parts_of(speeds) | {"schema_file": ("schema.yaml", more.encode())}
+    version = upload(server, files).json()["version"]
+    await_schema(server, more)
+    for observation in (old, {**old, "slope": 0.5}):
+        answer = server.post("predict", observation)
+        assert (answer.status_code, answer.headers["X-Policy-Version"]) == (200, version)
+
+
 def test_a_restart_serves_the_contract_of_the_active_version(instance: Path, lights: Path) -> None:
     with gunicorn(instance) as server:
         version = upload(server, parts_of(lights)).json()["version"]

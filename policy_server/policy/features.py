@@ -1,0 +1,131 @@
+"""Features: the network's input vectors, and what came of making them."""
+
+import contextlib
+import math
+import struct
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policy_server.errors import Fault, ObservationError, PreprocessorFailed
+
+Features = NDArray[np.float32]
+FLAT, PLAIN = {list, tuple}, {float, int, bool}
+TOO_LARGE = "a number is too large for the network, which takes float32."
+
+
+class Tried(NamedTuple):
+    """What came of preprocessing observations, each by itself.
+
+    Attributes:
+        features: float32[B, F]; the rows of those that failed are 0.
+        failures: Row -> what the uploaded code said.
+        too_large: Rows with a number beyond float32.
+    """
+
+    features: Features
+    failures: Mapping[int, str] = {}  # never written to
+    too_large: Collection[int] = ()
+
+    def raise_for(self, start: int, end: int) -> None:
+        """Raise if one of the rows from `start` to `end` failed.
+
+        Raises:
+            PreprocessorFailed: Uploaded code failed.
+            ObservationError: A number is too large for the network; every such row is named.
+        """
+        if not self.failures and not self.too_large:
+            return
+        failed = [row for row in range(start, end) if row in self.failures]
+        if failed:
+            raise PreprocessorFailed(self.failures[failed[0]])
+        large = [row - start for row in range(start, end) if row in self.too_large]
+        if large:
+            faults = [Fault(place_of(row, end - start), TOO_LARGE) for row in large]
+            raise ObservationError("The observation cannot be decided on.", faults)
+
+
+def plain_rows(returned: Sequence[Any], width: int | None) -> Features | None:
+    """Lists of plain finite numbers, all of one length, as float32[B, F]; None if not all are."""
+    if not returned or not all(
+        type(row) in FLAT and PLAIN.issuperset(map(type, row)) for row in returned
+    ):
+        return None
+    width = width or len(returned[0])
+    pack = struct.Struct(f"<{width}f").pack  # a cached one
+    try:
+        packed = b"".join([pack(*row) for row in returned])
+    except (struct.error, OverflowError):  # of another length, or beyond float32
+        return None
+    features = np.frombuffer(packed, "<f4").reshape(len(returned), width)
+    return features if np.isfinite(features).all() else None
+
+
+def narrowed(rows: NDArray[np.float64], failures: Mapping[int, str] | None = None) -> Tried:
+    """Narrow float64[B, F] to the float32 that networks take; rows beyond it are told."""
+    features = narrow(rows)
+    too_large: Collection[int] = ()
+    if not _sum_is_finite(features):  # one call, where all is well
+        too_large = set(np.flatnonzero(~np.isfinite(features).all(axis=1)).tolist())
+    return Tried(features, failures or {}, too_large)
+
+
+def narrow(numbers: NDArray[np.float64]) -> Features:
+    """Numbers as float32; those beyond it become infinite."""
+    with np.errstate(over="ignore"):
+        return numbers.astype(np.float32)
+
+
+def _sum_is_finite(numbers: NDArray[np.floating]) -> bool:
+    """All numbers are finite; False says nothing, as the sum of large ones overflows."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return math.isfinite(numbers.sum())
+
+
+def as_float(number: float) -> float:
+    """A number as float64; an integer beyond it becomes infinite."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
+
+
+def place_of(row: int, rows: int) -> str:
+    """JSON pointer to an observation: the body itself where it is the only one."""
+    return f"/observations/{row}" if rows > 1 else ""
+
+
+def numbers_of(returned: Any) -> NDArray[np.float64]:
+    """What `preprocess` returned as a flat vector of finite numbers.
+
+    Raises:
+        PreprocessorFailed: It is anything else.
+    """
+    try:
+        array = np.asarray(returned)
+    except ValueError as error:
+        raise PreprocessorFailed(f"preprocess returned lists of unequal length: {error}") from error
+    if array.dtype == object:  # integers beyond 64 bits arrive like this, and so does rubbish
+        with contextlib.suppress(TypeError):
+            array = np.array([_number(item) for item in array.ravel()], dtype=np.float64)
+    if array.dtype.kind not in "biuf":
+        raise PreprocessorFailed(
+            f"preprocess must return numbers, it returned {type(returned).__name__}: "
+            f"{returned!r:.80}"
+        )
+    numbers = array.astype(np.float64).ravel()
+    if not _sum_is_finite(numbers) and not np.isfinite(numbers).all():
+        index = int(np.argmin(np.isfinite(numbers)))
+        raise PreprocessorFailed(f"preprocess returned {numbers[index]} as feature {index}")
+    return numbers
+
+
+def _number(item: object) -> float:
+    if not isinstance(item, int | float | np.number | np.bool_):
+        raise TypeError(item)
+    try:
+        return float(item)
+    except OverflowError:  # finite, but beyond float64: `narrowed` tells
+        return float(np.copysign(np.finfo(np.float64).max, 1 if item > 0 else -1))

@@ -1,0 +1,190 @@
+"""Policies that can be told apart by every answer, and clients that ask while these are swapped."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import requests
+
+from tests.support.networks import linear_onnx
+from tests.support.raw_requests import JSON, USER_HEADER, Request
+from tests.support.server import PASSWORD, USER
+
+ACTIONS = 64
+SCHEMA = """\
+observations:
+  x: {type: "List[float]", min_items: 3, max_items: 3, minimum: 1, maximum: 2}
+"""
+BODY = json.dumps({"x": [1, 1.5, 2]}).encode()
+ASK = Request(b"/api/predict", BODY, (JSON, USER_HEADER)).encoded()
+PAUSE_SECONDS = 0.01
+"""Between an answer and the next request of a client: 32 of them are to leave the machine room."""
+RETRY_SECONDS = 0.2
+
+
+def parts_of(number: int, *, preprocessor: bool = False) -> dict[str, tuple[str, bytes]]:
+    """A policy that always takes one action, and gives it a meaning of its own.
+
+    With a preprocessor its network takes that action only for the features that its own
+    preprocessor makes: a mixture of two versions draws from all actions.
+    """
+    width = ACTIONS if preprocessor else 3
+    kernel = np.zeros((width, ACTIONS), np.float32)
+    kernel[number if preprocessor else slice(None), number] = 1000
+    meanings = json.dumps({action: f"v{number}" for action in range(ACTIONS)})
+    parts = {
+        "model_file": ("model.onnx", linear_onnx(width, ACTIONS, kernel=kernel)),
+        "output_mapper_file": ("output_mapper.yaml", meanings.encode()),
+    }
+    if preprocessor:
+        features = f"[0] * {number} + [1] + [0] * {width - number - 1}"
+        code = f"def preprocess(observation):\n    return {features}\n"
+        parts["preprocessor_file"] = ("preprocessor.py", code.encode())
+    return parts
+
+
+@dataclass
+class Answer:
+    """What one request got, and when it did."""
+
+    at: float
+    seconds: float
+    status: int
+    version: str
+    body: dict[str, Any]
+
+
+@dataclass
+class Crowd:
+    """Clients that ask one after the other, each on a connection of its own.
+
+    Attributes:
+        answers: All that came, in order.
+        breaks: Of each client: connections that broke with a request under way.
+    """
+
+    port: int
+    clients: int
+    answers: list[Answer] = field(default_factory=list)
+    breaks: Counter[int] = field(default_factory=Counter)
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    @contextlib.contextmanager
+    def asking(self) -> Iterator["Crowd"]:
+        """Ask while the block runs."""
+        thread = threading.Thread(target=lambda: asyncio.run(self._ask_all()))
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._over.set()
+            thread.join()
+
+    def since(self, start: float, end: float = float("inf")) -> list[Answer]:
+        """The answers that came between two moments."""
+        return [answer for answer in self.answers if start <= answer.at < end]
+
+    async def _ask_all(self) -> None:
+        await asyncio.gather(*(self._ask(client) for client in range(self.clients)))
+
+    async def _ask(self, client: int) -> None:
+        while not self._over.is_set():
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            try:
+                while not self._over.is_set() and not reader.at_eof():
+                    answer = await _answer(reader, writer)
+                    self.answers.append(answer)
+                    await asyncio.sleep(PAUSE_SECONDS)
+            except (ConnectionError, asyncio.IncompleteReadError):
+                self.breaks[client] += 1
+            finally:
+                writer.close()
+
+
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Answer:
+    start = time.monotonic()
+    writer.write(ASK)
+    head = await reader.readuntil(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    headers = dict(line.lower().split(": ", 1) for line in lines if line)
+    body = await reader.readexactly(int(headers["content-length"]))
+    end = time.monotonic()
+    version = headers.get("x-policy-version", "")
+    return Answer(end, end - start, int(first.split()[1]), version, json.loads(body))
+
+
+def upload(url: str, parts: dict[str, tuple[str, bytes]]) -> str:
+    """Upload a policy, again where the worker dies that was asked; the name of its version."""
+    return str(_until_answered("POST", f"{url}/policy", files=parts)["version"])
+
+
+def activate(url: str, version: str) -> None:
+    """Let a version decide."""
+    _until_answered("POST", f"{url}/versions/{version}/activate")
+
+
+def versions(url: str) -> dict[str, Any]:
+    """What GET /versions says."""
+    return _until_answered("GET", f"{url}/versions")
+
+
+def _until_answered(method: str, url: str, **options: Any) -> dict[str, Any]:
+    while True:
+        try:
+            answer = requests.request(method, url, auth=(USER, PASSWORD), timeout=120, **options)
+        except requests.ConnectionError:
+            time.sleep(RETRY_SECONDS)
+            continue
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+@dataclass
+class Killer:
+    """Ends a worker every second with SIGKILL, in whatever phase it is.
+
+    Attributes:
+        killed: When which was.
+    """
+
+    master: int
+    killed: list[tuple[float, int]] = field(default_factory=list)
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    @contextlib.contextmanager
+    def killing(self) -> Iterator["Killer"]:
+        """Kill while the block runs."""
+        thread = threading.Thread(target=self._kill_all)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._over.set()
+            thread.join()
+
+    def _kill_all(self) -> None:
+        rng = np.random.default_rng(1)
+        while not self._over.wait(1.0):
+            pid = int(rng.choice(children(self.master)))
+            os.kill(pid, signal.SIGKILL)
+            self.killed.append((time.monotonic(), pid))
+
+
+def children(pid: int) -> list[int]:
+    """Processes that a process started and has not waited for, of all its threads."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found += map(int, (task / "children").read_text().split())
+    return found

@@ -16,7 +16,7 @@ from tests.support.browser import watched_page
 from tests.support.server import PASSWORD, ROOT, USER, Server, environment, free_port
 
 UP_SECONDS = 60.0
-WAIT_MILLISECONDS = 60_000
+WAIT_MILLISECONDS = 40_000
 BUSY = "[data-testid=stStatusWidget]"
 
 

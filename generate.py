@@ -55,6 +55,7 @@ GENERATED = (
     "clients",
     "schemas",
     "pointers.lock",
+    "frontend",
 )
 
 CREATED_BY = "the command line"

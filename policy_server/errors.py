@@ -15,6 +15,8 @@ PolicyServerError
 |- ClientOutdated                             an SDK of another schema asked
 |- NoActivePolicy, Overloaded, Stopping       nothing decides now; later it may
 |- DeadlineExceeded                           the client's own time is over
+|- ServerNotStarted                           the front-end could not start a server
+|- RequestFailed                              a server that we asked does not answer, or refuses
 `- EngineFailed                               the network could not be run
 """
 
@@ -136,6 +138,24 @@ class ClientOutdated(FaultsError):
 
     The faults say what changed between the schemas, where that is known.
     """
+
+
+class ServerNotStarted(PolicyServerError):
+    """A server of the front-end's own cannot be started; the message says why."""
+
+
+class RequestFailed(FaultsError):
+    """A server that was asked over HTTP does not answer, or refuses.
+
+    Attributes:
+        status: The HTTP status; None where no answer came.
+    """
+
+    def __init__(
+        self, summary: str, faults: Sequence[Fault] = (), status: int | None = None
+    ) -> None:
+        self.status = status
+        super().__init__(summary, faults)
 
 
 class EngineFailed(PolicyServerError):

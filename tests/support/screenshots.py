@@ -8,18 +8,19 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Browser, Locator, Page, ViewportSize
 
 from tests.support.browser import chromium, watched_page
 from tests.support.server import ROOT, Server, gunicorn, run_command
 from tests.support.visitor import Frontend, Visitor, frontend, visitor
 
 TARGET = ROOT / "assets" / "screenshots"
-WINDOW = {"width": 1280, "height": 860}
-TALL = {"width": 1280, "height": 1010}
+WINDOW: ViewportSize = {"width": 1280, "height": 860}
+TALL: ViewportSize = {"width": 1280, "height": 1010}
 COLOURS = 128
 ROUNDS = 7
 
@@ -44,7 +45,9 @@ def take() -> None:
 def prepared(folder: Path, example: str, title: str) -> Path:
     """A BASE_PATH in which an example decides."""
     base_path, given = folder / example, ROOT / "examples" / example
-    for arguments in (["schema", given / "schema.yaml", f"--title={title}"], ["publish", given]):
+    steps: list[list[str | Path]] = [["schema", given / "schema.yaml", f"--title={title}"]]
+    steps.append(["publish", given])
+    for arguments in steps:
         done = run_command(*arguments, base_path=base_path)
         assert done.returncode == 0, done.stderr
     return base_path
@@ -56,7 +59,7 @@ def first_paint(browser: Browser, front: Frontend) -> None:
     for _ in range(ROUNDS):
         with watched_page(browser, viewport=WINDOW) as page:
             begin = page.get_by_role("button", name="Connect", exact=True)
-            seconds.append(timed(lambda page=page: page.goto(front.url), begin))
+            seconds.append(timed(partial(page.goto, front.url), begin))
     print(f"first paint: {seconds[0]:.2f} s for the first visitor of all")
     tell("first paint, later visitors", seconds[1:])
 

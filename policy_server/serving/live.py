@@ -58,6 +58,7 @@ class LivePolicy:
         self._reason = "no version was activated yet: upload a model."
         self._refused: tuple[str, float] | None = None
         self._swap = asyncio.Lock()
+        self._lending = asyncio.Lock()
         self._follower: asyncio.Task[None] | None = None
         self._registration = registration or store.register()
 
@@ -107,14 +108,15 @@ class LivePolicy:
         if self._live is not None and self._live.name == name:
             yield self._live
             return
-        try:
-            loaded = await self._load(name)
-        except NoActivePolicy as error:
-            raise VersionConflict(f"It cannot be asked: {error}") from error
-        try:
-            yield loaded
-        finally:
-            loaded.close()
+        async with self._lending:  # one at a time: each takes memory
+            try:
+                loaded = await self._load(name)
+            except NoActivePolicy as error:
+                raise VersionConflict(f"It cannot be asked: {error}") from error
+            try:
+                yield loaded
+            finally:
+                loaded.close()
 
     async def refresh(self) -> None:
         """Load the active version of the store, unless it is the one that decides already."""

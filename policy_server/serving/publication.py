@@ -3,7 +3,8 @@
 import contextlib
 import logging
 import shutil
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,7 @@ from policy_server.build.limits import BuildLimits
 from policy_server.build.report import BuildReport, Check, Part, checks_from
 from policy_server.contract.contract import Contract
 from policy_server.errors import (
+    Overloaded,
     PolicyServerError,
     SchemaError,
     UploadRejected,
@@ -36,6 +38,8 @@ FILES = {
 }
 
 KEEP_VERSIONS = 20
+MOST_UPLOADS = 4
+"""Of one worker, in the making or waiting: each holds a thread, and other operations need some."""
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +85,7 @@ class Publisher:
         self._limits = limits
         self._keep = keep
         self._departure = departure or Departure()
+        self._seats = threading.Semaphore(MOST_UPLOADS)
 
     def upload(self, part: Part, file: ReadableFile, created_by: str = "") -> VersionReport:
         """Make a version of one new part and the other parts of the one before.
@@ -96,9 +101,9 @@ class Publisher:
         Raises:
             UploadRejected: The part can never serve; nothing was changed.
             StoreFailed: The store cannot be written to; nothing was changed.
-            Stopping: The process is about to stop; nothing was changed.
+            Stopping, Overloaded: Nothing was changed; another worker or another time may do.
         """
-        with self._store.writing(self._departure.check), contextlib.ExitStack() as stages:
+        with self._turn(), contextlib.ExitStack() as stages:
             contract = self._contracts.served()
             waiting: list[tuple[Path, set[Part], BuildReport]] = []
             rejections: list[BuildReport] = []
@@ -128,9 +133,9 @@ class Publisher:
         Raises:
             UploadRejected: It can never serve; nothing was changed.
             StoreFailed: The store cannot be written to; nothing was changed.
-            Stopping: The process is about to stop; nothing was changed.
+            Stopping, Overloaded: Nothing was changed; another worker or another time may do.
         """
-        with self._store.writing(self._departure.check), self._store.stage() as folder:
+        with self._turn(), self._store.stage() as folder:
             contract = self._contract_of(bundle)
             gathered = self._gather(folder, contract, bundle.parts, None)
             known = self._known(folder, contract, gathered)
@@ -146,10 +151,21 @@ class Publisher:
 
     def check(self, bundle: Bundle, progress: Progress) -> BuildReport:
         """Build a bundle and tell what comes of it; keep and activate nothing."""
-        with self._store.writing(self._departure.check), self._store.stage() as folder:
+        with self._turn(), self._store.stage() as folder:
             contract = self._contract_of(bundle)
             self._gather(folder, contract, bundle.parts, None)
             return self._build(folder, contract, list(bundle.parts), progress)
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Hold the store, once those who came before have done so."""
+        if not self._seats.acquire(blocking=False):
+            raise Overloaded(f"{MOST_UPLOADS} uploads are under way already: try again later.")
+        try:
+            with self._store.writing(self._departure.check):
+                yield
+        finally:
+            self._seats.release()
 
     def _build(
         self, folder: Path, contract: Contract, uploaded: list[Part], progress: Progress

@@ -2,7 +2,7 @@
 
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,6 @@ from tests.support.churn import (
     Crowd,
     Killer,
     activate,
-    children,
     parts_of,
     upload,
     versions,
@@ -29,7 +28,8 @@ from tests.support.server import Server, gunicorn, run_command
 
 CLIENTS, WORKERS, VERSIONS = 32, 4, 50
 KEPT = 10
-CALM_SECONDS = 6.0
+QUIET_SECONDS, DEATHS_SECONDS = 3.0, 6.0
+PATIENCE_SECONDS = 60.0
 
 
 @pytest.fixture
@@ -73,37 +73,60 @@ def mixed_up(answers: list[Answer], numbers: dict[str, int]) -> list[Answer]:
 def test_swaps_and_deaths_lose_nothing_and_mix_nothing_up(server: Server, base: Path) -> None:
     first = upload(server.url, parts_of(0))
     numbers = {first: 0}
-    while [worker["version"] for worker in versions(server.url)["workers"]] != [first] * WORKERS:
-        time.sleep(0.05)
-    kills = Killer(server.process.pid)
-    with Crowd(server.port, CLIENTS).asking() as crowd, kills.killing():
-        calm = time.monotonic()
-        time.sleep(CALM_SECONDS)
-        swaps = time.monotonic()
-        for number in range(1, VERSIONS):
-            before = versions(server.url)["active"]
-            made = upload(server.url, parts_of(number)) if number % 2 else publish(base, number)
-            numbers[made] = number
-            if number % 5 == 0:  # back, and forward again
-                after = versions(server.url)["active"]
-                activate(server.url, before)
-                activate(server.url, after)
-        end = time.monotonic()
-    assert len(kills.killed) > CALM_SECONDS
-    check_workers_agree(server, max(numbers, key=lambda name: numbers[name]))
+    until(lambda: serving(server) == [first] * WORKERS)
+    kills = Killer(server.process.pid, Store(base))
+    with Crowd(server.port, CLIENTS).asking() as crowd:
+        quiet = time.monotonic()
+        time.sleep(QUIET_SECONDS)
+        with kills.killing():
+            deaths = time.monotonic()
+            time.sleep(DEATHS_SECONDS)
+            swaps = time.monotonic()
+            for number in range(1, VERSIONS):
+                swap(server, base, number, numbers)
+            end = time.monotonic()
+        until(lambda: len(serving(server)) == WORKERS)
+        *_, back, _ = (version["version"] for version in versions(server.url)["versions"])
+        activate(server.url, back)
+        last = time.monotonic()
+        until(lambda: serving(server) == [back] * WORKERS)
+        settled = time.monotonic()
+        time.sleep(1.0)
+    without, during = crowd.since(deaths, swaps), crowd.since(swaps, end)
+    print(
+        f"\n{len(crowd.answers)} answers, {len({answer.version for answer in crowd.answers})} "
+        f"versions seen, {len(kills.killed)} workers killed, {crowd.breaks.total()} connections "
+        f"broken; p99 {p99(crowd.since(quiet, deaths)) * 1e3:.0f} ms in quiet, "
+        f"{p99(without) * 1e3:.0f} ms with deaths, {p99(during) * 1e3:.0f} ms with deaths and "
+        f"swaps; all workers swapped {(settled - last) * 1e3:.0f} ms after the last activation"
+    )
+    assert len(kills.killed) > WORKERS
     assert {answer.status for answer in crowd.answers} == {200}
     assert mixed_up(crowd.answers, numbers) == []
     assert len({answer.version for answer in crowd.answers}) > VERSIONS / 2
     assert all(broken <= len(kills.killed) for broken in crowd.breaks.values())
-    assert p99(crowd.since(swaps, end)) < 5 * p99(crowd.since(calm, swaps))
+    assert p99(during) < 5 * p99(without)
+    assert settled - last < 1.0
+    assert {answer.version for answer in crowd.since(settled + 0.1)} == {back}
 
 
-def check_workers_agree(server: Server, version: str) -> None:
-    """All workers are there, and serve a version within a second of it."""
-    while len(children(server.process.pid)) < WORKERS:
-        time.sleep(0.1)
-    deadline = time.monotonic() + 60
-    while len(versions(server.url)["workers"]) < WORKERS and time.monotonic() < deadline:
-        time.sleep(0.1)
-    time.sleep(1.0)
-    assert [worker["version"] for worker in versions(server.url)["workers"]] == [version] * WORKERS
+def swap(server: Server, base: Path, number: int, numbers: dict[str, int]) -> None:
+    """Upload a version here or there; at times, go back and forward again."""
+    before = versions(server.url)["active"]
+    made = upload(server.url, parts_of(number)) if number % 2 else publish(base, number)
+    numbers[made] = number
+    if number % 5 == 0:
+        activate(server.url, before)
+        activate(server.url, made)
+
+
+def serving(server: Server) -> list[str]:
+    """What each worker decides with."""
+    return [worker["version"] for worker in versions(server.url)["workers"]]
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

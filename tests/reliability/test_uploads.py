@@ -173,3 +173,20 @@ def test_a_worker_that_is_killed_takes_its_build_along(server: Server, base: Pat
     until(lambda: not any((base / "staging").iterdir()))
     assert versions(server.url)["active"] == before
     assert upload(server, 5).status_code == 200
+
+
+def test_uploads_that_queue_leave_room_for_everything_else(tmp_path: Path) -> None:
+    base = tmp_path / "instance"
+    assert run_command("schema", "-", base_path=base, text=SCHEMA).returncode == 0
+    settings = {"POLICY_SERVER_PREPROCESSOR_SECONDS": "2"}
+    with gunicorn(base, 1, **settings) as server, ThreadPoolExecutor(12) as pool:
+        assert upload(server, 0).status_code == 200
+        queue = [pool.submit(upload_code, server, ENDLESS) for _ in range(12)]
+        until(lambda: any(each.done() for each in queue))
+        refused = next(each.result() for each in queue if each.done())
+        assert (refused.status_code, refused.json()["title"]) == (503, "Overloaded")
+        assert int(refused.headers["Retry-After"]) > 0
+        assert not all(each.done() for each in queue)
+        assert server.get("health/ready").ok
+        assert server.post("predict", {"x": [1, 1, 1]}).ok
+        assert {each.result().status_code for each in queue} == {422, 503}

@@ -18,38 +18,11 @@ from policy_server.store.store import Store
 
 ROOT = Path(__file__).parents[2]
 
-UPLOAD = """
-import os, sys
-from pathlib import Path
-from policy_server.store.store import Store
-
 FILE_EVENTS = {
-    "open", "os.rename", "os.link", "os.mkdir", "os.rmdir", "os.remove", "os.chmod", "os.utime",
-    "os.unlink", "os.listdir", "os.scandir", "os.truncate", "shutil.copytree", "shutil.rmtree",
-    "fcntl.flock", "tempfile.mkdtemp", "shutil.copystat",
+    *("open", "os.rename", "os.link", "os.mkdir", "os.rmdir", "os.remove", "os.chmod", "os.utime"),
+    *("os.unlink", "os.listdir", "os.scandir", "os.truncate", "shutil.copytree", "shutil.rmtree"),
+    *("fcntl.flock", "tempfile.mkdtemp", "shutil.copystat"),
 }
-base, fatal = Path(sys.argv[1]), int(sys.argv[2])
-seen = 0
-
-def count(event, arguments):
-    global seen
-    if event in FILE_EVENTS:
-        seen += 1
-        if seen == fatal:
-            os.kill(os.getpid(), 9)
-
-store = Store(base)
-sys.addaudithook(count)
-with store.writing(), store.stage() as folder:
-    store.copy_parts(store.active(), ["model"], folder)
-    (folder / "preprocessor").mkdir()
-    (folder / "preprocessor" / "preprocessor.py").write_text("new")
-    manifest = store.commit(
-        folder, contract="c", parts=["model", "preprocessor"], checks=[], complete=True
-    )
-    store.activate(manifest.name)
-print(seen)
-"""
 
 MANY = """
 import sys
@@ -187,29 +160,56 @@ def test_a_damaged_pointer_points_to_no_version(
             store.manifest(name)
 
 
-def upload(base: Path, fatal: int) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-c", UPLOAD, str(base), str(fatal)],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def upload(base: Path, fatal: int) -> int:
+    """Upload in a process of its own, which is killed at one of its file operations.
+
+    Returns:
+        As os.waitstatus_to_exitcode; the number of file operations where none was fatal.
+    """
+    pid = os.fork()
+    if pid == 0:
+        code = 255
+        try:
+            code = upload_here(base, fatal)
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def upload_here(base: Path, fatal: int) -> int:
+    seen = 0
+
+    def count(event: str, arguments: object) -> None:
+        nonlocal seen
+        if event in FILE_EVENTS:
+            seen += 1
+            if seen == fatal:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    store = Store(base)
+    sys.addaudithook(count)
+    with store.writing(), store.stage() as folder:
+        store.copy_parts(store.active() or "", ["model"], folder)
+        (folder / "preprocessor").mkdir()
+        (folder / "preprocessor" / "preprocessor.py").write_text("new")
+        manifest = store.commit(
+            folder, contract="c", parts=["model", "preprocessor"], checks=[], complete=True
+        )
+        store.activate(manifest.name)
+    return seen
 
 
 def test_a_process_killed_at_any_file_operation_leaves_the_old_or_the_new(tmp_path: Path) -> None:
     untouched = Store(tmp_path / "whole")
     commit(untouched, "old")
-    whole = upload(tmp_path / "whole", 0)
-    assert whole.returncode == 0, whole.stderr
-    operations = int(whole.stdout)
-    assert operations > 25
+    operations = upload(tmp_path / "whole", 0)
+    assert 25 < operations < 255
     outcomes = []
     for fatal in range(1, operations + 1):
         base = tmp_path / f"killed-{fatal}"
         store = Store(base)
         old = commit(store, "old")
-        assert upload(base, fatal).returncode == -signal.SIGKILL
+        assert upload(base, fatal) == -signal.SIGKILL
         active = Store(base).active()
         assert active is not None
         for name in Store(base).names():

@@ -16,7 +16,8 @@ from tests.support.browser import watched_page
 from tests.support.server import PASSWORD, ROOT, USER, Server, environment, free_port
 
 UP_SECONDS = 60.0
-WAIT_MILLISECONDS = 40_000
+WAIT_MILLISECONDS = 120_000
+"""Models are built meanwhile, on a machine that may be busy."""
 SETTLED = """() => {
   const state = document.querySelector('[data-testid=stApp]').dataset;
   return state.testScriptState === 'notRunning'

@@ -24,27 +24,9 @@ def choose_sweep(service: Service, held: Observation, key: str) -> Sweep | None:
     Returns:
         What is to be swept; None where nothing can be.
     """
-    axes = axes_of(service.schema, held)
-    names = [axis.name for axis in axes]
-    by_name = dict(zip(names, axes, strict=True))
+    axes = {axis.name: axis for axis in axes_of(service.schema, held)}
     left, right, points = st.columns([3, 3, 2])
-    first = left.selectbox(
-        "Field across",
-        names,
-        key=f"{key}:x",
-        index=_first_choice(axes),
-        persist_state="session",
-        help="Moved from left to right over its range; the other fields stay as in the form.",
-    )
-    others = [NO_AXIS, *(name for name in names if name != first)]
-    second = right.selectbox(
-        "Field upwards",
-        others,
-        key=f"{key}:y",
-        index=_second_choice(axes, by_name.get(first), others),
-        persist_state="session",
-        help="Moved from bottom to top. With none, lines show what the policy weighs.",
-    )
+    first, second = _names(list(axes.values()), left, right, key)
     side = points.select_slider(
         "Points a side",
         SIDES,
@@ -53,14 +35,37 @@ def choose_sweep(service: Service, held: Observation, key: str) -> Sweep | None:
         persist_state="session",
         help="How finely numbers are stepped through. Fields with few values are shown whole.",
     )
-    if first is None or first not in by_name:
+    chosen = [axes[name] for name in (first, second) if name in axes]
+    if not chosen:
         st.info("There is no field to move.")
         return None
-    chosen = [by_name[first]] + ([by_name[second]] if second in by_name else [])
     limits = [_limits(axis, held, f"{key}:{axis.name}") for axis in chosen]
     if None in limits:
         return None
     return _fitted(chosen, [each for each in limits if each], side, held)
+
+
+def _names(axes: list[Axis], left: Any, right: Any, key: str) -> tuple[str, str]:
+    """The names of the axes across and upwards."""
+    first = left.selectbox(
+        "Field across",
+        [axis.name for axis in axes],
+        key=f"{key}:x",
+        index=_first_choice(axes),
+        persist_state="session",
+        help="Moved from left to right over its range; the other fields stay as in the form.",
+    )
+    others = [NO_AXIS, *(axis.name for axis in axes if axis.name != first)]
+    across = next((axis for axis in axes if axis.name == first), None)
+    second = right.selectbox(
+        "Field upwards",
+        others,
+        key=f"{key}:y",
+        index=_second_choice(axes, across, others),
+        persist_state="session",
+        help="Moved from bottom to top. With none, lines show what the policy weighs.",
+    )
+    return str(first), str(second)
 
 
 def _fitted(

@@ -95,7 +95,7 @@ def density_curve(dimension: Dimension, drawn: float | None) -> alt.TopLevelMixi
         place = alt.X("action:Q", scale=domain)
         layers.append(at.mark_rule(color=colour, strokeWidth=3, strokeDash=dash).encode(x=place))
         left = name == "decision" and value == lowest
-        side = {"align": "right", "dx": -6} if left else {"align": "left", "dx": 6}
+        side: dict[str, Any] = {"align": "right", "dx": -6} if left else {"align": "left", "dx": 6}
         text = at.mark_text(**side, y=8, fontSize=13, color=ink())
         layers.append(text.encode(x=place, text="says"))
     return alt.layer(*layers).properties(height=230)

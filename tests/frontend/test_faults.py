@@ -95,7 +95,7 @@ def test_fields_out_of_bounds_never_leave_the_form(
     with visitor(browser, front) as guest:
         guest.connect(lpoc_server)
         wrong = {"id": 99, "coordinates": [3], "colour": "red"}
-        guest.press("Paste JSON")
+        guest.page.get_by_text("Paste JSON", exact=True).click()
         guest.fill("Observation as JSON", json.dumps(wrong))
         guest.press("Fill in")
         guest.sees("id must be 10 or less, not 99.")
@@ -138,14 +138,14 @@ def test_a_part_that_can_never_serve_is_said_and_changes_nothing(
 def test_what_the_front_end_started_dies_with_it_even_when_it_is_killed(
     browser: Browser, tmp_path: Path
 ) -> None:
-    with frontend(tmp_path / "instance") as front, visitor(browser, front) as guest:
-        guest.start_server(front)
+    with frontend(tmp_path / "instance") as front:
         url = f"http://127.0.0.1:{front.server_port}/api/health/live"
-        assert requests.get(url, timeout=5).ok
+        with visitor(browser, front) as guest:
+            guest.start_server(front)
+            assert requests.get(url, timeout=30).ok
         os.kill(front.process.pid, signal.SIGKILL)
         front.process.wait(10)
         _await_silence(url)
-        guest.page.close()
 
 
 def _await_silence(url: str) -> None:

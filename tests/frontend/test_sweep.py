@@ -8,6 +8,7 @@ from hypothesis import given
 from policy_server.contract.decoding import Decoder
 from policy_server.contract.reading import read_schema
 from policy_server.contract.samples import random_observations
+from policy_server.contract.schema import Observation
 from policy_server.frontend import sensitivity
 from policy_server.frontend.service import Service
 from policy_server.frontend.sweep import (
@@ -57,7 +58,7 @@ def test_each_point_has_the_decision_that_the_server_takes_there(lpoc_service: S
 def test_a_batch_fits_into_a_request(lpoc_service: Service) -> None:
     small = lpoc_service.example()
     assert largest_batch(small) == MAX_BATCH
-    large = {"pixels": [0.123456789] * 10_000}
+    large: Observation = {"pixels": [0.123456789] * 10_000}
     count = largest_batch(large)
     assert len(json.dumps({"observations": [large] * count})) <= MAX_BATCH_BYTES + 100
     assert count > 1

@@ -74,7 +74,7 @@ def test_swaps_and_deaths_lose_nothing_and_mix_nothing_up(server: Server, base: 
     first = upload(server.url, parts_of(0))
     numbers = {first: 0}
     until(lambda: serving(server) == [first] * WORKERS)
-    kills = Killer(server.process.pid)
+    kills = Killer(server.process.pid, Store(base))
     with Crowd(server.port, CLIENTS).asking() as crowd:
         quiet = time.monotonic()
         time.sleep(QUIET_SECONDS)
@@ -100,7 +100,7 @@ def test_swaps_and_deaths_lose_nothing_and_mix_nothing_up(server: Server, base: 
         f"{p99(without) * 1e3:.0f} ms with deaths, {p99(during) * 1e3:.0f} ms with deaths and "
         f"swaps; all workers swapped {(settled - last) * 1e3:.0f} ms after the last activation"
     )
-    assert len(kills.killed) > DEATHS_SECONDS
+    assert len(kills.killed) > WORKERS
     assert {answer.status for answer in crowd.answers} == {200}
     assert mixed_up(crowd.answers, numbers) == []
     assert len({answer.version for answer in crowd.answers}) > VERSIONS / 2

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import requests
 
+from policy_server.store.store import Store
 from tests.support.networks import linear_onnx
 from tests.support.raw_requests import JSON, USER_HEADER, Request
 from tests.support.server import PASSWORD, USER
@@ -30,6 +31,7 @@ ASK = Request(b"/api/predict", BODY, (JSON, USER_HEADER)).encoded()
 PAUSE_SECONDS = 0.01
 """Between an answer and the next request of a client: 32 of them are to leave the machine room."""
 RETRY_SECONDS = 0.2
+LEAST_WORKERS = 3
 
 
 def parts_of(number: int, *, preprocessor: bool = False) -> dict[str, tuple[str, bytes]]:
@@ -152,14 +154,17 @@ def _until_answered(method: str, url: str, **options: Any) -> dict[str, Any]:
 
 @dataclass
 class Killer:
-    """Ends a worker every second with SIGKILL, in whatever phase it is.
+    """Ends a worker every second with SIGKILL, in whatever phase it is, while three are there.
+
+    A slow machine is given the time to start others: else there would soon be none.
 
     Attributes:
-        killed: When which was.
+        killed: Process ids.
     """
 
     master: int
-    killed: list[tuple[float, int]] = field(default_factory=list)
+    store: Store
+    killed: list[int] = field(default_factory=list)
     _over: threading.Event = field(default_factory=threading.Event)
 
     @contextlib.contextmanager
@@ -176,9 +181,10 @@ class Killer:
     def _kill_all(self) -> None:
         rng = np.random.default_rng(1)
         while not self._over.wait(1.0):
-            pid = int(rng.choice(children(self.master)))
-            os.kill(pid, signal.SIGKILL)
-            self.killed.append((time.monotonic(), pid))
+            if len(self.store.workers()) >= LEAST_WORKERS:
+                pid = int(rng.choice(children(self.master)))
+                os.kill(pid, signal.SIGKILL)
+                self.killed.append(pid)
 
 
 def children(pid: int) -> list[int]:

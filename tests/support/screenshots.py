@@ -3,24 +3,22 @@
 It also prints how long a visitor waits; docs/frontend.md has these figures.
 """
 
-import io
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from PIL import Image
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Browser, Locator, Page, ViewportSize
 
 from tests.support.browser import chromium, watched_page
 from tests.support.server import ROOT, Server, gunicorn, run_command
 from tests.support.visitor import Frontend, Visitor, frontend, visitor
 
 TARGET = ROOT / "assets" / "screenshots"
-WINDOW = {"width": 1280, "height": 860}
-TALL = {"width": 1280, "height": 1010}
-COLOURS = 128
+WINDOW: ViewportSize = {"width": 1280, "height": 860}
+TALL: ViewportSize = {"width": 1280, "height": 1010}
 ROUNDS = 7
 
 
@@ -44,7 +42,9 @@ def take() -> None:
 def prepared(folder: Path, example: str, title: str) -> Path:
     """A BASE_PATH in which an example decides."""
     base_path, given = folder / example, ROOT / "examples" / example
-    for arguments in (["schema", given / "schema.yaml", f"--title={title}"], ["publish", given]):
+    steps: list[list[str | Path]] = [["schema", given / "schema.yaml", f"--title={title}"]]
+    steps.append(["publish", given])
+    for arguments in steps:
         done = run_command(*arguments, base_path=base_path)
         assert done.returncode == 0, done.stderr
     return base_path
@@ -56,7 +56,7 @@ def first_paint(browser: Browser, front: Frontend) -> None:
     for _ in range(ROUNDS):
         with watched_page(browser, viewport=WINDOW) as page:
             begin = page.get_by_role("button", name="Connect", exact=True)
-            seconds.append(timed(lambda page=page: page.goto(front.url), begin))
+            seconds.append(timed(partial(page.goto, front.url), begin))
     print(f"first paint: {seconds[0]:.2f} s for the first visitor of all")
     tell("first paint, later visitors", seconds[1:])
 
@@ -76,6 +76,7 @@ def decisions(browser: Browser, front: Frontend, server: Server) -> None:
         guest.press("Example")
         guest.press("Decide")
         guest.page.set_viewport_size(TALL)
+        guest.settle()
         keep(guest.page, "decide")
 
 
@@ -86,14 +87,16 @@ def pictures(browser: Browser, front: Frontend, server: Server, other: Server) -
         guest.turn_to("Picture")
         draw(guest)
         keep(guest.page, "picture")
-    with visitor(browser, front, viewport=TALL, color_scheme="dark") as guest:
-        guest.connect(other)
-        guest.turn_to("Picture")
-        side = guest.page.get_by_role("slider", name="Points a side")
-        side.press("End")
-        guest.settle()
-        tell("10,000 points, from the click until they show", [draw(guest) for _ in range(3)])
-        keep(guest.page, "heat")
+    seconds = []
+    for _ in range(3):
+        with visitor(browser, front, viewport=TALL, color_scheme="dark") as guest:
+            guest.connect(other)
+            guest.turn_to("Picture")
+            guest.page.get_by_role("slider", name="Points a side").press("End")
+            guest.settle()
+            seconds.append(draw(guest))
+            keep(guest.page, "heat")
+    tell("10,000 points, from the click until they show", seconds)
 
 
 def draw(guest: Visitor) -> float:
@@ -127,11 +130,10 @@ def tell(what: str, seconds: list[float]) -> None:
 
 
 def keep(page: Page, name: str) -> None:
-    """Keep what the page shows, with few colours, so that it stays small."""
+    """Keep what the page shows."""
     page.mouse.move(0, 0)
-    page.wait_for_timeout(500)
-    image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    image.quantize(COLOURS).save(TARGET / f"{name}.png", optimize=True)
+    page.wait_for_timeout(700)
+    page.screenshot(path=TARGET / f"{name}.png")
 
 
 if __name__ == "__main__":

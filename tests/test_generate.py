@@ -182,12 +182,6 @@ def test_clean_of_nothing_says_so(tmp_path: Path) -> None:
     assert "Nothing to remove" in run_command("clean", base_path=tmp_path / "none").stdout
 
 
-def test_clients_are_not_made_yet(tmp_path: Path) -> None:
-    done = run_command("clients", base_path=tmp_path)
-    assert done.returncode == 2
-    assert "SDKs" in done.stderr
-
-
 def test_example_prints_a_command_without_the_password(lpoc_instance: Path) -> None:
     done = run_command("example", base_path=lpoc_instance, POLICY_SERVER_PASSWORD="hidden-word")
     assert done.stdout.startswith("curl ")

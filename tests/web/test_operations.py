@@ -1,7 +1,5 @@
 """The operations of the contract, asked of real servers."""
 
-import io
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -162,13 +160,6 @@ def test_the_schema_is_served_as_it_was_given(lpoc_server: Server) -> None:
     answer = lpoc_server.get("schema")
     assert answer.headers["Content-Type"].startswith("text/plain")
     assert answer.text == (ROOT / "examples/lpoc/schema.yaml").read_text()
-
-
-def test_there_are_no_sdks_yet(lpoc_server: Server) -> None:
-    answer = lpoc_server.get("clients")
-    assert answer.status_code == 404
-    with pytest.raises(zipfile.BadZipFile):
-        zipfile.ZipFile(io.BytesIO(answer.content))
 
 
 def test_health_needs_no_credentials(lpoc_server: Server, published_lpoc: Path) -> None:

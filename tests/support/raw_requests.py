@@ -27,7 +27,7 @@ OTHERS = (
     b"/api/preprocessor",
     b"/api/outputmapper",
     b"/api/schema",
-    b"/api/clients",
+    b"/api/clients/cobol",
     b"/api/health/live",
     b"/api/health/ready",
     b"/api/nothing",

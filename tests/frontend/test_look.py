@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.support.networks import linear_onnx
 from tests.support.server import PASSWORD, Server, gunicorn, publish
@@ -106,9 +106,9 @@ def test_a_schema_of_200_fields_is_paged_searched_and_pictured(
         guest.connect(server_of_many_fields)
         guest.sees("Find a field")
         sliders = guest.page.get_by_role("slider")
-        assert sliders.count() == 24
+        expect(sliders).to_have_count(24)
         guest.fill("Find a field", "sensor_199")
-        assert sliders.count() == 1
+        expect(sliders).to_have_count(1)
         sliders.first.press("Home")
         guest.settle()
         guest.fill("Find a field", "")

@@ -24,6 +24,8 @@ COPY requirements-slim.txt ./
 RUN pip install -r requirements-slim.txt
 COPY *.py swagger.template.yaml ./
 COPY policy_server policy_server
+COPY assets/favicon.svg assets/favicon.svg
+COPY assets/swagger-ui assets/swagger-ui
 USER 10001:10001
 
 # Everything, and the lpoc example built and proven. No credentials are made here: the server makes
@@ -33,6 +35,8 @@ COPY requirements.txt ./
 RUN pip install -r requirements.txt
 COPY *.py swagger.template.yaml ./
 COPY policy_server policy_server
+COPY assets/favicon.svg assets/favicon.svg
+COPY assets/swagger-ui assets/swagger-ui
 COPY examples/lpoc examples/lpoc
 USER 10001:10001
 RUN python generate.py schema examples/lpoc/schema.yaml --title LPOC

@@ -15,8 +15,12 @@ export UV_LINK_MODE := copy
 # Programs of the tests, which are the names of Debian's packages too.
 PROGRAMS := chromium curl gcc nginx openssl wrk
 
+# What `make swagger-ui` carries, and the files of it that serve and say whose they are.
+SWAGGER_UI := 5.35.0
+CARRIED := swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css LICENSE NOTICE package.json
+
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format lock examples benchmark soak picture system-packages
+.PHONY: help serve test check format lock examples benchmark soak picture screenshots swagger-ui system-packages
 
 help:  ## print every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -59,6 +63,14 @@ soak: $(DEVELOP)  ## swap every 5 seconds under load, for 20 minutes, and print 
 
 picture:  ## draw assets/architecture.svg from its text
 	$(PYTHON) assets/draw_architecture.py
+
+screenshots: $(DEVELOP) system-packages  ## take the README's pictures from the running thing
+	$(BIN)/python -m tests.support.screenshots
+
+swagger-ui:  ## fetch the Swagger UI that is carried in assets/swagger-ui from npm
+	@folder=$$(mktemp -d) && npm pack --silent --pack-destination $$folder swagger-ui-dist@$(SWAGGER_UI) >/dev/null \
+	  && tar -xzf $$folder/*.tgz -C $$folder && cd $$folder/package && cp $(CARRIED) $(CURDIR)/assets/swagger-ui/ && rm -r $$folder
+	@cd assets/swagger-ui && sha256sum $(CARRIED) > SHA256SUMS
 
 system-packages:
 	@for program in $(PROGRAMS); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \

@@ -51,6 +51,7 @@ GENERATED = (
     "workers",
     "lock",
     "pointers.lock",
+    "frontend",
 )
 
 CREATED_BY = "the command line"

@@ -12,6 +12,8 @@ PolicyServerError
 |- NoActivePolicy, Overloaded, Stopping       nothing decides now; later it may
 |- DeadlineExceeded                           the client's own time is over
 |- ClientsUnavailable                         there are no SDKs
+|- ServerNotStarted                           the front-end could not start a server
+|- RequestFailed                              a server that we asked does not answer, or refuses
 `- EngineFailed                               the network could not be run
 """
 
@@ -118,6 +120,24 @@ class Stopping(PolicyServerError):
 
 class ClientsUnavailable(PolicyServerError):
     """There are no SDKs; the message says why."""
+
+
+class ServerNotStarted(PolicyServerError):
+    """A server of the front-end's own cannot be started; the message says why."""
+
+
+class RequestFailed(FaultsError):
+    """A server that was asked over HTTP does not answer, or refuses.
+
+    Attributes:
+        status: The HTTP status; None where no answer came.
+    """
+
+    def __init__(
+        self, summary: str, faults: Sequence[Fault] = (), status: int | None = None
+    ) -> None:
+        self.status = status
+        super().__init__(summary, faults)
 
 
 class EngineFailed(PolicyServerError):

@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "build": {"errors", "contract", "policy"},
     "store": {"errors"},
     "clients": {"errors", "contract"},
+    "frontend": {"errors", "contract"},
     "serving": {"errors", "contract", "policy", "build", "store"},
     "web": {"errors", "contract", "policy", "serving", "clients"},
 }

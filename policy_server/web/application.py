@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import connexion
 from connexion.middleware import MiddlewarePosition
-from connexion.options import SwaggerUIOptions
 from connexion.resolver import Resolver
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -25,6 +24,7 @@ from policy_server.web import problems
 from policy_server.web.fast_path import FastPath
 from policy_server.web.limits import BYTES_PER_MEGABYTE, BodyMiddleware
 from policy_server.web.security import Authenticator
+from policy_server.web.swagger_ui import FAVICON, swagger_ui
 from policy_server.web.telemetry import RequestIdMiddleware
 from policy_server.web.validation import VALIDATORS
 
@@ -125,7 +125,7 @@ def _connexion_application(
         strict_validation=True,
         validator_map=VALIDATORS,
         resolver=Resolver(functools.partial(getattr, operations)),
-        swagger_ui_options=SwaggerUIOptions(serve_spec=False, spec_path="/swagger.json"),
+        swagger_ui_options=swagger_ui(specification["info"]["title"]),
     )
     application.app.url_map.merge_slashes = False
     application.add_api(specification, base_path=specification["basePath"])
@@ -135,7 +135,7 @@ def _connexion_application(
 
 
 class StaticAnswers:
-    """`/` leads to the Swagger UI; the specification is served from memory.
+    """`/` leads to the Swagger UI; the specification and the favicon are served from memory.
 
     Args:
         app: What answers everything else.
@@ -149,6 +149,7 @@ class StaticAnswers:
         self._answers: dict[str, Response] = {
             "/": RedirectResponse(f"{base}/ui/"),
             f"{base}/swagger.json": Response(published, media_type="application/json"),
+            f"{base}/ui/favicon.svg": Response(FAVICON.read_bytes(), media_type="image/svg+xml"),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

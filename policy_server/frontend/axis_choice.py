@@ -1,0 +1,138 @@
+"""Controls that choose which fields are moved, how far, and in how many steps."""
+
+from typing import Any
+
+import streamlit as st
+
+from policy_server.contract.schema import Observation, Value
+from policy_server.frontend.service import Service
+from policy_server.frontend.sweep import Axis, Sweep, axes_of, largest_batch, value_at
+
+NO_AXIS = "none: lines over one field"
+SIDES = (25, 50, 100)
+LINE_POINTS = 60
+
+
+def choose_sweep(service: Service, held: Observation, key: str) -> Sweep | None:
+    """Show the controls.
+
+    Args:
+        service: Knows the fields.
+        held: What the other fields stay at.
+        key: Tells the controls of one page from those of another.
+
+    Returns:
+        What is to be swept; None where nothing can be.
+    """
+    axes = {axis.name: axis for axis in axes_of(service.schema, held)}
+    left, right, points = st.columns([3, 3, 2])
+    first, second = _names(list(axes.values()), left, right, key)
+    side = points.select_slider(
+        "Points a side",
+        SIDES,
+        value=50,
+        key=f"{key}:side",
+        persist_state="session",
+        help="How finely numbers are stepped through. Fields with few values are shown whole.",
+    )
+    chosen = [axes[name] for name in (first, second) if name in axes]
+    if not chosen:
+        st.info("There is no field to move.")
+        return None
+    limits = [_limits(axis, held, f"{key}:{axis.name}") for axis in chosen]
+    if None in limits:
+        return None
+    return _fitted(chosen, [each for each in limits if each], side, held)
+
+
+def _names(axes: list[Axis], left: Any, right: Any, key: str) -> tuple[str, str]:
+    """The names of the axes across and upwards."""
+    first = left.selectbox(
+        "Field across",
+        [axis.name for axis in axes],
+        key=f"{key}:x",
+        index=_first_choice(axes),
+        persist_state="session",
+        help="Moved from left to right over its range; the other fields stay as in the form.",
+    )
+    others = [NO_AXIS, *(axis.name for axis in axes if axis.name != first)]
+    across = next((axis for axis in axes if axis.name == first), None)
+    second = right.selectbox(
+        "Field upwards",
+        others,
+        key=f"{key}:y",
+        index=_second_choice(axes, across, others),
+        persist_state="session",
+        help="Moved from bottom to top. With none, lines show what the policy weighs.",
+    )
+    return str(first), str(second)
+
+
+def _fitted(
+    axes: list[Axis], limits: list[tuple[float, float]], side: int, held: Observation
+) -> Sweep:
+    """The sweep, with fewer points where one request cannot hold them."""
+    room = largest_batch(held)
+    wanted = side if len(axes) == 2 else LINE_POINTS
+    count = wanted
+    while True:
+        values = [
+            axis.values(low, high, count) for axis, (low, high) in zip(axes, limits, strict=True)
+        ]
+        sweep = Sweep(tuple(axes), tuple(values))
+        if sweep.points <= room or count <= 2:
+            break
+        count -= 1
+    if count < wanted:
+        st.caption(f"One request holds {room:,} observations of this size: {count} points a side.")
+    return sweep
+
+
+def _limits(axis: Axis, held: Observation, key: str) -> tuple[float, float] | None:
+    """From where to where; asked for only where the schema leaves it open."""
+    value = value_at(held, axis.path)
+    if axis.field.enum or axis.field.type in ("boolean", "string"):
+        return 0.0, 1.0
+    low, high = axis.limits(value)
+    if axis.field.lowest is not None and axis.field.highest is not None:
+        return low, high
+    start, end = st.columns(2)
+    told = "The schema gives this field no bounds on both sides: choose what to look at."
+    limits: dict[str, Any] = {"step": 1.0, "format": "%.6g"}
+    least = None if axis.field.lowest is None else low
+    most = None if axis.field.highest is None else high
+    low = start.number_input(
+        f"{axis.name} from", least, most, value=low, key=f"{key}:from", help=told, **limits
+    )
+    high = end.number_input(
+        f"{axis.name} to", least, most, value=high, key=f"{key}:to", help=told, **limits
+    )
+    if low >= high:
+        st.warning(f"{axis.name}: the range begins below its end.")
+        return None
+    return low, high
+
+
+def now(sweep: Sweep, held: Observation) -> tuple[Value, ...]:
+    """Where the held observation lies on the axes."""
+    return tuple(value_at(held, axis.path) for axis in sweep.axes)
+
+
+def _first_choice(axes: list[Axis]) -> int:
+    """The number that promises most: numbers and arrays' items before truth values."""
+    return max(range(len(axes)), key=lambda index: _promise(axes[index]), default=0)
+
+
+def _second_choice(axes: list[Axis], first: Axis | None, others: list[str]) -> int:
+    left = [axis for axis in axes if first is not None and axis.path != first.path]
+    same = [axis for axis in left if first is not None and axis.path[0] == first.path[0]]
+    best = max(same or left, key=_promise, default=None)
+    return others.index(best.name) if best is not None and best.name in others else 0
+
+
+def _promise(axis: Axis) -> int:
+    if axis.field.type == "number":
+        return 3
+    if len(axis.path) > 1:
+        return 2
+    return 1 if axis.field.type == "integer" or axis.field.enum else 0

@@ -1,0 +1,148 @@
+"""Asks a policy server over HTTP; whatever goes wrong becomes a sentence."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+from requests.auth import HTTPBasicAuth
+
+from policy_server.errors import Fault, RequestFailed
+
+Json = dict[str, Any]
+CONNECT_SECONDS = 5
+ANSWER_SECONDS = 30
+UPLOAD_SECONDS = 900
+"""Building and proving a large model takes minutes."""
+BELOW_API = re.compile(r"(?<!/)/api(/.*)?$")
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Who asks: a user with a password, or a key; empty texts are not sent."""
+
+    user: str = ""
+    password: str = field(default="", repr=False)
+    key: str = field(default="", repr=False)
+
+    @property
+    def may_manage(self) -> bool:
+        """Only a user may replace the policy; a key may ask it."""
+        return not self.key
+
+
+class Client:
+    """One server and the credentials for it.
+
+    Args:
+        url: Where the server is, with or without `/api`.
+        credentials: Sent with every request.
+    """
+
+    def __init__(self, url: str, credentials: Credentials) -> None:
+        self.url = _base(url)
+        self.credentials = credentials
+        self._session = requests.Session()
+        self._session.trust_env = False  # neither a proxy nor a .netrc of this machine
+        if credentials.key:
+            self._session.headers["X-API-Key"] = credentials.key
+        elif credentials.user:
+            # As bytes, UTF-8: requests would send Latin-1.
+            user, password = credentials.user.encode(), credentials.password.encode()
+            self._session.auth = HTTPBasicAuth(user, password)
+
+    @property
+    def api(self) -> str:
+        """Where the operations begin."""
+        return f"{self.url}/api"
+
+    @property
+    def pages(self) -> str:
+        """The server's own page, the Swagger UI."""
+        return f"{self.api}/ui/"
+
+    def get(self, operation: str, seconds: float = ANSWER_SECONDS) -> requests.Response:
+        """Get an operation's answer; raises like `post`."""
+        return self._ask("GET", operation, seconds)
+
+    def post(self, operation: str, body: object, **query: object) -> Json:
+        """Send JSON and return the JSON that comes back.
+
+        Raises:
+            RequestFailed: The server does not answer, or refuses; the message says why, and
+                every fault that the server listed is kept.
+        """
+        content = json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        answer = self._ask("POST", operation, data=content, headers=headers, params=query)
+        return _json(answer, self.url)
+
+    def upload(self, operation: str, files: Mapping[str, tuple[str, bytes]]) -> Json:
+        """Upload files by the names of their parts; raises like `post`."""
+        return _json(self._ask("POST", operation, UPLOAD_SECONDS, files=files), self.url)
+
+    def _ask(
+        self, method: str, operation: str, seconds: float = ANSWER_SECONDS, **options: Any
+    ) -> requests.Response:
+        url = f"{self.api}/{operation}"
+        timeout = (min(seconds, CONNECT_SECONDS), seconds)
+        try:
+            answer = self._session.request(
+                method, url, timeout=timeout, allow_redirects=False, **options
+            )
+        except requests.Timeout as error:
+            raise RequestFailed(
+                f"{self.url} did not answer within {seconds:g} seconds: ask again, or ask for less."
+            ) from error
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+            raise RequestFailed(f"{self.url} is not the address of a server.") from error
+        except (requests.RequestException, UnicodeError, OSError) as error:
+            raise RequestFailed(
+                f"No server answers at {self.url}: start it, or check the address."
+            ) from error
+        if answer.status_code != 200:
+            raise _refusal(answer, self.url)
+        return answer
+
+
+def _base(url: str) -> str:
+    """The address without what follows the server's name: `/api/ui/` is often pasted along."""
+    text = url.strip()
+    if "://" not in text:
+        text = f"http://{text}"
+    return BELOW_API.sub("", text).rstrip("/")
+
+
+def _json(answer: requests.Response, url: str) -> Json:
+    try:
+        document = answer.json()
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise RequestFailed(f"{url} answers, but not as a policy server does.")
+    return document
+
+
+def _refusal(answer: requests.Response, url: str) -> RequestFailed:
+    """What a server said when it did not do what it was asked for."""
+    status = answer.status_code
+    try:
+        problem = answer.json()
+        detail, errors = str(problem["detail"]), problem.get("errors", ())
+        faults = [Fault(str(each["pointer"]), str(each["detail"])) for each in errors]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return RequestFailed(
+            f"{url} answers with status {status}, but not as a policy server does.", status=status
+        )
+    if status == 401:
+        return RequestFailed(
+            "The server does not accept these credentials: check user and password, or the key.",
+            status=status,
+        )
+    if faults:
+        # The detail repeats the first of them.
+        summary = detail.partition(f" {faults[0]}")[0]
+        return RequestFailed(summary, faults, status=status)
+    return RequestFailed(detail, status=status)

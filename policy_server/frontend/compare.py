@@ -1,0 +1,164 @@
+"""The page that compares two versions: where they disagree, and how often."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from policy_server.contract.samples import random_observations
+from policy_server.contract.schema import Observation, Value
+from policy_server.errors import RequestFailed
+from policy_server.frontend import charts, maps
+from policy_server.frontend.answers import Decision, percent
+from policy_server.frontend.axis_choice import choose_sweep, now
+from policy_server.frontend.draft import draft_of
+from policy_server.frontend.service import Service
+from policy_server.frontend.sweep import Sweep, decide_batch, largest_batch
+from policy_server.frontend.wording import plain, say
+
+RANDOM_OBSERVATIONS = 1000
+SHOWN_PAIRS = 10
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What two versions decide on the same observations.
+
+    Attributes:
+        names: The versions.
+        sweeps: Their decisions on the map.
+        now: Where the observation of the form lay.
+        random: Their decisions on random valid observations, in pairs.
+    """
+
+    names: tuple[str, str]
+    sweeps: tuple[Sweep, Sweep]
+    now: tuple[Value, ...]
+    random: tuple[tuple[Decision, Decision], ...]
+
+
+@st.fragment
+def show(service: Service) -> None:
+    """Show the controls and the last comparison."""
+    st.subheader("Two versions side by side")
+    if not service.has_versions:
+        st.info("This server does not list its versions.")
+        return
+    try:
+        listed = service.client.get("versions").json()
+    except RequestFailed as error:
+        say(error)
+        return
+    names = [each["version"] for each in listed["versions"] if each["state"] != "incomplete"]
+    if len(names) < 2:
+        st.info("There is one version to look at. Upload another under **Policy**, then compare.")
+        return
+    pair = _pair(listed, names)
+    held = draft_of(service).observation(service)
+    sweep = choose_sweep(service, held, "compare")
+    pressed = st.button(
+        "Compare",
+        type="primary",
+        icon=":material/compare_arrows:",
+        disabled=sweep is None or pair[0] == pair[1],
+        help="Asks both versions about the same observations; choose two different ones.",
+    )
+    if pressed and sweep is not None:
+        _compare(service, pair, sweep, held)
+    comparison: Comparison | None = st.session_state.get("comparison")
+    if comparison is not None:
+        _show(comparison)
+
+
+def _pair(listed: dict[str, Any], names: list[str]) -> tuple[str, str]:
+    active = listed.get("active")
+
+    def spelt(name: str) -> str:
+        return f"{name} (active)" if name == active else name
+
+    first_index = names.index(active) if active in names else 0
+    left, right = st.columns(2)
+    first = left.selectbox(
+        "First version",
+        names,
+        index=first_index,
+        format_func=spelt,
+        help="One of the two versions. The active one decides for clients.",
+    )
+    second = right.selectbox(
+        "Second version",
+        names,
+        index=next(index for index in range(len(names)) if index != first_index),
+        format_func=spelt,
+        help="The version that it is compared with.",
+    )
+    return str(first), str(second)
+
+
+def _compare(service: Service, pair: tuple[str, str], sweep: Sweep, held: Observation) -> None:
+    st.session_state.pop("comparison", None)
+    count = min(RANDOM_OBSERVATIONS, largest_batch(service.random_observation()))
+    drawn = random_observations(service.schema, count)
+    bar = st.progress(0.1, "The first version decides ...")
+    try:
+        sweeps, random = [], []
+        for done, name in enumerate(pair):
+            bar.progress(0.1 + 0.45 * done, f"Version {plain(name)} decides ...")
+            sweeps.append(sweep.decided(service.client, held, name))
+            random.append(decide_batch(service.client, drawn, name))
+    except RequestFailed as error:
+        say(error)
+        return
+    finally:
+        bar.empty()
+    decisions = tuple(zip(*random, strict=True))
+    first, second = sweeps
+    st.session_state["comparison"] = Comparison(pair, (first, second), now(sweep, held), decisions)
+
+
+def _show(comparison: Comparison) -> None:
+    first, second = comparison.sweeps
+    discrete = first.decisions[0].discrete
+    pairs = comparison.random
+    if discrete:
+        different = [(one, two) for one, two in pairs if not one.agrees_with(two)]
+        share = percent(len(different) / len(pairs))
+        st.metric(
+            f"Different decisions on {len(pairs):,} random valid observations",
+            share,
+            help="How often their most probable actions, or the meanings of these, differ.",
+        )
+        on_map = [
+            not one.agrees_with(two)
+            for one, two in zip(first.decisions, second.decisions, strict=True)
+        ]
+        said = f"On the map they disagree at {percent(sum(on_map) / len(on_map))} of the points."
+    else:
+        far = [
+            abs(a - b) for one, two in pairs for a, b in zip(one.actions, two.actions, strict=True)
+        ]
+        st.metric(
+            f"Mean distance of decisions on {len(pairs):,} random valid observations",
+            f"{sum(far) / len(far):.4g}",
+            help="How far apart the actions of the two versions lie, on average.",
+        )
+        on_map_far = maps.distances(first, second)
+        said = f"On the map they lie up to {max(on_map_far):.4g} apart."
+        different = []
+    chart = maps.disagreement_map(first, second, comparison.now)
+    charts.draw(chart, said)
+    names = f"First: {comparison.names[0]}, second: {comparison.names[1]}."
+    st.caption(plain(f"{said} {names} The ring is the observation of the form."))
+    if different:
+        _pairs_table(different, comparison.names)
+
+
+def _pairs_table(different: list[tuple[Decision, Decision]], names: tuple[str, str]) -> None:
+    counted = Counter((one.words, two.words) for one, two in different).most_common(SHOWN_PAIRS)
+    st.markdown("**How they differ most often**")
+    table = pd.DataFrame(
+        [{names[0]: one, names[1]: two, "times": count} for (one, two), count in counted]
+    )
+    st.table(table, hide_index=True, alt="The most frequent pairs of different decisions")

@@ -1,0 +1,198 @@
+"""The page that asks for one decision and shows what the policy weighs."""
+
+import datetime
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from policy_server.contract.schema import Observation
+from policy_server.errors import RequestFailed
+from policy_server.frontend import charts
+from policy_server.frontend.answers import (
+    Decision,
+    number,
+    percent,
+    read_decision,
+    read_distribution,
+)
+from policy_server.frontend.draft import draft_of
+from policy_server.frontend.form import observation_form
+from policy_server.frontend.service import Service
+from policy_server.frontend.snippets import secret, snippets
+from policy_server.frontend.wording import plain, say
+
+DRAWN, PROBABLE = "By chance", "Most probable"
+MAX_SEED = 2**53 - 1
+
+
+@dataclass(frozen=True)
+class Decided:
+    """The last decision, and on what it was taken."""
+
+    observation: Observation
+    decision: Decision
+
+
+@dataclass(frozen=True)
+class Question:
+    """How a decision is asked for."""
+
+    operation: str
+    seed: int | None
+
+    @property
+    def query(self) -> dict[str, int]:
+        """What goes into the request's query."""
+        return {} if self.seed is None else {"seed": self.seed}
+
+
+@st.fragment
+def show(service: Service) -> None:
+    """Show the form, and beside it what the policy makes of it."""
+    left, right = st.columns([11, 9], gap="large")
+    with left:
+        st.subheader("Observation")
+        observation = observation_form(service, draft_of(service))
+    with right:
+        st.subheader("Decision")
+        question = _question()
+        asked = st.button(
+            "Decide",
+            type="primary",
+            icon=":material/bolt:",
+            width="stretch",
+            help="Sends the observation of the form to the policy.",
+        )
+        if asked:
+            _ask(service, observation, question)
+        _decision(observation)
+        _distribution(service, observation)
+        _as_code(service, observation, question)
+    _history()
+
+
+def _question() -> Question:
+    how, seeded = st.columns([3, 2])
+    mode = how.segmented_control(
+        "How to decide",
+        [DRAWN, PROBABLE],
+        default=DRAWN,
+        required=True,
+        key="mode",
+        help="Drawn: as the policy was trained, by its probabilities. Most probable: without "
+        "chance; the mean where actions are continuous.",
+    )
+    seed = seeded.number_input(
+        "Seed",
+        min_value=0,
+        max_value=MAX_SEED,
+        value=None,
+        step=1,
+        key="seed",
+        placeholder="none",
+        disabled=mode == PROBABLE,
+        help="The same seed draws the same action for the same observation. Empty: by chance.",
+    )
+    if mode == PROBABLE:
+        return Question("predict_deterministic", None)
+    return Question("predict", seed)
+
+
+def _ask(service: Service, observation: Observation, question: Question) -> None:
+    st.session_state.pop("decided", None)
+    try:
+        prediction = service.client.post(question.operation, observation, **question.query)
+    except RequestFailed as error:
+        say(error)
+        return
+    decision = read_decision(prediction)
+    st.session_state["decided"] = Decided(observation, decision)
+    row: dict[str, Any] = {
+        "time": datetime.datetime.now().astimezone().strftime("%H:%M:%S"),
+        "decision": decision.words,
+        "action": " ".join(map(number, decision.actions)),
+        "probability" if decision.discrete else "density": decision.probability or decision.density,
+        "asked": question.operation,
+        "seed": question.seed,
+        "observation": json.dumps(observation),
+    }
+    st.session_state.setdefault("history", []).insert(0, row)
+
+
+def _decision(observation: Observation) -> None:
+    decided: Decided | None = st.session_state.get("decided")
+    if decided is None or decided.observation != observation:
+        st.markdown(":gray[Press **Decide**, and what the policy does stands here.]")
+        return
+    decision = decided.decision
+    with st.container(border=True, key="decision"):
+        if decision.discrete:
+            actions = ", ".join(map(number, decision.actions))
+            name = "actions" if len(decision.actions) > 1 else "action"
+            st.markdown(f"## {plain(decision.words)}")
+            st.markdown(f"{name} {actions} · probability **{percent(decision.probability or 0)}**")
+        else:
+            st.markdown(f"## {plain(decision.words)}")
+            st.markdown(f"density **{number(decision.density or 0)}**")
+
+
+def _distribution(service: Service, observation: Observation) -> None:
+    """What the policy weighs, for the observation as it is now."""
+    try:
+        answer = service.client.post("distribution", observation)
+    except RequestFailed as error:
+        say(error)
+        return
+    heads, dimensions = read_distribution(answer)
+    decided: Decided | None = st.session_state.get("decided")
+    chosen: list[float | None] = [None] * (len(heads) + len(dimensions))
+    if decided is not None and decided.observation == observation:
+        chosen = list(decided.decision.actions)
+    st.markdown(
+        "**What the policy weighs** :gray[for the observation as it is now]",
+        help="The exact distribution over actions. It follows every change of the form.",
+    )
+    for index, (head, action) in enumerate(zip(heads, chosen, strict=False)):
+        if len(heads) > 1:
+            st.caption(f"Head {index + 1} of {len(heads)}")
+        charts.draw(charts.bars(head, action), charts.described([head], []))
+        if len(head.actions) > charts.MAX_BARS:
+            st.caption(f"The {charts.MAX_BARS} most probable of {len(head.actions)} actions.")
+    for index, (dimension, action) in enumerate(zip(dimensions, chosen, strict=False)):
+        if len(dimensions) > 1:
+            st.caption(f"Dimension {index + 1} of {len(dimensions)}")
+        curve = charts.density_curve(dimension, action)
+        charts.draw(curve, charts.described([], [dimension]))
+
+
+def _as_code(service: Service, observation: Observation, question: Question) -> None:
+    st.markdown(
+        "**The same request**",
+        help="To copy: what the button sends, in other languages. "
+        f"The secret is taken from the variable {secret(service.client)}.",
+    )
+    told = snippets(service.client, question.operation, observation, question.seed)
+    for tab, (code, language) in zip(st.tabs(list(told)), told.values(), strict=True):
+        with tab:
+            st.code(code, language=language, wrap_lines=True)
+
+
+def _history() -> None:
+    history = st.session_state.get("history", [])
+    if not history:
+        return
+    st.subheader("Decisions of this visit")
+    table = pd.DataFrame(history)
+    st.dataframe(table, hide_index=True, alt="Decisions of this visit, the latest first")
+    st.download_button(
+        "Download as CSV",
+        table.to_csv(index=False).encode(),
+        "decisions.csv",
+        "text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+        help="Every decision of this visit with its observation.",
+    )

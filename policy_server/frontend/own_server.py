@@ -1,0 +1,150 @@
+"""A server of the front-end's own: prepared from a schema, started, watched, ended with it."""
+
+import hashlib
+import os
+import secrets
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from policy_server.contract.contract import ContractFile
+from policy_server.errors import ServerNotStarted
+from policy_server.frontend.client import Client, Credentials
+
+HOST = "127.0.0.1"
+PREPARE_SECONDS = 60
+SHOWN_LOG_BYTES = 4_000
+END_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where and how servers of one's own are started.
+
+    Attributes:
+        root: The checkout, with generate.py and gunicorn.conf.py.
+        base_path: Each schema gets a BASE_PATH of its own below it, and finds there what was
+            uploaded for it before.
+        port: Offered as the port to listen on.
+        user: Of the servers started.
+        password: Theirs; None has one made up.
+    """
+
+    root: Path
+    base_path: Path
+    port: int
+    user: str
+    password: str | None = field(repr=False)
+
+    def examples(self) -> list[Path]:
+        """Folders of examples, each with a schema; lpoc first."""
+        folders = [path.parent for path in self.root.glob("examples/*/schema.yaml")]
+        return sorted(folders, key=lambda folder: (folder.name != "lpoc", folder.name))
+
+    def start(self, schema: str, title: str, port: int) -> "OwnServer":
+        """Prepare a schema and start a server that serves it.
+
+        Raises:
+            SchemaError: The schema cannot be served.
+            ServerNotStarted: The port is taken, or the schema cannot be prepared.
+        """
+        _check_port(port)
+        contract = ContractFile(schema, title=title).resolve()
+        name = hashlib.sha256(f"{contract.digest} {title}".encode()).hexdigest()[:16]
+        base_path = self.base_path / name
+        base_path.mkdir(parents=True, exist_ok=True)
+        password = self.password or secrets.token_urlsafe(18)
+        environment = {
+            **os.environ,
+            "BASE_PATH": str(base_path),
+            "POLICY_SERVER_USER": self.user,
+            "POLICY_SERVER_PASSWORD": password,
+        }
+        self._prepare(contract.schema.text, title, environment)
+        log = base_path / "server.log"
+        with log.open("wb") as output:
+            keeper = subprocess.Popen(
+                [*_module("policy_server.frontend.keeper"), *_gunicorn(port)],
+                cwd=self.root,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # Ctrl+C in the terminal is for the front-end
+            )
+        client = Client(f"http://{HOST}:{port}", Credentials(self.user, password))
+        return OwnServer(keeper, client, log)
+
+    def _prepare(self, schema: str, title: str, environment: dict[str, str]) -> None:
+        command = [sys.executable, "generate.py", "schema", "-", f"--title={title}"]
+        try:
+            done = subprocess.run(
+                command,
+                cwd=self.root,
+                env=environment,
+                input=schema,
+                capture_output=True,
+                text=True,
+                timeout=PREPARE_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ServerNotStarted("Preparing the schema took more than a minute.") from error
+        if done.returncode != 0:
+            raise ServerNotStarted(f"The schema cannot be prepared. {done.stderr.strip()[-2000:]}")
+
+
+@dataclass
+class OwnServer:
+    """A server that this front-end started.
+
+    Attributes:
+        client: Asks it.
+        log: What it printed.
+    """
+
+    keeper: "subprocess.Popen[bytes]"
+    client: Client
+    log: Path
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self.keeper.poll()
+
+    def log_text(self) -> str:
+        """The end of its log."""
+        with self.log.open("rb") as file:
+            file.seek(max(0, self.log.stat().st_size - SHOWN_LOG_BYTES))
+            return file.read().decode("utf-8", "replace").strip()
+
+    def stop(self) -> None:
+        """End it, and wait until it has ended."""
+        if self.keeper.stdin is not None:
+            self.keeper.stdin.close()
+        try:
+            self.keeper.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.keeper.kill()
+            self.keeper.wait()
+
+
+def _module(name: str) -> list[str]:
+    return [sys.executable, "-m", name]
+
+
+def _gunicorn(port: int) -> list[str]:
+    return [*_module("gunicorn"), "app:app", "-b", f"{HOST}:{port}"]
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise ServerNotStarted(
+                f"Port {port} is taken: choose another, or connect to the server that is there."
+            ) from error

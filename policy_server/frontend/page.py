@@ -1,0 +1,186 @@
+"""The one page: where a visitor is connected to, and what can be done there."""
+
+import importlib
+from pathlib import Path
+
+import streamlit as st
+
+from policy_server.contract.reading import read_schema
+from policy_server.frontend import start, upload, visit
+from policy_server.frontend.own_server import OwnServer, Workshop
+from policy_server.frontend.service import Readiness, Service, readiness
+from policy_server.frontend.wording import plain
+
+VIEWS = {
+    "Decide": "policy_server.frontend.decide",
+    "Picture": "policy_server.frontend.picture",
+    "Compare": "policy_server.frontend.compare",
+    "File": "policy_server.frontend.batch",
+}
+"""Loaded when they are looked at: charts and tables take longer to load than the first page."""
+POLICY = "Policy"
+STYLES = {
+    "light": """
+        [data-testid=stCaptionContainer] { opacity: 1 !important; }
+        [data-testid=stCaptionContainer] * { color: #55616d !important; opacity: 1 !important; }
+    """,
+    "dark": """
+        [data-testid=stCaptionContainer] { opacity: 1 !important; }
+        [data-testid=stCaptionContainer] * { color: #a9b6c2 !important; opacity: 1 !important; }
+        [data-testid=stBaseButton-primary] *, [data-testid=stMultiSelect] span[title],
+        [data-testid=stMultiSelect] [role=row] * { color: #131b24 !important; }
+    """,
+}
+"""What is hard to read in Streamlit's own: captions, and white on the dark theme's colour."""
+
+
+def show(workshop: Workshop) -> None:
+    """Show the page."""
+    assets = workshop.root / "assets"
+    st.set_page_config(
+        page_title="Policy server", page_icon=str(assets / "favicon.svg"), layout="wide"
+    )
+    st.html(f"<style>{STYLES[st.context.theme.type or 'light']}</style>")
+    service = visit.current()
+    if service is None:
+        _welcome(workshop, assets)
+        return
+    ready = readiness(service.client)
+    _head(service, ready)
+    _views(service, ready, workshop)
+
+
+def _welcome(workshop: Workshop, assets: Path) -> None:
+    picture, words = st.columns([1, 12], vertical_alignment="center")
+    picture.image(str(assets / "logo.svg"), width=72, alt="Logo of the policy server")
+    words.title("Policy server")
+    running = visit.shared().server
+    if running is not None:
+        _running(running)
+    start.show(workshop)
+
+
+def _running(server: OwnServer) -> None:
+    """Tell of the server that this front-end has started."""
+    if server.exit_code is not None:
+        st.error(
+            f"The server that was started here has ended (exit code {server.exit_code}). "
+            "Its log says why.",
+            icon=":material/error:",
+        )
+        _log(server, expanded=True)
+        return
+    with st.container(border=True):
+        st.markdown(f"The server that was started here runs at {server.client.url}.")
+        with st.container(horizontal=True):
+            if st.button("Use it", type="primary", help="Connects to the server started here."):
+                visit.enter_own(server)
+                st.rerun()
+            if st.button("Stop it", help="Ends the server that was started here."):
+                visit.stop()
+                st.rerun()
+        _log(server)
+
+
+def _head(service: Service, ready: Readiness) -> None:
+    """Which server this is, whether it decides, and what can be done with it."""
+    words, page, server = st.columns([6, 1, 1], vertical_alignment="center")
+    words.title(plain(service.title))
+    if ready.answers:
+        page.link_button(
+            "Swagger UI",
+            service.client.pages,
+            icon=":material/open_in_new:",
+            width="stretch",
+            help="The server's own page: every operation, to read and to try.",
+        )
+    with server.popover(
+        "Server",
+        icon=":material/dns:",
+        width="stretch",
+        help="Where it runs, its credentials and its log; to disconnect, or to stop it.",
+    ):
+        _server(service)
+    _state(service, ready)
+
+
+def _server(service: Service) -> None:
+    own = visit.own(service.client)
+    st.markdown(f"{plain(service.title)} {plain(service.version)} at {plain(service.client.url)}")
+    if own is not None:
+        st.caption("For Swagger UI and for clients: user and password.")
+        st.code(own.client.credentials.user, language=None)
+        st.code(own.client.credentials.password, language=None)
+    if st.button(
+        "Disconnect",
+        icon=":material/link_off:",
+        width="stretch",
+        help="Goes back to the first page. A server that was started here runs on.",
+    ):
+        visit.leave()
+        st.rerun()
+    if own is not None:
+        if st.button(
+            "Stop the server",
+            icon=":material/stop:",
+            width="stretch",
+            help="Ends the server that was started here. What was uploaded to it is kept.",
+        ):
+            visit.stop()
+            visit.leave()
+            st.rerun()
+        _log(own)
+
+
+@st.fragment
+def _log(server: OwnServer, expanded: bool = False) -> None:
+    with st.expander("Log of the server", expanded=expanded, icon=":material/terminal:"):
+        st.button("Read it again", help="Shows the newest lines of the log.")
+        st.code(server.log_text() or "(empty)", language=None, wrap_lines=True)
+
+
+def _state(service: Service, ready: Readiness) -> None:
+    """Whether the policy decides, in a sentence."""
+    own = visit.own(service.client)
+    if own is not None and own.exit_code is not None:
+        st.error(
+            f"The server that was started here has ended (exit code {own.exit_code}). Its log "
+            "says why. Disconnect, and start it again.",
+            icon=":material/error:",
+        )
+    elif not ready.answers:
+        st.error(plain(ready.detail), icon=":material/error:")
+    elif ready.policy is None:
+        st.warning(
+            f"The server is up, but no policy decides yet. {plain(ready.detail)}",
+            icon=":material/hourglass_empty:",
+        )
+    else:
+        st.badge(f"version {plain(ready.policy)} decides", icon=":material/check:", color="green")
+
+
+def _views(service: Service, ready: Readiness, workshop: Workshop) -> None:
+    names = [*VIEWS, POLICY]
+    # Where nothing decides yet, a policy is what is needed first.
+    needed = POLICY if ready.answers and ready.policy is None else names[0]
+    first = st.session_state.setdefault("first_view", needed)
+    for name, tab in zip(
+        names, st.tabs(names, default=first, on_change="rerun", key="view"), strict=True
+    ):
+        if not tab.open:
+            continue
+        with tab:
+            if name == POLICY:
+                example = _example(service, workshop)
+                upload.show(service, example, lambda: visit.refresh(service))
+            else:
+                importlib.import_module(VIEWS[name]).show(service)
+
+
+def _example(service: Service, workshop: Workshop) -> Path | None:
+    """The example whose schema is served."""
+    for folder in workshop.examples():
+        text = (folder / "schema.yaml").read_text(encoding="utf-8")
+        if read_schema(text).digest == service.schema.digest:
+            return folder
+    return None

@@ -1,0 +1,98 @@
+"""Which fields matter: how often a decision changes when one field moves over its range."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from policy_server.contract.samples import random_observations, random_value
+from policy_server.contract.schema import Field, Observation, Value
+from policy_server.frontend.answers import Decision
+from policy_server.frontend.service import Service
+from policy_server.frontend.sweep import Axis, decide_batch, largest_batch
+
+MOST_VALUES, LEAST_VALUES = 9, 2
+MOST_OBSERVATIONS = 50
+
+
+@dataclass(frozen=True)
+class Influence:
+    """What moving one field does.
+
+    Attributes:
+        name: The field's.
+        effect: The share of decisions that change, 0 to 1; the mean change of the action where
+            actions are continuous.
+    """
+
+    name: str
+    effect: float
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """The influence of every field, the strongest first.
+
+    Attributes:
+        discrete: Effects are shares, not distances.
+        observations: How many valid random observations each field was moved in.
+        left_out: Fields that did not fit into one request.
+    """
+
+    influences: tuple[Influence, ...]
+    discrete: bool
+    observations: int
+    left_out: int
+
+
+def measure(service: Service, seed: int = 0) -> Sensitivity:
+    """Move each field in random valid observations, the rest held; one request.
+
+    Raises:
+        RequestFailed: The server does not answer, or refuses.
+    """
+    rng = np.random.default_rng(seed)
+    whole = service.random_observation(seed)
+    room = largest_batch(whole)
+    fields = dict(list(service.schema.fields.items())[: max(1, room // (LEAST_VALUES + 1) - 1)])
+    count = int(np.clip(room // (len(fields) * LEAST_VALUES + 1), 1, MOST_OBSERVATIONS))
+    values = int(np.clip((room // count - 1) // len(fields), LEAST_VALUES, MOST_VALUES))
+    # Moved fields are sent, so each observation has all of them.
+    bases = [_complete(service, each) for each in random_observations(service.schema, count, seed)]
+    batch: list[Observation] = [*bases]
+    for name, field in fields.items():
+        for value in _moves(name, field, values, rng):
+            batch += [{**base, name: value} for base in bases]
+    decisions = decide_batch(service.client, batch)
+    return _ranked(list(fields), decisions, count, values, len(service.schema.fields) - len(fields))
+
+
+def _complete(service: Service, observation: Observation) -> Observation:
+    return {**service.random_observation(len(observation)), **observation}
+
+
+def _moves(name: str, field: Field, count: int, rng: np.random.Generator) -> list[Value]:
+    """Exactly `count` values of a field, over its range as evenly as it has them."""
+    if field.items is not None:
+        return [random_value(field, rng) for _ in range(count)]
+    axis = Axis((name,), field)
+    found = axis.values(*axis.limits(0), count)
+    return [found[index * len(found) // count] for index in range(count)]
+
+
+def _ranked(
+    names: Sequence[str], decisions: Sequence[Decision], count: int, values: int, left_out: int
+) -> Sensitivity:
+    discrete = decisions[0].discrete
+    actions = np.array([decision.actions for decision in decisions], dtype=np.float64)
+    before = actions[:count]  # [observations, heads]
+    after = actions[count:].reshape(len(names), values, count, -1)
+    if discrete:
+        effects = (after != before).any(axis=-1).mean(axis=(1, 2))
+    else:
+        effects = np.abs(after - before).sum(axis=-1).mean(axis=(1, 2))
+    influences = [
+        Influence(name, float(effect)) for name, effect in zip(names, effects, strict=True)
+    ]
+    influences.sort(key=lambda each: -each.effect)
+    return Sensitivity(tuple(influences), discrete, count, left_out)

@@ -1,0 +1,97 @@
+"""What a server says of itself: its schema, its name, and whether it decides."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from policy_server.contract.decoding import Decoder
+from policy_server.contract.reading import read_schema
+from policy_server.contract.samples import random_observations
+from policy_server.contract.schema import Observation, ObservationSchema
+from policy_server.errors import RequestFailed, SchemaError
+from policy_server.frontend.client import Client
+
+STATUS_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Service:
+    """A server that is connected, and what it asks for.
+
+    Attributes:
+        title: Name of the API.
+        version: Version of the API.
+        decoder: Says whether an observation is valid.
+        has_versions: It can list its versions.
+        has_bundles: It takes all parts in one upload.
+    """
+
+    client: Client
+    schema: ObservationSchema
+    title: str
+    version: str
+    decoder: Decoder
+    has_versions: bool
+    has_bundles: bool
+
+    def example(self) -> Observation:
+        """The schema's own example; a valid random observation where it has none."""
+        return self.schema.example() or self.random_observation(0)
+
+    def random_observation(self, seed: int | None = None) -> Observation:
+        """A valid observation with every field, drawn at random."""
+        return random_observations(self.schema, 1, seed)[0]
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Whether a server decides now.
+
+    Attributes:
+        answers: It answers at all.
+        policy: The active version; None where none decides.
+        detail: In a sentence, why none does.
+    """
+
+    answers: bool
+    policy: str | None
+    detail: str = ""
+
+
+def open_service(client: Client) -> Service:
+    """Ask a server what it serves.
+
+    Raises:
+        RequestFailed: It does not answer, does not accept the credentials, or serves something
+            else.
+    """
+    try:
+        specification: Any = client.get("swagger.json").json()
+        title, version = specification["info"]["title"], specification["info"]["version"]
+        paths = specification["paths"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RequestFailed(f"{client.url} answers, but not as a policy server does.") from error
+    text = client.get("schema").content.decode("utf-8", "replace")
+    try:
+        schema = read_schema(text)
+    except SchemaError as error:
+        raise RequestFailed(f"{client.url} serves a schema that this page cannot read.") from error
+    return Service(
+        client,
+        schema,
+        str(title),
+        str(version),
+        Decoder(schema),
+        has_versions="/versions" in paths,
+        has_bundles="/policy" in paths,
+    )
+
+
+def readiness(client: Client) -> Readiness:
+    """Ask whether a server decides."""
+    try:
+        answer = client.get("health/ready", STATUS_SECONDS).json()
+        return Readiness(True, str(answer.get("version", "")))
+    except RequestFailed as error:
+        return Readiness(error.status is not None, None, str(error))
+    except (ValueError, AttributeError):
+        return Readiness(False, None, f"{client.url} answers, but not as a policy server does.")

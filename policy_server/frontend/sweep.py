@@ -1,0 +1,180 @@
+"""Many decisions at once: fields moved over their ranges with the rest of an observation held."""
+
+import copy
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from policy_server.contract.schema import Field, Observation, ObservationSchema, Value
+from policy_server.frontend.answers import Decision, read_decision
+from policy_server.frontend.client import Client
+from policy_server.frontend.wording import path_name
+
+MAX_BATCH = 10_000
+MAX_BATCH_BYTES = 12_000_000
+"""Servers take 16 megabytes unless told otherwise."""
+MAX_AXES = 2_000
+SPAN = 10.0
+"""How far a field without a bound is moved to either side of its value."""
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One number, truth value or choice within an observation.
+
+    Attributes:
+        path: The field's name, then positions within it.
+        field: What the value may be.
+    """
+
+    path: Path
+    field: Field
+
+    @property
+    def name(self) -> str:
+        """As it is shown: `coordinates[1]`."""
+        return path_name(self.path)
+
+    @property
+    def stepless(self) -> bool:
+        """Its values are numbers that lie close together."""
+        return self.field.type == "number" and not self.field.enum
+
+    def limits(self, value: Any) -> tuple[float, float]:
+        """Where a sweep of a number begins and ends, from its bounds and the value it has."""
+        low, high = self.field.lowest, self.field.highest
+        middle = float(value) if isinstance(value, int | float) else 0.0
+        if low is None:
+            low = (middle if high is None else min(middle, high)) - SPAN
+        if high is None:
+            high = max(middle, low) + SPAN
+        return float(low), float(high)
+
+    def values(self, low: float, high: float, count: int) -> list[Value]:
+        """At most `count` values from `low` to `high`, ends included; all where there are few."""
+        if self.field.enum:
+            return [*self.field.enum]
+        if self.field.type == "boolean":
+            return [False, True]
+        if self.field.type == "number":
+            return [float(value) for value in np.linspace(low, high, count)]
+        first, last = int(np.ceil(low)), int(np.floor(high))
+        if last - first < count:
+            return [*range(first, last + 1)]
+        steps = {first + (last - first) * index // (count - 1) for index in range(count)}
+        return sorted(steps)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The decisions over one or two axes.
+
+    Attributes:
+        axes: One or two.
+        values: Of each axis.
+        decisions: For each value of the first axis those over the second, in order.
+    """
+
+    axes: tuple[Axis, ...]
+    values: tuple[list[Value], ...]
+    decisions: tuple[Decision, ...] = ()
+
+    @property
+    def points(self) -> int:
+        """How many decisions it takes."""
+        return int(np.prod([len(each) for each in self.values]))
+
+    def observations(self, held: Observation) -> list[Observation]:
+        """The observations in the order of the decisions."""
+        return [
+            moved(held, dict(zip((axis.path for axis in self.axes), point, strict=True)))
+            for point in self.grid()
+        ]
+
+    def grid(self) -> Iterator[tuple[Value, ...]]:
+        """The points, the last axis fastest."""
+        if len(self.values) == 1:
+            yield from ((value,) for value in self.values[0])
+            return
+        yield from ((x, y) for x in self.values[0] for y in self.values[1])
+
+    def decided(self, client: Client, held: Observation, version: str | None = None) -> "Sweep":
+        """The sweep with its decisions, from one request; see `decide_batch`."""
+        decisions = decide_batch(client, self.observations(held), version)
+        return replace(self, decisions=tuple(decisions))
+
+
+def axes_of(schema: ObservationSchema, observation: Observation) -> list[Axis]:
+    """Everything in an observation that can be moved, at most MAX_AXES."""
+    axes: list[Axis] = []
+    for name, field in schema.fields.items():
+        if name in observation:
+            axes += _axes((name,), field, observation[name])
+        if len(axes) >= MAX_AXES:
+            break
+    return axes[:MAX_AXES]
+
+
+def _axes(path: Path, field: Field, value: Value) -> Iterator[Axis]:
+    if field.items is None:
+        yield Axis(path, field)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _axes((*path, index), field.items, item)
+
+
+def value_at(observation: Observation, path: Path) -> Any:
+    """The value at a place of an observation."""
+    value: Any = observation
+    for step in path:
+        value = value[step]
+    return value
+
+
+def moved(observation: Observation, values: dict[Path, Value]) -> Observation:
+    """A copy of an observation with other values at some places."""
+    changed = dict(observation)
+    for (name, *rest), value in values.items():
+        assert isinstance(name, str)
+        if not rest:
+            changed[name] = value
+            continue
+        if changed[name] is observation[name]:
+            changed[name] = copy.deepcopy(observation[name])
+        place: Any = changed[name]
+        for step in rest[:-1]:
+            place = place[step]
+        place[rest[-1]] = value
+    return changed
+
+
+def largest_batch(observation: Observation) -> int:
+    """How many observations like this one fit into one request."""
+    size = len(json.dumps(observation)) + 2
+    return max(1, min(MAX_BATCH, MAX_BATCH_BYTES // size))
+
+
+def decide_batch(
+    client: Client, observations: Sequence[Observation], version: str | None = None
+) -> list[Decision]:
+    """The most probable decision for each observation, from one request.
+
+    Args:
+        client: Asks the server.
+        observations: At most MAX_BATCH.
+        version: Asks this version instead of the active one.
+
+    Raises:
+        RequestFailed: The server does not answer, or refuses.
+    """
+    operation = "predict_batch"
+    if version is not None:
+        operation = f"versions/{quote(version, safe='')}/predict_batch"
+    answer = client.post(operation, {"observations": list(observations)}, deterministic="true")
+    return [read_decision(each) for each in answer["predictions"]]

@@ -1,0 +1,197 @@
+"""The page that uploads a policy: part by part, or all of them at once."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from policy_server.errors import RequestFailed
+from policy_server.frontend.service import Service
+from policy_server.frontend.wording import say, show_report
+
+Files = dict[str, tuple[str, bytes]]
+
+
+@dataclass(frozen=True)
+class PartKind:
+    """A part of a policy that can be uploaded.
+
+    Attributes:
+        name: As people call it.
+        operation: What takes it.
+        field: Its name in the request.
+        types: Endings of its files.
+        meaning: What it is for.
+        files: What it is called in a policy's folder.
+    """
+
+    name: str
+    operation: str
+    field: str
+    types: tuple[str, ...]
+    meaning: str
+    files: tuple[str, ...]
+
+
+PARTS = (
+    PartKind(
+        "Model",
+        "model",
+        "model_file",
+        ("zip", "onnx"),
+        "A zip of a TensorFlow SavedModel, or an ONNX file. The only part that is needed.",
+        ("saved_model.zip", "policy.onnx"),
+    ),
+    PartKind(
+        "Preprocessor",
+        "preprocessor",
+        "preprocessor_file",
+        ("py",),
+        "Python with `preprocess(observation)`, which returns the network's input. The server "
+        "runs it. Without one, the fields are the input, in the schema's order.",
+        ("preprocessor.py",),
+    ),
+    PartKind(
+        "Output mapper",
+        "outputmapper",
+        "output_mapper_file",
+        ("yaml", "yml"),
+        "YAML that says what each action number means. Without one, meanings are numbers.",
+        ("output_mapper.yaml",),
+    ),
+)
+SCHEMA = PartKind(
+    "Schema", "policy", "schema_file", ("yaml", "yml"),
+    "A new observation schema, where the policy needs one.", ("schema.yaml",),
+)  # fmt: skip
+GOLDEN = PartKind(
+    "Golden cases", "policy", "golden_file", ("jsonl", "npz"),
+    "Recorded observations with what training decided on them; the build replays them.",
+    ("golden.jsonl", "golden.npz"),
+)  # fmt: skip
+
+
+def show(service: Service, example: Path | None, changed: Callable[[], None]) -> None:
+    """Show what can be uploaded, and what came of it.
+
+    Args:
+        service: Takes the uploads.
+        example: The folder of the example whose schema is served, if it is one.
+        changed: Called after an upload; the policy may be another, and the schema too.
+    """
+    st.subheader("Upload a policy")
+    st.markdown(
+        "What is uploaded is built and proven before it decides. What cannot be proven "
+        "changes nothing."
+    )
+    if not service.client.credentials.may_manage:
+        st.info("A key may ask the policy. To replace it, connect with user and password.")
+        return
+    _last_reports()
+    if example is not None:
+        _example(service, example, changed)
+    for column, part in zip(st.columns(3, gap="medium"), PARTS, strict=True):
+        with column.container(border=True):
+            _part(service, part, changed)
+    if service.has_bundles:
+        _bundle(service, changed)
+
+
+def _last_reports() -> None:
+    """What came of the last uploads, the very last in full."""
+    for index, (name, outcome) in enumerate(reversed(st.session_state.get("reports", ()))):
+        with st.expander(f"Report: {name.lower()}", expanded=index == 0):
+            if isinstance(outcome, RequestFailed):
+                say(outcome)
+            else:
+                show_report(outcome)
+
+
+def _example(service: Service, folder: Path, changed: Callable[[], None]) -> None:
+    with st.container(border=True):
+        st.markdown(
+            f"This is the schema of the example **{folder.name}**. A trained policy comes with it."
+        )
+        if st.button(
+            "Upload the example's policy",
+            type="primary",
+            icon=":material/upload:",
+            help="Uploads the example's preprocessor, output mapper and model, one by one.",
+        ):
+            # The model last: it is complete then, and becomes active.
+            found = [
+                (part, folder / file)
+                for part in reversed(PARTS)
+                for file in part.files
+                if (folder / file).is_file()
+            ]
+            _upload(
+                service,
+                [
+                    (part.name, part.operation, {part.field: (file.name, file.read_bytes())})
+                    for part, file in found
+                ],
+                changed,
+            )
+
+
+def _part(service: Service, part: PartKind, changed: Callable[[], None]) -> None:
+    file = st.file_uploader(
+        part.name, type=part.types, key=f"file:{part.operation}", help=part.meaning
+    )
+    st.caption(part.meaning)
+    if st.button(
+        f"Upload the {part.name.lower()}",
+        key=f"upload:{part.operation}",
+        icon=":material/upload:",
+        disabled=file is None,
+        width="stretch",
+        help="Makes a new version with this part; the others stay as they are.",
+    ):
+        assert file is not None
+        files = {part.field: (file.name, file.getvalue())}
+        _upload(service, [(part.name, part.operation, files)], changed)
+
+
+def _bundle(service: Service, changed: Callable[[], None]) -> None:
+    with st.expander("All parts at once", icon=":material/inventory_2:"):
+        st.markdown("Built and proven as one, activated as one. Only the model is needed.")
+        files: Files = {}
+        columns = st.columns(2, gap="medium")
+        for index, part in enumerate((*PARTS, SCHEMA, GOLDEN)):
+            file = columns[index % 2].file_uploader(
+                f"{part.name} of the bundle",
+                type=part.types,
+                key=f"bundle:{part.field}",
+                help=part.meaning,
+            )
+            if file is not None:
+                files[part.field] = (file.name, file.getvalue())
+        if st.button(
+            "Upload the bundle",
+            icon=":material/upload:",
+            disabled="model_file" not in files,
+            help="Sends all of these files in one request; it needs the model at least.",
+        ):
+            _upload(service, [("Bundle", "policy", files)], changed)
+
+
+def _upload(
+    service: Service,
+    uploads: list[tuple[str, str, Mapping[str, tuple[str, bytes]]]],
+    changed: Callable[[], None],
+) -> None:
+    """Upload one after the other, until one is refused."""
+    reports: list[tuple[str, object]] = []
+    with st.status("Building and proving; a large model takes minutes ...", expanded=True) as shown:
+        for name, operation, files in uploads:
+            shown.write(f"{name} ...")
+            try:
+                reports.append((name, service.client.upload(operation, files)))
+            except RequestFailed as error:
+                reports.append((name, error))
+                break
+    st.session_state["reports"] = reports
+    changed()
+    st.rerun()

@@ -1,0 +1,107 @@
+"""How things are said on the page: text that stays text, errors as sentences, checks in words."""
+
+import re
+from typing import Any
+
+import streamlit as st
+
+from policy_server.contract.schema import Field
+from policy_server.errors import FaultsError, PolicyServerError
+
+MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~:$&])")
+MAX_DESCRIPTION_CHARACTERS = 160
+
+
+def plain(text: str) -> str:
+    """Text of others as it is: nothing in it becomes markup."""
+    return MARKUP.sub(r"\\\1", " ".join(text.split()))
+
+
+def say(error: PolicyServerError) -> None:
+    """Show an error as a sentence, with each fault that it lists."""
+    if isinstance(error, FaultsError):
+        faults = [f"- {plain(place_of(fault.place, fault.detail))}" for fault in error.faults]
+        st.error("\n".join([plain(error.summary), "", *faults]), icon=":material/error:")
+    else:
+        st.error(plain(str(error)), icon=":material/error:")
+
+
+def place_of(pointer: str, detail: str) -> str:
+    """A fault with its place as people write it: `/coordinates/1` is `coordinates[1]`."""
+    if not pointer.startswith("/"):
+        return f"{pointer}: {detail}" if pointer else detail
+    steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer[1:].split("/")]
+    return f"{path_name(int(step) if step.isdigit() else step for step in steps)} {detail}"
+
+
+def path_name(steps: Any) -> str:
+    """A way into an observation: a field's name, and the positions within it."""
+    first, *others = steps
+    return "".join([str(first), *(f"[{step}]" for step in others)])
+
+
+def bounds(field: Field) -> str:
+    """What a value may be, in words; empty where everything is allowed."""
+    low, high = field.minimum, field.maximum
+    at_least = "above" if field.exclusive_minimum else "at least"
+    at_most = "below" if field.exclusive_maximum else "at most"
+    if (
+        low is not None
+        and high is not None
+        and not (field.exclusive_minimum or field.exclusive_maximum)
+    ):
+        return f"{low:g} to {high:g}"
+    words = [f"{at_least} {low:g}"] if low is not None else []
+    words += [f"{at_most} {high:g}"] if high is not None else []
+    return " and ".join(words)
+
+
+def label(name: str, field: Field) -> str:
+    """A field's label: its name, and what it is."""
+    description = " ".join((field.description or "").split())
+    if len(description) > MAX_DESCRIPTION_CHARACTERS:
+        description = f"{description[:MAX_DESCRIPTION_CHARACTERS].rstrip()} ..."
+    return f"**{plain(name)}** :gray[{plain(description)}]" if description else f"**{plain(name)}**"
+
+
+def help_of(name: str, field: Field, required: bool) -> str:
+    """All that the schema says about a field."""
+    sentences = [f"{plain(field.description.strip())}  " if field.description else ""]
+    inner, counts = field, ""
+    if field.items is not None:
+        least, most = field.min_items, field.max_items
+        size = f"{least}" if least == most else f"{least} to {most if most is not None else 'any'}"
+        inner, counts = field.items, f"{size} items, each: "
+        while inner.items is not None:
+            inner, counts = inner.items, f"{counts}a list of "
+    kind = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}
+    wanted = " or ".join(map(str, inner.enum)) if inner.enum else kind.get(inner.type, inner.type)
+    limits = bounds(inner)
+    sentences.append(plain(f"{counts}{wanted}{f', {limits}' if limits else ''}."))
+    sentences.append(
+        f"The request calls it {plain(name)}; it {'must' if required else 'may'} be sent."
+    )
+    return "\n\n".join(filter(None, sentences))
+
+
+def show_report(report: dict[str, Any]) -> None:
+    """Show what came of an upload: the version, and each check in words."""
+    checks = report.get("checks", ())
+    version = plain(str(report.get("version")))
+    if report.get("state") == "active":
+        st.success(f"Version {version} is active: it decides from now on.", icon=":material/check:")
+    else:
+        st.warning(
+            f"Version {version} is not complete yet; what was active stays so. "
+            "The checks below say what is missing.",
+            icon=":material/hourglass_empty:",
+        )
+    st.markdown("\n".join(f"- {_check(check)}" for check in checks))
+
+
+def _check(check: dict[str, Any]) -> str:
+    state = ":red[:material/cancel:] failed"
+    if check.get("passed"):
+        state = ":green[:material/check_circle:] passed"
+    name, detail = plain(str(check.get("name"))), plain(str(check.get("detail")))
+    return f"{state} · **{name}**: {detail}"

@@ -1,0 +1,60 @@
+"""What the front-end's tests share: a browser, a front-end, and a service that it asks."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from policy_server.frontend.client import Client, Credentials
+from policy_server.frontend.service import Service, open_service
+from tests.support.browser import chromium
+from tests.support.server import PASSWORD, USER, Server
+from tests.support.visitor import Frontend, frontend
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as launched:
+        yield launched
+
+
+@pytest.fixture(scope="module")
+def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Frontend]:
+    with frontend(tmp_path_factory.mktemp("frontend") / "instance") as running:
+        yield running
+
+
+def service_of(server: Server) -> Service:
+    return open_service(Client(server.url, Credentials(USER, PASSWORD)))
+
+
+@pytest.fixture(scope="session")
+def lpoc_service(lpoc_server: Server) -> Service:
+    return service_of(lpoc_server)
+
+
+@pytest.fixture(scope="session")
+def tuple_service(tuple_server: Server) -> Service:
+    return service_of(tuple_server)
+
+
+@pytest.fixture(scope="session")
+def thermostat_service(thermostat_server: Server) -> Service:
+    return service_of(thermostat_server)
+
+
+@pytest.fixture
+def rows_file(tmp_path: Path) -> Path:
+    """Two rows that the lpoc schema takes, and two that it does not."""
+    lines = [
+        "id,has_left_neighbour,has_up_neighbour,has_right_neighbour,has_down_neighbour,"
+        "coordinates[0],coordinates[1],has_core,target",
+        '3,true,true,true,true,3,2,true,"[6, 4]"',
+        '99,true,true,true,true,3,2,true,"[6, 4]"',
+        '4,yes,no,true,true,3,2,1,"[1, 1]"',
+        '4,true,true,true,true,3,,true,"[1, 1]"',
+    ]
+    file = tmp_path / "observations.csv"
+    file.write_text("\n".join(lines))
+    return file

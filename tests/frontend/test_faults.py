@@ -1,0 +1,164 @@
+"""What a visitor sees when something is wrong: a sentence, never a stack trace."""
+
+import json
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+import requests
+from playwright.sync_api import Browser
+
+from tests.support.server import Server, gunicorn
+from tests.support.visitor import Frontend, Visitor, frontend, visitor
+
+END_SECONDS = 30.0
+BAD_SCHEMA = """observations:
+  temperature: {type: flaot, minimum: 5, maximum: 1}
+  window: {type: bool, colour: red}
+"""
+
+
+def test_a_wrong_password_is_said_and_the_right_one_works_after_it(
+    browser: Browser, front: Frontend, lpoc_server: Server
+) -> None:
+    # The browser itself notes no failed request: the front-end's server asks.
+    with visitor(browser, front) as guest:
+        guest.connect(lpoc_server, password="not this one")
+        guest.sees("The server does not accept these credentials")
+        guest.connect(lpoc_server)
+        guest.sees("What the policy weighs")
+
+
+def test_an_address_without_a_server_is_said(
+    browser: Browser, front: Frontend, lpoc_server: Server
+) -> None:
+    with visitor(browser, front) as guest:
+        for address, sentence in {
+            "http://127.0.0.1:1": "No server answers at http://127.0.0.1:1",
+            front.url: "but not as a policy server does",
+            "http://": "is not the address of a server",
+        }.items():
+            guest.fill("Address", address)
+            guest.press("Connect")
+            guest.sees(sentence)
+
+
+def test_a_server_killed_in_mid_use_is_missed_and_found_again(
+    browser: Browser, front: Frontend, lpoc_instance: Path
+) -> None:
+    with visitor(browser, front) as guest:
+        with gunicorn(lpoc_instance) as server:
+            guest.connect(server)
+            guest.press("Decide")
+            assert guest.decision()
+        guest.press("Decide")
+        guest.sees(f"No server answers at http://127.0.0.1:{server.port}")
+        for view, button in {"Picture": "Draw the picture", "Decide": "Decide"}.items():
+            guest.turn_to(view)
+            guest.press(button)
+            guest.sees("No server answers at")
+        for view in ("Compare", "File", "Policy"):
+            guest.turn_to(view)
+            guest.sees("No server answers at")
+
+
+def test_every_fault_of_a_pasted_schema_is_listed_with_its_line(
+    browser: Browser, front: Frontend
+) -> None:
+    with visitor(browser, front) as guest:
+        guest.page.get_by_text("Paste it", exact=True).click()
+        guest.settle()
+        guest.fill("Schema", BAD_SCHEMA)
+        guest.sees("schema.yaml does not describe an observation that can be served.")
+        guest.sees("schema.yaml:2:")
+        guest.sees("schema.yaml:3:")
+        assert guest.button("Start the server").count() == 0
+        guest.fill("Schema", "observations: {temperature: {type: float}}")
+        guest.sees("A sound schema: 1 field.")
+
+
+def test_a_port_that_is_taken_is_said(browser: Browser, front: Frontend) -> None:
+    with socket.socket() as taken, visitor(browser, front) as guest:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        guest.fill("Port", str(port))
+        guest.press("Start the server")
+        guest.sees(f"Port {port} is taken: choose another")
+
+
+def test_fields_out_of_bounds_never_leave_the_form(
+    browser: Browser, front: Frontend, lpoc_server: Server
+) -> None:
+    with visitor(browser, front) as guest:
+        guest.connect(lpoc_server)
+        wrong = {"id": 99, "coordinates": [3], "colour": "red"}
+        guest.page.get_by_text("Paste JSON", exact=True).click()
+        guest.fill("Observation as JSON", json.dumps(wrong))
+        guest.press("Fill in")
+        guest.sees("id must be 10 or less, not 99.")
+        guest.sees("coordinates must have 2 items or more, not 1.")
+        guest.sees("target is missing.")
+        guest.sees("colour is not a field of the schema.")
+        guest.fill("Observation as JSON", "{")
+        guest.press("Fill in")
+        guest.sees("This is not JSON")
+        assert '"id": 3' in _request(guest)
+
+
+def test_a_file_that_is_not_one_of_observations_is_said(
+    browser: Browser, front: Frontend, lpoc_server: Server, tmp_path: Path
+) -> None:
+    file = tmp_path / "other.csv"
+    file.write_text("colour,id\nred,1\n")
+    with visitor(browser, front) as guest:
+        guest.connect(lpoc_server)
+        guest.turn_to("File")
+        guest.hand_over("CSV file of observations", file)
+        guest.sees("Column colour is not a field of the schema".replace("colour", "`colour`"))
+
+
+def test_a_part_that_can_never_serve_is_said_and_changes_nothing(
+    browser: Browser, front: Frontend, lpoc_instance: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "preprocessor.py"
+    file.write_text("def preprocess(observation):\n    return [1.0]\n")
+    with visitor(browser, front) as guest, gunicorn(lpoc_instance) as server:
+        before = server.get("health/ready").json()["version"]
+        guest.connect(server)
+        guest.turn_to("Policy")
+        guest.hand_over("Preprocessor", file)
+        guest.press("Upload the preprocessor")
+        guest.sees("the preprocessor makes 1 feature")
+        guest.sees(f"version {before} decides")
+
+
+def test_what_the_front_end_started_dies_with_it_even_when_it_is_killed(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with frontend(tmp_path / "instance") as front:
+        url = f"http://127.0.0.1:{front.server_port}/api/health/live"
+        with visitor(browser, front) as guest:
+            guest.start_server(front)
+            assert requests.get(url, timeout=30).ok
+        os.kill(front.process.pid, signal.SIGKILL)
+        front.process.wait(10)
+        _await_silence(url)
+
+
+def _await_silence(url: str) -> None:
+    deadline = time.monotonic() + END_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            requests.get(url, timeout=5)
+        except requests.ConnectionError:
+            return
+        time.sleep(0.1)
+    raise AssertionError("the server outlived the front-end")
+
+
+def _request(guest: Visitor) -> str:
+    """The JSON that would be sent."""
+    return guest.page.locator("[data-testid=stCode]").first.inner_text()

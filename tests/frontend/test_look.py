@@ -1,0 +1,172 @@
+"""The page for everyone: small windows, dark, enlarged, by keyboard, with a screen reader."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser
+
+from tests.support.networks import linear_onnx
+from tests.support.server import PASSWORD, Server, gunicorn, publish
+from tests.support.visitor import Frontend, Visitor, visitor
+
+VIEWS = {
+    "Decide": "Decide",
+    "Picture": "Draw the picture",
+    "Compare": None,
+    "File": None,
+    "Policy": None,
+}
+"""Each with the button that brings its charts."""
+WINDOWS: dict[str, dict[str, Any]] = {
+    "wide": {"viewport": {"width": 1280, "height": 900}},
+    "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
+    "narrow": {"viewport": {"width": 360, "height": 740}},
+    "at 200 %": {"viewport": {"width": 640, "height": 450}, "device_scale_factor": 2},
+}
+"""An enlarged page is a smaller window of larger dots."""
+WITH_ICON = (
+    "stNumberInput", "stTextInput", "stTextArea", "stSlider", "stSelectbox", "stMultiSelect",
+    "stCheckbox", "stFileUploader", "stButtonGroup",
+)  # fmt: skip
+WITH_TOOLTIP = (
+    "stButton", "stDownloadButton", "stLinkButton", "stFormSubmitButton", "stPopover",
+)  # fmt: skip
+OVERFLOW = """() => {
+  const main = document.querySelector('[data-testid=stMain]');
+  return main.scrollWidth - main.clientWidth;
+}"""
+FOCUSED = """() => {
+  const focused = document.activeElement;
+  if (focused === document.body) return '';
+  return focused.getAttribute('aria-label') || focused.innerText || '';
+}"""
+MAX_TABS = 80
+
+
+def serious(guest: Visitor) -> list[str]:
+    """What axe finds that keeps people out."""
+    guest.page.wait_for_timeout(700)  # what appears fades in
+    found = Axe().run(guest.page).response["violations"]
+    return [
+        f"{each['id']}: {node['html'][:200]}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"]
+    ]
+
+
+def unhelpful(guest: Visitor) -> list[str]:
+    """Controls that do not say what they are for."""
+    found = []
+    for kinds, mark in ((WITH_ICON, "stTooltipIcon"), (WITH_TOOLTIP, "stTooltipHoverTarget")):
+        for kind in kinds:
+            for control in guest.page.locator(f"[data-testid={kind}]:visible").all():
+                if control.locator(f"[data-testid={mark}]").count() == 0:
+                    found.append(f"{kind}: {control.inner_text()}")
+    return found
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_every_view_is_usable(
+    browser: Browser, front: Frontend, lpoc_server: Server, window: str
+) -> None:
+    with visitor(browser, front, **WINDOWS[window]) as guest:
+        faults = {"start": [*serious(guest), *unhelpful(guest)]}
+        assert guest.page.evaluate(OVERFLOW) == 0
+        guest.connect(lpoc_server)
+        for view, button in VIEWS.items():
+            guest.turn_to(view)
+            if button is not None:
+                guest.press(button)
+            faults[view] = [*serious(guest), *unhelpful(guest)]
+            assert guest.page.evaluate(OVERFLOW) == 0, view
+        assert {view: each for view, each in faults.items() if each} == {}
+
+
+@pytest.fixture
+def server_of_many_fields(tmp_path: Path) -> Iterator[Server]:
+    """200 bounded numbers and a linear policy of three actions."""
+    fields = {
+        f"sensor_{index}": {"type": "float", "minimum": 0, "maximum": 1} for index in range(200)
+    }
+    (tmp_path / "schema.yaml").write_text(yaml.safe_dump({"observations": fields}, sort_keys=False))
+    (tmp_path / "policy.onnx").write_bytes(linear_onnx(200, 3))
+    with gunicorn(publish(tmp_path, tmp_path / "instance")) as server:
+        yield server
+
+
+def test_a_schema_of_200_fields_is_paged_searched_and_pictured(
+    browser: Browser, front: Frontend, server_of_many_fields: Server
+) -> None:
+    with visitor(browser, front) as guest:
+        guest.connect(server_of_many_fields)
+        sliders = guest.page.get_by_role("slider")
+        assert sliders.count() == 24
+        guest.fill("Find a field", "sensor_199")
+        assert sliders.count() == 1
+        sliders.first.press("Home")
+        guest.settle()
+        guest.fill("Find a field", "")
+        guest.choose("Fields", "193 to 200")
+        assert sliders.last.get_attribute("aria-valuetext") in ("0", "0.0", "0.00", "0.000")
+        guest.press("Decide")
+        assert '"sensor_199": 0.0' in guest.page.locator("[data-testid=stCode]").first.inner_text()
+        guest.turn_to("Picture")
+        guest.page.get_by_role("slider", name="Points a side").press("End")
+        guest.settle()
+        guest.press("Draw the picture")
+        guest.sees("The ring is the observation of the form.")
+        guest.press("Rank the fields")
+        guest.sees("Share of decisions that change")
+
+
+def test_the_dark_page_is_dark(browser: Browser, front: Frontend) -> None:
+    style = "getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
+    brightness = {}
+    for scheme in ("light", "dark"):
+        with visitor(browser, front, color_scheme=scheme) as guest:
+            numbers = re.findall(r"[\d.]+", guest.page.evaluate(style))
+            brightness[scheme] = sum(map(float, numbers[:3])) / 3
+    assert brightness["dark"] < 60 < 200 < brightness["light"]
+
+
+def tab_to(guest: Visitor, name: str) -> None:
+    """Move the focus forwards until it is on something whose name begins so."""
+    seen = []
+    for _ in range(MAX_TABS):
+        guest.page.keyboard.press("Tab")
+        seen.append(guest.page.evaluate(FOCUSED).split("\n")[-1])
+        if re.match(rf"{re.escape(name)}\b", seen[-1]):
+            return
+    raise AssertionError(f"{name} cannot be reached by keyboard, only {seen}")
+
+
+def test_the_keyboard_alone_is_enough(
+    browser: Browser, front: Frontend, lpoc_server: Server
+) -> None:
+    with visitor(browser, front) as guest:
+        keyboard = guest.page.keyboard
+        for field, text in (
+            ("Address", lpoc_server.url),
+            ("User", "tester"),
+            ("Password", PASSWORD),
+        ):
+            tab_to(guest, field)
+            keyboard.press("Control+A")
+            keyboard.type(text)
+        keyboard.press("Enter")
+        guest.sees("What the policy weighs")
+        guest.settle()
+        tab_to(guest, "id")
+        keyboard.press("ArrowRight")
+        guest.settle()
+        tab_to(guest, "Decide")
+        keyboard.press("Enter")
+        guest.settle()
+        assert guest.decision()
+        assert '"id": 4' in guest.page.locator("[data-testid=stCode]").first.inner_text()

@@ -14,6 +14,9 @@ export UV_LINK_MODE := copy
 
 # Programs of the tests, which are the names of Debian's packages too.
 PROGRAMS := chromium curl gcc nginx openssl wrk
+# What compiles the SDKs: program:package, and libraries of R, whose names are the packages'.
+COMPILERS := javac:default-jdk-headless mvn:maven node:nodejs npm:npm R:r-base-core
+R_LIBRARIES := base64enc curl httr2 jsonlite r6 stringr
 
 # What `make swagger-ui` carries, and the files of it that serve and say whose they are.
 SWAGGER_UI := 5.35.0
@@ -47,7 +50,7 @@ format: $(DEVELOP)  ## write the files as check wants them
 
 lock: $(DEVELOP)  ## pin everything that pyproject.toml needs, in requirements*.txt
 	$(BIN)/uv pip compile -q pyproject.toml -o requirements-slim.txt
-	$(BIN)/uv pip compile -q pyproject.toml --extra build --extra frontend -o requirements.txt
+	$(BIN)/uv pip compile -q pyproject.toml --extra build --extra clients --extra frontend -o requirements.txt
 	$(BIN)/uv pip compile -q pyproject.toml --all-extras -o requirements-dev.txt
 
 examples: $(DEVELOP)  ## train the three examples again (minutes)
@@ -74,6 +77,8 @@ swagger-ui:  ## fetch the Swagger UI that is carried in assets/swagger-ui from n
 
 system-packages:
 	@for program in $(PROGRAMS); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	for pair in $(COMPILERS); do command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair##*:}"; done; \
+	for name in $(R_LIBRARIES); do dpkg -s r-cran-$$name >/dev/null 2>&1 || missing="$$missing r-cran-$$name"; done; \
 	test -z "$$missing" || { echo "Installing what the tests need:$$missing"; \
 	  $$(test $$(id -u) = 0 || echo sudo) sh -c "apt-get update -qq && apt-get install -y -qq --no-install-recommends$$missing" >/dev/null; }
 

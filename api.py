@@ -11,7 +11,7 @@ from werkzeug.datastructures import FileStorage
 from policy_server.build.report import Part
 from policy_server.contract.decoding import Record
 from policy_server.contract.schema import Observation
-from policy_server.errors import ClientsUnavailable, Fault, ObservationError
+from policy_server.errors import Fault, ObservationError
 from policy_server.policy.answers import Decision
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.loading import LiveVersion
@@ -128,8 +128,13 @@ def schema() -> flask.Response:
 
 
 def clients() -> flask.Response:
-    """The SDKs."""
-    raise ClientsUnavailable("This version of the server does not make SDKs yet.")
+    """The SDKs of all languages."""
+    return _archive(None)
+
+
+def clients_of_language(language: str) -> flask.Response:
+    """The SDK of one language."""
+    return _archive(language)
 
 
 def health_live() -> flask.Response:
@@ -145,6 +150,17 @@ def health_ready() -> flask.Response:
     if live.deviation is not None:
         health |= {"status": "degraded", "detail": live.deviation}
     return _json(health)
+
+
+def _archive(language: str | None) -> flask.Response:
+    content = current_service().clients.archive(language)
+    name = f"clients-{language}.zip" if language else "clients.zip"
+    answer = flask.Response(content, mimetype="application/zip")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    answer.headers["Cache-Control"] = "private, no-cache"
+    answer.add_etag()
+    answer.make_conditional(flask.request)
+    return answer
 
 
 def _live() -> LiveVersion:

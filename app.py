@@ -9,7 +9,9 @@ from starlette.types import ASGIApp
 
 import api
 from configuration import Settings, contracts_of, read_settings
+from policy_server.clients.library import ClientLibrary
 from policy_server.contract.contract import Contract
+from policy_server.contract.history import SchemaHistory
 from policy_server.errors import ConfigurationError, SchemaError
 from policy_server.serving.departure import Departure
 from policy_server.serving.live import LivePolicy
@@ -38,6 +40,7 @@ def create_app(settings: Settings) -> ASGIApp:
     credentials = KeptCredentials(
         settings.user, settings.password, settings.base_path / "credentials"
     )
+    schemas = SchemaHistory(settings.base_path)
     limits = BodyLimits(settings.body_megabytes, settings.upload_megabytes)
 
     def create(contract: Contract, refresh: Refresh) -> Application:
@@ -45,8 +48,18 @@ def create_app(settings: Settings) -> ASGIApp:
         live = LivePolicy(
             store, contract, settings.isolation, registration, settings.waiting_decisions
         )
+        schemas.keep(contract.schema)
+        clients = ClientLibrary(settings.base_path, contract, specification, settings.engine)
         service = Service(
-            contract, live, publisher, versions, refresh, departure, settings.request_seconds
+            contract,
+            live,
+            publisher,
+            versions,
+            refresh,
+            departure,
+            settings.request_seconds,
+            schemas,
+            clients,
         )
         authenticator = Authenticator(credentials, settings.api_keys, specification)
         answer = create_application(

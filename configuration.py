@@ -13,6 +13,9 @@ from typing import Any
 import dotenv
 
 from policy_server.build.limits import BuildLimits
+from policy_server.clients.engine import Engine
+from policy_server.clients.openapi_generator import OpenApiGenerator
+from policy_server.clients.swagger_codegen import SwaggerCodegen
 from policy_server.errors import ConfigurationError, Fault
 from policy_server.serving.contracts import Contracts
 from policy_server.serving.process_limits import ProcessLimits
@@ -22,6 +25,7 @@ BOOLEANS = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
     **dict.fromkeys(("false", "0", "no", "off"), False),
 }
+ENGINES = (OpenApiGenerator.name, SwaggerCodegen.name)
 ROOT = Path(__file__).resolve().parent
 TEMPLATE = ROOT / "swagger.template.yaml"
 BYTES_PER_MEGABYTE = 1_000_000
@@ -67,6 +71,12 @@ def _keys(text: str) -> tuple[str, ...]:
 def _user(text: str) -> str:
     if ":" in text or not text.isprintable():
         raise ValueError("is a printable name without a colon")
+    return text
+
+
+def _engine(text: str) -> str:
+    if text not in ENGINES:
+        raise ValueError(f"is {' or '.join(ENGINES)}")
     return text
 
 
@@ -183,6 +193,23 @@ class Settings:
         10,
         "Most for a preprocessor's 200 trial observations",
     )
+
+    clients_engine: str = _setting(
+        "POLICY_SERVER_CLIENTS_ENGINE", _engine, OpenApiGenerator.name, "What makes SDKs"
+    )
+    swagger_codegen: str = _setting(
+        "POLICY_SERVER_SWAGGER_CODEGEN",
+        str,
+        SwaggerCodegen.name,
+        "The program swagger-codegen: a name on the PATH, or the path of it or of its jar",
+    )
+
+    @property
+    def engine(self) -> Engine:
+        """What makes SDKs."""
+        if self.clients_engine == SwaggerCodegen.name:
+            return SwaggerCodegen(self.swagger_codegen)
+        return OpenApiGenerator()
 
     golden_tolerance: float = _setting(
         "POLICY_SERVER_GOLDEN_TOLERANCE",

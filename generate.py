@@ -5,8 +5,7 @@ import json
 import shlex
 import shutil
 import sys
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,16 +14,18 @@ import fire
 from fire.decorators import SetParseFn
 
 from configuration import TEMPLATE, Settings, contracts_of, read_settings
-from policy_server.build.report import Check
+from policy_server.clients.library import ClientLibrary
 from policy_server.contract.contract import (
     DEFAULT_TITLE,
     DEFAULT_VERSION,
     Contract,
     ContractFile,
 )
+from policy_server.contract.history import SchemaHistory
 from policy_server.contract.samples import random_observations
 from policy_server.contract.specification import write_specification
 from policy_server.errors import (
+    ClientsFailed,
     ClientsUnavailable,
     ConfigurationError,
     Fault,
@@ -37,6 +38,7 @@ from policy_server.serving.policy_folder import open_policy_folder
 from policy_server.serving.publication import Publisher
 from policy_server.store.store import Store
 from policy_server.web.remote import publish_to
+from terminal import confirmed, print_checks, print_warning, read_text, show_progress
 
 GENERATED = (
     "contract.json",
@@ -50,6 +52,8 @@ GENERATED = (
     "staging",
     "workers",
     "lock",
+    "clients",
+    "schemas",
     "pointers.lock",
     "frontend",
 )
@@ -67,23 +71,31 @@ class Commands:
     """
 
     # Fire would read the version 1.10 as the number 1.1.
-    @SetParseFn(str)  # type: ignore[untyped-decorator]
-    def schema(self, path: str, title: str = DEFAULT_TITLE, version: str = DEFAULT_VERSION) -> None:
+    @SetParseFn(str, "path", "title", "version")  # type: ignore[untyped-decorator]
+    def schema(
+        self,
+        path: str,
+        title: str = DEFAULT_TITLE,
+        version: str = DEFAULT_VERSION,
+        clients: bool = True,
+    ) -> None:
         """Make the API from an observation schema.
 
         Args:
             path: The schema file, or - for text on standard input.
             title: Name of the API, and of its SDKs.
             version: Version of the API.
+            clients: Make the SDKs too; without them the server does when it is asked for them.
         """
         settings = read_settings()
-        text, file = _read_text(path)
+        text, file = read_text(path)
         given = ContractFile(
             text, title, version, settings.tuple_actions, settings.discrete_actions
         )
         contract = given.resolve(file=file)
         for warning in contract.schema.warnings:
-            _warn(warning)
+            print_warning(warning)
+        SchemaHistory(settings.base_path).keep(contract.schema)
         store = Store(settings.base_path)
         with store.writing():
             specification = write_specification(contract, TEMPLATE, settings.base_path)
@@ -94,10 +106,15 @@ class Commands:
             f"fields, {_kind(contract)}. The contract is {specification}."
         )
         if stale is not None:
-            _warn(
+            print_warning(
                 f"version {stale} was proven against another schema, and no longer decides: "
                 "publish its folder again, or upload its parts."
             )
+        if clients:
+            try:
+                _make_clients(settings, contract, ())
+            except ClientsUnavailable as error:
+                print_warning(str(error))
 
     def publish(
         self,
@@ -125,8 +142,8 @@ class Commands:
                 report = publish_to(url, bundle, *_credentials(settings, url))
             else:
                 _tell_of_schema(bundle, settings)
-                report = _publisher(settings).publish(bundle, _progress(), CREATED_BY)
-        _print_checks(report.checks)
+                report = _publisher(settings).publish(bundle, show_progress(), CREATED_BY)
+        print_checks(report.checks)
         print(f"Version {report.version} is active.")
 
     def check(self, folder: str, golden: str | None = None) -> None:
@@ -139,8 +156,8 @@ class Commands:
         settings = read_settings()
         with open_policy_folder(Path(folder), Path(golden) if golden else None) as bundle:
             _tell_of_schema(bundle, settings)
-            report = _publisher(settings).check(bundle, _progress())
-        _print_checks(report.checks)
+            report = _publisher(settings).check(bundle, show_progress())
+        print_checks(report.checks)
         report.raise_unless_ready()
         print("It would serve. Nothing was activated.")
 
@@ -159,9 +176,18 @@ class Commands:
             f"http://{settings.host}:{settings.port}/api/predict"
         )
 
-    def clients(self) -> None:
-        """Make the SDKs."""
-        raise ClientsUnavailable("This version does not make SDKs yet.")
+    @SetParseFn(str)  # type: ignore[untyped-decorator]
+    def clients(self, language: str | None = None, engine: str | None = None) -> None:
+        """Make the SDKs of the contract that is served.
+
+        Args:
+            language: Only these, separated by commas: python, java, scala, r, typescript.
+            engine: openapi-generator, or swagger-codegen, which knows no typescript.
+        """
+        settings = read_settings({"clients_engine": engine})
+        languages = tuple(name.strip() for name in (language or "").split(",") if name.strip())
+        if not _make_clients(settings, contracts_of(settings).served(), languages):
+            raise ClientsFailed("Not every SDK could be made.")
 
     def clean(self, yes: bool = False) -> None:
         """Remove everything generated and uploaded, below BASE_PATH and nowhere else.
@@ -175,7 +201,7 @@ class Commands:
             print(f"Nothing to remove in {base}.")
             return
         print("\n".join(["To be removed:", *(f"  {path}" for path in found)]))
-        if not yes and not _confirmed("Remove all of this?"):
+        if not yes and not confirmed("Remove all of this?"):
             print("Nothing was removed.")
             return
         for path in found:
@@ -184,15 +210,6 @@ class Commands:
             else:
                 path.unlink()
         print("Removed.")
-
-
-def _read_text(path: str) -> tuple[str, str]:
-    """The text of a schema file, and what to call it."""
-    file = "standard input" if path == "-" else path
-    try:
-        return (sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")), file
-    except (OSError, UnicodeDecodeError) as error:
-        raise SchemaError("The schema cannot be read.", [Fault(file, str(error))]) from error
 
 
 def _publisher(settings: Settings) -> Publisher:
@@ -216,6 +233,19 @@ def _credentials(settings: Settings, url: str) -> tuple[str, str]:
     return settings.user, settings.password
 
 
+def _make_clients(settings: Settings, contract: Contract, languages: Sequence[str]) -> bool:
+    """Make SDKs, and say which; whether all of them could be made."""
+    specification = contracts_of(settings).specification(contract)
+    library = ClientLibrary(settings.base_path, contract, specification, settings.engine)
+    made = library.build(languages, show_progress())
+    for name, failure in made.items():
+        print(f"  {'FAILED' if failure else 'ok    '}  {name}{f': {failure}' if failure else ''}")
+    if all(made.values()):
+        return False
+    print(f"The SDKs are in {library.folder}; GET /api/clients hands them out.")
+    return not any(made.values())
+
+
 def _tell_of_schema(bundle: Bundle, settings: Settings) -> None:
     """Warn where a folder's own schema is another than the one that is served."""
     contracts = contracts_of(settings)
@@ -225,9 +255,11 @@ def _tell_of_schema(bundle: Bundle, settings: Settings) -> None:
         served = contracts.served()
         changed = contracts.of_schema(bundle.schema.decode(), bundle.schema_file)
         for warning in changed.schema.warnings:
-            _warn(warning)
+            print_warning(warning)
         if changed.digest != served.digest:
-            _warn(f"the API changes: {bundle.schema_file} is not the schema that was served.")
+            print_warning(
+                f"the API changes: {bundle.schema_file} is not the schema that was served."
+            )
 
 
 def _deactivate_stale_version(store: Store, contract: Contract) -> str | None:
@@ -248,32 +280,6 @@ def _deactivate_stale_version(store: Store, contract: Contract) -> str | None:
 def _kind(contract: Contract) -> str:
     kind = "discrete" if contract.discrete else "continuous"
     return f"tuples of {kind} actions" if contract.tuple else f"{kind} actions"
-
-
-def _progress() -> Callable[[str], None]:
-    """Prints what is being done, with the seconds since the start."""
-    start = time.monotonic()
-
-    def show(step: str) -> None:
-        print(f"  {time.monotonic() - start:5.1f} s  {step} ...", file=sys.stderr, flush=True)
-
-    return show
-
-
-def _print_checks(checks: Iterable[Check]) -> None:
-    for check in checks:
-        print(f"  {'ok    ' if check.passed else 'FAILED'}  {check.name}: {check.detail}")
-
-
-def _warn(text: str) -> None:
-    print(f"warning: {text}", file=sys.stderr)
-
-
-def _confirmed(question: str) -> bool:
-    try:
-        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
-    except EOFError:
-        return False
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -9,9 +9,12 @@ PolicyServerError
 |- UploadRejected                             an uploaded part can never serve
 |- StoreFailed                                the disk is full, or may not be written to
 |- PreprocessorFailed                         uploaded code failed at run time
+|- ClientsUnavailable                         there is nothing to make SDKs with
+|- ClientsBuilding                            SDKs are being made
+|- ClientsFailed                              an SDK could not be made
+|- ClientOutdated                             an SDK of another schema asked
 |- NoActivePolicy, Overloaded, Stopping       nothing decides now; later it may
 |- DeadlineExceeded                           the client's own time is over
-|- ClientsUnavailable                         there are no SDKs
 |- ServerNotStarted                           the front-end could not start a server
 |- RequestFailed                              a server that we asked does not answer, or refuses
 `- EngineFailed                               the network could not be run
@@ -119,7 +122,22 @@ class Stopping(PolicyServerError):
 
 
 class ClientsUnavailable(PolicyServerError):
-    """There are no SDKs; the message says why."""
+    """There is nothing to make SDKs with; the message says what is missing."""
+
+
+class ClientsBuilding(PolicyServerError):
+    """SDKs are being made; in a moment they are there."""
+
+
+class ClientsFailed(PolicyServerError):
+    """An SDK could not be made; the message says why."""
+
+
+class ClientOutdated(FaultsError):
+    """A client that was made for another schema sent what this one does not take.
+
+    The faults say what changed between the schemas, where that is known.
+    """
 
 
 class ServerNotStarted(PolicyServerError):

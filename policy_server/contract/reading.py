@@ -29,6 +29,8 @@ SWAGGER_KEYWORDS = (
 )
 MAX_NAME_CHARACTERS = 100
 """YAML wants keys below 1,024 characters, and escapes of the specification take up to ten each."""
+UNSPEAKABLE = frozenset("'`<>&=*\"\\")
+"""Characters that generators of code spell wrongly in the text of a program."""
 MASK = "'***'"
 
 
@@ -135,11 +137,11 @@ def _read_compact(
 def _read_fields(node: yaml.MappingNode, reader: FieldReader) -> dict[str, Field]:
     fields: dict[str, Field] = {}
     for name, key, value in entries(node, reader.faults):
-        printable = name.strip() and name.isprintable() and not {'"', "\\"} & set(name)
+        printable = name.strip() and name.isprintable() and not UNSPEAKABLE & set(name)
         if not printable or len(name) > MAX_NAME_CHARACTERS:
             remedy = (
                 f"a field needs a name of 1 to {MAX_NAME_CHARACTERS} printable characters, "
-                "none of them a quotation mark or a backslash."
+                f"none of them one of {' '.join(sorted(UNSPEAKABLE))}, which SDKs cannot spell."
             )
             reader.faults.add(key, remedy)
         elif name == "$ref":

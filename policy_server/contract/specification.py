@@ -149,7 +149,7 @@ def _is_kept(text: str, folders: Iterable[Path]) -> bool:
     return any(path.is_file() and path.read_bytes() == text.encode() for path in paths)
 
 
-def operations(specification: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def operations(specification: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Every operation of a specification."""
     for item in specification.get("paths", {}).values():
         for method in METHODS:

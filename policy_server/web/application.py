@@ -14,7 +14,9 @@ from connexion.resolver import Resolver
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from policy_server.clients.library import ClientLibrary
 from policy_server.contract.contract import Contract
+from policy_server.contract.history import SchemaHistory
 from policy_server.contract.specification import Specification
 from policy_server.serving.departure import Departure
 from policy_server.serving.live import LivePolicy
@@ -44,6 +46,8 @@ class Service:
         refresh: Serves at once what was activated just now.
         departure: Of this process.
         most_seconds: Whoever would wait longer for a decision waits so long.
+        schemas: Every schema that was served.
+        clients: The SDKs of the contract.
     """
 
     contract: Contract
@@ -53,6 +57,8 @@ class Service:
     refresh: Callable[[], Awaitable[None]]
     departure: Departure
     most_seconds: float
+    schemas: SchemaHistory
+    clients: ClientLibrary
 
 
 def current_service() -> Service:

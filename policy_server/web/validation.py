@@ -17,10 +17,11 @@ from jsonschema import Draft4Validator
 from python_multipart.exceptions import FormParserError
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.types import Scope
+from starlette.types import Receive, Scope
 
 from policy_server.errors import Fault, ObservationError
 from policy_server.web.faults import faults_of
+from policy_server.web.outdated import outdated
 
 SUMMARY = "The body is not what the contract asks for."
 
@@ -52,6 +53,17 @@ class StrictJsonValidator(JSONRequestBodyValidator):  # type: ignore[misc]
     async def _parse(self, stream: AsyncGenerator[bytes, None], scope: Scope) -> Any:
         body = b"".join([chunk async for chunk in stream])
         return parse_json(body, self._encoding)
+
+    async def wrap_receive(self, receive: Receive, *, scope: Scope) -> tuple[Receive, Scope]:
+        """Validate a body; a client of another schema is told what changed since."""
+        try:
+            validated: tuple[Receive, Scope] = await super().wrap_receive(receive, scope=scope)
+        except ObservationError as error:
+            told = outdated(scope, error) if error.summary == SUMMARY else None
+            if told is not None:
+                raise told from error
+            raise
+        return validated
 
     def _validate(self, body: Any) -> None:
         faults = faults_of(self._validator.iter_errors(body))

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from policy_server.contract.decoding import Decoder, compile_features
-from policy_server.contract.reading import read_schema
+from policy_server.contract.reading import UNSPEAKABLE, read_schema
 from policy_server.contract.samples import random_observations
 from policy_server.contract.schema import Field, Observation, ObservationSchema
 from policy_server.errors import SchemaError
@@ -315,18 +315,19 @@ class TestFeatures:
 class TestHostileNames:
     def test_names_and_values_never_become_code(self) -> None:
         enum = {"type": "string", "enum": HOSTILE}
-        fields: dict[str, dict[str, Any]] = dict.fromkeys(HOSTILE, enum)
+        names = [name for name in HOSTILE if not UNSPEAKABLE & set(name)]
+        fields: dict[str, dict[str, Any]] = dict.fromkeys(names, enum)
         fields["numbers"] = {"type": "array", "items": {"type": "integer"}}
         fields["numbers"] |= {"minItems": 2, "maxItems": 2}
         schema = swagger(**fields)
         decoder, flatten = Decoder(schema), compile_features(schema)
-        whole: Observation = dict(zip(HOSTILE, reversed(HOSTILE), strict=True))
+        whole: Observation = dict(zip(names, reversed(HOSTILE), strict=False))
         observations: list[Observation] = [whole, {"numbers": [3, 4]}, {}]
         for observation in [*observations, {**whole, "numbers": [1, 2]}]:
             record = decoder.decode(json.dumps(observation).encode())
             assert decoder.to_dict(record) == observation
             assert list(flatten(record)) == flattened(schema, observation)
-        for name in HOSTILE:
+        for name in names:
             assert not accepts(decoder, json.dumps({name: "no such"}).encode())
             assert not accepts(decoder, json.dumps({f"{name}?": name}).encode())
 

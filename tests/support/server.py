@@ -85,7 +85,7 @@ def run_command(
 
 def publish(folder: Path, base_path: Path, schema: Path | None = None, **settings: str) -> Path:
     """Make the contract of a folder and activate its policy; returns `base_path`."""
-    steps: list[list[str | Path]] = [["schema", schema or folder / "schema.yaml"]]
+    steps: list[list[str | Path]] = [["schema", schema or folder / "schema.yaml", "--noclients"]]
     steps.append(["publish", folder])
     for arguments in steps:
         done = run_command(*arguments, base_path=base_path, **settings)

@@ -1,0 +1,70 @@
+"""A contract to the files of its SDKs: code is generated from it, and ours laid around that."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from policy_server.clients.engine import Engine, Progress
+from policy_server.clients.languages import Language
+from policy_server.clients.names import Package
+from policy_server.clients.sdk import Files, Sdk
+from policy_server.clients.specification import client_specification
+from policy_server.contract.contract import Contract
+from policy_server.contract.samples import random_observations
+from policy_server.contract.specification import Specification
+
+NOT_KEPT = frozenset({"git_push.sh", ".travis.yml", "gradlew", "gradlew.bat", "tox.ini"})
+"""Files of a generator that are about its own project, not about an SDK."""
+
+
+def build_files(
+    engine: Engine,
+    contract: Contract,
+    specification: Specification,
+    languages: Sequence[Language],
+    folder: Path,
+    progress: Progress,
+) -> Mapping[str, Files | str]:
+    """Make SDKs.
+
+    Args:
+        engine: What writes code.
+        contract: What they are for.
+        specification: The contract as it is served.
+        languages: Those that are wanted.
+        folder: For what is in between; somebody else removes it.
+        progress: Told what was done.
+
+    Returns:
+        Language -> its files, or why there are none.
+    """
+    given = client_specification(specification, security=engine.sends_credentials)
+    package = Package.of(contract.title, contract.version)
+    made: dict[str, Files | str] = {}
+    for language in languages:
+        if (reason := language.limit(given)) is not None:
+            made[language.name] = reason
+    possible = [language for language in languages if language.name not in made]
+    outcomes = engine.generate(given, possible, package, folder, progress) if possible else {}
+    schema = contract.schema
+    example = schema.example() or random_observations(schema, 1, seed=0)[0]
+    for language in possible:
+        generated = outcomes[language.name]
+        if isinstance(generated, str):
+            made[language.name] = generated
+        elif engine.sends_credentials:
+            made[language.name] = _as_generated(generated)
+        else:
+            sdk = Sdk(language, given, package, schema.digest, example)
+            made[language.name] = sdk.files(generated)
+    return made
+
+
+def _as_generated(folder: Path) -> Files:
+    """All that a generator wrote, less what is about itself."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    named = {path: path.relative_to(folder) for path in paths}
+    return {
+        str(name): path.read_bytes()
+        for path, name in named.items()
+        if not name.parts[0].startswith(".") and name.name not in NOT_KEPT
+    }

@@ -1,0 +1,195 @@
+"""The languages of the SDKs: which generator writes them, with which options, and what is kept."""
+
+import copy
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from policy_server.clients.names import (
+    Package,
+    camel_case,
+    identifiers,
+    snake_case,
+    words_of,
+)
+from policy_server.contract.specification import Specification, operations
+
+MAX_CASE_CLASS_SLOTS = 254
+"""Parameters of a method of the Java virtual machine, where a long or a double counts twice."""
+
+Options = Mapping[str, str]
+
+
+SCALA_TYPE = re.compile("[A-Za-z][A-Za-z0-9_]*")
+
+
+def _no_limit(_: Specification) -> str | None:
+    return None
+
+
+def _unchanged(specification: Specification) -> Specification:
+    return specification
+
+
+@dataclass(frozen=True)
+class Language:
+    """One language.
+
+    Attributes:
+        name: In the words of users, of `/clients/{language}` and of the zip's folders.
+        generator: OpenAPI Generator's name for what writes it.
+        options: What that generator is told, given the names of the packages.
+        source: Folder of the generated code that is kept; everything else is ours.
+        camel: Fields are called `hasCore`, not `has_core`.
+        swagger_codegen: swagger-codegen's name for what writes it; None where nothing does.
+        operations: What operations are called whose own name is taken.
+        adapt: Takes out of a specification what the generator of this language makes wrongly.
+        limit: Says why a specification cannot be had in this language, None where it can.
+    """
+
+    name: str
+    generator: str
+    options: Callable[[Package], Options]
+    source: Callable[[Package], str]
+    camel: bool
+    swagger_codegen: str | None = None
+    operations: Options = field(default_factory=dict)
+    adapt: Callable[[Specification], Specification] = _unchanged
+    limit: Callable[[Specification], str | None] = _no_limit
+
+    def field_names(self, specification: Specification) -> dict[str, str]:
+        """What the fields of the observation are called in this language."""
+        return identifiers(observation_fields(specification), camel=self.camel)
+
+    def operation_names(self, specification: Specification) -> dict[str, str]:
+        """What the operations are called in this language, by their operationId."""
+        spell = camel_case if self.camel else snake_case
+        return {
+            name: self.operations.get(name) or spell(words_of(name))
+            for name in (operation["operationId"] for operation in operations(specification))
+        }
+
+
+def observation_fields(specification: Specification) -> dict[str, Any]:
+    """The fields of the observation: name -> keywords."""
+    fields: dict[str, Any] = specification["definitions"]["Observation"]["properties"]
+    return fields
+
+
+def _case_class_limit(specification: Specification) -> str | None:
+    definition = specification["definitions"]["Observation"]
+    required = definition.get("required", ())
+    wide = ("int64", "double")
+    slots = sum(
+        2 if name in required and keywords.get("format") in wide else 1
+        for name, keywords in definition["properties"].items()
+    )
+    if slots <= MAX_CASE_CLASS_SLOTS:
+        return None
+    return (
+        f"the observation has {len(definition['properties'])} fields, more than a case class of "
+        "Scala can have: put numbers of one kind into arrays, or use the SDK of Java."
+    )
+
+
+def _without_odd_enumerations(specification: Specification) -> Specification:
+    """For Scala: numbers would go out by their place in the list; and types clash, or have no name.
+
+    What is left out here the server still checks.
+    """
+    adapted = copy.deepcopy(specification)
+    fields = observation_fields(adapted)
+    kinds = {name: field.get("items", field) for name, field in fields.items()}
+    listed = {name: kind for name, kind in kinds.items() if "enum" in kind}
+    types = Counter("".join(words_of(name)) for name in listed)
+    for name, kind in listed.items():
+        unique = types["".join(words_of(name))] == 1
+        if kind["type"] != "string" or not unique or not SCALA_TYPE.fullmatch(name):
+            del kind["enum"], kind["x-enum-varnames"]
+    return adapted
+
+
+def _java(package: Package) -> Options:
+    name = package.joined
+    return {
+        "library": "apache-httpclient",
+        "containerDefaultToNull": "true",
+        "openApiNullable": "false",
+        "useJakartaEe": "true",
+        "invokerPackage": name,
+        "apiPackage": f"{name}.api",
+        "modelPackage": f"{name}.model",
+        "groupId": name,
+        "artifactId": package.dashed,
+        "artifactVersion": package.version,
+    }
+
+
+def _scala(package: Package) -> Options:
+    name = package.joined
+    return {
+        "mainPackage": name,
+        "invokerPackage": f"{name}.core",
+        "apiPackage": f"{name}.api",
+        "modelPackage": f"{name}.model",
+    }
+
+
+LANGUAGES: Sequence[Language] = (
+    Language(
+        "python",
+        "python",
+        lambda package: {
+            "packageName": package.module,
+            "projectName": package.dashed,
+            "packageVersion": package.version,
+            "mapNumberTo": "StrictFloat",
+        },
+        lambda package: package.module,
+        camel=False,
+        swagger_codegen="python",
+    ),
+    Language("java", "java", _java, lambda _: "src/main/java", camel=True, swagger_codegen="java"),
+    Language(
+        "scala",
+        "scala-sttp4-jsoniter",
+        _scala,
+        lambda _: "src/main/scala",
+        camel=True,
+        swagger_codegen="scala",
+        adapt=_without_odd_enumerations,
+        limit=_case_class_limit,
+    ),
+    Language(
+        "r",
+        "r",
+        lambda package: {
+            "library": "httr2",
+            "packageName": package.joined,
+            "packageVersion": package.version,
+            "operationIdNaming": "snake_case",
+            "returnExceptionOnFailure": "true",
+            "exceptionPackage": "default",
+        },
+        lambda _: "R",
+        camel=False,
+        swagger_codegen="r",
+    ),
+    Language(
+        "typescript",
+        "typescript-fetch",
+        lambda package: {
+            "npmName": package.dashed,
+            "npmVersion": package.version,
+            "supportsES6": "true",
+            "useSingleRequestParameter": "false",
+        },
+        lambda _: "src",
+        camel=True,
+        # Beside `predict` there is a `predictRaw` that answers with the raw response.
+        operations={"predict_raw": "predictFeatures"},
+    ),
+)
+NAMES = tuple(language.name for language in LANGUAGES)

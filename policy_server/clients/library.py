@@ -1,0 +1,255 @@
+"""The SDKs of one contract: built once, kept by what they are made of, handed out from disk.
+
+`BASE_PATH/clients/<content>/<engine>/` holds a zip for each language, `clients.zip` with all of
+them, and `failures.json`. The content is a hash of the specification and of the code that makes
+SDKs, so a changed schema, title or template never meets an old SDK.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import logging
+import re
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from policy_server.clients.archive import read_zip, write_zip
+from policy_server.clients.build import build_files
+from policy_server.clients.engine import Engine, Progress
+from policy_server.clients.languages import NAMES, Language
+from policy_server.contract.contract import Contract
+from policy_server.contract.specification import Specification
+from policy_server.errors import (
+    ClientsBuilding,
+    ClientsFailed,
+    ClientsUnavailable,
+    ConfigurationError,
+    Fault,
+)
+
+WHOLE = "clients"
+"""Name of the zip that holds every language."""
+KEPT_CONTENTS = 4
+"""SDKs of so many contracts are kept, the newest."""
+UNFINISHED = ".building-"
+
+logger = logging.getLogger(__name__)
+
+
+class ClientLibrary:
+    """The SDKs of one contract.
+
+    Args:
+        base_path: BASE_PATH.
+        contract: What they are for.
+        specification: The contract as it is served.
+        engine: What writes their code.
+    """
+
+    def __init__(
+        self, base_path: Path, contract: Contract, specification: Specification, engine: Engine
+    ) -> None:
+        self._folder = base_path / "clients"
+        self._contract = contract
+        self._specification = specification
+        self._engine = engine
+        self._building: threading.Thread | None = None
+
+    def archive(self, language: str | None = None) -> bytes:
+        """The zip of one language, or of all. Starts a build where there is none yet.
+
+        Raises:
+            ClientsBuilding: A build has begun; ask again.
+            ClientsFailed: This language cannot be had, or none can.
+            ClientsUnavailable: There is nothing to build with.
+        """
+        try:
+            folder = self._shelf()
+        except ClientsUnavailable:
+            newest = self._newest_shelf()
+            if newest is None:
+                raise
+            folder = newest
+        with contextlib.suppress(FileNotFoundError):
+            return (folder / f"{language or WHOLE}.zip").read_bytes()
+        failures = _failures(folder)
+        if language in failures:
+            raise ClientsFailed(f"There is no SDK for {language}: {failures[language]}")
+        if language is None and failures and failures.keys() >= self._known():
+            raise ClientsFailed(f"There are no SDKs: {next(iter(failures.values()))}")
+        if language is not None and language not in self._known():
+            raise ClientsFailed(f"There is no SDK for {language}: {self._engine.name} has none.")
+        self._engine.version()
+        self._start()
+        raise ClientsBuilding("The SDKs are being made; ask again in a moment.")
+
+    @property
+    def folder(self) -> Path:
+        """Where the zips of this contract lie.
+
+        Raises:
+            ClientsUnavailable: There is nothing to build with.
+        """
+        return self._shelf()
+
+    def build(self, languages: Sequence[str], progress: Progress) -> Mapping[str, str | None]:
+        """Make the SDKs of some languages, where they are not there yet; of all if none is named.
+
+        Returns:
+            Language -> None, or why it has no SDK.
+
+        Raises:
+            ConfigurationError: A language is not known.
+            ClientsUnavailable: There is nothing to build with, or nowhere to keep it.
+        """
+        self._engine.version()
+        known = self._known()
+        faults = [
+            Fault(
+                name, f"is not a language of {self._engine.name}: {', '.join(sorted(known))} are."
+            )
+            for name in languages
+            if name not in known
+        ]
+        if faults:
+            raise ConfigurationError("These SDKs cannot be made.", faults)
+        with self._locked(wait=True):
+            wanted = [name for name in NAMES if name in (languages or known)]
+            failures = self._build(wanted, progress)
+        return {name: failures.get(name) for name in wanted}
+
+    @cached_property
+    def _content(self) -> str:
+        meaning = hashlib.sha256(json.dumps(self._specification).encode())
+        meaning.update(self._contract.schema.digest.encode())
+        here = Path(__file__).parent
+        for path in sorted(here.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                meaning.update(str(path.relative_to(here)).encode() + path.read_bytes())
+        return meaning.hexdigest()[:32]
+
+    def _known(self) -> frozenset[str]:
+        return frozenset(language.name for language in self._engine.languages())
+
+    def _shelf(self) -> Path:
+        engine = re.sub(r"[^\w.]+", "-", self._engine.version())
+        return self._folder / self._content / engine
+
+    def _newest_shelf(self) -> Path | None:
+        shelves = sorted((self._folder / self._content).glob("*/"), key=_age)
+        return shelves[-1] if shelves else None
+
+    def _start(self) -> None:
+        """Build in the background; where another process does, the lock ends this at once."""
+        if self._building is None or not self._building.is_alive():
+            self._building = threading.Thread(target=self._build_all, daemon=True)
+            self._building.start()
+
+    def _build_all(self) -> None:
+        try:
+            with self._locked(wait=False):
+                self._build(list(NAMES), lambda _: None)
+        except BlockingIOError:
+            pass  # another process builds
+        except Exception:  # nobody foresaw it, and a request must not wait for what never comes
+            logger.exception("The SDKs could not be made.")
+            self._give_up("the build crashed; the log has the cause.")
+
+    def _give_up(self, reason: str) -> None:
+        shelf = self._shelf()
+        shelf.mkdir(parents=True, exist_ok=True)
+        failures = dict.fromkeys(sorted(self._known()), reason)
+        (shelf / "failures.json").write_text(json.dumps(failures), encoding="utf-8")
+
+    def _build(self, names: Sequence[str], progress: Progress) -> dict[str, str]:
+        shelf = self._shelf()
+        shelf.mkdir(parents=True, exist_ok=True)
+        for leftover in self._folder.glob(f"{UNFINISHED}*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        missing = [
+            language
+            for language in self._engine.languages()
+            if language.name in names and not (shelf / f"{language.name}.zip").exists()
+        ]
+        failures = {name: why for name, why in _failures(shelf).items() if name not in names}
+        with tempfile.TemporaryDirectory(dir=self._folder, prefix=UNFINISHED) as temporary:
+            failures |= self._fill(shelf, missing, Path(temporary), progress)
+            _put(Path(temporary), shelf / "failures.json", json.dumps(failures).encode())
+            self._put_whole(shelf, Path(temporary), failures)
+        self._forget()
+        return failures
+
+    def _fill(
+        self, shelf: Path, missing: Sequence[Language], temporary: Path, progress: Progress
+    ) -> dict[str, str]:
+        """Put the zips of missing languages on the shelf; says why where there is none."""
+        failures: dict[str, str] = {}
+        if not missing:
+            return failures
+        made = build_files(
+            self._engine, self._contract, self._specification, missing, temporary, progress
+        )
+        for name, files in made.items():
+            if isinstance(files, str):
+                failures[name] = files
+            else:
+                content = write_zip({f"{name}/{path}": text for path, text in files.items()})
+                _put(temporary, shelf / f"{name}.zip", content)
+        return failures
+
+    def _put_whole(self, shelf: Path, temporary: Path, failures: Mapping[str, str]) -> None:
+        """Once every language was tried, those that are there make the whole."""
+        zips = {name: shelf / f"{name}.zip" for name in self._known()}
+        made = [name for name in NAMES if name in zips and zips[name].exists()]
+        if not made or failures.keys() | set(made) < self._known():
+            return
+        files: dict[str, bytes] = {}
+        for name in made:
+            files |= read_zip(zips[name].read_bytes())
+        lines = [f"# Clients of {self._contract.title}", ""]
+        lines += [f"- `{name}`: see its README.md" for name in made]
+        lines += [f"- no {name}: {why}" for name, why in sorted(failures.items())]
+        files["README.md"] = ("\n".join(lines) + "\n").encode()
+        _put(temporary, shelf / f"{WHOLE}.zip", write_zip(files))
+
+    def _forget(self) -> None:
+        """Remove what was made for contracts of long ago."""
+        contents = sorted(self._folder.glob("*/"), key=_age, reverse=True)
+        for old in [path for path in contents if path.name != self._content][KEPT_CONTENTS - 1 :]:
+            shutil.rmtree(old, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _locked(self, *, wait: bool) -> Iterator[None]:
+        """Be the only one who builds; raises BlockingIOError where another one is."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            lock = (self._folder / "lock").open("w")
+        except OSError as error:
+            raise ClientsUnavailable(f"SDKs cannot be kept in {self._folder}: {error}.") from error
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            yield
+
+
+def _age(path: Path) -> float:
+    return path.stat().st_mtime
+
+
+def _failures(shelf: Path) -> dict[str, str]:
+    try:
+        failures: dict[str, str] = json.loads((shelf / "failures.json").read_bytes())
+    except FileNotFoundError:
+        return {}
+    return failures
+
+
+def _put(temporary: Path, target: Path, content: bytes) -> None:
+    """Replace a file in one step."""
+    new = temporary / target.name
+    new.write_bytes(content)
+    new.replace(target)

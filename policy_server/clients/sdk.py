@@ -1,0 +1,197 @@
+"""One language's SDK as files: what the generator wrote, and what we lay around it."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from policy_server.clients.languages import Language, observation_fields
+from policy_server.clients.names import Package, camel_case, snake_case, words_of
+from policy_server.contract.specification import Specification, operations
+
+TEMPLATES = Path(__file__).parent / "templates"
+JINJA = ".jinja"
+APPENDED = ".append"
+"""What a template's name ends with that goes to the end of a generated file."""
+DEFAULT_URL = "http://127.0.0.1:8080/api"
+PLAIN = frozenset(" -_.,:()'")
+
+Files = Mapping[str, bytes]
+"""Path inside the SDK's folder -> content."""
+
+
+class Sdk:
+    """The SDK of one language.
+
+    Args:
+        language: Its language.
+        specification: The specification that its code was generated from.
+        package: What it is called.
+        schema_hash: The schema that it is made for.
+        example: A valid observation.
+    """
+
+    def __init__(
+        self,
+        language: Language,
+        specification: Specification,
+        package: Package,
+        schema_hash: str,
+        example: Mapping[str, Any],
+    ) -> None:
+        self._language = language
+        self._specification = specification
+        self._package = package
+        self._schema_hash = schema_hash
+        self._example = example
+
+    def files(self, generated: Path) -> Files:
+        """All files of the SDK, given the folder of the generated code."""
+        source = generated / self._language.source(self._package)
+        files = {
+            str(path.relative_to(generated)): self._text_of(path)
+            for path in sorted(source.rglob("*"))
+            if path.is_file()
+        }
+        for name in self._templates():
+            path = self._path(name)
+            if path.endswith(APPENDED):
+                path = path.removesuffix(APPENDED)
+                files[path] += self._render(name, files)
+            else:
+                files[path] = self._render(name, files)
+        files["example.json"] = json.dumps(self._example, indent=2, ensure_ascii=False) + "\n"
+        return {path: text.encode() for path, text in files.items()}
+
+    def _templates(self) -> Iterator[str]:
+        folder = TEMPLATES / self._language.name
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                yield str(path.relative_to(TEMPLATES))
+
+    def _path(self, template: str) -> str:
+        _, _, path = template.removesuffix(JINJA).partition("/")
+        package = self._package
+        return path.replace("__module__", package.module).replace("__joined__", package.joined)
+
+    def _text_of(self, path: Path) -> str:
+        text = path.read_text(encoding="utf-8")
+        # R reads code in the encoding of the machine, which may be none that has these characters.
+        return _escaped(text) if path.suffix == ".R" else text
+
+    def _render(self, name: str, files: Mapping[str, str]) -> str:
+        def exports(pattern: str) -> list[str]:
+            found = [
+                re.findall(r"^(\w+) +<- R6::R6Class", text, re.MULTILINE)
+                for path, text in sorted(files.items())
+                if Path(path).match(pattern) and Path(path).name not in OURS
+            ]
+            return [class_name for names in found for class_name in names]
+
+        def source(path: str) -> str:
+            return self._render(f"{self._language.name}/{path}{JINJA}", files)
+
+        template = self._environment.get_template(name)
+        return template.render(self._context, exports=exports, source=source)
+
+    @cached_property
+    def _environment(self) -> jinja2.Environment:
+        environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(TEMPLATES),
+            undefined=jinja2.StrictUndefined,
+            autoescape=False,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+        )
+        environment.filters |= {"json": json.dumps, "plain": _plain, "cell": _cell}
+        return environment
+
+    @cached_property
+    def _context(self) -> dict[str, Any]:
+        information = self._specification["info"]
+        return {
+            "title": information["title"],
+            "version": information["version"],
+            "package": self._package,
+            "schema_hash": self._schema_hash,
+            "url": DEFAULT_URL,
+            "groups": _groups(self._specification, self._language),
+            "fields": self._fields(),
+        }
+
+    def _fields(self) -> list[dict[str, Any]]:
+        names = self._language.field_names(self._specification)
+        required = self._specification["definitions"]["Observation"].get("required", ())
+        return [
+            {
+                "code": names[name],
+                "wire": name,
+                "type": _type_of(keywords),
+                "required": name in required,
+                "description": keywords.get("description", ""),
+            }
+            for name, keywords in observation_fields(self._specification).items()
+        ]
+
+
+OURS = frozenset({"client.R", "api_client.R", "api_response.R"})
+"""Files of R whose classes are exported by name already."""
+
+
+def _groups(specification: Specification, language: Language) -> list[dict[str, Any]]:
+    """The operations by their tag, as the generators make a class of each tag."""
+    names = language.operation_names(specification)
+    groups: dict[str, list[dict[str, str]]] = {tag["name"]: [] for tag in specification["tags"]}
+    for operation in operations(specification):
+        name, summary = names[operation["operationId"]], operation.get("summary", "")
+        groups[operation["tags"][0]].append({"name": name, "summary": summary})
+    return [
+        {
+            "attribute": camel_case(words_of(tag["name"])),
+            "snake": snake_case(words_of(tag["name"])),
+            "class": "".join(word.capitalize() for word in words_of(tag["name"])) + "Api",
+            "description": tag["description"],
+            "operations": groups[tag["name"]],
+        }
+        for tag in specification["tags"]
+        if groups[tag["name"]]
+    ]
+
+
+def _type_of(keywords: Mapping[str, Any]) -> str:
+    if "items" in keywords:
+        return f"list of {_type_of(keywords['items'])}"
+    if "enum" in keywords:
+        return "one of " + ", ".join(map(json.dumps, keywords["enum"]))
+    text = str(keywords["type"])
+    if "minimum" in keywords:
+        text += f", {'above' if keywords.get('exclusiveMinimum') else 'from'} {keywords['minimum']}"
+    if "maximum" in keywords:
+        text += f", {'below' if keywords.get('exclusiveMaximum') else 'to'} {keywords['maximum']}"
+    return text
+
+
+def _plain(text: str) -> str:
+    """A text for comments and quotation marks of any language."""
+    kept = (char if char.isalnum() or char in PLAIN else " " for char in text)
+    return " ".join("".join(kept).split())
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _escaped(text: str) -> str:
+    return "".join(
+        char
+        if ord(char) < 128
+        else f"\\u{ord(char):04x}"
+        if ord(char) < 65536
+        else f"\\U{ord(char):08x}"
+        for char in text
+    )

@@ -1,0 +1,108 @@
+"""The specification that SDKs are made from: the served one, made fit for generators."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from policy_server.clients.names import constants
+from policy_server.contract.reading import UNSPEAKABLE
+from policy_server.contract.specification import Specification, operations
+
+INT32 = range(-(2**31), 2**31)
+UNDOCUMENTED = ("example", "default")
+"""Left out: generators spell them as code, and the server fills in defaults itself."""
+
+
+def client_specification(specification: Specification, *, security: bool) -> Specification:
+    """The specification of the SDKs.
+
+    It knows no host and no operations that hand out SDKs; documentation stands on one line; whole
+    numbers say whether they fit into 32 bits; and an enumeration is only kept where every
+    generator can spell its values, with a name for each.
+
+    Args:
+        specification: A checked contract.
+        security: Keep what is said of credentials, for generated code that sends them itself.
+    """
+    given = copy.deepcopy(specification)
+    given.pop("host", None)
+    given["paths"] = {
+        path: item for path, item in given["paths"].items() if not path.startswith("/clients")
+    }
+    cleaned: Specification = _cleaned(given)
+    _drop_headers(cleaned)
+    if not security:
+        cleaned.pop("securityDefinitions", None)
+        for operation in operations(cleaned):
+            operation.pop("security", None)
+    properties = cleaned["definitions"]["Observation"]["properties"]
+    for name, keywords in given["definitions"]["Observation"]["properties"].items():
+        properties[name] = _field(keywords)
+    return cleaned
+
+
+def _drop_headers(specification: Specification) -> None:
+    """Headers are how a request is sent, not what is asked: every method would have them all."""
+    shared = specification.get("parameters", {})
+    headers = {name for name, parameter in shared.items() if parameter["in"] == "header"}
+    references = [f"#/parameters/{name}" for name in headers]
+    for operation in operations(specification):
+        operation["parameters"] = [
+            parameter
+            for parameter in operation.get("parameters", ())
+            if parameter.get("in") != "header" and parameter.get("$ref") not in references
+        ]
+    for name in headers:
+        del shared[name]
+
+
+def _cleaned(node: Any, *, names: bool = False) -> Any:
+    """A part of the specification without extensions and examples, its texts on one line.
+
+    Args:
+        node: The part.
+        names: The keys of this mapping are names that somebody chose, not keywords.
+    """
+    if isinstance(node, list):
+        return [_cleaned(value) for value in node]
+    if not isinstance(node, Mapping):
+        return node
+    cleaned = {}
+    for key, value in node.items():
+        if names or not (key.startswith("x-") or key in UNDOCUMENTED or key == "headers"):
+            inner_names = not names and key in ("properties", "definitions", "paths", "responses")
+            cleaned[key] = _cleaned(value, names=inner_names)
+            if key in ("description", "summary", "title") and isinstance(value, str) and not names:
+                cleaned[key] = _one_line(value)
+    return cleaned
+
+
+def _field(keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """A field of the observation as generators spell it."""
+    field: dict[str, Any] = _cleaned(keywords)
+    if "default" in keywords:
+        said = f"{field.get('description', '')} Default: {keywords['default']}"
+        field["description"] = _one_line(said)
+    if "items" in field:
+        field["items"] = _field(field["items"])
+    if field["type"] == "integer":
+        ends = [field.get("minimum"), field.get("maximum")]
+        values = field.get("enum", ends)
+        small = all(value is not None and int(value) in INT32 for value in values)
+        field["format"] = "int32" if small else "int64"
+    if "enum" in field:
+        if all(_speakable(value) for value in field["enum"]):
+            field["x-enum-varnames"] = constants(field["enum"])
+        else:
+            del field["enum"]
+    return field
+
+
+def _speakable(value: str | int) -> bool:
+    text = str(value)
+    return bool(text.strip()) and text.isprintable() and not UNSPEAKABLE & set(text)
+
+
+def _one_line(text: str) -> str:
+    words = "".join(char if char.isprintable() else " " for char in text).split()
+    return " ".join(words).replace("*/", "* /")

@@ -1,0 +1,158 @@
+"""Three services under gunicorn, their SDKs as the servers hand them out, and compiled."""
+
+import io
+import json
+import shutil
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from policy_server.clients.names import Package
+from policy_server.contract.contract import ContractFile
+from policy_server.contract.schema import ObservationSchema
+from tests.clients.toolchains import TOOLCHAINS, Sdk, Toolchain, run
+from tests.support.networks import linear_onnx
+from tests.support.server import (
+    KEY,
+    PASSWORD,
+    ROOT,
+    USER,
+    Server,
+    free_port,
+    gunicorn,
+    publish,
+    run_command,
+)
+
+SERVICES = {
+    "lpoc": ("examples/lpoc", "published_lpoc"),
+    "tuple": ("examples/simple_stochastic_tuple", "published_tuple"),
+    "thermostat": ("examples/thermostat", "published_thermostat"),
+    "names": ("tests/clients/names", "published_names"),
+}
+"""Service -> the folder of its schema, and the fixture of the BASE_PATH in which it decides."""
+
+Step = dict[str, Any]
+Results = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Service:
+    """A served policy, and its SDKs."""
+
+    name: str
+    base_path: Path
+    server: Server
+    schema: ObservationSchema
+    package: Package
+    sdks: Path
+
+    def sdk(self, language: str) -> Sdk:
+        return Sdk(self.name, self.sdks / language, self.package)
+
+
+@pytest.fixture(scope="session")
+def published_names(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BASE_PATH whose policy tells observations apart that differ in anything."""
+    folder = tmp_path_factory.mktemp("names")
+    for name in ("schema.yaml", "preprocessor.py"):
+        shutil.copyfile(ROOT / "tests" / "clients" / "names" / name, folder / name)
+    (folder / "policy.onnx").write_bytes(linear_onnx(features=4, outputs=3))
+    return publish(folder, folder / "instance")
+
+
+@pytest.fixture(scope="session")
+def services(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mapping[str, Service]]:
+    with ExitStack() as stack:
+        yield {
+            name: start(name, example, request.getfixturevalue(published), tmp_path_factory, stack)
+            for name, (example, published) in SERVICES.items()
+        }
+
+
+def start(
+    name: str,
+    example: str,
+    published: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    stack: ExitStack,
+) -> Service:
+    """Give a published example a title of its own, and serve it."""
+    folder = tmp_path_factory.mktemp(f"clients-{name}")
+    base_path = Path(shutil.copytree(published, folder / "instance"))
+    schema = ROOT / example / "schema.yaml"
+    options = ["--title", f"The {name} policy", "--version", "2.1"]
+    done = run_command("schema", schema, *options, base_path=base_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("  ok  ") == len(TOOLCHAINS), done.stdout
+    contract = ContractFile.read(base_path).resolve()
+    package = Package.of(contract.title, contract.version)
+    server = stack.enter_context(gunicorn(base_path))
+    unpack(server.get("clients").content, folder / "sdks")
+    return Service(name, base_path, server, contract.schema, package, folder / "sdks")
+
+
+def unpack(archive: bytes, folder: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        opened.extractall(folder)
+
+
+@pytest.fixture(scope="session", params=TOOLCHAINS)
+def toolchain(
+    request: pytest.FixtureRequest,
+    services: Mapping[str, Service],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Toolchain:
+    """A language in which the SDKs of all services, and their drivers, were compiled."""
+    language: str = request.param
+    built = TOOLCHAINS[language](tmp_path_factory.mktemp(language))
+    begin = time.monotonic()
+    built.build([service.sdk(language) for service in services.values()])
+    print(f"{language}: built in {time.monotonic() - begin:.1f} s")
+    return built
+
+
+@pytest.fixture(scope="session", params=SERVICES)
+def service(request: pytest.FixtureRequest, services: Mapping[str, Service]) -> Service:
+    return services[request.param]
+
+
+Drive = Callable[[Service, list[Step]], Results]
+
+
+@pytest.fixture(scope="session")
+def drive(toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Drive:
+    """Has the driver of a language take steps."""
+
+    def take(service: Service, steps: list[Step]) -> Results:
+        script = tmp_path_factory.mktemp("script") / "script.json"
+        given = {"clients": clients_of(service.server.url), "steps": steps}
+        script.write_text(json.dumps(given) + "\n", encoding="utf-8")
+        command = [*toolchain.driver(service.sdk(toolchain.language)), script]
+        printed = run(command, script.parent, toolchain.variables())
+        results = [json.loads(line) for line in printed.splitlines()]
+        assert len(results) == len(steps)
+        return results
+
+    return take
+
+
+def clients_of(url: str) -> dict[str, dict[str, Any]]:
+    """The clients that steps name."""
+    user = {"user": USER, "password": PASSWORD}
+    return {
+        "user": {"url": url, **user},
+        "key": {"url": url, "key": KEY},
+        "token": {"url": url, "token": KEY},
+        "wrong": {"url": url, "user": USER, "password": "wrong"},
+        "patient": {"url": url, **user, "retries": 30},
+        "nowhere": {"url": f"http://127.0.0.1:{free_port()}/api", **user, "timeout": 5},
+    }

@@ -1,0 +1,52 @@
+package PACKAGE
+
+import PACKAGE.core.JsonSupport.{deriveJsonCodec, given}
+import PACKAGE.model.*
+import com.github.plokhotnyuk.jsoniter_scala.core.*
+import com.github.plokhotnyuk.jsoniter_scala.macros.*
+import java.io.File
+import java.nio.file.{Files, Path}
+import scala.concurrent.duration.*
+import sttp.client4.{Request, ResponseException}
+
+case class Options(
+    url: String, user: Option[String], password: Option[String], key: Option[String],
+    token: Option[String], retries: Option[Int], timeout: Option[Int])
+case class Step(
+    client: String, `do`: String, seed: Option[Long], observation: Option[Observation],
+    observations: Option[Seq[Observation]], obs: Option[Seq[Double]], file: Option[String])
+case class Script(clients: Map[String, Options], steps: Seq[Step])
+
+/** Takes the steps of a script with the SDK for Scala; prints one result a line. */
+@main def driver(path: String): Unit =
+  given JsonValueCodec[Script] = JsonCodecMaker.make
+  val script = readFromArray[Script](Files.readAllBytes(Path.of(path)))
+  val clients = script.clients.map((name, options) => name -> clientOf(options))
+  script.steps.foreach(step => println(resultOf(clients(step.client), step)))
+
+def clientOf(given_ : Options): Client =
+  val credentials = given_.user match
+    case Some(user) => Credentials.Basic(user, given_.password.get)
+    case None       => given_.key.map(Credentials.Key(_)).getOrElse(Credentials.Bearer(given_.token.get))
+  Client(given_.url, credentials, given_.timeout.getOrElse(30).seconds, given_.retries.getOrElse(3))
+
+def resultOf(client: Client, step: Step): String =
+  def told[T: JsonValueCodec](request: Request[Either[ResponseException[String], T]]): String =
+    client.send(request) match
+      case Right(answer)                => s"""{"ok":${writeToString(answer)}}"""
+      case Left(Failure.Unreachable(_)) => """{"unreachable":true}"""
+      case Left(Failure.Unreadable(cause)) => throw cause
+      case Left(Failure.Refused(status, problem)) =>
+        val pointers = problem.get.errors.getOrElse(Nil).map(fault => s""""${fault.pointer}"""")
+        s"""{"refused":{"status":$status,"pointers":[${pointers.mkString(",")}]}}"""
+  def observation = step.observation.get
+  step.`do` match
+    case "predict"               => told(client.predictions.predict(observation, step.seed))
+    case "predict_deterministic" => told(client.predictions.predictDeterministic(observation))
+    case "distribution"          => told(client.predictions.distribution(observation))
+    case "predict_batch" =>
+      told(client.predictions.predictBatch(ObservationBatch(step.observations.get), step.seed))
+    case "predict_raw" => told(client.predictions.predictRaw(RawObservation(step.obs.get), step.seed))
+    case "schema"      => told(client.service.schema)
+    case "upload_output_mapper" => told(client.versions.uploadOutputMapper(File(step.file.get)))
+    case "upload_preprocessor"  => told(client.versions.uploadPreprocessor(File(step.file.get)))

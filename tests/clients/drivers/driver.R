@@ -1,0 +1,46 @@
+# Takes the steps of a script with the SDK for R; prints one result a line.
+library(PACKAGE)
+
+json <- function(value) PACKAGE:::write_json(value)
+read <- function(text) jsonlite::fromJSON(text, simplifyDataFrame = FALSE, simplifyMatrix = FALSE)
+script <- read(paste(readLines(commandArgs(TRUE)[1], encoding = "UTF-8"), collapse = "\n"))
+clients <- lapply(script$clients, function(options) do.call(Client$new, options))
+
+observation_of <- function(given) Observation$new()$fromJSON(given)
+
+take <- function(step) {
+  client <- clients[[step$client]]
+  asked <- step[["do"]]
+  if (asked == "predict") {
+    return(client$predictions$predict(observation_of(step$observation), seed = step$seed)$toJSONString())
+  }
+  if (asked %in% c("predict_deterministic", "distribution")) {
+    return(client$predictions[[asked]](observation_of(step$observation))$toJSONString())
+  }
+  if (asked == "predict_batch") {
+    batch <- ObservationBatch$new(lapply(step$observations, observation_of))
+    return(client$predictions$predict_batch(batch, seed = step$seed)$toJSONString())
+  }
+  if (asked == "predict_raw") {
+    return(client$predictions$predict_raw(RawObservation$new(step$obs), seed = step$seed)$toJSONString())
+  }
+  if (asked == "schema") {
+    return(json(client$service$schema()))
+  }
+  client$versions[[asked]](step$file)$toJSONString()
+}
+
+result_of <- function(step) {
+  tryCatch(
+    paste0('{"ok":', take(step), "}"),
+    unreachable = function(e) '{"unreachable":true}',
+    refused = function(e) {
+      pointers <- lapply(e$problem$errors, function(fault) fault$pointer)
+      json(list(refused = list(status = e$status, pointers = unname(as.list(pointers)))))
+    }
+  )
+}
+
+for (step in script$steps) {
+  cat(enc2utf8(result_of(step)), "\n", sep = "")
+}

@@ -1,0 +1,76 @@
+/** Takes the steps of a script with the SDK for TypeScript; prints one result a line. */
+import { readFileSync } from 'node:fs';
+import * as sdk from 'PACKAGE';
+
+interface Step {
+    client: string;
+    do: string;
+    seed?: number;
+    observation?: unknown;
+    observations?: unknown[];
+    obs?: number[];
+    file?: string;
+}
+
+interface Script {
+    clients: Record<string, sdk.ClientOptions & { timeout?: number }>;
+    steps: Step[];
+}
+
+async function take(client: sdk.Client, step: Step): Promise<unknown> {
+    const observation = sdk.ObservationFromJSON(step.observation);
+    const file = new Blob(step.file === undefined ? [] : [readFileSync(step.file)]);
+    switch (step.do) {
+        case 'predict':
+            return sdk.PredictionToJSON(await client.predictions.predict(observation, step.seed));
+        case 'predict_deterministic':
+            return sdk.PredictionToJSON(await client.predictions.predictDeterministic(observation));
+        case 'distribution':
+            return sdk.DistributionToJSON(await client.predictions.distribution(observation));
+        case 'predict_batch': {
+            const observations = (step.observations ?? []).map((each) => sdk.ObservationFromJSON(each));
+            const answer = await client.predictions.predictBatch({ observations }, step.seed);
+            return sdk.PredictionBatchToJSON(answer);
+        }
+        case 'predict_raw': {
+            const answer = await client.predictions.predictFeatures({ obs: step.obs ?? [] }, step.seed);
+            return sdk.PredictionToJSON(answer);
+        }
+        case 'schema':
+            return client.service.schema();
+        case 'upload_output_mapper':
+            return sdk.VersionReportToJSON(await client.versions.uploadOutputMapper(file));
+        default:
+            return sdk.VersionReportToJSON(await client.versions.uploadPreprocessor(file));
+    }
+}
+
+async function resultOf(client: sdk.Client, step: Step): Promise<unknown> {
+    try {
+        return { ok: await take(client, step) };
+    } catch (error) {
+        if (error instanceof sdk.ProblemError) {
+            const pointers = (error.problem?.errors ?? []).map((fault) => fault.pointer);
+            return { refused: { status: error.status, pointers } };
+        }
+        if (error instanceof sdk.FetchError) {
+            return { unreachable: true };
+        }
+        throw error;
+    }
+}
+
+async function main(): Promise<void> {
+    const script = JSON.parse(readFileSync(process.argv[2], 'utf-8')) as Script;
+    for (const step of script.steps) {
+        const options = script.clients[step.client];
+        const timeout = options.timeout === undefined ? undefined : 1000 * options.timeout;
+        const client = new sdk.Client({ ...options, timeout });
+        console.log(JSON.stringify(await resultOf(client, step)));
+    }
+}
+
+main().catch((error) => {
+    console.error(error);
+    process.exitCode = 1;
+});

@@ -1,0 +1,156 @@
+"""What every SDK does, in every language, for every kind of action, against real servers."""
+
+import re
+from typing import Any
+
+import pytest
+
+from policy_server.contract.samples import random_observations
+from tests.clients.conftest import Drive, Results, Service, Step
+from tests.clients.toolchains import Toolchain, run
+from tests.support.server import KEY, PASSWORD, ROOT, USER
+
+COUNT, FEW = 100, 10
+UPLOADS = {
+    "lpoc": ("output_mapper", "examples/lpoc/output_mapper.yaml"),
+    "tuple": ("preprocessor", "examples/simple_stochastic_tuple/preprocessor.py"),
+    "thermostat": ("preprocessor", "examples/thermostat/preprocessor.py"),
+    "names": ("preprocessor", "tests/clients/names/preprocessor.py"),
+}
+
+
+def observations(service: Service) -> list[dict[str, Any]]:
+    return list(random_observations(service.schema, COUNT, seed=5))
+
+
+def own_answer(service: Service, operation: str, body: object, **query: int) -> Any:
+    answer = service.server.post(operation, body, params=query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def step(asked: str, client: str = "user", **more: Any) -> Step:
+    return {"do": asked, "client": client, **more}
+
+
+def invalid(service: Service) -> tuple[dict[str, Any], str]:
+    """An observation with one number out of bounds, and the pointer to it."""
+    example = dict(service.schema.example() or {})
+    name = next(name for name, field in service.schema.fields.items() if field.maximum is not None)
+    maximum = service.schema.fields[name].maximum
+    assert maximum is not None
+    return {**example, name: maximum + 1}, f"/{name}"
+
+
+@pytest.fixture(scope="module")
+def results(drive: Drive, service: Service) -> dict[str, Results]:
+    """What came of the steps of the suite, by their name; one run of the driver a service."""
+    given = observations(service)
+    wrong, _ = invalid(service)
+    example = service.schema.example()
+    suite: dict[str, list[Step]] = {
+        "predict": [step("predict", observation=each, seed=i) for i, each in enumerate(given)],
+        "deterministic": [step("predict_deterministic", observation=each) for each in given[:FEW]],
+        "distribution": [step("distribution", observation=each) for each in given[:FEW]],
+        "batch": [step("predict_batch", observations=given, seed=3)],
+        "empty": [step("predict_batch", observations=[])],
+        "schema": [step("schema")],
+        "credentials": [
+            step("predict", client, observation=example, seed=1) for client in ("key", "token")
+        ],
+        "wrong password": [step("predict", "wrong", observation=example)],
+        "invalid": [step("predict", observation=wrong)],
+        "wrong width": [step("predict_raw", obs=[0.5])],
+        "nowhere": [step("predict", "nowhere", observation=example)],
+    }
+    taken = iter(drive(service, [each for steps in suite.values() for each in steps]))
+    return {name: [next(taken) for _ in steps] for name, steps in suite.items()}
+
+
+def answered(results: Results) -> list[Any]:
+    assert [result for result in results if "ok" not in result] == []
+    return [result["ok"] for result in results]
+
+
+def test_predictions_are_those_of_the_server(results: dict[str, Results], service: Service) -> None:
+    expected = [
+        own_answer(service, "predict", observation, seed=seed)
+        for seed, observation in enumerate(observations(service))
+    ]
+    assert answered(results["predict"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "operation"),
+    [("deterministic", "predict_deterministic"), ("distribution", "distribution")],
+)
+def test_modes_and_distributions_are_those_of_the_server(
+    results: dict[str, Results], service: Service, name: str, operation: str
+) -> None:
+    given = observations(service)[:FEW]
+    expected = [own_answer(service, operation, observation) for observation in given]
+    assert answered(results[name]) == expected
+
+
+def test_a_batch_is_answered_in_order(results: dict[str, Results], service: Service) -> None:
+    body = {"observations": observations(service)}
+    (batch,) = answered(results["batch"])
+    assert batch == own_answer(service, "predict_batch", body, seed=3)
+    assert answered(results["empty"]) == [{"predictions": []}]
+
+
+def test_the_schema_is_read(results: dict[str, Results], service: Service) -> None:
+    assert answered(results["schema"]) == [service.schema.text]
+
+
+def test_keys_are_sent_as_header_and_as_token(
+    results: dict[str, Results], service: Service
+) -> None:
+    expected = own_answer(service, "predict", service.schema.example(), seed=1)
+    assert answered(results["credentials"]) == [expected, expected]
+
+
+def test_a_wrong_password_is_an_error_of_its_own(results: dict[str, Results]) -> None:
+    assert results["wrong password"] == [{"refused": {"status": 401, "pointers": []}}]
+
+
+def test_an_invalid_observation_is_refused_with_its_pointer(
+    results: dict[str, Results], service: Service, toolchain: Toolchain
+) -> None:
+    _, pointer = invalid(service)
+    (result,) = results["invalid"]
+    # In Python the bounds are checked before anything is sent.
+    status = 0 if toolchain.language == "python" else 400
+    assert result == {"refused": {"status": status, "pointers": [pointer]}}
+
+
+def test_what_only_the_server_knows_is_refused_with_its_pointer(
+    results: dict[str, Results],
+) -> None:
+    assert results["wrong width"] == [{"refused": {"status": 400, "pointers": ["/obs"]}}]
+
+
+def test_a_server_that_is_not_there_is_an_error_of_its_own(results: dict[str, Results]) -> None:
+    assert results["nowhere"] == [{"unreachable": True}]
+
+
+def test_the_example_runs_as_it_is_shipped(toolchain: Toolchain, service: Service) -> None:
+    sdk = service.sdk(toolchain.language)
+    asks = {"POLICY_URL": service.server.url, "POLICY_USER": USER, "POLICY_PASSWORD": PASSWORD}
+    with_key = {"POLICY_URL": service.server.url, "POLICY_KEY": KEY}
+    for variables in (asks, with_key):
+        printed = run(toolchain.example(sdk), sdk.folder, {**toolchain.variables(), **variables})
+        assert re.search(r"\d", printed), printed
+    head = own_answer(service, "distribution", service.schema.example()).get("heads", [{}])[0]
+    meanings = head.get("meanings", [""])
+    assert any(meaning in printed for meaning in meanings)
+
+
+def test_an_upload_is_a_version(drive: Drive, service: Service) -> None:
+    part, file = UPLOADS[service.name]
+    path = ROOT / file
+    (report,) = answered(drive(service, [step(f"upload_{part}", file=str(path))]))
+    assert report["state"] == "active"
+    assert all(check["passed"] for check in report["checks"])
+    active = (service.base_path / "active").read_text().strip()
+    assert report["version"] == active

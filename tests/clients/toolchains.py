@@ -1,0 +1,266 @@
+"""SDKs installed or compiled with their languages' own tools, all services in one go.
+
+What is downloaded is kept outside of the checkout, and downloaded again where it is not there.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from policy_server.clients.names import Package
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "policy-server"
+DRIVERS = Path(__file__).parent / "drivers"
+MAVEN_REPOSITORY = CACHE / "maven"
+MINUTE = 60.0
+JAVA = ("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xss8m")
+AGGREGATOR = """\
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>tests</groupId><artifactId>all</artifactId><version>1</version><packaging>pom</packaging>
+  <modules>{modules}</modules>
+</project>
+"""
+SCALA_POM = """\
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>tests</groupId><artifactId>scala</artifactId><version>1</version><packaging>pom</packaging>
+  <dependencies>{dependencies}</dependencies>
+</project>
+"""
+SCALA_DEPENDENCIES = (
+    ("org.scala-lang", "scala3-compiler_3", "3.3.7"),
+    ("com.softwaremill.sttp.client4", "core_3", "4.0.25"),
+    ("com.github.plokhotnyuk.jsoniter-scala", "jsoniter-scala-core_3", "2.38.17"),
+    ("com.github.plokhotnyuk.jsoniter-scala", "jsoniter-scala-macros_3", "2.38.17"),
+)
+COPY_DEPENDENCIES = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+
+
+@dataclass(frozen=True)
+class Sdk:
+    """The unpacked SDK of one service in one language."""
+
+    service: str
+    folder: Path
+    package: Package
+
+
+def run(
+    command: Sequence[str | Path], folder: Path, variables: Mapping[str, str] | None = None
+) -> str:
+    """Run a program that must succeed; what it printed."""
+    done = subprocess.run(
+        list(map(str, command)),
+        cwd=folder,
+        env={**os.environ, **(variables or {})},
+        capture_output=True,
+        text=True,
+        timeout=5 * MINUTE,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout[-1500:]}\n{done.stderr[-6000:]}"
+    return done.stdout
+
+
+class Toolchain:
+    """Builds the SDKs of one language, with the program that tests drive each of them by."""
+
+    language: str
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def build(self, sdks: Sequence[Sdk], *, drivers: bool = True) -> None:
+        """Install or compile."""
+        raise NotImplementedError
+
+    def example(self, sdk: Sdk) -> list[str | Path]:
+        """What runs the example of an SDK, in its folder."""
+        raise NotImplementedError
+
+    def driver(self, sdk: Sdk) -> list[str | Path]:
+        """What runs the driver; the script is to be added."""
+        raise NotImplementedError
+
+    def variables(self) -> Mapping[str, str]:
+        """For the environment of what runs."""
+        return {}
+
+    def write_drivers(
+        self, sdks: Sequence[Sdk], source: str, name: str, package: str
+    ) -> list[Path]:
+        """The driver's text for each SDK, at `name` in a folder that is called after it."""
+        text = (DRIVERS / source).read_text(encoding="utf-8")
+        paths = []
+        for sdk in sdks:
+            path = self.folder / "drivers" / sdk.service / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text.replace("PACKAGE", getattr(sdk.package, package)), "utf-8")
+            paths.append(path)
+        return paths
+
+
+class Python(Toolchain):
+    language = "python"
+
+    def build(self, sdks: Sequence[Sdk], *, drivers: bool = True) -> None:
+        run([sys.executable, "-m", "venv", self.folder / "venv"], self.folder)
+        pip = [str(self._python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        folders = [str(sdk.folder) for sdk in sdks]
+        run([*pip, *folders], self.folder)
+        if drivers:
+            self.write_drivers(sdks, "driver.py.txt", "driver.py", "module")
+
+    def example(self, sdk: Sdk) -> list[str | Path]:
+        return [self._python, "-I", "-W", "error", "example.py"]
+
+    def driver(self, sdk: Sdk) -> list[str | Path]:
+        return [self._python, "-W", "error", self.folder / "drivers" / sdk.service / "driver.py"]
+
+    @property
+    def _python(self) -> Path:
+        return self.folder / "venv" / "bin" / "python"
+
+
+class Java(Toolchain):
+    language = "java"
+
+    def build(self, sdks: Sequence[Sdk], *, drivers: bool = True) -> None:
+        folders = [os.path.relpath(sdk.folder, self.folder) for sdk in sdks]
+        modules = "".join(f"<module>{folder}</module>" for folder in folders)
+        (self.folder / "pom.xml").write_text(AGGREGATOR.format(modules=modules))
+        goals = ["package", COPY_DEPENDENCIES, f"-DoutputDirectory={self.folder / 'lib'}"]
+        run(["mvn", *maven_options(), *goals], self.folder)
+        if drivers:
+            sources = self.write_drivers(sdks, "Driver.java", "Driver.java", "joined")
+            classes = self.folder / "classes"
+            run(["javac", "-d", classes, "-cp", self._path(sdks), *sources], self.folder)
+
+    def example(self, sdk: Sdk) -> list[str | Path]:
+        return [*JAVA, "-cp", self._path([sdk]), f"{sdk.package.joined}.Example"]
+
+    def driver(self, sdk: Sdk) -> list[str | Path]:
+        path = f"{self.folder / 'classes'}:{self._path([sdk])}"
+        return [*JAVA, "-cp", path, f"{sdk.package.joined}.Driver"]
+
+    def _path(self, sdks: Sequence[Sdk]) -> str:
+        jars = [jar for sdk in sdks for jar in (sdk.folder / "target").glob("*.jar")]
+        return ":".join([*map(str, jars), f"{self.folder / 'lib'}/*"])
+
+
+class Scala(Toolchain):
+    language = "scala"
+
+    def build(self, sdks: Sequence[Sdk], *, drivers: bool = True) -> None:
+        sources = [path for sdk in sdks for path in sorted(sdk.folder.rglob("*.scala"))]
+        if drivers:
+            sources += self.write_drivers(sdks, "Driver.scala", "Driver.scala", "joined")
+        classes = self.folder / "classes"
+        classes.mkdir()
+        options: list[str | Path] = [
+            "-usejavacp",
+            "-color:never",
+            "-encoding",
+            "utf-8",
+            "-d",
+            classes,
+        ]
+        compiler = "dotty.tools.dotc.Main"
+        run([*JAVA, "-cp", f"{self._jars}/*", compiler, *options, *sources], self.folder)
+
+    def example(self, sdk: Sdk) -> list[str | Path]:
+        return [*JAVA, "-cp", self._path, f"{sdk.package.joined}.example"]
+
+    def driver(self, sdk: Sdk) -> list[str | Path]:
+        return [*JAVA, "-cp", self._path, f"{sdk.package.joined}.driver"]
+
+    @property
+    def _path(self) -> str:
+        return f"{self.folder / 'classes'}:{self._jars}/*"
+
+    @property
+    def _jars(self) -> Path:
+        """The folder of the compiler and the libraries, from Maven Central."""
+        dependencies = "".join(
+            f"<dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>"
+            f"<version>{version}</version></dependency>"
+            for group, artifact, version in SCALA_DEPENDENCIES
+        )
+        pom = SCALA_POM.format(dependencies=dependencies)
+        jars = CACHE / f"scala-{hashlib.sha256(pom.encode()).hexdigest()[:16]}"
+        if not jars.exists():
+            (self.folder / "pom.xml").write_text(pom)
+            new = jars.with_suffix(f".{os.getpid()}")
+            goals = [COPY_DEPENDENCIES, f"-DoutputDirectory={new}"]
+            run(["mvn", *maven_options(), *goals], self.folder)
+            new.rename(jars)
+        return jars
+
+
+class R(Toolchain):
+    language = "r"
+
+    def build(self, sdks: Sequence[Sdk], *, drivers: bool = True) -> None:
+        (self.folder / "library").mkdir()
+        # Byte code and help would take most of the time, and show nothing.
+        options = ["--no-docs", "--no-byte-compile", f"--library={self.folder / 'library'}"]
+        run(["R", "CMD", "INSTALL", *options, *(sdk.folder for sdk in sdks)], self.folder)
+        if drivers:
+            self.write_drivers(sdks, "driver.R", "driver.R", "joined")
+
+    def example(self, sdk: Sdk) -> list[str | Path]:
+        return ["Rscript", "example.R"]
+
+    def driver(self, sdk: Sdk) -> list[str | Path]:
+        return ["Rscript", self.folder / "drivers" / sdk.service / "driver.R"]
+
+    def variables(self) -> Mapping[str, str]:
+        return {"R_LIBS": str(self.folder / "library")}
+
+
+class TypeScript(Toolchain):
+    language = "typescript"
+
+    def build(self, sdks: Sequence[Sdk], *, drivers: bool = True) -> None:
+        # npm wants its workspaces below its own folder.
+        for sdk in sdks:
+            shutil.copytree(sdk.folder, self.folder / sdk.service)
+        root = {"private": True, "workspaces": [sdk.service for sdk in sdks]}
+        (self.folder / "package.json").write_text(json.dumps(root))
+        # Installing builds, as the packages say: `tsc`, strict.
+        options: list[str | Path] = [
+            "--cache",
+            CACHE / "npm",
+            "--prefer-offline",
+            "--no-audit",
+            "--no-fund",
+        ]
+        run(["npm", "install", *options], self.folder)
+        if drivers:
+            sources = self.write_drivers(sdks, "driver.ts", "driver.ts", "dashed")
+            strict = ["--strict", "--target", "es2022", "--module", "commonjs", "--types", "node"]
+            tsc = self.folder / "node_modules" / ".bin" / "tsc"
+            run([tsc, *strict, "--rootDir", self.folder, *sources], self.folder)
+
+    def example(self, sdk: Sdk) -> list[str | Path]:
+        return ["node", self.folder / sdk.service / "dist" / "example.js"]
+
+    def driver(self, sdk: Sdk) -> list[str | Path]:
+        return ["node", self.folder / "drivers" / sdk.service / "driver.js"]
+
+
+TOOLCHAINS: Mapping[str, type[Toolchain]] = {
+    each.language: each for each in (Python, Java, Scala, R, TypeScript)
+}
+
+
+def maven_options() -> list[str]:
+    """Quiet, in batch, with a repository that outlives the checkout."""
+    return ["-q", "-B", f"-Dmaven.repo.local={MAVEN_REPOSITORY}"]

@@ -53,10 +53,14 @@ def show(service: Service) -> None:
         key="rows:mode",
         help="The most probable action of each, or one drawn by the policy's probabilities.",
     )
-    if file is None:
-        return
+    if file is not None:
+        _use(service, file.getvalue(), drawn=how == DRAWN)
+
+
+def _use(service: Service, content: bytes, drawn: bool) -> None:
+    """Read a file, tell of the rows that are left out, and offer to decide on the others."""
     try:
-        found = read_rows(file.getvalue(), service)
+        found = read_rows(content, service)
     except ValueError as error:
         st.error(plain(str(error)), icon=":material/error:")
         return
@@ -70,7 +74,7 @@ def show(service: Service) -> None:
         icon=":material/bolt:",
         help="Sends the valid rows to the policy.",
     ):
-        _decide(service, found, drawn=how == DRAWN)
+        _decide(service, found, drawn)
 
 
 def _show_faults(faults: list[Fault]) -> None:

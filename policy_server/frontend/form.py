@@ -209,4 +209,4 @@ def _number(field: Field, value: float, key: str, texts: Texts) -> Value:
 
 def _with_bounds(field: Field, texts: Texts) -> Texts:
     limits = bounds(field)
-    return {**texts, "label": f"{texts['label']} :gray[({limits})]"} if limits else texts
+    return {**texts, "label": f"{texts['label']} ({limits})"} if limits else texts

@@ -19,6 +19,7 @@ PALETTE = (
 )  # fmt: skip
 HEIGHT = 430
 STRIP_HEIGHT = 110
+OVERLAP = 1.15
 AGREE, DISAGREE = "agree", "disagree"
 
 
@@ -66,7 +67,7 @@ def meaning_map(
 
 def heat_map(sweep: Sweep, dimension: int, now: tuple[Value, ...]) -> alt.TopLevelMixin:
     """One dimension of continuous actions as heat."""
-    table = _cells(sweep)
+    table = _cells(sweep, OVERLAP)
     table["action"] = [decision.actions[dimension] for decision in sweep.decisions]
     chart = (
         alt.Chart(table)
@@ -87,7 +88,7 @@ def heat_map(sweep: Sweep, dimension: int, now: tuple[Value, ...]) -> alt.TopLev
 
 def disagreement_map(first: Sweep, second: Sweep, now: tuple[Value, ...]) -> alt.TopLevelMixin:
     """Where two versions decide differently on the same points."""
-    table = _cells(first)
+    table = _cells(first, OVERLAP)
     pairs = list(zip(first.decisions, second.decisions, strict=True))
     table["first"] = [one.words for one, _ in pairs]
     table["second"] = [other.words for _, other in pairs]
@@ -187,15 +188,20 @@ def _measured(axis: Axis, count: int) -> bool:
     return axis.stepless or (axis.field.type == "integer" and count > 30)
 
 
-def _cells(sweep: Sweep) -> pd.DataFrame:
-    """One row a point: x and y, and where their cells end."""
+def _cells(sweep: Sweep, overlap: float = 1.0) -> pd.DataFrame:
+    """One row a point: x and y, and where their cells end.
+
+    Opaque cells may overlap: no seams show between them then.
+    """
     columns: dict[str, list[Any]] = {}
     points: list[tuple[Any, ...]] = list(sweep.grid())
     for name, axis, values, position in zip("xy", sweep.axes, sweep.values, (0, 1), strict=False):
         taken = [point[position] for point in points]
         columns[name] = taken
         if _measured(axis, len(values)):
-            half = {value: _half_step(values, index) for index, value in enumerate(values)}
+            half = {
+                value: overlap * _half_step(values, index) for index, value in enumerate(values)
+            }
             columns[f"{name}_low"] = [value - half[value] for value in taken]
             columns[f"{name}_high"] = [value + half[value] for value in taken]
         else:

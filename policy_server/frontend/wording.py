@@ -9,6 +9,8 @@ from policy_server.contract.schema import Field
 from policy_server.errors import FaultsError, PolicyServerError
 
 MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~:$&])")
+RISKY = re.compile(r"([\\`*\[\]<>~$]|(?<!\w)_|_(?!\w)|:(?=\w))")
+"""What would be markup within a line; all else may stay, as labels are read aloud with it."""
 MAX_DESCRIPTION_CHARACTERS = 160
 
 
@@ -57,11 +59,11 @@ def bounds(field: Field) -> str:
 
 
 def label(name: str, field: Field) -> str:
-    """A field's label: its name, and what it is."""
+    """A field's label: its name, and what it is. Read aloud as it is, so without markup."""
     description = " ".join((field.description or "").split())
     if len(description) > MAX_DESCRIPTION_CHARACTERS:
         description = f"{description[:MAX_DESCRIPTION_CHARACTERS].rstrip()} ..."
-    return f"**{plain(name)}** :gray[{plain(description)}]" if description else f"**{plain(name)}**"
+    return RISKY.sub(r"\\\1", f"{name}: {description}" if description else name)
 
 
 def help_of(name: str, field: Field, required: bool) -> str:

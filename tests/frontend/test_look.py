@@ -50,7 +50,6 @@ MAX_TABS = 80
 
 def serious(guest: Visitor) -> list[str]:
     """What axe finds that keeps people out."""
-    guest.page.wait_for_timeout(700)  # what appears fades in
     found = Axe().run(guest.page).response["violations"]
     return [
         f"{each['id']}: {node['html'][:200]}"
@@ -105,6 +104,7 @@ def test_a_schema_of_200_fields_is_paged_searched_and_pictured(
 ) -> None:
     with visitor(browser, front) as guest:
         guest.connect(server_of_many_fields)
+        guest.sees("Find a field")
         sliders = guest.page.get_by_role("slider")
         assert sliders.count() == 24
         guest.fill("Find a field", "sensor_199")
@@ -113,7 +113,6 @@ def test_a_schema_of_200_fields_is_paged_searched_and_pictured(
         guest.settle()
         guest.fill("Find a field", "")
         guest.choose("Fields", "193 to 200")
-        assert sliders.last.get_attribute("aria-valuetext") in ("0", "0.0", "0.00", "0.000")
         guest.press("Decide")
         assert '"sensor_199": 0.0' in guest.page.locator("[data-testid=stCode]").first.inner_text()
         guest.turn_to("Picture")

@@ -16,8 +16,14 @@ from tests.support.browser import watched_page
 from tests.support.server import PASSWORD, ROOT, USER, Server, environment, free_port
 
 UP_SECONDS = 60.0
-WAIT_MILLISECONDS = 40_000
-BUSY = "[data-testid=stStatusWidget]"
+WAIT_MILLISECONDS = 120_000
+"""Models are built meanwhile, on a machine that may be busy."""
+SETTLED = """() => {
+  const state = document.querySelector('[data-testid=stApp]').dataset;
+  return state.testScriptState === 'notRunning'
+    && !document.querySelector('[data-stale=true], [data-testid=stStatusWidget]')
+    && !document.getAnimations().some((each) => each instanceof CSSTransition);
+}"""
 
 
 @dataclass
@@ -81,9 +87,8 @@ class Visitor:
     def settle(self) -> None:
         """Wait until the page has nothing left to do."""
         # Whoever changes a page waits until it has noticed, and then until it is done.
-        self.page.wait_for_timeout(150)
-        self.page.wait_for_function(f"() => !document.querySelector('{BUSY}')")
-        self.page.wait_for_timeout(100)
+        self.page.wait_for_timeout(200)
+        self.page.wait_for_function(SETTLED)
         assert self.page.locator("[data-testid=stException]").count() == 0
 
     def button(self, name: str) -> Locator:

@@ -1,5 +1,6 @@
 """The gunicorn worker: uvicorn on uvloop and httptools, which leaves in good order."""
 
+import os
 import sys
 import time
 
@@ -65,6 +66,8 @@ class LeavingServer(Server):
         """Whether to stop now."""
         if counter % SECOND_TICKS == 0:
             self._worker.notify()
+            # Without a master nobody would ever stop it, and it keeps others from the port.
+            self.should_exit |= os.getppid() != self._worker.ppid
         if not await super().on_tick(counter):
             return False
         if self._close_at is None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.support.churn import SCHEMA, children, parts_of, versions
+from tests.support.churn import SCHEMA, alive, children, parts_of, versions
 from tests.support.server import PASSWORD, USER, Server, gunicorn, run_command
 
 ENDLESS = "import time\ntime.sleep(600)\n"
@@ -85,12 +85,6 @@ def builds(server: Server) -> dict[int, int]:
                 if b"policy_server.build.child" in Path(f"/proc/{child}/cmdline").read_bytes():
                     found[child] = worker
     return found
-
-
-def alive(pid: int) -> bool:
-    with contextlib.suppress(FileNotFoundError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
 
 
 def test_of_two_uploads_at_once_the_later_wins_and_both_are_told(

@@ -144,7 +144,7 @@ def _until_answered(method: str, url: str, **options: Any) -> dict[str, Any]:
     while True:
         try:
             answer = requests.request(method, url, auth=(USER, PASSWORD), timeout=120, **options)
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
             time.sleep(RETRY_SECONDS)
             continue
         assert answer.status_code == 200, answer.text
@@ -194,3 +194,10 @@ def children(pid: int) -> list[int]:
         with contextlib.suppress(FileNotFoundError):
             found += map(int, (task / "children").read_text().split())
     return found
+
+
+def alive(pid: int) -> bool:
+    """A process runs, and is no zombie."""
+    with contextlib.suppress(FileNotFoundError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False

@@ -84,7 +84,7 @@ def test_a_version_is_told_with_all_that_is_known(server: Server) -> None:
     command_line, uploaded = found["versions"]
     assert (command_line["created_by"], uploaded["created_by"]) == ("the command line", USER)
     assert found["active"] == uploaded["version"]
-    assert uploaded["parts"] == ["model", "output_mapper", "preprocessor"]
+    assert uploaded["parts"] == ["golden", "model", "output_mapper", "preprocessor"]
     assert uploaded["engine"] == "onnx"
     assert {check["name"] for check in uploaded["checks"]} >= {"model", "width", "meanings"}
     assert uploaded["bytes"] > 1000

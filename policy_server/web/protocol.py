@@ -6,6 +6,7 @@ scope and given a task of its own: its body goes to the fast path at once. Anyth
 whatever the fast path does not take, uvicorn reads as ever.
 """
 
+import re
 from typing import Any, cast
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
@@ -14,6 +15,15 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from policy_server.web.fast_path import HEAD_KEY, STATE_KEY, Begun, FastPath
 
 END_OF_HEAD = b"\r\n\r\n"
+UPGRADE = re.compile(rb"\r\n(?:upgrade|http2-settings):[^\r]*(?=\r\n)", re.IGNORECASE)
+
+
+def _without_upgrade(head: bytes) -> bytes:
+    """A head without the wish for another protocol, which a server that has none ignores.
+
+    uvicorn would lose the body: Java's HttpClient, for one, offers HTTP/2 with its first request.
+    """
+    return UPGRADE.sub(b"", head)
 
 
 class Protocol(HttpToolsProtocol):
@@ -36,10 +46,11 @@ class Protocol(HttpToolsProtocol):
                 self.flow.pause_reading()
             return
         self._head = None
-        if self._between and self._is_free():
-            end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
-            if end >= len(END_OF_HEAD) and self._shortened(data, end):
+        end = data.find(END_OF_HEAD) + len(END_OF_HEAD) if self._between else 0
+        if end >= len(END_OF_HEAD):
+            if self._is_free() and self._shortened(data, end):
                 return
+            data = _without_upgrade(data[:end]) + data[end:]
         super().data_received(data)
 
     def on_message_begin(self) -> None:

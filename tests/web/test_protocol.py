@@ -101,6 +101,15 @@ def test_requests_that_come_together_are_answered_in_order(
         assert actions_of(plain, 3) == [WARM, WARM, 1 - WARM]
 
 
+def test_the_offer_of_another_protocol_is_ignored(server: Server, connection: Connection) -> None:
+    offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n"
+    first, rest = COLD.encoded().split(b"\r\n", 1)
+    with plain_socket(server) as plain:
+        for _ in range(3):
+            plain.sendall(first + b"\r\n" + offer + rest)
+            assert actions_of(plain, 1) == [1 - WARM]
+
+
 def test_a_client_that_goes_away_disturbs_nobody(server: Server, connection: Connection) -> None:
     for _ in range(3):
         with plain_socket(server) as plain:

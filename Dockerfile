@@ -24,7 +24,7 @@ COPY requirements-slim.txt ./
 RUN pip install -r requirements-slim.txt
 COPY *.py swagger.template.yaml ./
 COPY policy_server policy_server
-COPY assets/favicon.svg assets/favicon.svg
+COPY assets/favicon.svg assets/
 COPY assets/swagger-ui assets/swagger-ui
 USER 10001:10001
 
@@ -35,7 +35,7 @@ COPY requirements.txt ./
 RUN pip install -r requirements.txt
 COPY *.py swagger.template.yaml ./
 COPY policy_server policy_server
-COPY assets/favicon.svg assets/favicon.svg
+COPY assets/favicon.svg assets/
 COPY assets/swagger-ui assets/swagger-ui
 COPY examples/lpoc examples/lpoc
 USER 10001:10001

@@ -1,6 +1,7 @@
 """SDKs over HTTP: made once, by one worker, when they are first asked for."""
 
 import io
+import shutil
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,7 @@ def folders(content: bytes) -> set[str]:
 
 
 def test_many_ask_at_once_and_one_worker_builds(lpoc_instance: Path) -> None:
+    shutil.rmtree(lpoc_instance / "clients", ignore_errors=True)
     with gunicorn(lpoc_instance, 3) as server:
         with ThreadPoolExecutor(12) as pool:
             first = list(pool.map(lambda _: server.get("clients").status_code, range(12)))
@@ -90,7 +92,8 @@ def test_another_language_is_refused_with_those_that_there_are(lpoc_server: Serv
     assert all(f'"{language}"' in answer.json()["detail"] for language in LANGUAGES)
 
 
-def test_a_missing_engine_is_named(lpoc_instance: Path) -> None:
+def test_a_missing_engine_is_named_where_nothing_was_made_before(lpoc_instance: Path) -> None:
+    shutil.rmtree(lpoc_instance / "clients", ignore_errors=True)
     with gunicorn(
         lpoc_instance,
         POLICY_SERVER_CLIENTS_ENGINE="swagger-codegen",

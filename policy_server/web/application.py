@@ -24,7 +24,7 @@ from policy_server.serving.publication import Publisher
 from policy_server.serving.versions import Versions
 from policy_server.web import problems
 from policy_server.web.fast_path import FastPath
-from policy_server.web.limits import BYTES_PER_MEGABYTE, BodyMiddleware
+from policy_server.web.limits import BYTES_PER_MEGABYTE, BodyMiddleware, PlainPaths
 from policy_server.web.security import Authenticator
 from policy_server.web.swagger_ui import FAVICON, swagger_ui
 from policy_server.web.telemetry import RequestIdMiddleware
@@ -110,6 +110,7 @@ def create_application(
         limit_megabytes=limits.body_megabytes,
         upload_megabytes=_upload_paths(specification, limits.upload_megabytes),
     )
+    application.add_middleware(PlainPaths, position=MiddlewarePosition.BEFORE_SWAGGER)
     application.add_middleware(
         StaticAnswers, position=MiddlewarePosition.BEFORE_SWAGGER, specification=specification
     )

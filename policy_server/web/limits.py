@@ -1,9 +1,11 @@
-"""What a body may be before anything reads it: its size, and the spelling of its type."""
+"""What a request may be before anything reads it: its path, its size, the spelling of its type."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import NoReturn
 
 from connexion.exceptions import UnsupportedMediaTypeProblem
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from policy_server.errors import UploadTooLarge
@@ -36,6 +38,23 @@ class BodyMiddleware:
         if scope["type"] == "http":
             megabytes = self._upload_limits.get(scope["path"], self._limit)
             scope, receive = await _limited(scope, receive, megabytes)
+        await self._app(scope, receive, send)
+
+
+class PlainPaths:
+    """Lets no path with control characters through: nothing lies there.
+
+    connexion's router and Flask's disagree about a line break, and what connexion has not routed,
+    it does not protect.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] == "http" and not scope["path"].isprintable():
+            raise HTTPException(HTTPStatus.NOT_FOUND)
         await self._app(scope, receive, send)
 
 

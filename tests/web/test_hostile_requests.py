@@ -317,3 +317,25 @@ def test_a_sane_request_id_is_kept(lpoc_server: Server, sent: bytes, kept: bool)
     answer = send(lpoc_server, b"/api/health/live", headers, b"", b"GET")
     assert (answer.headers["x-request-id"] == sent.decode("latin-1")) is kept
     assert len(answer.headers["x-request-id"]) >= 12
+
+
+@pytest.mark.parametrize("character", [b"%0A", b"%0D%0A", b"%00", b"%C2%85", b"%E2%80%A8"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        (b"GET", b"/api/clients/python"),
+        (b"DELETE", b"/api/versions/1-0"),
+        (b"POST", b"/api/versions/1-0/activate"),
+        (b"GET", b"/api/versions"),
+    ],
+)
+def test_a_path_with_control_characters_leads_nowhere(
+    lpoc_server: Server, method: bytes, path: bytes, character: bytes
+) -> None:
+    head, _, tail = path.partition(b"1-0")
+    places = [path + character, head + b"1-0" + character + tail] if tail else [path + character]
+    for place in places:
+        for credentials in (None, CREDENTIALS):
+            answer = send(lpoc_server, place, [], b"", method, credentials=credentials)
+            assert answer.status == 404, place
+            assert answer.problem["title"] == "Not Found"

@@ -6,14 +6,12 @@ from pathlib import Path
 
 from policy_server.build.limits import BuildLimits
 from policy_server.build.replay import replay
-from policy_server.build.report import BuildReport, Check, Part
+from policy_server.build.report import BuildReport, Check
+from policy_server.build.version_parts import VersionParts
 from policy_server.contract.contract import Contract
 from policy_server.errors import UploadRejected
-from policy_server.policy import output_mapper, preprocessor
-from policy_server.policy.engine import Network, load_engine
-from policy_server.policy.output_mapper import OutputMapper, read_output_mapper
+from policy_server.policy.engine import Network
 from policy_server.policy.policy import Policy
-from policy_server.policy.preprocessor import SchemaPreprocessor, UploadedPreprocessor
 
 
 def verify(
@@ -30,9 +28,11 @@ def verify(
     report = BuildReport()
     try:
         step("loading the version", limits.model_seconds)
-        policy, mapper = _load(folder, contract)
+        parts = VersionParts.read(folder, Network.read(folder))
+        making = parts.preprocessor(contract)
+        policy = Policy(contract, parts.network, parts.engine, making, parts.mapper)
         step("replaying the golden cases", limits.model_seconds)
-        outcome = replay(folder, contract, policy, mapper, limits)
+        outcome = replay(folder, contract, policy, parts.mapper, limits)
         report.checks.append(Check("golden cases", outcome.agrees, outcome.detail))
         report.faults = outcome.faults
     except UploadRejected as error:
@@ -41,17 +41,3 @@ def verify(
         traceback.print_exc()
         report.rejected = f"The version cannot be asked: {type(error).__name__}: {error}."
     return report
-
-
-def _load(folder: Path, contract: Contract) -> tuple[Policy, OutputMapper]:
-    network = Network.read(folder)
-    engine = load_engine(network, folder / Part.MODEL)
-    uploaded = folder / Part.PREPROCESSOR / preprocessor.FILE
-    meanings = folder / Part.OUTPUT_MAPPER / output_mapper.FILE
-    mapper = read_output_mapper(meanings) if meanings.is_file() else OutputMapper()
-    making = (
-        UploadedPreprocessor(uploaded, contract.decoder.to_dict, network.feature_width)
-        if uploaded.is_file()
-        else SchemaPreprocessor(contract.schema)
-    )
-    return Policy(contract, network, engine, making, mapper), mapper

@@ -41,7 +41,7 @@ class OpenApiGenerator:
 
     def version(self) -> str:
         """See Engine."""
-        self._jar()
+        find_jar()
         return f"{self.name} {importlib.metadata.version(DISTRIBUTION)}"
 
     def languages(self) -> Sequence[Language]:
@@ -57,7 +57,7 @@ class OpenApiGenerator:
         progress: Progress,
     ) -> Outcomes:
         """See Engine."""
-        jar, java = self._jar(), find_java()
+        jar, java = find_jar(), find_java()
         outcomes: dict[str, Path | str] = {}
         configured: list[tuple[Language, Path]] = []
         for language in languages:
@@ -78,15 +78,21 @@ class OpenApiGenerator:
             outcomes |= _run(command, [language for language, _ in configured], folder, progress)
         return outcomes
 
-    def _jar(self) -> Path:
-        try:
-            import openapi_generator_cli
-        except ImportError as error:
-            raise ClientsUnavailable(
-                "SDKs cannot be made here: OpenAPI Generator is not installed. Install "
-                "requirements.txt, or the extra `clients` of this project."
-            ) from error
-        return Path(openapi_generator_cli.__file__).with_name("openapi-generator.jar")
+
+def find_jar() -> Path:
+    """The generator, which the extra `clients` brings.
+
+    Raises:
+        ClientsUnavailable: It is not installed.
+    """
+    try:
+        import openapi_generator_cli
+    except ImportError as error:
+        raise ClientsUnavailable(
+            "SDKs cannot be made here: OpenAPI Generator is not installed. Install "
+            "requirements.txt, or the extra `clients` of this project."
+        ) from error
+    return Path(openapi_generator_cli.__file__).with_name("openapi-generator.jar")
 
 
 def find_java() -> Path:

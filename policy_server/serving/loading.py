@@ -7,15 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from policy_server.build.assembly import SEED
-from policy_server.build.report import Part
+from policy_server.build.version_parts import VersionParts
 from policy_server.contract.contract import Contract
 from policy_server.contract.samples import random_observations
 from policy_server.errors import NoActivePolicy, VersionConflict
-from policy_server.policy import output_mapper, preprocessor
-from policy_server.policy.engine import Network, load_engine
-from policy_server.policy.output_mapper import OutputMapper, read_output_mapper
+from policy_server.policy.engine import Network
 from policy_server.policy.policy import Policy
-from policy_server.policy.preprocessor import Preprocessor, SchemaPreprocessor, UploadedPreprocessor
 from policy_server.serving.deciding import MOST_WAITING, Decider
 from policy_server.serving.preprocessor_process import PreprocessorProcess
 from policy_server.serving.process_limits import ProcessLimits
@@ -124,22 +121,15 @@ def _read_decider(
     most_waiting: int,
 ) -> Decider:
     network = _read_network(folder, name)
-    engine = load_engine(network, folder / Part.MODEL)
-    width = engine.run(np.zeros((1, network.feature_width), np.float32)).shape[1]
+    parts = VersionParts.read(folder, network)
+    width = parts.engine.run(np.zeros((1, network.feature_width), np.float32)).shape[1]
     if width != network.distribution.input_width:
         raise NoActivePolicy(f"version {name} is damaged: its network puts out {width} numbers.")
-    uploaded = folder / Part.PREPROCESSOR / preprocessor.FILE
-    meanings = folder / Part.OUTPUT_MAPPER / output_mapper.FILE
-    mapper = read_output_mapper(meanings) if meanings.is_file() else OutputMapper()
     process = None
-    here: Preprocessor | None = None
-    if uploaded.is_file() and isolation is not None:
-        process = PreprocessorProcess(uploaded, isolation, network.feature_width)
-    elif uploaded.is_file():
-        here = UploadedPreprocessor(uploaded, contract.decoder.to_dict, network.feature_width)
-    else:
-        here = SchemaPreprocessor(contract.schema)
-    policy = Policy(contract, network, engine, here, mapper)
+    if parts.uploaded is not None and isolation is not None:
+        process = PreprocessorProcess(parts.uploaded, isolation, network.feature_width)
+    here = parts.preprocessor(contract) if process is None else None
+    policy = Policy(contract, network, parts.engine, here, parts.mapper)
     return Decider(policy, process, network.timing, most_waiting)
 
 

@@ -6,7 +6,7 @@ import msgspec
 import requests
 from requests.auth import HTTPBasicAuth
 
-from policy_server.errors import Fault, FaultsError, UploadRejected
+from policy_server.errors import Fault, FaultsError, RequestFailed, UploadRejected
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.publication import VersionReport
 
@@ -14,10 +14,6 @@ CONNECT_SECONDS = 10.0
 BUILD_SECONDS = 3_600.0
 """How long an answer may take: the server builds meanwhile, within limits of its own."""
 BASE = "/api"
-
-
-class ServerRefused(FaultsError):
-    """A server that did not do what was asked; the message says why."""
 
 
 def publish_to(url: str, bundle: Bundle, user: str, password: str) -> VersionReport:
@@ -31,7 +27,7 @@ def publish_to(url: str, bundle: Bundle, user: str, password: str) -> VersionRep
 
     Raises:
         UploadRejected: The server refused the bundle; nothing was changed.
-        ServerRefused: It cannot be reached, or refused whoever asks.
+        RequestFailed: It cannot be reached, or refused whoever asks.
     """
     address = f"{url.rstrip('/').removesuffix(BASE)}{BASE}/policy"
     files: dict[str, Any] = {f"{part}_file": (part, file) for part, file in bundle.parts.items()}
@@ -46,7 +42,7 @@ def publish_to(url: str, bundle: Bundle, user: str, password: str) -> VersionRep
             allow_redirects=False,  # a form that was sent on would be another request
         )
     except requests.RequestException as error:
-        raise ServerRefused(f"{address} cannot be reached: {error}") from error
+        raise RequestFailed(f"{address} cannot be reached: {error}") from error
     if response.status_code == requests.codes.ok:
         return _report(response, address)
     raise _refusal(response, address)
@@ -56,11 +52,14 @@ def _report(response: requests.Response, address: str) -> VersionReport:
     try:
         return msgspec.json.decode(response.content, type=VersionReport)
     except msgspec.MsgspecError as error:
-        raise ServerRefused(f"{address} is no policy server: {error}.") from error
+        raise RequestFailed(
+            f"{address} is no policy server: {error}.", status=response.status_code
+        ) from error
 
 
 def _refusal(response: requests.Response, address: str) -> FaultsError:
     """The error that a problem document tells of."""
+    status = response.status_code
     try:
         problem = response.json()
         faults = [Fault(each["pointer"], each["detail"]) for each in problem.get("errors", ())]
@@ -69,7 +68,7 @@ def _refusal(response: requests.Response, address: str) -> FaultsError:
     except (ValueError, LookupError, TypeError, AttributeError):
         where = response.headers.get("Location")
         remedy = f"; it leads to {where}" if where else ""
-        return ServerRefused(f"{address} answered {response.status_code}{remedy}.")
-    if response.status_code == requests.codes.unprocessable:
+        return RequestFailed(f"{address} answered {status}{remedy}.", status=status)
+    if status == requests.codes.unprocessable:
         return UploadRejected(summary, faults)
-    return ServerRefused(f"{address}: {summary}", faults)
+    return RequestFailed(f"{address}: {summary}", faults, status)

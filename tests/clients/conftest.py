@@ -5,11 +5,11 @@ import json
 import shutil
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -125,16 +125,17 @@ def service(request: pytest.FixtureRequest, services: Mapping[str, Service]) -> 
     return services[request.param]
 
 
-Drive = Callable[[Service, list[Step]], Results]
+class Drive(Protocol):
+    """Has the driver of a language take steps, with the server of a service unless told another."""
+
+    def __call__(self, service: Service, steps: list[Step], url: str | None = None) -> Results: ...
 
 
 @pytest.fixture(scope="session")
 def drive(toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Drive:
-    """Has the driver of a language take steps."""
-
-    def take(service: Service, steps: list[Step]) -> Results:
+    def take(service: Service, steps: list[Step], url: str | None = None) -> Results:
         script = tmp_path_factory.mktemp("script") / "script.json"
-        given = {"clients": clients_of(service.server.url), "steps": steps}
+        given = {"clients": clients_of(url or service.server.url), "steps": steps}
         script.write_text(json.dumps(given) + "\n", encoding="utf-8")
         command = [*toolchain.driver(service.sdk(toolchain.language)), script]
         printed = run(command, script.parent, toolchain.variables())

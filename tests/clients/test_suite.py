@@ -1,6 +1,7 @@
 """What every SDK does, in every language, for every kind of action, against real servers."""
 
 import re
+import time
 from typing import Any
 
 import pytest
@@ -146,11 +147,32 @@ def test_the_example_runs_as_it_is_shipped(toolchain: Toolchain, service: Servic
     assert any(meaning in printed for meaning in meanings)
 
 
-def test_an_upload_is_a_version(drive: Drive, service: Service) -> None:
+def test_versions_are_uploaded_listed_gone_back_from_and_removed(
+    drive: Drive, service: Service
+) -> None:
     part, file = UPLOADS[service.name]
-    path = ROOT / file
-    (report,) = answered(drive(service, [step(f"upload_{part}", file=str(path))]))
+    active = service.base_path / "active"
+    before = active.read_text().strip()
+    (report,) = answered(drive(service, [step(f"upload_{part}", file=str(ROOT / file))]))
     assert report["state"] == "active"
     assert all(check["passed"] for check in report["checks"])
-    active = (service.base_path / "active").read_text().strip()
-    assert report["version"] == active
+    uploaded = report["version"]
+    assert uploaded == active.read_text().strip() != before
+    steps = [step("versions"), step("activate_version", version=before)]
+    listed, activated = answered(drive(service, steps))
+    assert listed["active"] == uploaded
+    assert {before, uploaded} <= {each["version"] for each in listed["versions"]}
+    assert (activated["version"], activated["state"]) == (before, "active")
+    assert active.read_text().strip() == before
+    while {each["version"]: each["workers"] for each in versions(service)}[uploaded]:
+        time.sleep(0.05)  # until the worker has left it
+    steps = [step("delete_version", version=name) for name in (before, uploaded)]
+    refused, removed = drive(service, steps)
+    assert refused == {"refused": {"status": 409, "pointers": []}}
+    assert removed == {"ok": None}
+    assert uploaded not in [each["version"] for each in versions(service)]
+
+
+def versions(service: Service) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = service.server.get("versions").json()["versions"]
+    return listed

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.server import PASSWORD, USER, Server
 
-EXAMPLES = 40
+EXAMPLES = 20
 VALID_MAY_BE_REFUSED = "/(model|preprocessor|outputmapper|policy|predict_raw)$"
 """Of a file, or of a vector whose width only the network knows, the spec cannot say all."""
 

@@ -75,6 +75,13 @@ public final class Driver {
         return client.predictions().predictRaw(raw, seed);
       case "schema":
         return client.service().schema();
+      case "versions":
+        return client.versions().versions();
+      case "activate_version":
+        return client.versions().activateVersion(step.get("version").asText());
+      case "delete_version":
+        client.versions().deleteVersion(step.get("version").asText());
+        return null;
       case "upload_output_mapper":
         return client.versions().uploadOutputMapper(new File(step.get("file").asText()));
       default:

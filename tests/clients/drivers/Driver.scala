@@ -14,7 +14,8 @@ case class Options(
     token: Option[String], retries: Option[Int], timeout: Option[Int])
 case class Step(
     client: String, `do`: String, seed: Option[Long], observation: Option[Observation],
-    observations: Option[Seq[Observation]], obs: Option[Seq[Double]], file: Option[String])
+    observations: Option[Seq[Observation]], obs: Option[Seq[Double]], file: Option[String],
+    version: Option[String])
 case class Script(clients: Map[String, Options], steps: Seq[Step])
 
 /** Takes the steps of a script with the SDK for Scala; prints one result a line. */
@@ -32,8 +33,10 @@ def clientOf(given_ : Options): Client =
 
 def resultOf(client: Client, step: Step): String =
   def told[T: JsonValueCodec](request: Request[Either[ResponseException[String], T]]): String =
+    result(request)(writeToString(_))
+  def result[T](request: Request[Either[ResponseException[String], T]])(written: T => String): String =
     client.send(request) match
-      case Right(answer)                => s"""{"ok":${writeToString(answer)}}"""
+      case Right(answer)                => s"""{"ok":${written(answer)}}"""
       case Left(Failure.Unreachable(_)) => """{"unreachable":true}"""
       case Left(Failure.Unreadable(cause)) => throw cause
       case Left(Failure.Refused(status, problem)) =>
@@ -48,5 +51,8 @@ def resultOf(client: Client, step: Step): String =
       told(client.predictions.predictBatch(ObservationBatch(step.observations.get), step.seed))
     case "predict_raw" => told(client.predictions.predictRaw(RawObservation(step.obs.get), step.seed))
     case "schema"      => told(client.service.schema)
+    case "versions"    => told(client.versions.versions)
+    case "activate_version"     => told(client.versions.activateVersion(step.version.get))
+    case "delete_version"       => result(client.versions.deleteVersion(step.version.get))(_ => "null")
     case "upload_output_mapper" => told(client.versions.uploadOutputMapper(File(step.file.get)))
     case "upload_preprocessor"  => told(client.versions.uploadPreprocessor(File(step.file.get)))

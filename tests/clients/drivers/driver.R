@@ -27,6 +27,16 @@ take <- function(step) {
   if (asked == "schema") {
     return(json(client$service$schema()))
   }
+  if (asked == "versions") {
+    return(client$versions$versions()$toJSONString())
+  }
+  if (asked == "activate_version") {
+    return(client$versions$activate_version(step$version)$toJSONString())
+  }
+  if (asked == "delete_version") {
+    client$versions$delete_version(step$version)
+    return("null")
+  }
   client$versions[[asked]](step$file)$toJSONString()
 }
 

@@ -10,6 +10,7 @@ interface Step {
     observations?: unknown[];
     obs?: number[];
     file?: string;
+    version?: string;
 }
 
 interface Script {
@@ -38,6 +39,13 @@ async function take(client: sdk.Client, step: Step): Promise<unknown> {
         }
         case 'schema':
             return client.service.schema();
+        case 'versions':
+            return sdk.VersionListToJSON(await client.versions.versions());
+        case 'activate_version':
+            return sdk.VersionReportToJSON(await client.versions.activateVersion(step.version ?? ''));
+        case 'delete_version':
+            await client.versions.deleteVersion(step.version ?? '');
+            return null;
         case 'upload_output_mapper':
             return sdk.VersionReportToJSON(await client.versions.uploadOutputMapper(file));
         default:

@@ -1,0 +1,85 @@
+"""What is made of a contract, before anything compiles it."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from policy_server.clients import openapi_generator
+from policy_server.clients.failure import LanguageFailed
+from policy_server.clients.library import ClientLibrary
+from policy_server.clients.openapi_generator import MENDS, OpenApiGenerator, find_jar
+from policy_server.clients.templates import Mend, mended_templates
+from policy_server.contract.contract import ContractFile
+from policy_server.contract.specification import parse_specification, render_specification
+from tests.clients.toolchains import TOOLCHAINS
+from tests.support.server import ROOT, run_command
+
+SCHEMA = (ROOT / "examples" / "lpoc" / "schema.yaml").read_text(encoding="utf-8")
+ALL_MENDS = [(folder, mend) for folder, mends in MENDS.values() for mend in mends]
+
+
+def library(base_path: Path, schema: str = SCHEMA) -> ClientLibrary:
+    contract = ContractFile(schema, "A service", "1.0").resolve()
+    specification = parse_specification(
+        render_specification(contract, ROOT / "swagger.template.yaml")
+    )
+    return ClientLibrary(base_path, contract, specification, OpenApiGenerator())
+
+
+def zips(base_path: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in base_path.glob("clients/*/*/*.zip")}
+
+
+def test_two_builds_are_the_same_byte_for_byte(tmp_path: Path) -> None:
+    made = []
+    for name in ("one", "another"):
+        (tmp_path / name).mkdir()
+        done = run_command(
+            "schema", ROOT / "examples" / "lpoc" / "schema.yaml", base_path=tmp_path / name
+        )
+        assert done.returncode == 0, done.stderr
+        made.append(zips(tmp_path / name))
+        time.sleep(2)  # the finest time that a zip can tell
+    one, another = made
+    assert one.keys() == {f"{name}.zip" for name in (*TOOLCHAINS, "clients")}
+    assert one == another
+
+
+def test_a_language_that_cannot_be_made_does_not_lose_the_others(tmp_path: Path) -> None:
+    fields = "\n".join(f"    f{i}: {{type: number}}" for i in range(300))
+    wide = f"Observation:\n  type: object\n  properties:\n{fields}\n"
+    made = library(tmp_path, wide).build(["scala", "python"], lambda _: None)
+    assert made["python"] is None
+    assert "300 fields" in str(made["scala"])
+    assert zips(tmp_path).keys() == {"python.zip"}
+
+
+@pytest.mark.parametrize(("folder", "mend"), ALL_MENDS)
+def test_every_fault_is_there_as_often_as_it_was_counted(folder: str, mend: Mend) -> None:
+    jar = find_jar()
+    once_more = Mend(mend.template, mend.old, mend.new, mend.count + 1)
+    with pytest.raises(LanguageFailed) as caught:
+        mended_templates(jar, folder, [once_more])
+    said = f"{mend.count + 1} times and is there {mend.count} times"
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("language", MENDS)
+def test_mended_templates_have_what_is_right(language: str) -> None:
+    folder, mends = MENDS[language]
+    texts = mended_templates(find_jar(), folder, mends)
+    assert texts.keys() == {mend.template for mend in mends}
+    last = mends[-1]
+    assert last.new in texts[last.template]
+
+
+def test_a_generator_with_other_templates_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unknown = Mend("api.mustache", "what no template says", "", 2)
+    monkeypatch.setitem(openapi_generator.MENDS, "r", ("r", (unknown,)))
+    made = library(tmp_path).build(["r", "python"], lambda _: None)
+    assert made["python"] is None
+    assert "api.mustache has changed" in str(made["r"])
+    assert "was there 2 times and is there 0 times" in str(made["r"])

@@ -1,0 +1,92 @@
+"""A client waits for a service that cannot answer now, and has its answer in the end."""
+
+import contextlib
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.clients.conftest import Drive, Service
+from tests.support.server import Server, free_port, gunicorn
+
+NGINX = """\
+daemon off;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+events {{ }}
+http {{
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    log_format answers "$uri $status";
+    server {{
+        listen 127.0.0.1:{port};
+        access_log {folder}/access.log answers;
+        location / {{ proxy_pass http://127.0.0.1:{server}; }}
+    }}
+}}
+"""
+WAIT_SECONDS = 60.0
+
+
+class Witness:
+    """nginx between a client and a server, which notes what the client is answered."""
+
+    def __init__(self, folder: Path, server: Server) -> None:
+        self._log = folder / "access.log"
+        self._configuration = folder / "nginx.conf"
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}/api"
+        text = NGINX.format(folder=folder, port=port, server=server.port)
+        self._configuration.write_text(text, encoding="utf-8")
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """Let it run until the block ends."""
+        process = subprocess.Popen(["nginx", "-c", str(self._configuration)])
+        try:
+            self._await(lambda: self._log.exists())
+            yield
+        finally:
+            process.terminate()
+            process.wait(30)
+
+    def statuses(self) -> list[int]:
+        """What `/predict` was answered."""
+        lines = self._log.read_text(encoding="utf-8").splitlines()
+        return [int(line.rpartition(" ")[2]) for line in lines if line.startswith("/api/predict ")]
+
+    def await_answer(self) -> None:
+        """Until it has seen one."""
+        self._await(lambda: bool(self.statuses()))
+
+    def _await(self, seen: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not seen():
+            assert time.monotonic() < deadline, "nothing came by"
+            time.sleep(0.02)
+
+
+def test_a_service_that_cannot_answer_yet_is_asked_again(
+    drive: Drive, services: Mapping[str, Service], tmp_path: Path
+) -> None:
+    service = services["lpoc"]
+    base_path = Path(shutil.copytree(service.base_path, tmp_path / "instance"))
+    active = (base_path / "active").rename(tmp_path / "active")
+    body = service.schema.example()
+    steps = [{"do": "predict", "client": "patient", "observation": body, "seed": 1}]
+    with gunicorn(base_path) as server, ThreadPoolExecutor(1) as pool:
+        witness = Witness(tmp_path, server)
+        with witness.watching():
+            results = pool.submit(drive, service, steps, witness.url)
+            witness.await_answer()
+            active.rename(base_path / "active")
+            (answer,) = results.result()
+            assert answer == {"ok": server.post("predict", body, params={"seed": 1}).json()}
+            *refused, last = witness.statuses()
+    assert set(refused) == {503}
+    assert last == 200

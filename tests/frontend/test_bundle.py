@@ -1,0 +1,48 @@
+"""A whole policy uploaded in one step."""
+
+from pathlib import Path
+
+from playwright.sync_api import Browser
+
+from tests.support.server import ROOT, gunicorn
+from tests.support.visitor import Frontend, visitor
+
+EXAMPLE = ROOT / "examples" / "lpoc"
+REVERSED = """
+
+in_order = preprocess
+
+
+def preprocess(observation):
+    return list(in_order(observation))[::-1]
+"""
+
+
+def test_a_bundle_is_replayed_and_refused_or_active_as_a_whole(
+    browser: Browser, front: Frontend, lpoc_instance: Path, tmp_path: Path
+) -> None:
+    wrong = tmp_path / "preprocessor.py"
+    wrong.write_text((EXAMPLE / "preprocessor.py").read_text() + REVERSED)
+    mapper = tmp_path / "output_mapper.yaml"
+    given = (EXAMPLE / "output_mapper.yaml").read_text()
+    mapper.write_text(given.replace("move right", "go right"))
+    with visitor(browser, front) as guest, gunicorn(lpoc_instance) as server:
+        before = server.get("health/ready").json()["version"]
+        guest.connect(server)
+        guest.turn_to("Policy")
+        guest.page.get_by_text("All parts at once").click()
+        guest.settle()
+        guest.hand_over("Model of the bundle", EXAMPLE / "saved_model.zip")
+        guest.hand_over("Preprocessor of the bundle", wrong)
+        guest.hand_over("Output mapper of the bundle", mapper)
+        guest.hand_over("Golden cases of the bundle", EXAMPLE / "golden.jsonl")
+        guest.press("Upload the bundle")
+        guest.sees("golden")
+        assert server.get("health/ready").json()["version"] == before
+        guest.hand_over("Preprocessor of the bundle", EXAMPLE / "preprocessor.py")
+        guest.press("Upload the bundle")
+        guest.sees("is active: it decides from now on")
+        assert server.get("health/ready").json()["version"] != before
+        guest.turn_to("Decide")
+        guest.press("Decide")
+        guest.sees("go right")

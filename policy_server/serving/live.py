@@ -40,6 +40,10 @@ class LivePolicy:
         isolation: Limits of the process that runs an uploaded preprocessor; None runs it here.
         registration: Tells everybody what decides.
         most_waiting: Decisions of this worker; whoever comes when so many wait is turned away.
+
+    Attributes:
+        stands_in: The newest sound version may decide where the active one cannot be loaded. Not
+            wanted while another application of the worker has a version that decides.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class LivePolicy:
         registration: Registration | None = None,
         most_waiting: int = MOST_WAITING,
     ) -> None:
+        self.stands_in = True
         self._most_waiting = most_waiting
         self._store = store
         self._contract = contract
@@ -130,7 +135,8 @@ class LivePolicy:
                 loaded = await self._load(name)
             except Exception as error:  # a damaged version fails in ways nobody has listed
                 self._refuse(name, error)
-                if self._live is None and not isinstance(error, AnotherContract):
+                possible = self._live is None and not isinstance(error, AnotherContract)
+                if possible and self.stands_in:
                     await self._stand_in(name)
             else:
                 self._refused = None

@@ -170,6 +170,7 @@ class ApplicationSwitch:
         if self._next is None:
             with _courtesy():
                 self._next = await asyncio.to_thread(self._create, contract, self.refresh)
+                self._next.live.stands_in = self._current.decides_with is None
                 await self._start(self._next)
         else:
             await self._next.live.refresh()
@@ -177,6 +178,7 @@ class ApplicationSwitch:
         active = self._contracts.active()
         if active in (None, self._next.decides_with) or self._current.decides_with is None:
             before, self._current, self._next = self._current, self._next, None
+            self._current.live.stands_in = True
             self._publish()
             logger.info("another contract is served: %s %s", contract.title, contract.version)
             self._retire(before)

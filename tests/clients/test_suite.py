@@ -1,7 +1,11 @@
 """What every SDK does, in every language, for every kind of action, against real servers."""
 
 import re
+import shutil
 import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +13,8 @@ import pytest
 from policy_server.contract.samples import random_observations
 from tests.clients.conftest import Drive, Results, Service, Step
 from tests.clients.toolchains import Toolchain, run
-from tests.support.server import KEY, PASSWORD, ROOT, USER
+from tests.clients.witness import Witness
+from tests.support.server import KEY, PASSWORD, ROOT, USER, gunicorn
 
 COUNT, FEW = 100, 10
 UPLOADS = {
@@ -176,3 +181,24 @@ def test_versions_are_uploaded_listed_gone_back_from_and_removed(
 def versions(service: Service) -> list[dict[str, Any]]:
     listed: list[dict[str, Any]] = service.server.get("versions").json()["versions"]
     return listed
+
+
+def test_a_service_that_cannot_answer_yet_is_asked_again(
+    drive: Drive, services: Mapping[str, Service], tmp_path: Path
+) -> None:
+    service = services["lpoc"]
+    base_path = Path(shutil.copytree(service.base_path, tmp_path / "instance"))
+    active = (base_path / "active").rename(tmp_path / "active")
+    body = service.schema.example()
+    steps = [{"do": "predict", "client": "patient", "observation": body, "seed": 1}]
+    with gunicorn(base_path) as server, ThreadPoolExecutor(1) as pool:
+        witness = Witness(tmp_path, server)
+        with witness.watching():
+            results = pool.submit(drive, service, steps, witness.url)
+            witness.await_answer()
+            active.rename(base_path / "active")
+            (answer,) = results.result()
+            assert answer == {"ok": server.post("predict", body, params={"seed": 1}).json()}
+            *refused, last = witness.statuses()
+    assert set(refused) == {503}
+    assert last == 200

@@ -169,6 +169,7 @@ def test_a_version_that_cannot_be_loaded_leaves_contract_and_policy(
     server: Server, instance: Path, speeds: Path, lights: Path
 ) -> None:
     before = server.get("health/ready").json()["version"]
+    upload(server, parts_of(lights, "output_mapper.yaml"))  # sound, and of the same contract
     version = upload(server, parts_of(lights)).json()["version"]
     await_schema(server, LIGHTS)
     activate(instance, before)
@@ -178,6 +179,8 @@ def test_a_version_that_cannot_be_loaded_leaves_contract_and_policy(
     time.sleep(PAUSE_SECONDS)
     assert {answer.text for answer in everywhere(server, "schema")} == {SPEEDS}
     assert server.post("predict", observation_of(speeds)).headers["X-Policy-Version"] == before
+    listed = server.get("versions").json()["versions"]
+    assert {each["version"]: each["workers"] for each in listed if each["workers"]} == {before: 2}
 
 
 def test_the_contract_that_the_command_makes_is_served_without_a_restart(

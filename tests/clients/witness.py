@@ -1,15 +1,12 @@
-"""A client waits for a service that cannot answer now, and has its answer in the end."""
+"""What a client is answered, seen from outside of it."""
 
 import contextlib
-import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.clients.conftest import Drive, Service
-from tests.support.server import Server, free_port, gunicorn
+from tests.support.server import Server, free_port
 
 NGINX = """\
 daemon off;
@@ -69,24 +66,3 @@ class Witness:
         while not seen():
             assert time.monotonic() < deadline, "nothing came by"
             time.sleep(0.02)
-
-
-def test_a_service_that_cannot_answer_yet_is_asked_again(
-    drive: Drive, services: Mapping[str, Service], tmp_path: Path
-) -> None:
-    service = services["lpoc"]
-    base_path = Path(shutil.copytree(service.base_path, tmp_path / "instance"))
-    active = (base_path / "active").rename(tmp_path / "active")
-    body = service.schema.example()
-    steps = [{"do": "predict", "client": "patient", "observation": body, "seed": 1}]
-    with gunicorn(base_path) as server, ThreadPoolExecutor(1) as pool:
-        witness = Witness(tmp_path, server)
-        with witness.watching():
-            results = pool.submit(drive, service, steps, witness.url)
-            witness.await_answer()
-            active.rename(base_path / "active")
-            (answer,) = results.result()
-            assert answer == {"ok": server.post("predict", body, params={"seed": 1}).json()}
-            *refused, last = witness.statuses()
-    assert set(refused) == {503}
-    assert last == 200

@@ -1,5 +1,6 @@
 """Worker class and limits of the production server; read by gunicorn in this folder."""
 
+import gc
 import sys
 from typing import Any
 
@@ -26,3 +27,7 @@ def on_starting(server: Any) -> None:
     except SchemaError as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from error
+    # Workers begin as copies of this process, and share what nobody writes to: the collector would
+    # write to everything.
+    gc.collect()
+    gc.freeze()

@@ -9,12 +9,6 @@ import numpy as np
 
 BATCHES = (1, 8, 64)
 REPEATS = 15
-COMPANY_SECONDS = 6e-6
-"""What a decision pays for going together with others: a future and a turn of the loop.
-
-Measured: 1 decision at a time took 41 us at once and 46 us by way of a batch of its own; 8 at a
-time 29 and 19 us each, 64 at a time 25 and 12.
-"""
 
 
 @dataclass(frozen=True)
@@ -33,7 +27,7 @@ class Timing:
     def batching_pays(self) -> bool:
         """Eight rows run together cost less than one after the other."""
         one, eight, _ = self.runs
-        return one - eight / 8 > COMPANY_SECONDS
+        return eight < 8 * one
 
     def run_seconds(self, rows: int) -> float:
         """About how long a run of the network on so many rows takes."""

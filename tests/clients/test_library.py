@@ -1,6 +1,7 @@
 """What is made of a contract, before anything compiles it."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from tests.clients.toolchains import TOOLCHAINS
 from tests.support.server import ROOT, run_command
 
 SCHEMA = (ROOT / "examples" / "lpoc" / "schema.yaml").read_text(encoding="utf-8")
-ALL_MENDS = [(folder, mend) for folder, mends in MENDS.values() for mend in mends]
+ALL_MENDS = [(language, at) for language, (_, mends) in MENDS.items() for at in range(len(mends))]
 
 
 def library(base_path: Path, schema: str = SCHEMA) -> ClientLibrary:
@@ -55,14 +56,14 @@ def test_a_language_that_cannot_be_made_does_not_lose_the_others(tmp_path: Path)
     assert zips(tmp_path).keys() == {"python.zip"}
 
 
-@pytest.mark.parametrize(("folder", "mend"), ALL_MENDS)
-def test_every_fault_is_there_as_often_as_it_was_counted(folder: str, mend: Mend) -> None:
-    jar = find_jar()
-    once_more = Mend(mend.template, mend.old, mend.new, mend.count + 1)
+@pytest.mark.parametrize(("language", "at"), ALL_MENDS)
+def test_every_fault_is_there_as_often_as_it_was_counted(language: str, at: int) -> None:
+    folder, mends = MENDS[language]
+    counted = mends[at].count
+    once_more = replace(mends[at], count=counted + 1)
     with pytest.raises(LanguageFailed) as caught:
-        mended_templates(jar, folder, [once_more])
-    said = f"{mend.count + 1} times and is there {mend.count} times"
-    assert said in str(caught.value)
+        mended_templates(find_jar(), folder, [*mends[:at], once_more])
+    assert f"was there {counted + 1} times and is there {counted} times" in str(caught.value)
 
 
 @pytest.mark.parametrize("language", MENDS)

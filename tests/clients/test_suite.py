@@ -153,12 +153,14 @@ def test_the_example_runs_as_it_is_shipped(toolchain: Toolchain, service: Servic
 
 
 def test_versions_are_uploaded_listed_gone_back_from_and_removed(
-    drive: Drive, service: Service
+    drive: Drive, service: Service, tmp_path: Path
 ) -> None:
     part, file = UPLOADS[service.name]
+    other = tmp_path / Path(file).name
+    other.write_text((ROOT / file).read_text() + "# Of other content.\n")
     active = service.base_path / "active"
     before = active.read_text().strip()
-    (report,) = answered(drive(service, [step(f"upload_{part}", file=str(ROOT / file))]))
+    (report,) = answered(drive(service, [step(f"upload_{part}", file=str(other))]))
     assert report["state"] == "active"
     assert all(check["passed"] for check in report["checks"])
     uploaded = report["version"]

@@ -1,5 +1,6 @@
 """ONNX Runtime as an engine, on networks made here and on the corpus."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,15 @@ class TestRun:
             found = engine.run(FEATURES[:rows])
             assert found.dtype == np.float32
             np.testing.assert_array_equal(found, PRODUCT[:rows])
+
+    def test_threads_that_run_one_row_at_once_get_their_own(
+        self, network_file: NetworkFile
+    ) -> None:
+        wide = np.random.default_rng(1).normal(size=(300, 3)).astype(np.float32)
+        engine = OnnxEngine(network_file(multiply(), ["batch", 3], weights=WEIGHTS))
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda row: engine.run(wide[row : row + 1]), range(len(wide))))
+        np.testing.assert_allclose(np.concatenate(found), wide @ WEIGHTS, rtol=1e-5, atol=1e-5)
 
     def test_a_network_that_mixes_rows_proves_that_they_are_run_one_by_one(
         self, network_file: NetworkFile
@@ -124,8 +134,9 @@ class TestFailures:
     ) -> None:
         nodes = [helper.make_node("Identity", ["input"], ["output"])]
         engine = OnnxEngine(network_file(nodes, shape))
-        with pytest.raises(EngineFailed, match="ONNX Runtime failed"):
-            engine.run(np.zeros((2, 5), dtype=np.float32))
+        for rows, width in ((2, 5), (1, 5), (1, 1)):
+            with pytest.raises(EngineFailed, match="ONNX Runtime failed"):
+                engine.run(np.zeros((rows, width), dtype=np.float32))
 
     def test_an_output_that_does_not_belong_to_rows_fails(self, network_file: NetworkFile) -> None:
         nodes = [helper.make_node("Constant", [], ["output"], value_floats=[1.0, 2.0, 3.0])]

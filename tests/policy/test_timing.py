@@ -6,13 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy_server.policy.timing import (
-    BATCHES,
-    COMPANY_SECONDS,
-    REPEATS,
-    Timing,
-    median_seconds,
-)
+from policy_server.policy.timing import BATCHES, REPEATS, Timing, median_seconds
 
 SECONDS = st.floats(1e-7, 10.0)
 
@@ -25,7 +19,8 @@ def test_where_nobody_measured_everything_is_free_and_alone() -> None:
 @pytest.mark.parametrize(
     ("one", "eight", "pays"),
     [
-        (7e-6, 15e-6, False),  # a small network: company costs more than it saves
+        (7e-6, 15e-6, True),
+        (7e-6, 57e-6, False),
         (300e-6, 320e-6, True),
         (1e-3, 8e-3, False),  # eight rows cost eight times as much
         (1e-3, 1e-3, True),
@@ -33,15 +28,6 @@ def test_where_nobody_measured_everything_is_free_and_alone() -> None:
 )
 def test_batching_pays_where_rows_cost_less_together(one: float, eight: float, pays: bool) -> None:
     assert Timing((one, eight, eight)).batching_pays is pays
-
-
-@given(SECONDS, st.floats(0, 1))
-def test_it_pays_only_if_a_row_gets_cheaper_than_company_costs(one: float, share: float) -> None:
-    timing = Timing((one, 8 * one * share, 64 * one * share))
-    if timing.batching_pays:
-        assert one * (1 - share) > COMPANY_SECONDS * 0.999
-    else:
-        assert one * (1 - share) < COMPANY_SECONDS * 1.001
 
 
 @given(SECONDS, SECONDS, SECONDS)

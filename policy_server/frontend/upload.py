@@ -70,6 +70,8 @@ GOLDEN = PartKind(
     "Recorded observations with what training decided on them; the build replays them.",
     ("golden.jsonl", "golden.npz"),
 )  # fmt: skip
+BUNDLE = "Bundle"
+"""What a policy is called that is uploaded in one step."""
 
 
 def show(service: Service, example: Path | None, changed: Callable[[], None]) -> None:
@@ -155,7 +157,9 @@ def _part(service: Service, part: PartKind, changed: Callable[[], None]) -> None
 
 
 def _bundle(service: Service, changed: Callable[[], None]) -> None:
-    with st.expander("All parts at once", icon=":material/inventory_2:"):
+    # Open for whoever was refused and comes with another file.
+    tried = any(name == BUNDLE for name, _ in st.session_state.get("reports", ()))
+    with st.expander("All parts at once", expanded=tried, icon=":material/inventory_2:"):
         st.markdown("Built and proven as one, activated as one. Only the model is needed.")
         files: Files = {}
         columns = st.columns(2, gap="medium")
@@ -174,7 +178,7 @@ def _bundle(service: Service, changed: Callable[[], None]) -> None:
             disabled="model_file" not in files,
             help="Sends all of these files in one request; it needs the model at least.",
         ):
-            _upload(service, [("Bundle", "policy", files)], changed)
+            _upload(service, [(BUNDLE, "policy", files)], changed)
 
 
 def _upload(

@@ -21,7 +21,7 @@ def preprocess(observation):
 def test_a_bundle_is_replayed_and_refused_or_active_as_a_whole(
     browser: Browser, front: Frontend, lpoc_instance: Path, tmp_path: Path
 ) -> None:
-    wrong = tmp_path / "preprocessor.py"
+    wrong = tmp_path / "reversed.py"
     wrong.write_text((EXAMPLE / "preprocessor.py").read_text() + REVERSED)
     mapper = tmp_path / "output_mapper.yaml"
     given = (EXAMPLE / "output_mapper.yaml").read_text()
@@ -37,7 +37,7 @@ def test_a_bundle_is_replayed_and_refused_or_active_as_a_whole(
         guest.hand_over("Output mapper of the bundle", mapper)
         guest.hand_over("Golden cases of the bundle", EXAMPLE / "golden.jsonl")
         guest.press("Upload the bundle")
-        guest.sees("golden")
+        guest.sees("disagree with what was recorded")
         assert server.get("health/ready").json()["version"] == before
         guest.hand_over("Preprocessor of the bundle", EXAMPLE / "preprocessor.py")
         guest.press("Upload the bundle")

@@ -123,6 +123,8 @@ class Visitor:
         """Give files to the uploader that is called so."""
         place = self.page.locator("[data-testid=stFileUploader]", has_text=uploader).first
         place.locator("input[type=file]").set_input_files(list(files))
+        for file in files:
+            expect(place.get_by_text(file.name, exact=True).first).to_be_visible()
         self.settle()
 
     def connect(self, server: Server, password: str = PASSWORD) -> None:

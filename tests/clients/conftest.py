@@ -133,16 +133,24 @@ def drive(toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Dri
     """Has the driver of a language take steps."""
 
     def take(service: Service, steps: list[Step]) -> Results:
-        script = tmp_path_factory.mktemp("script") / "script.json"
-        given = {"clients": clients_of(service.server.url), "steps": steps}
-        script.write_text(json.dumps(given) + "\n", encoding="utf-8")
-        command = [*toolchain.driver(service.sdk(toolchain.language)), script]
-        printed = run(command, script.parent, toolchain.variables())
-        results = [json.loads(line) for line in printed.splitlines()]
-        assert len(results) == len(steps)
-        return results
+        sdk = service.sdk(toolchain.language)
+        return take_steps(toolchain, sdk, service, steps, tmp_path_factory.mktemp("script"))
 
     return take
+
+
+def take_steps(
+    toolchain: Toolchain, sdk: Sdk, service: Service, steps: list[Step], folder: Path
+) -> Results:
+    """Has the driver of an SDK take steps, by a script in a folder; what came of each."""
+    script = folder / "script.json"
+    given = {"clients": clients_of(service.server.url), "steps": steps}
+    script.write_text(json.dumps(given) + "\n", encoding="utf-8")
+    command = [*toolchain.driver(sdk), script]
+    printed = run(command, folder, toolchain.variables())
+    results = [json.loads(line) for line in printed.splitlines()]
+    assert len(results) == len(steps)
+    return results
 
 
 def clients_of(url: str) -> dict[str, dict[str, Any]]:

@@ -1,11 +1,13 @@
 """The other engine: swagger-codegen, a program on the PATH or a jar, one run a language.
 
-What it writes is handed out as it is, with its own documentation: no client class of ours.
+What it writes is handed out as it is, with its own documentation: no client class of ours. What it
+would write wrongly is taken out of what it reads, or set right by its own options.
 """
 
+import copy
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from policy_server.clients.engine import JAVA_OPTIONS, Outcomes, Progress, run
@@ -14,6 +16,18 @@ from policy_server.clients.names import Package
 from policy_server.clients.openapi_generator import find_java
 from policy_server.contract.specification import Specification
 from policy_server.errors import ClientsUnavailable
+
+OPTIONS: Mapping[str, Mapping[str, str]] = {
+    # Without a library of dates that Java has, the project is one for Java 7: newer compilers
+    # than that of Java 19 do not know it any more.
+    "java": {"library": "okhttp-gson", "dateLibrary": "java8"},
+    # The names in the code are those in JSON too, so that others would not reach the server.
+    "scala": {"modelPropertyNaming": "original"},
+}
+"""Language -> what this engine is told beside the names of the packages."""
+
+NOT_WRITTEN = "test/**\nsrc/test/**\ntest-requirements.txt\n"
+"""Empty tests, in the syntax of its ignore file. Python would install them as a package `test`."""
 
 
 class SwaggerCodegen:
@@ -31,8 +45,11 @@ class SwaggerCodegen:
 
     def version(self) -> str:
         """See Engine."""
-        *_, last = run([*self._command(), "version"], Path.cwd())
-        return f"{self.name} {last}"
+        lines = list(run([*self._command(), "version"], Path.cwd()))
+        if not lines or lines[-1].startswith("exit "):
+            said = " ".join(lines[-2:])[:300] or "nothing"
+            raise ClientsUnavailable(f"`{self._program} version` names no version, but: {said}.")
+        return f"{self.name} {lines[-1]}"
 
     def languages(self) -> Sequence[Language]:
         """See Engine."""
@@ -49,17 +66,14 @@ class SwaggerCodegen:
         """See Engine."""
         command = self._command()
         document = folder / "specification.json"
-        document.write_text(json.dumps(specification), encoding="utf-8")
+        document.write_text(json.dumps(_adapted(specification)), encoding="utf-8")
         outcomes: dict[str, Path | str] = {}
         for language in languages:
             target = folder / language.name
+            target.mkdir()
+            (target / ".swagger-codegen-ignore").write_text(NOT_WRITTEN, encoding="utf-8")
             configuration = folder / f"{language.name}.json"
-            options = {**language.options(package), "hideGenerationTimestamp": "true"}
-            options["library"] = "okhttp-gson" if language.name == "java" else ""
-            configuration.write_text(
-                json.dumps({key: value for key, value in options.items() if value}),
-                encoding="utf-8",
-            )
+            configuration.write_text(json.dumps(_options(language, package)), encoding="utf-8")
             arguments = ["generate", "-i", str(document), "-l", str(language.swagger_codegen)]
             arguments += ["-o", str(target), "-c", str(configuration)]
             lines = list(run([*command, *arguments], folder))
@@ -81,3 +95,21 @@ class SwaggerCodegen:
                 "POLICY_SERVER_SWAGGER_CODEGEN names another one, or a jar."
             )
         return [found]
+
+
+def _options(language: Language, package: Package) -> dict[str, str]:
+    """Names of packages as for the other engine, whose libraries this one does not know."""
+    named = {key: value for key, value in language.options(package).items() if key != "library"}
+    return {**named, "hideGenerationTimestamp": "true", **OPTIONS.get(language.name, {})}
+
+
+def _adapted(specification: Specification) -> Specification:
+    """Without `additionalProperties: false`, which it takes for a map to a type that is not there.
+
+    Java did not compile. The server refuses unknown fields all the same.
+    """
+    adapted = copy.deepcopy(specification)
+    for definition in adapted["definitions"].values():
+        if definition.get("additionalProperties") is False:
+            del definition["additionalProperties"]
+    return adapted

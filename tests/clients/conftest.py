@@ -134,16 +134,24 @@ class Drive(Protocol):
 @pytest.fixture(scope="session")
 def drive(toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Drive:
     def take(service: Service, steps: list[Step], url: str | None = None) -> Results:
-        script = tmp_path_factory.mktemp("script") / "script.json"
-        given = {"clients": clients_of(url or service.server.url), "steps": steps}
-        script.write_text(json.dumps(given) + "\n", encoding="utf-8")
-        command = [*toolchain.driver(service.sdk(toolchain.language)), script]
-        printed = run(command, script.parent, toolchain.variables())
-        results = [json.loads(line) for line in printed.splitlines()]
-        assert len(results) == len(steps)
-        return results
+        sdk, folder = service.sdk(toolchain.language), tmp_path_factory.mktemp("script")
+        return take_steps(toolchain, sdk, url or service.server.url, steps, folder)
 
     return take
+
+
+def take_steps(
+    toolchain: Toolchain, sdk: Sdk, url: str, steps: list[Step], folder: Path
+) -> Results:
+    """Have the driver of an SDK take steps, by a script in a folder; what came of each."""
+    script = folder / "script.json"
+    given = {"clients": clients_of(url), "steps": steps}
+    script.write_text(json.dumps(given) + "\n", encoding="utf-8")
+    command = [*toolchain.driver(sdk), script]
+    printed = run(command, folder, toolchain.variables())
+    results = [json.loads(line) for line in printed.splitlines()]
+    assert len(results) == len(steps)
+    return results
 
 
 def clients_of(url: str) -> dict[str, dict[str, Any]]:

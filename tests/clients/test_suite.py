@@ -10,33 +10,25 @@ from typing import Any
 
 import pytest
 
-from policy_server.contract.samples import random_observations
 from tests.clients.conftest import Drive, Results, Service, Step
+from tests.clients.suite import (
+    answered,
+    by_name,
+    own_answer,
+    own_answers,
+    predict_steps,
+    step,
+)
 from tests.clients.toolchains import Toolchain, run
 from tests.clients.witness import Witness
 from tests.support.server import KEY, PASSWORD, ROOT, USER, gunicorn
 
-COUNT, FEW = 100, 10
 UPLOADS = {
     "lpoc": ("output_mapper", "examples/lpoc/output_mapper.yaml"),
     "tuple": ("preprocessor", "examples/simple_stochastic_tuple/preprocessor.py"),
     "thermostat": ("preprocessor", "examples/thermostat/preprocessor.py"),
     "names": ("preprocessor", "tests/clients/names/preprocessor.py"),
 }
-
-
-def observations(service: Service) -> list[dict[str, Any]]:
-    return list(random_observations(service.schema, COUNT, seed=5))
-
-
-def own_answer(service: Service, operation: str, body: object, **query: int) -> Any:
-    answer = service.server.post(operation, body, params=query)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
-def step(asked: str, client: str = "user", **more: Any) -> Step:
-    return {"do": asked, "client": client, **more}
 
 
 def invalid(service: Service) -> tuple[dict[str, Any], str]:
@@ -51,14 +43,10 @@ def invalid(service: Service) -> tuple[dict[str, Any], str]:
 @pytest.fixture(scope="module")
 def results(drive: Drive, service: Service) -> dict[str, Results]:
     """What came of the steps of the suite, by their name; one run of the driver a service."""
-    given = observations(service)
     wrong, _ = invalid(service)
     example = service.schema.example()
     suite: dict[str, list[Step]] = {
-        "predict": [step("predict", observation=each, seed=i) for i, each in enumerate(given)],
-        "deterministic": [step("predict_deterministic", observation=each) for each in given[:FEW]],
-        "distribution": [step("distribution", observation=each) for each in given[:FEW]],
-        "batch": [step("predict_batch", observations=given, seed=3)],
+        **predict_steps(service),
         "empty": [step("predict_batch", observations=[])],
         "schema": [step("schema")],
         "credentials": [
@@ -69,39 +57,17 @@ def results(drive: Drive, service: Service) -> dict[str, Results]:
         "wrong width": [step("predict_raw", obs=[0.5])],
         "nowhere": [step("predict", "nowhere", observation=example)],
     }
-    taken = iter(drive(service, [each for steps in suite.values() for each in steps]))
-    return {name: [next(taken) for _ in steps] for name, steps in suite.items()}
+    return by_name(suite, drive(service, [each for steps in suite.values() for each in steps]))
 
 
-def answered(results: Results) -> list[Any]:
-    assert [result for result in results if "ok" not in result] == []
-    return [result["ok"] for result in results]
-
-
-def test_predictions_are_those_of_the_server(results: dict[str, Results], service: Service) -> None:
-    expected = [
-        own_answer(service, "predict", observation, seed=seed)
-        for seed, observation in enumerate(observations(service))
-    ]
-    assert answered(results["predict"]) == expected
-
-
-@pytest.mark.parametrize(
-    ("name", "operation"),
-    [("deterministic", "predict_deterministic"), ("distribution", "distribution")],
-)
-def test_modes_and_distributions_are_those_of_the_server(
-    results: dict[str, Results], service: Service, name: str, operation: str
+@pytest.mark.parametrize("name", ["predict", "deterministic", "distribution", "batch"])
+def test_decisions_and_distributions_are_those_of_the_server(
+    results: dict[str, Results], service: Service, name: str
 ) -> None:
-    given = observations(service)[:FEW]
-    expected = [own_answer(service, operation, observation) for observation in given]
-    assert answered(results[name]) == expected
+    assert answered(results[name]) == own_answers(service, predict_steps(service)[name])
 
 
-def test_a_batch_is_answered_in_order(results: dict[str, Results], service: Service) -> None:
-    body = {"observations": observations(service)}
-    (batch,) = answered(results["batch"])
-    assert batch == own_answer(service, "predict_batch", body, seed=3)
+def test_an_empty_batch_is_answered(results: dict[str, Results]) -> None:
     assert answered(results["empty"]) == [{"predictions": []}]
 
 

@@ -73,6 +73,8 @@ class Toolchain:
     """Builds the SDKs of one language, with the program that tests drive each of them by."""
 
     language: str
+    source: str
+    """File of the driver, in DRIVERS."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -93,11 +95,9 @@ class Toolchain:
         """For the environment of what runs."""
         return {}
 
-    def write_drivers(
-        self, sdks: Sequence[Sdk], source: str, name: str, package: str
-    ) -> list[Path]:
+    def write_drivers(self, sdks: Sequence[Sdk], name: str, package: str) -> list[Path]:
         """The driver's text for each SDK, at `name` in a folder that is called after it."""
-        text = (DRIVERS / source).read_text(encoding="utf-8")
+        text = (DRIVERS / self.source).read_text(encoding="utf-8")
         paths = []
         for sdk in sdks:
             path = self.folder / "drivers" / sdk.service / name
@@ -109,6 +109,7 @@ class Toolchain:
 
 class Python(Toolchain):
     language = "python"
+    source = "driver.py.txt"
 
     def build(self, sdks: Sequence[Sdk], *, drivers: bool = True) -> None:
         run([sys.executable, "-m", "venv", self.folder / "venv"], self.folder)
@@ -116,7 +117,7 @@ class Python(Toolchain):
         folders = [str(sdk.folder) for sdk in sdks]
         run([*pip, *folders], self.folder)
         if drivers:
-            self.write_drivers(sdks, "driver.py.txt", "driver.py", "module")
+            self.write_drivers(sdks, "driver.py", "module")
 
     def example(self, sdk: Sdk) -> list[str | Path]:
         return [self._python, "-I", "-W", "error", "example.py"]
@@ -131,15 +132,18 @@ class Python(Toolchain):
 
 class Java(Toolchain):
     language = "java"
+    source = "Driver.java"
+    options: Sequence[str] = ()
+    """What Maven is told beside."""
 
     def build(self, sdks: Sequence[Sdk], *, drivers: bool = True) -> None:
         folders = [os.path.relpath(sdk.folder, self.folder) for sdk in sdks]
         modules = "".join(f"<module>{folder}</module>" for folder in folders)
         (self.folder / "pom.xml").write_text(AGGREGATOR.format(modules=modules))
         goals = ["package", COPY_DEPENDENCIES, f"-DoutputDirectory={self.folder / 'lib'}"]
-        run(["mvn", *maven_options(), *goals], self.folder)
+        run(["mvn", *maven_options(), *self.options, *goals], self.folder)
         if drivers:
-            sources = self.write_drivers(sdks, "Driver.java", "Driver.java", "joined")
+            sources = self.write_drivers(sdks, "Driver.java", "joined")
             classes = self.folder / "classes"
             run(["javac", "-d", classes, "-cp", self._path(sdks), *sources], self.folder)
 
@@ -157,11 +161,12 @@ class Java(Toolchain):
 
 class Scala(Toolchain):
     language = "scala"
+    source = "Driver.scala"
 
     def build(self, sdks: Sequence[Sdk], *, drivers: bool = True) -> None:
         sources = [path for sdk in sdks for path in sorted(sdk.folder.rglob("*.scala"))]
         if drivers:
-            sources += self.write_drivers(sdks, "Driver.scala", "Driver.scala", "joined")
+            sources += self.write_drivers(sdks, "Driver.scala", "joined")
         classes = self.folder / "classes"
         classes.mkdir()
         options: list[str | Path] = [
@@ -206,6 +211,7 @@ class Scala(Toolchain):
 
 class R(Toolchain):
     language = "r"
+    source = "driver.R"
 
     def build(self, sdks: Sequence[Sdk], *, drivers: bool = True) -> None:
         (self.folder / "library").mkdir()
@@ -213,7 +219,7 @@ class R(Toolchain):
         options = ["--no-docs", "--no-byte-compile", f"--library={self.folder / 'library'}"]
         run(["R", "CMD", "INSTALL", *options, *(sdk.folder for sdk in sdks)], self.folder)
         if drivers:
-            self.write_drivers(sdks, "driver.R", "driver.R", "joined")
+            self.write_drivers(sdks, "driver.R", "joined")
 
     def example(self, sdk: Sdk) -> list[str | Path]:
         return ["Rscript", "example.R"]
@@ -227,6 +233,7 @@ class R(Toolchain):
 
 class TypeScript(Toolchain):
     language = "typescript"
+    source = "driver.ts"
 
     def build(self, sdks: Sequence[Sdk], *, drivers: bool = True) -> None:
         # npm wants its workspaces below its own folder.
@@ -244,7 +251,7 @@ class TypeScript(Toolchain):
         ]
         run(["npm", "install", *options], self.folder)
         if drivers:
-            sources = self.write_drivers(sdks, "driver.ts", "driver.ts", "dashed")
+            sources = self.write_drivers(sdks, "driver.ts", "dashed")
             strict = ["--strict", "--target", "es2022", "--module", "commonjs", "--types", "node"]
             tsc = self.folder / "node_modules" / ".bin" / "tsc"
             run([tsc, *strict, "--rootDir", self.folder, *sources], self.folder)

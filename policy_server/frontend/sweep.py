@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -63,8 +64,14 @@ class Axis:
         if self.field.type == "boolean":
             return [False, True]
         if self.field.type == "number":
-            return [float(value) for value in np.linspace(low, high, count)]
-        first, last = int(np.ceil(low)), int(np.floor(high))
+            # The distance between the ends may be beyond what a float holds.
+            shares = [index / (count - 1) for index in range(count)] if count > 1 else [0.0]
+            return [min(max(low * (1 - each) + high * each, low), high) for each in shares]
+        first, last = math.ceil(low), math.floor(high)
+        if self.field.lowest is not None:  # large integers were rounded on their way to floats
+            first = max(first, math.ceil(self.field.lowest))
+        if self.field.highest is not None:
+            last = min(last, math.floor(self.field.highest))
         if last - first < count:
             return [*range(first, last + 1)]
         steps = {first + (last - first) * index // (count - 1) for index in range(count)}

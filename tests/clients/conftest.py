@@ -105,19 +105,28 @@ def unpack(archive: bytes, folder: Path) -> None:
         opened.extractall(folder)
 
 
+@pytest.fixture(scope="session")
+def built() -> dict[str, Toolchain]:
+    """By language. pytest forgets a parameter's value when it turns to another one."""
+    return {}
+
+
 @pytest.fixture(scope="session", params=TOOLCHAINS)
 def toolchain(
     request: pytest.FixtureRequest,
     services: Mapping[str, Service],
+    built: dict[str, Toolchain],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Toolchain:
     """A language in which the SDKs of all services, and their drivers, were compiled."""
     language: str = request.param
-    built = TOOLCHAINS[language](tmp_path_factory.mktemp(language))
-    begin = time.monotonic()
-    built.build([service.sdk(language) for service in services.values()])
-    print(f"{language}: built in {time.monotonic() - begin:.1f} s")
-    return built
+    if language not in built:
+        made = TOOLCHAINS[language](tmp_path_factory.mktemp(language))
+        begin = time.monotonic()
+        made.build([service.sdk(language) for service in services.values()])
+        print(f"{language}: built in {time.monotonic() - begin:.1f} s")
+        built[language] = made
+    return built[language]
 
 
 @pytest.fixture(scope="session", params=SERVICES)

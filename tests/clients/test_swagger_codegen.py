@@ -86,13 +86,17 @@ def written(request: pytest.FixtureRequest, all_written: Mapping[str, Written]) 
 def codegen_toolchain(
     request: pytest.FixtureRequest,
     all_written: Mapping[str, Written],
+    built: dict[str, Toolchain],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Toolchain:
     """A language in which the SDKs of all services, and their drivers, were compiled."""
     language: str = request.param.language
-    built: Toolchain = request.param(tmp_path_factory.mktemp(f"codegen-{language}"))
-    built.build([written.sdk(language) for written in all_written.values()])
-    return built
+    name = f"codegen-{language}"
+    if name not in built:
+        made: Toolchain = request.param(tmp_path_factory.mktemp(name))
+        made.build([written.sdk(language) for written in all_written.values()])
+        built[name] = made
+    return built[name]
 
 
 @pytest.fixture(scope="module")

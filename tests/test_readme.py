@@ -20,6 +20,8 @@ COMMANDS = [
     line.strip() for kind, text in BLOCKS if kind == "sh" for line in text.splitlines() if line
 ]
 MAKE = {"make serve", "make test"}
+ENVIRONMENT = "source .venv/bin/activate"
+"""What `shell` does by the PATH: tests may have an environment elsewhere."""
 FRONTEND = {"streamlit run frontend.py"}
 """What tests/frontend runs."""
 START_SECONDS = 180
@@ -42,8 +44,10 @@ def test_the_commands_work_in_their_order(tmp_path: Path) -> None:
     served = [command for command in COMMANDS if command.startswith("gunicorn")]
     assert served == ["gunicorn app:app -b :8080 -w 4"]
     assert set(COMMANDS) > MAKE | FRONTEND
+    assert COMMANDS.index(ENVIRONMENT) < min(map(COMMANDS.index, FRONTEND))
+    assert "VENV ?= .venv\n" in (ROOT / "Makefile").read_text()
     for command in COMMANDS:
-        if command in MAKE | FRONTEND or command in served:
+        if command in {*MAKE, *FRONTEND, *served, ENVIRONMENT}:
             continue
         done = shell(command, tmp_path / "instance")
         assert done.returncode == 0, command + done.stdout + done.stderr

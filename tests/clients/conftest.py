@@ -106,8 +106,8 @@ def unpack(archive: bytes, folder: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def built() -> dict[str, Toolchain]:
-    """By language. pytest forgets a parameter's value when it turns to another one."""
+def built() -> dict[type[Toolchain], Toolchain]:
+    """What was compiled already: pytest forgets a parameter when it turns to another one."""
     return {}
 
 
@@ -115,18 +115,26 @@ def built() -> dict[str, Toolchain]:
 def toolchain(
     request: pytest.FixtureRequest,
     services: Mapping[str, Service],
-    built: dict[str, Toolchain],
+    built: dict[type[Toolchain], Toolchain],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Toolchain:
     """A language in which the SDKs of all services, and their drivers, were compiled."""
-    language: str = request.param
-    if language not in built:
-        made = TOOLCHAINS[language](tmp_path_factory.mktemp(language))
-        begin = time.monotonic()
-        made.build([service.sdk(language) for service in services.values()])
-        print(f"{language}: built in {time.monotonic() - begin:.1f} s")
-        built[language] = made
-    return built[language]
+    kind = TOOLCHAINS[request.param]
+    if kind not in built:
+        sdks = [service.sdk(kind.language) for service in services.values()]
+        built[kind] = compiled(kind, sdks, tmp_path_factory)
+    return built[kind]
+
+
+def compiled(
+    kind: type[Toolchain], sdks: list[Sdk], tmp_path_factory: pytest.TempPathFactory
+) -> Toolchain:
+    """A toolchain that has built these SDKs and their drivers."""
+    made = kind(tmp_path_factory.mktemp(kind.__name__))
+    begin = time.monotonic()
+    made.build(sdks)
+    print(f"{kind.__name__}: built in {time.monotonic() - begin:.1f} s")
+    return made
 
 
 @pytest.fixture(scope="session", params=SERVICES)

@@ -23,6 +23,7 @@ from tests.clients.toolchains import Toolchain, run
 from tests.clients.witness import Witness
 from tests.support.server import KEY, PASSWORD, ROOT, USER, gunicorn
 
+LEAVE_SECONDS = 30.0
 UPLOADS = {
     "lpoc": ("output_mapper", "examples/lpoc/output_mapper.yaml"),
     "tuple": ("preprocessor", "examples/simple_stochastic_tuple/preprocessor.py"),
@@ -137,8 +138,10 @@ def test_versions_are_uploaded_listed_gone_back_from_and_removed(
     assert {before, uploaded} <= {each["version"] for each in listed["versions"]}
     assert (activated["version"], activated["state"]) == (before, "active")
     assert active.read_text().strip() == before
+    deadline = time.monotonic() + LEAVE_SECONDS
     while {each["version"]: each["workers"] for each in versions(service)}[uploaded]:
-        time.sleep(0.05)  # until the worker has left it
+        assert time.monotonic() < deadline, "the worker still decides with what was left"
+        time.sleep(0.05)
     steps = [step("delete_version", version=name) for name in (before, uploaded)]
     refused, removed = drive(service, steps)
     assert refused == {"refused": {"status": 409, "pointers": []}}

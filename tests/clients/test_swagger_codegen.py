@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.conftest import Results, Service, Step, take_steps, unpack
+from tests.clients.conftest import Results, Service, Step, compiled, take_steps, unpack
 from tests.clients.suite import answered, by_name, own_answer, own_answers, predict_steps, step
 from tests.clients.swagger_codegen import CODEGEN_TOOLCHAINS, VERSION, swagger_codegen_jar
 from tests.clients.toolchains import Sdk, Toolchain, run
@@ -86,17 +86,15 @@ def written(request: pytest.FixtureRequest, all_written: Mapping[str, Written]) 
 def codegen_toolchain(
     request: pytest.FixtureRequest,
     all_written: Mapping[str, Written],
-    built: dict[str, Toolchain],
+    built: dict[type[Toolchain], Toolchain],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Toolchain:
     """A language in which the SDKs of all services, and their drivers, were compiled."""
-    language: str = request.param.language
-    name = f"codegen-{language}"
-    if name not in built:
-        made: Toolchain = request.param(tmp_path_factory.mktemp(name))
-        made.build([written.sdk(language) for written in all_written.values()])
-        built[name] = made
-    return built[name]
+    kind: type[Toolchain] = request.param
+    if kind not in built:
+        sdks = [written.sdk(kind.language) for written in all_written.values()]
+        built[kind] = compiled(kind, sdks, tmp_path_factory)
+    return built[kind]
 
 
 @pytest.fixture(scope="module")

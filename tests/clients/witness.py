@@ -6,25 +6,15 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tests.support.nginx import nginx_command
 from tests.support.server import Server, free_port
 
-NGINX = """\
-daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-events {{ }}
-http {{
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    log_format answers "$uri $status";
-    server {{
-        listen 127.0.0.1:{port};
-        access_log {folder}/access.log answers;
-        location / {{ proxy_pass http://127.0.0.1:{server}; }}
-    }}
+SITE = """\
+log_format answers "$uri $status";
+server {{
+    listen 127.0.0.1:{port};
+    access_log {folder}/access.log answers;
+    location / {{ proxy_pass http://127.0.0.1:{server}; }}
 }}
 """
 WAIT_SECONDS = 60.0
@@ -35,16 +25,15 @@ class Witness:
 
     def __init__(self, folder: Path, server: Server) -> None:
         self._log = folder / "access.log"
-        self._configuration = folder / "nginx.conf"
         port = free_port()
         self.url = f"http://127.0.0.1:{port}/api"
-        text = NGINX.format(folder=folder, port=port, server=server.port)
-        self._configuration.write_text(text, encoding="utf-8")
+        site = SITE.format(folder=folder, port=port, server=server.port)
+        self._command = nginx_command(folder, site)
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
         """Let it run until the block ends."""
-        process = subprocess.Popen(["nginx", "-c", str(self._configuration)])
+        process = subprocess.Popen(self._command)
         try:
             self._await(lambda: self._log.exists())
             yield

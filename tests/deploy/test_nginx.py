@@ -1,9 +1,7 @@
 """deploy/nginx.conf is what nginx takes, and the server behind it is reached as it says."""
 
 import http.client
-import os
 import re
-import shutil
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -18,24 +16,10 @@ from policy_server.build.build import START_SECONDS
 from tests.deploy.conftest import Container
 from tests.deploy.dockerfile import ROOT
 from tests.deploy.processes import answers, free_port, running, wait_until
+from tests.support.nginx import nginx_command
 
 GIVEN = (ROOT / "deploy/nginx.conf").read_text(encoding="utf-8")
 HOST = "policy.example.com"
-MAIN = """
-{user}
-daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-events {{ }}
-http {{
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    include {folder}/site.conf;
-}}
-"""
 
 
 @dataclass(frozen=True)
@@ -57,12 +41,6 @@ class Proxy:
     def wait_for_log(self, name: str) -> None:
         """nginx writes its log after the answer."""
         wait_until(lambda: name in self.access_log.read_text(encoding="utf-8"))
-
-
-def nginx() -> str:
-    found = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    assert found, "nginx is not installed: make system-packages"
-    return found
 
 
 def make_certificate(folder: Path) -> None:
@@ -88,11 +66,8 @@ def proxy(container: Container, tmp_path_factory: pytest.TempPathFactory) -> Ite
     site = replaced(site, "listen 443 ssl;", f"listen 127.0.0.1:{made.port} ssl;")
     site = replaced(site, "/etc/ssl/policy-server", str(folder))
     site = replaced(site, "/var/log/nginx", str(folder))
-    user = "user root;" if os.geteuid() == 0 else ""
-    (folder / "site.conf").write_text(site, encoding="utf-8")
-    (folder / "nginx.conf").write_text(MAIN.format(folder=folder, user=user), encoding="utf-8")
     make_certificate(folder)
-    command = [nginx(), "-e", "stderr", "-p", str(folder), "-c", str(folder / "nginx.conf")]
+    command = nginx_command(folder, site)
     test = subprocess.run([*command, "-t"], capture_output=True, text=True)
     assert test.returncode == 0, test.stderr
     assert "[warn]" not in test.stderr

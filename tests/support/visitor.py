@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import requests
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, TimeoutError, expect
 
 from tests.support.browser import watched_page
 from tests.support.server import PASSWORD, ROOT, USER, Server, environment, free_port
@@ -18,12 +18,23 @@ from tests.support.server import PASSWORD, ROOT, USER, Server, environment, free
 UP_SECONDS = 60.0
 WAIT_MILLISECONDS = 120_000
 """Models are built meanwhile, on a machine that may be busy."""
-SETTLED = """() => {
-  const state = document.querySelector('[data-testid=stApp]').dataset;
-  return state.testScriptState === 'notRunning'
-    && !document.querySelector('[data-stale=true], [data-testid=stStatusWidget]')
-    && !document.getAnimations().some((each) => each instanceof CSSTransition);
+UNSETTLED = """() => {
+  const found = [];
+  const state = document.querySelector('[data-testid=stApp]').dataset.testScriptState;
+  if (state !== 'notRunning') found.push(`the script is ${state}`);
+  const pending = '[data-stale=true], [data-testid=stStatusWidget], [data-testid^=stSkeleton]';
+  for (const each of document.querySelectorAll(pending)) found.push(each.outerHTML.slice(0, 300));
+  return found;
 }"""
+"""What the page is still doing. A part whose code is being loaded is a skeleton until then."""
+SETTLED = f"""() => {{
+  for (const each of document.getAnimations())
+    if (each instanceof CSSTransition) each.finish();
+  if (({UNSETTLED})().length) window.settledSince = undefined;
+  else window.settledSince ??= performance.now();
+  return performance.now() - window.settledSince > 300;
+}}"""
+"""Between two runs of its script a page is quiet for a moment, too. Nothing is left half faded."""
 
 
 @dataclass
@@ -86,9 +97,11 @@ class Visitor:
 
     def settle(self) -> None:
         """Wait until the page has nothing left to do."""
-        # Whoever changes a page waits until it has noticed, and then until it is done.
-        self.page.wait_for_timeout(200)
-        self.page.wait_for_function(SETTLED)
+        self.page.evaluate("window.settledSince = undefined")
+        try:
+            self.page.wait_for_function(SETTLED, polling=50)
+        except TimeoutError as error:
+            raise AssertionError(f"never done: {self.page.evaluate(UNSETTLED)}") from error
         assert self.page.locator("[data-testid=stException]").count() == 0
 
     def button(self, name: str) -> Locator:

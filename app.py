@@ -19,6 +19,7 @@ from policy_server.serving.publication import Publisher
 from policy_server.serving.versions import Versions
 from policy_server.store.store import Store
 from policy_server.web.application import BodyLimits, Service, create_application
+from policy_server.web.lingering import Lingering
 from policy_server.web.security import Authenticator, KeptCredentials
 from policy_server.web.switch import Application, ApplicationSwitch, Refresh
 
@@ -40,7 +41,7 @@ def create_app(settings: Settings) -> ASGIApp:
     credentials = KeptCredentials(
         settings.user, settings.password, settings.base_path / "credentials"
     )
-    schemas = SchemaHistory(settings.base_path)
+    schemas, lingering = SchemaHistory(settings.base_path), Lingering(settings.linger_microseconds)
     limits = BodyLimits(settings.body_megabytes, settings.upload_megabytes)
 
     def create(contract: Contract, refresh: Refresh) -> Application:
@@ -63,7 +64,7 @@ def create_app(settings: Settings) -> ASGIApp:
         )
         authenticator = Authenticator(credentials, settings.api_keys, specification)
         answer = create_application(
-            specification, api, service, authenticator, limits, settings.fast_path
+            specification, api, service, authenticator, limits, lingering, settings.fast_path
         )
         return Application(
             contract, live, answer, {"service": service, "authenticator": authenticator}

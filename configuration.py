@@ -127,6 +127,13 @@ class Settings:
         True,
         "Answer valid predictions before connexion sees them; the answers are the same without",
     )
+    linger_microseconds: int = _setting(
+        "POLICY_SERVER_LINGER_MICROSECONDS",
+        _count(0, 1_000),
+        100,
+        "How long a worker looks out for the next request before it sleeps, where clients ask "
+        "again at once; 0: not at all",
+    )
     preprocessor_isolation: str = _setting(
         "POLICY_SERVER_PREPROCESSOR_ISOLATION",
         _isolation,

@@ -25,6 +25,7 @@ from policy_server.serving.versions import Versions
 from policy_server.web import problems
 from policy_server.web.fast_path import FastPath
 from policy_server.web.limits import BYTES_PER_MEGABYTE, BodyMiddleware, PlainPaths
+from policy_server.web.lingering import Lingering
 from policy_server.web.security import Authenticator
 from policy_server.web.swagger_ui import FAVICON, swagger_ui
 from policy_server.web.telemetry import RequestIdMiddleware
@@ -91,6 +92,7 @@ def create_application(
     service: Service,
     authenticator: Authenticator,
     limits: BodyLimits,
+    lingering: Lingering,
     fast_path: bool = True,
 ) -> ASGIApp:
     """Make the application.
@@ -101,6 +103,7 @@ def create_application(
         service: What decides, and on what.
         authenticator: Knows who may do what.
         limits: How large requests may be.
+        lingering: Of this process.
         fast_path: Answer predictions of which everything is in order before connexion sees them.
     """
     application = _connexion_application(specification, operations)
@@ -120,7 +123,7 @@ def create_application(
     decoder, base = service.contract.decoder, specification["basePath"]
     limit = limits.body_megabytes * BYTES_PER_MEGABYTE
     return FastPath(
-        complete, service.live, authenticator, decoder, base, limit, service.most_seconds
+        complete, service.live, authenticator, decoder, base, limit, service.most_seconds, lingering
     )
 
 

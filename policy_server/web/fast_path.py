@@ -24,6 +24,7 @@ from policy_server.serving.live import LivePolicy
 from policy_server.serving.loading import LiveVersion
 from policy_server.web import problems
 from policy_server.web.heads import Accepted, Heads, Route
+from policy_server.web.lingering import Lingering
 from policy_server.web.security import Authenticator
 from policy_server.web.telemetry import HEADER as ID_HEADER
 from policy_server.web.telemetry import new_name
@@ -77,6 +78,7 @@ class FastPath:
         base: What the operations' paths begin with.
         limit_bytes: Larger bodies are handed on.
         most_seconds: Whoever would wait longer waits so long.
+        lingering: Told by the HTTP protocol of requests and answers.
     """
 
     def __init__(
@@ -88,7 +90,9 @@ class FastPath:
         base: str,
         limit_bytes: int,
         most_seconds: float,
+        lingering: Lingering,
     ) -> None:
+        self.lingering = lingering
         self._app = app
         self._live = live
         self._decode_raw = msgspec.json.Decoder(RawObservation).decode

@@ -121,7 +121,9 @@ class Protocol(HttpToolsProtocol):
             begun = fast.begin(accepted, data[end:])
         except Exception:  # the body is not in order: connexion explains it
             return False
+        fast.lingering.asked()
         if begun.done.done():
+            fast.lingering.answered()
             self._answer(fast, begun, data)
         else:
             self._begun = begun
@@ -130,6 +132,7 @@ class Protocol(HttpToolsProtocol):
 
     def _decided(self, fast: FastPath, begun: Begun, data: bytes) -> None:
         self._begun = None
+        fast.lingering.answered()
         if self.transport.is_closing():
             return
         self._answer(fast, begun, data)

@@ -37,7 +37,8 @@ serve: $(SERVE)  ## set up, prepare the lpoc example (where nothing is prepared 
 
 test: $(DEVELOP) system-packages  ## set up, run the checks and every test
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --ignore tests/reliability
+	$(BIN)/python -m pytest tests/reliability
 
 check: $(DEVELOP)  ## format, lint, types
 	$(BIN)/ruff format --check .

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.dockerfile import Dockerfile, assemble, read_dockerfile
-from tests.deploy.processes import answers, clean_environment, free_port, running
+from tests.deploy.processes import answers, clean_environment, running
+from tests.support.server import free_port
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import requests
 
 from tests.deploy.conftest import Container, Image
 from tests.deploy.dockerfile import ROOT, Dockerfile, copied_files, in_context
-from tests.deploy.processes import children, clean_environment, free_port, wait_until
+from tests.deploy.processes import children, clean_environment, wait_until
+from tests.support.server import free_port
 
 IGNORE = (ROOT / ".dockerignore").read_text(encoding="utf-8")
 STAGES = ("slim", "build", "model")

@@ -15,8 +15,9 @@ from configuration import Settings
 from policy_server.build.build import START_SECONDS
 from tests.deploy.conftest import Container
 from tests.deploy.dockerfile import ROOT
-from tests.deploy.processes import answers, free_port, running, wait_until
+from tests.deploy.processes import answers, running, wait_until
 from tests.support.nginx import nginx_command
+from tests.support.server import free_port
 
 GIVEN = (ROOT / "deploy/nginx.conf").read_text(encoding="utf-8")
 HOST = "policy.example.com"

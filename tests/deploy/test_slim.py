@@ -11,7 +11,8 @@ import requests
 
 from tests.deploy.conftest import Container, Image
 from tests.deploy.dockerfile import ROOT, Dockerfile, assemble
-from tests.deploy.processes import answers, free_port, running
+from tests.deploy.processes import answers, running
+from tests.support.server import free_port
 
 BLOCKER = '''"""Stands for an installation without these modules."""
 

@@ -15,7 +15,8 @@ import pytest
 import requests
 
 from tests.deploy.dockerfile import ROOT, Dockerfile, assemble, read_dockerfile
-from tests.deploy.processes import answers, clean_environment, free_port, running, wait_until
+from tests.deploy.processes import answers, clean_environment, running, wait_until
+from tests.support.server import free_port
 
 PAGES = sorted(ROOT.glob("docs/*.md"))
 UNIT = (ROOT / "deploy/policy-server.service").read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -18,6 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CORPUS = ROOT.parent / "shared" / "corpus"
 USER, PASSWORD, KEY = "tester", "a password of tests", "a-key-of-sixteen-characters"
 READY_SECONDS = 60.0
+LOWEST_EPHEMERAL_PORT = 32_768
+"""As Linux gives them to connections."""
 
 
 @dataclass
@@ -134,10 +137,13 @@ def running(command: list[str], port: int, base_path: Path, **settings: str) -> 
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, and none of those that connections get by themselves."""
+    while True:
+        # Chromium refuses 10080 and some below.
+        port = random.SystemRandom().randrange(11_000, LOWEST_EPHEMERAL_PORT)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _await_live(server: Server) -> None:

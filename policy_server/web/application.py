@@ -103,7 +103,7 @@ def create_application(
         service: What decides, and on what.
         authenticator: Knows who may do what.
         limits: How large requests may be.
-        lingering: Of this process.
+        lingering: Keeps this process awake for the next request; one for all contracts.
         fast_path: Answer predictions of which everything is in order before connexion sees them.
     """
     application = _connexion_application(specification, operations)

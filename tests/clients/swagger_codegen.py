@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.clients.toolchains import CACHE, Java, Python, Toolchain, maven_options, run
+from tests.clients.toolchains import CACHE, Java, Python, Toolchain, run_maven
 
 VERSION = "2.4.39"
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
@@ -20,7 +20,7 @@ def swagger_codegen_jar(folder: Path) -> Path:
     if not kept.exists():
         new = kept.with_name(f"{kept.name}-{os.getpid()}")
         artifact = f"-Dartifact=io.swagger:swagger-codegen-cli:{VERSION}"
-        run(["mvn", *maven_options(), COPY, artifact, f"-DoutputDirectory={new}"], folder)
+        run_maven([COPY, artifact, f"-DoutputDirectory={new}"], folder)
         new.rename(kept)
     return kept / f"swagger-codegen-cli-{VERSION}.jar"
 

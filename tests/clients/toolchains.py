@@ -3,6 +3,7 @@
 What is downloaded is kept outside of the checkout, and downloaded again where it is not there.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -141,7 +142,7 @@ class Java(Toolchain):
         modules = "".join(f"<module>{folder}</module>" for folder in folders)
         (self.folder / "pom.xml").write_text(AGGREGATOR.format(modules=modules))
         goals = ["package", COPY_DEPENDENCIES, f"-DoutputDirectory={self.folder / 'lib'}"]
-        run(["mvn", *maven_options(), *self.options, *goals], self.folder)
+        run_maven([*self.options, *goals], self.folder)
         if drivers:
             sources = self.write_drivers(sdks, "Driver.java", "joined")
             classes = self.folder / "classes"
@@ -204,7 +205,7 @@ class Scala(Toolchain):
             (self.folder / "pom.xml").write_text(pom)
             new = jars.with_suffix(f".{os.getpid()}")
             goals = [COPY_DEPENDENCIES, f"-DoutputDirectory={new}"]
-            run(["mvn", *maven_options(), *goals], self.folder)
+            run_maven(goals, self.folder)
             new.rename(jars)
         return jars
 
@@ -268,6 +269,12 @@ TOOLCHAINS: Mapping[str, type[Toolchain]] = {
 }
 
 
-def maven_options() -> list[str]:
-    """Quiet, in batch, with a repository that outlives the checkout."""
-    return ["-q", "-B", f"-Dmaven.repo.local={MAVEN_REPOSITORY}"]
+def run_maven(arguments: Sequence[str], folder: Path) -> None:
+    """Run Maven quietly, in batch, with a repository that outlives the checkout.
+
+    One at a time: Maven does not share a repository with others that write to it.
+    """
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "maven.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        run(["mvn", "-q", "-B", f"-Dmaven.repo.local={MAVEN_REPOSITORY}", *arguments], folder)

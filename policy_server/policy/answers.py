@@ -6,20 +6,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from policy_server.errors import Fault, ObservationError
-from policy_server.policy.distributions import (
-    Array,
-    Categorical,
-    DiagonalGaussian,
-    Discrete,
-    Distribution,
-    NotFinite,
-    density,
-)
+from policy_server.errors import EngineFailed, Fault, ObservationError
 from policy_server.policy.engine import Floats
+from policy_server.policy.families.family import Array, NotFinite, Numbered, Real
+from policy_server.policy.families.gaussian import density
 from policy_server.policy.features import place_of
 from policy_server.policy.output_mapper import OutputMapper
-from policy_server.policy.rows import decide_categorical, decide_gaussian, decide_greedy
 
 Answer = dict[str, Any]
 """A Prediction or a Distribution of the contract, ready for JSON."""
@@ -31,29 +23,25 @@ class Answers:
     """Words what a distribution says.
 
     Args:
-        distribution: The family that a network's output selects from.
+        family: Of the distributions that a network's output selects from.
         as_tuple: The contract speaks of several components.
         output_mapper: What action numbers mean.
     """
 
     def __init__(
-        self,
-        distribution: Discrete | DiagonalGaussian,
-        as_tuple: bool,
-        output_mapper: OutputMapper,
+        self, family: Numbered | Real, as_tuple: bool, output_mapper: OutputMapper
     ) -> None:
-        self._distribution = distribution
-        self._several = as_tuple
-        self._meanings: list[list[str]] = []
-        if isinstance(distribution, DiagonalGaussian):
-            self._several = as_tuple or sum(distribution.component_sizes) > 1
-        else:
-            self._meanings = [
-                [output_mapper.meaning(head, action) for action in range(size)]
-                for head, size in enumerate(distribution.head_sizes)
-            ]
+        self._family = family
+        self._numbered = family.numbered
+        self._several = as_tuple or (not family.numbered and family.dimensions > 1)
+        self._meanings = _meanings(family, output_mapper)
         self._random = random.Random()  # chance, not secrecy
         self._rng = np.random.default_rng()
+        self._chance = {
+            "uniform": self._random.random,
+            "normal": self._standard_normal,
+            "none": None,
+        }[family.source]
 
     def give(self, rows: Floats, decision: Decision, seed: int | None = None) -> list[Answer]:
         """Answer for each row of float32[B, W].
@@ -73,43 +61,30 @@ class Answers:
         if decision == "describe":
             return self._describe(inputs)
         rng = self._rng if seed is None else np.random.default_rng(seed)
-        family: Distribution = self._distribution
+        family = self._family
         actions = family.sample(inputs, rng) if decision == "draw" else family.mode(inputs)
         logs = family.log_probability(inputs, actions)
-        if isinstance(family, DiagonalGaussian):
-            pairs = zip(actions.tolist(), density(logs).tolist(), strict=True)
-            return [self._continuous(*pair) for pair in pairs]
-        pairs = zip(actions.tolist(), np.exp(logs).tolist(), strict=True)
-        if self._several:
+        if logs is None:
+            return [self._continuous(row, None) for row in actions.tolist()]
+        if self._numbered:
+            pairs = zip(actions.tolist(), np.exp(logs).tolist(), strict=True)
             return [self._discrete(*pair) for pair in pairs]
-        meanings = self._meanings[0]
-        return [
-            {"action": action, "meaning": meanings[action], "probability": probability}
-            for (action,), probability in pairs
-        ]
+        pairs = zip(actions.tolist(), density(logs).tolist(), strict=True)
+        return [self._continuous(*pair) for pair in pairs]
 
     def _single(self, row: list[float], decision: Decision, seed: int | None) -> Answer:
-        family = self._distribution
+        draw = None if decision == "mode" else self._draw(seed)
         try:
-            if isinstance(family, DiagonalGaussian):
-                normal = self._source(decision, seed, normal=True)
-                return self._continuous(*decide_gaussian(row, family.component_sizes, normal))
-            if isinstance(family, Categorical):
-                uniform = self._source(decision, seed, normal=False)
-                return self._discrete(*decide_categorical(row, family.head_sizes, uniform))
-            return self._discrete(*decide_greedy(row))
+            decided: Any = self._family.decide(row, draw)
         except NotFinite as error:
             raise _unanswered([_fault(error, 0, 1)]) from error
+        return self._discrete(*decided) if self._numbered else self._continuous(*decided)
 
-    def _source(
-        self, decision: Decision, seed: int | None, *, normal: bool
-    ) -> Callable[[], float] | None:
-        if decision == "mode":
-            return None
-        if seed is None:
-            return self._standard_normal if normal else self._random.random
+    def _draw(self, seed: int | None) -> Callable[[], float] | None:
+        if seed is None or self._chance is None:
+            return self._chance
         rng = np.random.default_rng(seed)
-        return rng.standard_normal if normal else rng.random
+        return rng.standard_normal if self._family.source == "normal" else rng.random
 
     def _standard_normal(self) -> float:
         return self._random.gauss(0.0, 1.0)
@@ -126,47 +101,77 @@ class Answers:
             "probability": probability,
         }
 
-    def _continuous(self, actions: Sequence[float], density_: float) -> Answer:
-        if self._several:
-            return {"actions": actions, "density": density_}
-        return {"action": actions[0], "density": density_}
+    def _continuous(self, actions: Sequence[float], density_: float | None) -> Answer:
+        answer: Answer = {"actions": actions} if self._several else {"action": actions[0]}
+        if density_ is not None:
+            answer["density"] = density_
+        return answer
 
     def _check(self, inputs: Array) -> None:
         try:
-            self._distribution.check(inputs)
+            self._family.check(inputs)
         except NotFinite:
             faults = []
             for row in range(len(inputs)):
                 try:
-                    self._distribution.check(inputs[row : row + 1])
+                    self._family.check(inputs[row : row + 1])
                 except NotFinite as error:
                     faults.append(_fault(error, row, len(inputs)))
             raise _unanswered(faults) from None
 
     def _describe(self, inputs: Array) -> list[Answer]:
-        family = self._distribution
-        entropies = family.entropy(inputs).tolist()
-        if isinstance(family, DiagonalGaussian):
-            rows = _dimensions(family, inputs)
-        else:
-            rows = self._heads(family, inputs)
-        return [{**row, "entropy": value} for row, value in zip(rows, entropies, strict=True)]
+        family: Any = self._family
+        rows = self._heads(family, inputs) if family.numbered else _dimensions(family, inputs)
+        entropies = family.entropy(inputs)
+        if entropies is None:
+            return rows
+        return [
+            {**row, "entropy": value} for row, value in zip(rows, entropies.tolist(), strict=True)
+        ]
 
-    def _heads(self, family: Discrete, inputs: Array) -> list[Answer]:
+    def _heads(self, family: Numbered, inputs: Array) -> list[Answer]:
         heads = []
-        for head, probabilities in enumerate(family.head_probabilities(inputs)):
-            actions = list(range(probabilities.shape[1]))
-            meanings = self._meanings[head]
+        for head, (actions, probabilities) in enumerate(family.weighed(inputs)):
             heads.append(
                 [
-                    {"actions": actions, "meanings": meanings, "probabilities": row}
-                    for row in probabilities.tolist()
+                    {
+                        "actions": numbers,
+                        "meanings": [self._meanings[head][number] for number in numbers],
+                        "probabilities": row,
+                    }
+                    for numbers, row in zip(actions.tolist(), probabilities.tolist(), strict=True)
                 ]
             )
         return [{"heads": list(row)} for row in zip(*heads, strict=True)]
 
 
-def _dimensions(family: DiagonalGaussian, inputs: Array) -> list[Answer]:
+class _AnyAction:
+    """The meanings of a head of which nobody knows how many actions it has."""
+
+    def __init__(self, head: int, output_mapper: OutputMapper) -> None:
+        self._head = head
+        self._mapper = output_mapper
+
+    def __getitem__(self, action: int) -> str:
+        try:
+            return self._mapper.meaning(self._head, action)
+        except KeyError:
+            raise EngineFailed(
+                f"the network took action {action}, which has no meaning in the output mapper"
+            ) from None
+
+
+def _meanings(
+    family: Numbered | Real, output_mapper: OutputMapper
+) -> Sequence[Sequence[str] | _AnyAction]:
+    """For each head the meaning of each action."""
+    return [
+        [output_mapper.meaning(head, action) for action in range(size)]
+        for head, size in enumerate(family.head_sizes)
+    ] or [_AnyAction(head, output_mapper) for head in range(family.dimensions)]
+
+
+def _dimensions(family: Real, inputs: Array) -> list[Answer]:
     means, deviations = (moment.tolist() for moment in family.moments(inputs))
     return [
         {

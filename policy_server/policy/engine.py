@@ -8,24 +8,12 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from policy_server.policy.distributions import Categorical, DiagonalGaussian, Discrete, Greedy
+from policy_server.policy.families.family import Numbered, Real
+from policy_server.policy.families.registry import FAMILIES, FamilyName
 from policy_server.policy.timing import Timing
 
 EngineName = Literal["onnxruntime", "tensorflow"]
-Family = Literal["categorical", "greedy", "gaussian"]
 Floats = NDArray[np.float32]
-
-OUTPUT_NAMES = (
-    "q_values",
-    "action_dist_inputs",
-    "behaviour_logits",
-    "fc_out",
-    "logits",
-    "mean_log_std",
-    "output",
-    "output_0",
-)
-"""Distribution inputs as exports have called them, the surest sign first."""
 
 
 class Engine(Protocol):
@@ -46,28 +34,28 @@ class Network:
     Attributes:
         engine: What runs it.
         feature_width: F, the numbers that it takes.
-        family: The distribution that its output stands for.
+        family: Of the distributions that its output stands for.
         sizes: Actions of each head, or dimensions of each component.
         timing: How long its parts take.
+        output: Name of the model's output that is served.
     """
 
     engine: EngineName
     feature_width: int
-    family: Family
+    family: FamilyName
     sizes: tuple[int, ...]
     timing: Timing = field(default_factory=Timing)
+    output: str = ""
 
     @property
-    def distribution(self) -> Discrete | DiagonalGaussian:
+    def distribution(self) -> Numbered | Real:
         """The family of distributions that the network's output selects from."""
-        if self.family == "greedy":
-            return Greedy(self.sizes[0])
-        return (Categorical if self.family == "categorical" else DiagonalGaussian)(self.sizes)
+        return FAMILIES[self.family](self.sizes)
 
     @property
     def discrete(self) -> bool:
         """Actions are numbered."""
-        return self.family != "gaussian"
+        return self.distribution.numbered
 
     def write(self, folder: Path) -> None:
         """Keep the description in a model folder."""
@@ -93,4 +81,4 @@ def load_engine(network: Network, folder: Path) -> Engine:
         return OnnxEngine(folder / "network.onnx")
     from policy_server.policy.tensorflow_engine import TensorFlowEngine
 
-    return TensorFlowEngine(folder / "saved_model")
+    return TensorFlowEngine(folder / "saved_model", network.output)

@@ -15,7 +15,7 @@ class OnnxEngine:
 
     Args:
         path: The ONNX file. Its first input is [B, ...]; features are shaped to fit. A network
-            whose batch is fixed at 1 is run row by row.
+            whose batch is fixed at 1, or which takes a single vector [F], is run row by row.
 
     Raises:
         EngineFailed: The file cannot be loaded.
@@ -39,10 +39,12 @@ class OnnxEngine:
         source = sources[0]
         output = self._session.get_outputs()[0]
         self._input, self._outputs = source.name, [output.name]
-        self._shape = [size if isinstance(size, int) else -1 for size in source.shape[1:]]
+        self._vector = len(source.shape) == 1  # there is no batch axis
+        axes = source.shape if self._vector else source.shape[1:]
+        self._shape = [size if isinstance(size, int) else -1 for size in axes]
         self._dtype = ONNX_TYPES.get(source.type, np.float32)
-        self._row_by_row = source.shape[0] == 1
-        plain = len(self._shape) == 1 and self._dtype is np.float32
+        self._row_by_row = self._vector or source.shape[0] == 1
+        plain = len(self._shape) == 1 and self._dtype is np.float32 and not self._vector
         self._plain = plain and output.type == "tensor(float)" and len(output.shape or ()) == 2
         self._single = _single_row(self._session) if self._plain else None
 
@@ -70,10 +72,12 @@ class OnnxEngine:
 
     def _run(self, features: Floats) -> Floats:
         batch = features.astype(self._dtype, copy=False)
-        if len(self._shape) != 1:
+        if self._vector:
+            batch = batch.reshape(self._shape)
+        elif len(self._shape) != 1:
             batch = batch.reshape(len(batch), *self._shape)
         (output,) = self._session.run(self._outputs, {self._input: batch})
-        return np.asarray(output, dtype=np.float32).reshape(len(batch), -1)
+        return np.asarray(output, dtype=np.float32).reshape(len(features), -1)
 
 
 class SingleRow:

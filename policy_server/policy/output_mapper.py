@@ -26,8 +26,12 @@ class OutputMapper:
         """The meaning of an action of a head."""
         return self.meanings[head][action] if self.meanings else str(action)
 
-    def faults(self, head_sizes: Sequence[int]) -> list[str]:
-        """What is wrong with the mapper for a policy of these heads, in sentences."""
+    def faults(self, head_sizes: Sequence[int | None]) -> list[str]:
+        """What is wrong with the mapper for a policy of these heads, in sentences.
+
+        Args:
+            head_sizes: Actions of each head; None where they are not counted.
+        """
         if not self.meanings:
             return []
         if len(self.meanings) != len(head_sizes):
@@ -37,12 +41,21 @@ class OutputMapper:
             ]
         faults = []
         for head, (meanings, size) in enumerate(zip(self.meanings, head_sizes, strict=True)):
+            if size is None:
+                continue
+            where = f" of head {head}" if len(head_sizes) > 1 else ""
             missing = [str(action) for action in range(size) if action not in meanings]
             if missing:
-                where = f" of head {head}" if len(head_sizes) > 1 else ""
                 faults.append(
                     f"the output mapper has no meaning for action{where} {', '.join(missing)}: "
                     f"the policy has {size} actions."
+                )
+            surplus = [str(action) for action in sorted(meanings) if action >= size]
+            if surplus:
+                faults.append(
+                    f"the output mapper has a meaning for action{where} {', '.join(surplus)}, and "
+                    f"the policy has {size} actions, 0 to {size - 1}: it was written for another "
+                    "policy."
                 )
         return faults
 

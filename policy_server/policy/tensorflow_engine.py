@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policy_server.errors import EngineFailed
-from policy_server.policy.engine import OUTPUT_NAMES, Floats
+from policy_server.policy.engine import Floats
 
 OBSERVATION_NAMES = ("observations", "observation", "obs", "0/observation", "input", "inputs")
 ACTIONS = re.compile(r"actions(?:_(\d+))?")
+DRAWING = re.compile(r"^(Stateless|Parameterized)?(Truncated|Random|Multinomial)(?!.*Seed)")
+"""Operations that draw random numbers."""
 CONSTANT_INPUTS = ("is_training", "seq_lens", "timestep")
 """Inputs that do not describe the situation; they have one right value when serving."""
 
@@ -44,9 +46,14 @@ class Draws:
 class SavedModel:
     """A SavedModel in a session of its own.
 
+    Attributes:
+        output_name: Name in the signature of the output that `run` gives.
+
     Raises:
         UnusableModel: It cannot be loaded, or holds no policy.
     """
+
+    output_name: str = ""
 
     def __init__(self, folder: Path) -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -86,28 +93,23 @@ class SavedModel:
             )
         return floats[0]
 
-    @cached_property
-    def output_name(self) -> str:
-        """Name in the signature of the output that holds the distribution inputs."""
-        for name in OUTPUT_NAMES:
-            if name in self.outputs:
-                return name
-        candidates = [
-            name
-            for name, tensor in self.outputs.items()
-            if self._tensor(tensor).dtype.is_floating and self._tensor(tensor).shape.rank == 2
-        ]
-        if len(candidates) != 1:
-            raise UnusableModel(
-                "no output holds the distribution inputs (logits, or mean and log standard "
-                f"deviation): there are {', '.join(sorted(self.outputs))}. "
-                "Export them as `action_dist_inputs`."
-            )
-        return candidates[0]
+    def kinds(self) -> Mapping[str, tuple[str, int | None]]:
+        """Of each output, `integer`, `real` or `other`, and its rank; None where that is open."""
+        kinds = {}
+        for name, tensor_name in self.outputs.items():
+            tensor = self._tensor(tensor_name)
+            kind = "integer" if tensor.dtype.is_integer else "other"
+            kinds[name] = ("real" if tensor.dtype.is_floating else kind, tensor.shape.rank)
+        return kinds
+
+    def drawing(self) -> str:
+        """Operations that draw random numbers on the way to the output that is served."""
+        found = {operation.type for operation in self._ancestors([self.output_tensor])}
+        return ", ".join(sorted(kind for kind in found if DRAWING.search(kind)))
 
     @property
     def output_tensor(self) -> str:
-        """Name of the tensor that holds the distribution inputs."""
+        """Name of the tensor that holds the output that is served."""
         return self.outputs[self.output_name]
 
     @cached_property
@@ -132,7 +134,10 @@ class SavedModel:
         """Whether drawn actions are numbers of actions; None where the model draws none."""
         kinds = {self._tensor(self.outputs[name]).dtype.is_integer for name in self.action_outputs}
         if len(kinds) > 1:
-            raise UnusableModel("its actions are numbered in one component and real in another.")
+            raise UnusableModel(
+                "its actions are mixed (hybrid): numbered in one component and real in another, "
+                "which is not served. Export a policy for each component."
+            )
         return kinds.pop() if kinds else None
 
     def check_stateless(self, features: Floats) -> None:
@@ -165,8 +170,9 @@ class SavedModel:
                 )
 
     def run(self, features: Floats) -> Floats:
-        """The distribution inputs, float32[B, W], of float32[B, F]."""
-        return np.asarray(self._run([self.output_tensor], features)[0], dtype=np.float32)
+        """The output that is served, float32[B, W], of float32[B, F]."""
+        output = np.asarray(self._run([self.output_tensor], features)[0], dtype=np.float32)
+        return output[:, np.newaxis] if output.ndim == 1 else output
 
     def draw(self, features: Floats) -> Draws:
         """Let the model draw one action a row itself."""
@@ -231,11 +237,14 @@ class TensorFlowEngine:
         EngineFailed: TensorFlow is missing, or cannot load the model.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, output: str) -> None:
         try:
             self._model = SavedModel(folder)
         except UnusableModel as error:
             raise EngineFailed(str(error)) from error
+        if output not in self._model.outputs:
+            raise EngineFailed(f"the model has no output `{output}`: upload it again.")
+        self._model.output_name = output
 
     def run(self, features: Floats) -> Floats:
         """Turn float32[B, F] into float32[B, W]."""

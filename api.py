@@ -63,10 +63,12 @@ def upload_policy(
     output_mapper_file: FileStorage | None = None,
     schema_file: FileStorage | None = None,
     golden_file: FileStorage | None = None,
+    description_file: FileStorage | None = None,
 ) -> flask.Response:
     """Make a version of these files alone."""
     files = {
         Part.MODEL: model_file,
+        Part.DESCRIPTION: description_file,
         Part.PREPROCESSOR: preprocessor_file,
         Part.OUTPUT_MAPPER: output_mapper_file,
         Part.GOLDEN: golden_file,
@@ -77,19 +79,22 @@ def upload_policy(
     return _published(current_service().publisher.publish(bundle, created_by=user))
 
 
-def upload_model(model_file: FileStorage, user: str) -> flask.Response:
-    """Make a version with a new model."""
-    return _upload(Part.MODEL, model_file, user)
+def upload_model(
+    model_file: FileStorage, user: str, description_file: FileStorage | None = None
+) -> flask.Response:
+    """Make a version with a new model, and what is declared of it."""
+    described = {} if description_file is None else {Part.DESCRIPTION: description_file}
+    return _upload({Part.MODEL: model_file, **described}, user)
 
 
 def upload_preprocessor(preprocessor_file: FileStorage, user: str) -> flask.Response:
     """Make a version with a new preprocessor."""
-    return _upload(Part.PREPROCESSOR, preprocessor_file, user)
+    return _upload({Part.PREPROCESSOR: preprocessor_file}, user)
 
 
 def upload_output_mapper(output_mapper_file: FileStorage, user: str) -> flask.Response:
     """Make a version with new meanings."""
-    return _upload(Part.OUTPUT_MAPPER, output_mapper_file, user)
+    return _upload({Part.OUTPUT_MAPPER: output_mapper_file}, user)
 
 
 def versions() -> flask.Response:
@@ -190,8 +195,8 @@ async def _decide_with(
         return _decision(version, {"predictions": predictions})
 
 
-def _upload(part: Part, file: FileStorage, user: str) -> flask.Response:
-    return _published(current_service().publisher.upload(part, file, user))
+def _upload(files: dict[Part, FileStorage], user: str) -> flask.Response:
+    return _published(current_service().publisher.upload(files, user))
 
 
 def _published(report: VersionReport) -> flask.Response:

@@ -4,16 +4,25 @@ import errno
 import traceback
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from policy_server.build import description
+from policy_server.build.built_model import (
+    BuiltModel,
+    ModelFacts,
+    load_built_model,
+    save_undeclared,
+)
+from policy_server.build.description import Description, read_description
 from policy_server.build.heads import contradiction, declared_sizes_fault
 from policy_server.build.limits import BuildLimits
-from policy_server.build.model import BuiltModel, ModelFacts, build_model, load_built_model
+from policy_server.build.model import build_model
+from policy_server.build.reading import Undeclared
 from policy_server.build.replay import replay
 from policy_server.build.report import BuildReport, Check, Part
+from policy_server.build.speed import in_words, measure
 from policy_server.contract.contract import Contract
 from policy_server.contract.samples import random_observations
 from policy_server.errors import (
@@ -23,12 +32,11 @@ from policy_server.errors import (
     UploadRejected,
 )
 from policy_server.policy import output_mapper, preprocessor
-from policy_server.policy.engine import Engine, Family, Network
+from policy_server.policy.engine import Network
 from policy_server.policy.features import Features
 from policy_server.policy.output_mapper import OutputMapper, read_output_mapper
 from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import Preprocessor, SchemaPreprocessor, UploadedPreprocessor
-from policy_server.policy.timing import BATCHES, Timing, median_seconds
 
 OBSERVATIONS = 200
 DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -102,18 +110,32 @@ class Assembly:
         if not self._has(Part.MODEL):
             self._report.failed("model", "no model yet: upload one", Part.MODEL)
             return None
-        if Part.MODEL in self._uploaded:
-            seconds = self._limits.model_seconds
-            built = build_model(
-                folder / "upload", folder, self._limits, lambda what: self._step(what, seconds)
-            )
-        else:
-            built = load_built_model(folder)
+        try:
+            built = self._built(folder)
+        except Undeclared as undeclared:
+            if Part.MODEL in self._uploaded:
+                save_undeclared(folder, undeclared)
+            self._misfit("reading", str(undeclared), Part.DESCRIPTION)
+            return None
         self._report.passed("model", built.facts.actions.detail)
         conflict = contradiction(built.facts.actions, self._contract)
         if conflict is not None:
             raise UploadRejected(conflict)
         return built
+
+    def _built(self, folder: Path) -> BuiltModel:
+        """The model, built of what was uploaded or from an earlier build; raises Undeclared."""
+        if Part.MODEL not in self._uploaded:
+            return load_built_model(folder)
+        described = self._folder / Part.DESCRIPTION / description.FILE
+        return build_model(
+            folder / "upload",
+            folder,
+            self._contract,
+            read_description(described) if described.is_file() else Description(),
+            self._limits,
+            lambda what: self._step(what, self._limits.model_seconds),
+        )
 
     def _output_mapper(self) -> OutputMapper:
         if not self._has(Part.OUTPUT_MAPPER):
@@ -176,29 +198,22 @@ class Assembly:
             policy = Policy(self._contract, network, model.engine, tried[0], mapper)
             self._check_decisions(policy)
             self._check_golden(policy, mapper)
-            self._timed(network, model.engine, *tried).write(self._folder)
+            making, features = tried
+            timing = measure(model.engine, features, making, self._records)
+            self._report.passed("speed", in_words(timing))
+            replace(network, timing=timing).write(self._folder)
 
     def _network(self, facts: ModelFacts, mapper: OutputMapper) -> Network | None:
         """The distribution that the model's output stands for, if that can be told yet."""
-        contract = self._contract
-        family: Family = facts.actions.family or (
-            "categorical" if contract.discrete else "gaussian"
-        )
         sizes = facts.actions.sizes
-        if sizes is None and family == "gaussian":
-            if facts.output_width % 2:
-                raise UploadRejected(
-                    f"The network puts out {facts.output_width} numbers; mean and log standard "
-                    "deviation of each dimension would be an even number."
-                )
-            sizes = (facts.output_width // 2,)
-        elif sizes is None and not contract.tuple:
+        if sizes is None and not self._contract.tuple:
             sizes = (facts.output_width,)
         elif sizes is None:
             sizes = self._declared_sizes(facts, mapper)
         if sizes is None:
             return None
-        return Network(facts.engine, facts.feature_width, family, sizes)
+        family = facts.actions.family
+        return Network(facts.engine, facts.feature_width, family, sizes, output=facts.output)
 
     def _declared_sizes(self, facts: ModelFacts, mapper: OutputMapper) -> tuple[int, ...] | None:
         """Sizes of the heads as the output mapper declares them."""
@@ -230,9 +245,10 @@ class Assembly:
         return False
 
     def _check_meanings(self, network: Network, mapper: OutputMapper) -> bool:
-        if not network.discrete:
+        family = network.distribution
+        if not family.numbered:
             return True
-        faults = mapper.faults(network.sizes)
+        faults = mapper.faults(family.head_sizes or [None] * family.dimensions)
         if not faults:
             detail = "every action has a meaning" if mapper.meanings else "actions are numbers"
             self._report.passed("meanings", detail)
@@ -252,14 +268,18 @@ class Assembly:
     def _check_decisions(self, policy: Policy) -> None:
         try:
             decisions = policy.decide(self._records, "draw", SEED)
-        except (ObservationError, EngineFailed) as error:
+        except ObservationError as error:
             raise UploadRejected(
                 f"The network has no finite answer to a valid observation: {error}"
             ) from error
+        except EngineFailed as error:
+            raise UploadRejected(
+                f"The policy cannot decide on a valid observation: {error}."
+            ) from error
         kind = "probability" if policy.network.discrete else "density"
-        mean = float(np.mean([decision[kind] for decision in decisions]))
-        detail = f"{len(decisions)} decisions, mean {kind} of the actions {mean:.3g}"
-        self._report.passed("decisions", detail)
+        certain = [decision[kind] for decision in decisions if kind in decision]
+        mean = f", mean {kind} of the actions {np.mean(certain):.3g}" if certain else ""
+        self._report.passed("decisions", f"{len(decisions)} decisions{mean}")
 
     def _check_golden(self, policy: Policy, mapper: OutputMapper) -> None:
         if not self._has(Part.GOLDEN):
@@ -269,18 +289,3 @@ class Assembly:
         self._report.checks.append(Check("golden cases", outcome.agrees, outcome.detail))
         if not outcome.agrees:
             raise UploadRejected(outcome.detail, outcome.faults)
-
-    def _timed(
-        self, network: Network, engine: Engine, preprocessor: Preprocessor, features: Features
-    ) -> Network:
-        """Measure how long the parts take: serving chooses by it what goes together."""
-        runs = [median_seconds(partial(engine.run, features[:rows])) for rows in BATCHES]
-        few = self._records[: BATCHES[1]]
-        each = median_seconds(lambda: preprocessor.features(few)) / len(few)
-        micro = [f"{seconds * 1e6:.0f}" for seconds in (*runs, each)]
-        self._report.passed(
-            "speed",
-            f"the network takes {micro[0]} us for 1 row, {micro[1]} for 8, {micro[2]} for 64; "
-            f"an observation's features take {micro[3]}",
-        )
-        return replace(network, timing=Timing(tuple(runs), each))

@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from policy_server.build.reading import NAMES
 from policy_server.errors import Fault, UploadRejected
-from policy_server.policy.engine import OUTPUT_NAMES
 
 FILE = "cases"
 """Under which a version keeps them, whichever form they have."""
@@ -187,8 +187,10 @@ def _read_arrays(path: Path, limit_bytes: int) -> GoldenCases:
     )
 
 
+OUTPUT_ARRAYS = (*NAMES, "output", "output_0", "distribution_inputs")
+"""Arrays that hold the network's output."""
 ARRAYS = {
-    **dict.fromkeys(OUTPUT_NAMES, "distribution_inputs"),
+    **dict.fromkeys(OUTPUT_ARRAYS, "distribution_inputs"),
     "deterministic": "actions",
     "action_logp": "log_probability",
 }

@@ -9,16 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from policy_server.build.reading import NUMBERED, REAL, WORDS, Output, Reading
 from policy_server.contract.contract import Contract
 from policy_server.errors import UploadRejected
-from policy_server.policy.distributions import (
-    Array,
-    Categorical,
-    DiagonalGaussian,
-    Distribution,
-    Greedy,
-)
-from policy_server.policy.engine import Family
+from policy_server.policy.families.categorical import Categorical
+from policy_server.policy.families.family import Array, Family
+from policy_server.policy.families.gaussian import DiagonalGaussian
+from policy_server.policy.families.greedy import Greedy
+from policy_server.policy.families.registry import FAMILIES, FamilyName
 from policy_server.policy.tensorflow_engine import Draws
 
 TOLERANCE = 1e-4
@@ -33,7 +31,7 @@ EVIDENCE = "draws.npz"
 
 @dataclass(frozen=True)
 class Actions:
-    """What a model says of its actions; what it does not say is None.
+    """What is known of a model's actions; what is not known is None.
 
     Attributes:
         family: How its distribution inputs are to be read.
@@ -42,7 +40,7 @@ class Actions:
         detail: How this was found out.
     """
 
-    family: Family | None
+    family: FamilyName
     sizes: tuple[int, ...] | None
     heads: int | None
     detail: str
@@ -110,7 +108,7 @@ class Evidence:
             logs = kept["logs"] if kept["logs"].size else None
             return cls(kept["inputs"], kept["actions"], tuple(kept["components"]), logs)
 
-    def disagreement(self, distribution: Distribution) -> float:
+    def disagreement(self, distribution: Family) -> float:
         """The largest difference between log-probabilities of the draws, ours and the model's.
 
         Draws to which the model itself gives no finite probability say nothing: random features
@@ -124,6 +122,7 @@ class Evidence:
         logs = self.logs[telling]
         with np.errstate(invalid="ignore"):
             ours = distribution.log_probability(self.inputs[telling], self.actions[telling])
+            assert ours is not None  # no family without probabilities is a candidate
             differences = np.abs(ours - logs) / np.maximum(1.0, np.abs(logs))
         return float(np.max(np.where(np.isnan(differences), np.inf, differences)))
 
@@ -132,17 +131,14 @@ def derive_actions(evidence: Evidence, integer: bool) -> Actions:
     """Find the family and the sizes under which the model's own draws are as probable as it says.
 
     Args:
-        evidence: What the model drew.
+        evidence: What the model drew, and how probable it says that was.
         integer: Whether drawn actions are numbers of actions.
 
     Raises:
         UploadRejected: The draws follow none of the families that are served.
     """
     heads, width = evidence.actions.shape[1], evidence.inputs.shape[1]
-    if evidence.logs is None:
-        family: Family = "categorical" if integer else "gaussian"
-        sizes = _only_possible(evidence.components, width, integer)
-        return Actions(family, sizes, heads, f"{heads} by its outputs; it states no probabilities")
+    assert evidence.logs is not None
     closest, few = np.inf, evidence.beginning(FEW)
     for family, sizes, distribution in _candidates(evidence, integer):
         difference = few.disagreement(distribution)
@@ -162,6 +158,39 @@ def derive_actions(evidence: Evidence, integer: bool) -> Actions:
     raise UploadRejected(_unknown_family(integer, evidence, closest))
 
 
+def stated_actions(
+    output: Output, reading: Reading, *, discrete: bool, heads: int | None = None
+) -> Actions:
+    """What follows from how an output is read, where no draws prove more.
+
+    Args:
+        output: Of the model.
+        reading: What its numbers stand for.
+        discrete: The contract's actions are numbered.
+        heads: How many numbers make one action that the model draws; None where it draws none.
+
+    Raises:
+        UploadRejected: The model's draws have another number of dimensions.
+    """
+    # A reading that the contract does not have is told as a contradiction to it.
+    here, there = (NUMBERED, REAL) if discrete or output.integer else (REAL, NUMBERED)
+    family = here.get(reading) or there[reading]
+    width = output.width
+    detail = f"{width} numbers, `{output.name}`, read as {WORDS[reading]}"
+    if family in ("categorical", "probabilities"):
+        return Actions(family, (width,) if heads == 1 else None, heads, detail)
+    if family == "gaussian":
+        if width % 2 or heads not in (None, width // 2):
+            raise UploadRejected(
+                f"`{output.name}` has {width} numbers, and each mean needs a log standard deviation"
+                + ("." if heads is None else f": the model's actions have {heads} dimensions.")
+            )
+        return Actions(family, (width // 2,), width // 2, detail)
+    sizes = (1,) * width if family == "given" else (width,)
+    one_head = family in ("greedy", "costs")
+    return Actions(family, sizes, 1 if one_head else width, detail)
+
+
 def declared_sizes_fault(folder: Path, sizes: tuple[int, ...]) -> str | None:
     """Why heads of these sizes contradict the draws kept in a model's folder, if they do."""
     evidence = Evidence.read(folder)
@@ -179,8 +208,8 @@ def declared_sizes_fault(folder: Path, sizes: tuple[int, ...]) -> str | None:
 def contradiction(actions: Actions, contract: Contract) -> str | None:
     """Why a model cannot serve under a contract, and what to regenerate; None where it can."""
     again = "run `python generate.py schema` again"
-    discrete = None if actions.family is None else actions.family != "gaussian"
-    if discrete is not None and discrete != contract.discrete:
+    discrete = FAMILIES[actions.family]((2,)).numbered
+    if discrete != contract.discrete:
         return (
             f"The model's actions are {'numbered' if discrete else 'real numbers'}, the contract "
             f"has DISCRETE_ACTIONS={contract.discrete}: set DISCRETE_ACTIONS={discrete} and "
@@ -203,7 +232,7 @@ def contradiction(actions: Actions, contract: Contract) -> str | None:
 
 def _candidates(
     evidence: Evidence, integer: bool
-) -> Iterator[tuple[Family, tuple[int, ...], Distribution]]:
+) -> Iterator[tuple[FamilyName, tuple[int, ...], Family]]:
     width, components, actions = evidence.inputs.shape[1], evidence.components, evidence.actions
     if not integer:
         for sizes in dict.fromkeys([components, (sum(components),)]):
@@ -215,7 +244,7 @@ def _candidates(
     for sizes in _splits(width, evidence.seen):
         yield "categorical", sizes, Categorical(sizes)
     if actions.shape[1] == 1 and actions.max() < width:
-        yield "greedy", (width,), Greedy(width)
+        yield "greedy", (width,), Greedy((width,))
 
 
 def _splits(width: int, least: NDArray[np.int64]) -> Iterator[tuple[int, ...]]:
@@ -243,16 +272,7 @@ def _is_beyond_trying(width: int, least: NDArray[np.int64]) -> bool:
     return spare >= 0 and comb(spare + heads - 1, heads - 1) > MAX_SPLITS
 
 
-def _only_possible(
-    components: tuple[int, ...], width: int, integer: bool
-) -> tuple[int, ...] | None:
-    """The sizes, where nothing but the number of outputs is needed to tell them."""
-    if integer:
-        return (width,) if sum(components) == 1 else None
-    return components if 2 * sum(components) == width else None
-
-
-def _words(family: Family, sizes: tuple[int, ...]) -> str:
+def _words(family: FamilyName, sizes: tuple[int, ...]) -> str:
     if family == "gaussian":
         return f"a diagonal Gaussian of {sum(sizes)} dimensions"
     if family == "greedy":

@@ -1,4 +1,4 @@
-"""An uploaded ONNX file, reduced to observations -> distribution inputs."""
+"""An uploaded ONNX file, reduced to what leads from the observations to one output."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,36 +6,87 @@ from typing import Any
 
 import numpy as np
 
+from policy_server.build.onnx_graph import handed_through, needed, operations
+from policy_server.build.onnx_kinds import refuse_unservable
+from policy_server.build.reading import named_output
 from policy_server.errors import EngineFailed, UploadRejected
-from policy_server.policy.engine import OUTPUT_NAMES, Floats
+from policy_server.policy.engine import Floats
 from policy_server.policy.onnx_engine import OnnxEngine
 
 TRIAL_BATCH = 5
+REAL_TYPES = (1, 10, 11)
+"""FLOAT, FLOAT16 and DOUBLE of ONNX's TensorProto.DataType."""
+DRAWING = {
+    "Bernoulli",
+    "Multinomial",
+    "RandomNormal",
+    "RandomNormalLike",
+    "RandomUniform",
+    "RandomUniformLike",
+}
+INTEGER_TYPES = (2, 3, 4, 5, 6, 7, 12, 13)
+"""From UINT8 to INT64, UINT32 and UINT64."""
 
 
-def reduce_onnx(source: Path, target: Path) -> tuple[OnnxEngine, str]:
-    """Keep what leads from the observations to the distribution inputs.
+class OnnxUpload:
+    """An uploaded ONNX file.
 
-    A batch that the export fixed at 1 is opened if the network's rows then stay the same.
+    Attributes:
+        outputs: Names of all its outputs that the network computes, in their order.
 
-    Returns:
-        The reduced network, loaded from `target`, and the name of the output that was kept.
+    Args:
+        source: The file.
+        declared: The output that is to be served, if anybody says so.
 
     Raises:
-        UploadRejected: It is not ONNX, or holds no distribution inputs.
-        EngineFailed: ONNX Runtime cannot run it.
+        UploadRejected: It is not sound ONNX, or needs what is not served.
     """
-    model = _load(source)
-    output = _output_name(model)
-    inputs = _reduce(model, output)
-    if len(inputs) != 1:
-        raise UploadRejected(
-            f"The network's decisions depend on {len(inputs)} inputs ({', '.join(inputs)}): "
-            "one, the observations, is served; policies with memory are not."
-        )
-    model.ir_version = max(model.ir_version, 4)  # before, every weight had to be an input as well
-    target.write_bytes(model.SerializeToString())
-    return _with_open_batch(model, OnnxEngine(target), target), output
+
+    def __init__(self, source: Path, declared: str | None = None) -> None:
+        self._model = _load(source)
+        refuse_unservable(self._model, named_output(_output_names(self._model), declared))
+        graph = self._model.graph
+        weights = {tensor.name for tensor in graph.initializer}
+        inputs = {value.name for value in graph.input} - weights
+        idle = {name for source in inputs for name in handed_through(graph, source)}
+        self.outputs = [name for name in _output_names(self._model) if name not in idle]
+
+    def is_integer(self, output: str) -> bool:
+        """An output's numbers are whole by their type."""
+        (value,) = (value for value in self._model.graph.output if value.name == output)
+        return value.type.tensor_type.elem_type in INTEGER_TYPES
+
+    def is_real(self, output: str) -> bool:
+        """An output's numbers are real by their type."""
+        (value,) = (value for value in self._model.graph.output if value.name == output)
+        return value.type.tensor_type.elem_type in REAL_TYPES
+
+    def drawing(self, output: str) -> str:
+        """Operations that draw random numbers on the way to an output; empty without any."""
+        names = needed(self._model.graph, {output})
+        return ", ".join(sorted(operations(self._model.graph, names) & DRAWING))
+
+    def reduce(self, output: str, target: Path) -> OnnxEngine:
+        """Write and load what leads from the observations to one output.
+
+        A batch that the export fixed at 1 is opened if the network's rows then stay the same.
+
+        Raises:
+            UploadRejected: The output depends on several inputs, or on none.
+            EngineFailed: ONNX Runtime cannot run it.
+        """
+        model = type(self._model).FromString(self._model.SerializeToString())
+        inputs = _reduce(model, output)
+        if len(inputs) != 1:
+            raise UploadRejected(
+                f"The network's output `{output}` depends on {len(inputs)} inputs "
+                f"({', '.join(inputs) or 'none'}): one, the observations, is served. Export it "
+                "with all features of an observation in one input."
+            )
+        # Before, every weight had to be an input as well.
+        model.ir_version = max(model.ir_version, 4)
+        target.write_bytes(model.SerializeToString())
+        return _with_open_batch(model, OnnxEngine(target), target)
 
 
 def _load(source: Path) -> Any:
@@ -74,39 +125,19 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def _output_name(model: Any) -> str:
-    outputs = [str(output.name) for output in model.graph.output]
-    for name in OUTPUT_NAMES:
-        if name in outputs:
-            return name
-    floats = [
-        output.name
-        for output in model.graph.output
-        if output.type.tensor_type.elem_type == 1 and len(output.type.tensor_type.shape.dim) == 2
-    ]
-    if len(outputs) == 1 and floats and "action" not in floats[0]:
-        return str(floats[0])
-    raise UploadRejected(
-        f"No output of the ONNX file ({', '.join(outputs)}) is known to hold the distribution "
-        "inputs: export the logits as `logits`, or mean and log standard deviation side by side "
-        "as `mean_log_std`; values of actions as `q_values`."
-    )
+def _output_names(model: Any) -> list[str]:
+    return [str(value.name) for value in model.graph.output]
 
 
 def _reduce(model: Any, output: str) -> list[str]:
     """Drop every output but one and what only others need; the names of inputs still needed."""
     graph = model.graph
-    needed = {output}
-    for node in reversed(graph.node):  # ONNX keeps nodes in the order of running
-        if needed & set(node.output):
-            needed |= set(node.input)
-            needed |= _captured(node)
-            needed.discard("")  # stands for an optional input that is not given
-    nodes = [node for node in graph.node if needed & set(node.output)]
+    names = needed(graph, {output})
+    nodes = [node for node in graph.node if names & set(node.output)]
     kept_output = [value for value in graph.output if value.name == output]
-    initializers = [tensor for tensor in graph.initializer if tensor.name in needed]
+    initializers = [tensor for tensor in graph.initializer if tensor.name in names]
     constant = {tensor.name for tensor in initializers}
-    inputs = [value for value in graph.input if value.name in needed - constant]
+    inputs = [value for value in graph.input if value.name in names - constant]
     for field, values in (
         ("node", nodes),
         ("output", kept_output),
@@ -119,20 +150,10 @@ def _reduce(model: Any, output: str) -> list[str]:
     return [value.name for value in inputs]
 
 
-def _captured(node: Any) -> set[str]:
-    """Names that the bodies of If and Loop take from around them."""
-    names: set[str] = set()
-    for attribute in node.attribute:
-        for graph in [attribute.g, *attribute.graphs]:
-            names |= {value.name for value in graph.output}
-            for inner in graph.node:
-                names |= set(inner.input) | _captured(inner)
-    return names
-
-
 def _with_open_batch(model: Any, original: OnnxEngine, target: Path) -> OnnxEngine:
-    dimension = model.graph.input[0].type.tensor_type.shape.dim[0]
-    if dimension.dim_value != 1 or original.feature_width < 1:
+    axes = model.graph.input[0].type.tensor_type.shape.dim
+    dimension = axes[0]
+    if len(axes) == 1 or dimension.dim_value != 1 or original.feature_width < 1:
         return original
     rng = np.random.default_rng(0)
     features = rng.standard_normal((TRIAL_BATCH, original.feature_width)).astype(np.float32)

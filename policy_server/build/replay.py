@@ -1,5 +1,7 @@
 """Replays golden cases: does the policy give what training gave?"""
 
+import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +17,13 @@ from policy_server.build.golden import (
     read_golden,
 )
 from policy_server.build.limits import BuildLimits
+from policy_server.build.reading import NUMBERED, REAL, WORDS, Reading
 from policy_server.build.report import Part
-from policy_server.build.verdict import MAX_SHOWN, WORDS, Compared, Outcome, Verdict
+from policy_server.build.verdict import MAX_SHOWN, QUANTITY_WORDS, Compared, Outcome, Verdict
 from policy_server.contract.contract import Contract
 from policy_server.errors import Fault, ObservationError, PreprocessorFailed, UploadRejected
-from policy_server.policy.distributions import (
-    MASKED,
-    DiagonalGaussian,
-    Greedy,
-    NotFinite,
-)
+from policy_server.policy.families.family import Family, NotFinite, relative_differences
+from policy_server.policy.families.registry import FAMILIES
 from policy_server.policy.features import Features
 from policy_server.policy.output_mapper import OutputMapper
 from policy_server.policy.policy import Policy
@@ -75,7 +74,7 @@ class Replay:
         self._policy = policy
         self._mapper = mapper
         self._tolerance = tolerance
-        self._distribution = policy.network.distribution
+        self._family = policy.network.distribution
 
     def run(self) -> Outcome:
         """Compare all that was recorded.
@@ -87,16 +86,51 @@ class Replay:
         features = self._features()
         inputs = self._policy.run(features).astype(np.float64)
         try:
-            self._distribution.check(inputs)
+            outcome = self._compared(self._family, features, inputs)
+        except UploadRejected as error:
+            hint = self._other_readings(features, inputs)
+            raise UploadRejected(f"{error.summary} {hint}".rstrip(), error.faults) from error
+        if outcome.agrees:
+            return outcome
+        hint = self._other_readings(features, inputs)
+        return replace(outcome, detail=f"{outcome.detail} {hint}".rstrip())
+
+    def _compared(self, family: Family, features: Features, inputs: Array) -> Outcome:
+        """Compare with what follows if the network's output selects from a family."""
+        try:
+            family.check(inputs)
         except NotFinite as error:
             raise UploadRejected(f"A golden case makes no distribution: {error}.") from error
         compared = [
-            self._compare(quantity, self._cases.recorded[quantity], features, inputs)
+            self._compare(family, quantity, self._cases.recorded[quantity], features, inputs)
             for quantity in QUANTITIES
             if quantity in self._cases.recorded
         ]
-        numbered = self._policy.network.discrete
-        return Verdict(self._cases, compared, self._tolerance, numbered=numbered).outcome()
+        return Verdict(self._cases, compared, self._tolerance, numbered=family.numbered).outcome()
+
+    def _other_readings(self, features: Features, inputs: Array) -> str:
+        """Readings of the network's output under which all cases agree, in a sentence."""
+        network, readings = self._policy.network, NUMBERED if self._family.numbered else REAL
+        agreeing: dict[str, Reading] = {}
+        for reading, name in readings.items():
+            if name == network.family or len(network.sizes) > 1:
+                continue
+            half = len(inputs[0]) // (2 if reading is Reading.MEAN_LOG_STD else 1)
+            sizes = (1,) * half if name == "given" else (half,)
+            with contextlib.suppress(UploadRejected, ValueError):
+                if self._compared(FAMILIES[name](sizes), features, inputs).agrees:
+                    agreeing.setdefault(name, reading)
+        if not agreeing:
+            return ""
+        now = next(WORDS[each] for each, name in readings.items() if name == network.family)
+        what = "the recorded actions" if "actions" in self._cases.recorded else "what was recorded"
+        gives = " or ".join(f"read as {WORDS[each]}" for each in agreeing.values())
+        same = " equals" if "deterministic" in agreeing else f", {gives}, gives"
+        lines = " or ".join(f"`reads: {each}`" for each in agreeing.values())
+        return (
+            f"Your output `{network.output}`{same} {what}; it is read as {now}. Write {lines} "
+            "into model.yaml."
+        )
 
     def _features(self) -> Features:
         cases, width = self._cases, self._policy.network.feature_width
@@ -126,10 +160,10 @@ class Replay:
             raise UploadRejected(f"A golden case makes no features: {error}") from error
 
     def _compare(
-        self, quantity: str, recorded: Recorded, features: Features, inputs: Array
+        self, family: Family, quantity: str, recorded: Recorded, features: Features, inputs: Array
     ) -> Compared:
         rows = recorded.rows
-        found = self._found(quantity, features[rows], inputs[rows])
+        found = self._found(family, quantity, features[rows], inputs[rows])
         width = found.shape[1]
         faults = [
             Fault(self._cases.places[row], f"{len(values)} were recorded.")
@@ -137,57 +171,58 @@ class Replay:
             if len(values) != width
         ]
         if faults:
-            summary = f"Of {WORDS[quantity]} this policy has {width}."
+            summary = f"Of {QUANTITY_WORDS[quantity]} this policy has {width}."
             raise UploadRejected(f"The golden cases do not fit. {summary}", faults[:MAX_SHOWN])
         if quantity == "meanings":
             expected: NDArray[Any] = np.array(recorded.values, dtype=object)
             return Compared(quantity, rows, expected, found, (expected != found).astype(float))
         expected = np.array(recorded.values, dtype=np.float64)
-        if quantity == "actions" and not isinstance(self._distribution, DiagonalGaussian):
-            differences = self._missed(inputs[rows], expected)
+        if quantity == "actions":
+            # Actions that are as probable as each other may be told apart by float32's last bit.
+            differences = family.shortfall(inputs[rows], expected)
         else:
-            differences = _differences(expected, found)
+            differences = relative_differences(expected, found)
         return Compared(quantity, rows, expected, found, differences)
 
-    def _found(self, quantity: str, features: Features, inputs: Array) -> NDArray[Any]:
+    def _found(
+        self, family: Family, quantity: str, features: Features, inputs: Array
+    ) -> NDArray[Any]:
         """What this policy gives for a quantity, [R, K]."""
-        family = self._distribution
         if quantity == "features":
             return features.astype(np.float64)
         if quantity == "distribution_inputs":
             return inputs
-        if quantity == "entropy":
-            return family.entropy(inputs)[:, np.newaxis]
         if quantity == "actions":
             return family.mode(inputs)
-        if quantity == "log_probability":
-            drawn = self._cases.drawn
-            assert drawn is not None
-            return self._log_probability(inputs, drawn)
-        if isinstance(family, DiagonalGaussian):
-            if quantity in ("means", "standard_deviations"):
-                return family.moments(inputs)[quantity == "standard_deviations"]
-        elif quantity == "probabilities":
-            return np.concatenate(family.head_probabilities(inputs), axis=1)
-        elif quantity == "meanings":
+        if quantity == "meanings" and family.numbered:
             return self._meanings(family.mode(inputs).astype(np.int64))
-        kind = "numbered" if self._policy.network.discrete else "real"
-        raise UploadRejected(
-            f"The golden cases state {WORDS[quantity]}, but the actions of this policy are {kind}."
-        )
-
-    def _log_probability(self, inputs: Array, drawn: Array) -> Array:
-        family = self._distribution
-        width = family.mode(inputs[:1]).shape[1]
-        if drawn.shape[1] != width:
+        if quantity == "log_probability":
+            found = self._log_probability(family, inputs)
+        elif quantity == "entropy":
+            found = family.entropy(inputs)
+        else:
+            found = family.recorded(quantity, inputs)
+        if found is None:
+            kind = "numbered" if family.numbered else "real"
             raise UploadRejected(
-                f"The golden cases hold {drawn.shape[1]} actions each, this policy takes {width}."
+                f"The golden cases state {QUANTITY_WORDS[quantity]}, but the actions of this "
+                f"policy are {kind} ({self._policy.network.family})."
             )
-        if not isinstance(family, DiagonalGaussian):
-            sizes = np.array(self._policy.network.sizes)
+        return found.reshape(len(inputs), -1)
+
+    def _log_probability(self, family: Family, inputs: Array) -> Array | None:
+        drawn = self._cases.drawn
+        assert drawn is not None
+        if drawn.shape[1] != family.dimensions:
+            raise UploadRejected(
+                f"The golden cases hold {drawn.shape[1]} actions each, this policy takes "
+                f"{family.dimensions}."
+            )
+        if family.numbered:
+            sizes = np.array(family.head_sizes or [np.inf])
             if (drawn != np.floor(drawn)).any() or (drawn < 0).any() or (drawn >= sizes).any():
                 raise UploadRejected("The golden cases hold actions that this policy cannot take.")
-        return family.log_probability(inputs, drawn)[:, np.newaxis]
+        return family.log_probability(inputs, drawn)
 
     def _meanings(self, actions: NDArray[np.int64]) -> NDArray[Any]:
         meaning = self._mapper.meaning
@@ -195,28 +230,3 @@ class Replay:
             [meaning(head, action) for head, action in enumerate(row)] for row in actions.tolist()
         ]
         return np.array(rows, dtype=object)
-
-    def _missed(self, inputs: Array, expected: Array) -> Array:
-        """By how much expected actions are less probable than the most probable, float64[R, H].
-
-        Actions that are as probable as each other may be told apart by the last bit of float32.
-        """
-        family = self._distribution
-        assert not isinstance(family, DiagonalGaussian)
-        scores = [inputs] if isinstance(family, Greedy) else family.head_probabilities(inputs)
-        missed = []
-        for head, actions in zip(scores, expected.T, strict=True):
-            possible = (actions >= 0) & (actions < head.shape[1]) & (actions == np.floor(actions))
-            chosen = np.where(possible, actions, 0).astype(np.int64)
-            best = head.max(axis=1)
-            short = _differences(best, head[np.arange(len(head)), chosen])
-            missed.append(np.where(possible, short, np.inf))
-        return np.stack(missed, axis=1)
-
-
-def _differences(expected: Array, found: Array) -> Array:
-    """How far numbers lie apart, relative where what is expected exceeds 1; 0 for two masks."""
-    with np.errstate(invalid="ignore"):
-        differences = np.abs(found - expected) / np.maximum(1.0, np.abs(expected))
-    same = (expected == found) | ((expected < MASKED) & (found < MASKED))
-    return np.where(same, 0.0, np.where(np.isnan(differences), np.inf, differences))

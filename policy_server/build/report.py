@@ -12,6 +12,7 @@ class Part(StrEnum):
     """The parts that a version is made of; each is a folder of the version, named like this."""
 
     MODEL = "model"
+    DESCRIPTION = "description"
     PREPROCESSOR = "preprocessor"
     OUTPUT_MAPPER = "output_mapper"
     GOLDEN = "golden"

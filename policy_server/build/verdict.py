@@ -14,7 +14,7 @@ from policy_server.errors import Fault
 Array = NDArray[np.float64]
 MAX_SHOWN = 20
 """Numbers of the worst case that are shown."""
-WORDS = {name: name.replace("_", " ") for name in QUANTITIES} | {
+QUANTITY_WORDS = {name: name.replace("_", " ") for name in QUANTITIES} | {
     "actions": "most probable actions",
     "log_probability": "log-probability of the action drawn",
 }
@@ -77,7 +77,8 @@ class Verdict:
 
     def _agreement(self) -> Outcome:
         largest = ", ".join(
-            f"{WORDS[each.quantity]} to {each.differences.max():.1e}" for each in self._compared
+            f"{QUANTITY_WORDS[each.quantity]} to {each.differences.max():.1e}"
+            for each in self._compared
         )
         return Outcome(True, f"{self._count()} agree: {largest}")
 
@@ -98,7 +99,7 @@ class Verdict:
         agreeing = {each.quantity for each in self._compared} - {each.quantity for each in wrong}
         detail = (
             f"{len(rows)} of {self._count()} disagree with what was recorded, by more than "
-            f"{self._tolerance:g}: {', '.join(WORDS[each.quantity] for each in wrong)}. "
+            f"{self._tolerance:g}: {', '.join(QUANTITY_WORDS[each.quantity] for each in wrong)}. "
             f"{self._cause(first, 'features' in agreeing)} "
             f"The worst is {self._cases.places[row]}."
         )

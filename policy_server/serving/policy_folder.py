@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from policy_server.build import description
 from policy_server.build.report import Part
 from policy_server.errors import UploadRejected
 from policy_server.policy import output_mapper, preprocessor
@@ -24,7 +25,8 @@ def open_policy_folder(folder: Path, golden: Path | None = None) -> Iterator[Bun
 
     Args:
         folder: Holds one of MODEL_FILES or the folder `saved_model`, and if wanted
-            `preprocessor.py`, `output_mapper.yaml`, `schema.yaml` and one of GOLDEN_FILES.
+            `model.yaml`, `preprocessor.py`, `output_mapper.yaml`, `schema.yaml` and one of
+            GOLDEN_FILES.
         golden: A file of golden cases that counts instead of the folder's own.
 
     Raises:
@@ -36,6 +38,7 @@ def open_policy_folder(folder: Path, golden: Path | None = None) -> Iterator[Bun
     with contextlib.ExitStack() as files:
         parts: dict[Part, BinaryIO] = {Part.MODEL: files.enter_context(_open_model(folder))}
         for part, name in (
+            (Part.DESCRIPTION, description.FILE),
             (Part.PREPROCESSOR, preprocessor.FILE),
             (Part.OUTPUT_MAPPER, output_mapper.FILE),
         ):

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from policy_server.build import golden
+from policy_server.build import description, golden
 from policy_server.build.build import Progress, build
 from policy_server.build.limits import BuildLimits
 from policy_server.build.report import BuildReport, Check, Part, checks_from
@@ -32,6 +32,7 @@ from policy_server.store.store import Store
 
 FILES = {
     Part.MODEL: "upload",
+    Part.DESCRIPTION: description.FILE,
     Part.PREPROCESSOR: preprocessor.FILE,
     Part.OUTPUT_MAPPER: output_mapper.FILE,
     Part.GOLDEN: golden.FILE,
@@ -87,19 +88,18 @@ class Publisher:
         self._departure = departure or Departure()
         self._seats = threading.Semaphore(MOST_UPLOADS)
 
-    def upload(self, part: Part, file: ReadableFile, created_by: str = "") -> VersionReport:
-        """Make a version of one new part and the other parts of the one before.
+    def upload(self, files: Mapping[Part, ReadableFile], created_by: str = "") -> VersionReport:
+        """Make a version of new parts and the other parts of the one before.
 
-        The one before is the version that waits for parts, if there is one and the new part fits
+        The one before is the version that waits for parts, if there is one and the new parts fit
         it, else the active one.
 
         Args:
-            part: What is new.
-            file: Its content.
+            files: What is new: a part, or a model and its description.
             created_by: The user who uploads it.
 
         Raises:
-            UploadRejected: The part can never serve; nothing was changed.
+            UploadRejected: It can never serve; nothing was changed.
             StoreFailed: The store cannot be written to; nothing was changed.
             Stopping, Overloaded: Nothing was changed; another worker or another time may do.
         """
@@ -108,12 +108,13 @@ class Publisher:
             waiting: list[tuple[Path, set[Part], BuildReport]] = []
             rejections: list[BuildReport] = []
             for base in self._bases(contract):
-                file.seek(0)
+                for file in files.values():
+                    file.seek(0)
                 folder = stages.enter_context(self._store.stage())
-                parts = self._gather(folder, contract, {part: file}, base)
+                parts = self._gather(folder, contract, files, base)
                 if known := self._known(folder, contract, parts):
                     return self._point(known)
-                report = self._build(folder, contract, [part], logger.debug)
+                report = self._build(folder, contract, list(files), logger.debug)
                 if report.ready:
                     return self._commit(folder, contract, parts, report, created_by)
                 if report.rejected is None:
@@ -218,7 +219,8 @@ class Publisher:
             with contextlib.closing(self._store.use(base)):
                 others = {Part(part) for part in self._store.manifest(base).parts} - set(uploaded)
                 if Part.MODEL in uploaded:
-                    others.discard(Part.GOLDEN)  # another model gives other answers
+                    # Another model gives other answers, and has other outputs.
+                    others -= {Part.GOLDEN, Part.DESCRIPTION}
                 self._store.copy_parts(base, others, folder)
         return others | set(uploaded)
 

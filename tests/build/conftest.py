@@ -20,6 +20,7 @@ LIMITS = BuildLimits()
 FILES = {
     Part.MODEL: "upload",
     Part.PREPROCESSOR: "preprocessor.py",
+    Part.DESCRIPTION: "model.yaml",
     Part.OUTPUT_MAPPER: "output_mapper.yaml",
     Part.GOLDEN: "cases",
 }

@@ -78,24 +78,29 @@ def keras_model() -> Any:
     return tf.keras.Model(inputs, tf.keras.layers.Dense(4, use_bias=False)(hidden))
 
 
-def test_a_keras_model_draws_nothing_and_is_read_as_the_contract_says(
+def test_a_keras_model_draws_nothing_and_is_read_as_declared(
     candidate_of: CandidateOf, tmp_path: Path
 ) -> None:
     network = keras_model()
     network.export(tmp_path / "exported", verbose=False)
     model = pack(tmp_path / "exported", tmp_path / "exported.zip")
-    candidate = candidate_of(contract_of(), model=model)
+    asked = candidate_of(contract_of(), model=model).assemble()
+    assert asked.missing == [Part.DESCRIPTION]
+    assert "`output_0` (4 numbers for each observation)" in detail(asked, "reading")
+    logits, gaussian = "reads: logits", "reads: mean_log_std"
+    candidate = candidate_of(contract_of(), model=model, description=logits)
     assert candidate.assemble().ready
     assert (candidate.network.family, candidate.network.sizes) == ("categorical", (4,))
     first, second = network.get_weights()
     assert agrees(candidate, first @ second)
-    candidate = candidate_of(contract_of(discrete=False), model=model)
+    candidate = candidate_of(contract_of(discrete=False), model=model, description=gaussian)
     assert candidate.assemble().ready
     assert (candidate.network.family, candidate.network.sizes) == ("gaussian", (2,))
-    report = candidate_of(contract_of(tuple_=True), model=model).assemble()
+    report = candidate_of(contract_of(tuple_=True), model=model, description=logits).assemble()
     assert report.missing == [Part.OUTPUT_MAPPER]
     mapper = "[{0: a}, {0: a, 1: b, 2: c}]"
-    candidate = candidate_of(contract_of(tuple_=True), model=model, output_mapper=mapper)
+    parts = {"description": logits, "output_mapper": mapper}
+    candidate = candidate_of(contract_of(tuple_=True), model=model, **parts)
     assert candidate.assemble().ready
     assert candidate.network.sizes == (1, 3)
 

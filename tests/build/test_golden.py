@@ -305,7 +305,7 @@ def test_continuous_actions_are_compared_by_mean_and_deviation(candidate_of: Can
         distribution = {"dimensions": [dimension]}
         cases.append({"observation": observation, "distribution": distribution, "action": mean})
     code = "def preprocess(observation):\n    return [observation['speed'] / 9, 0.0, 1.0]\n"
-    parts = {"model": linear_onnx(3, 2), "preprocessor": code}
+    parts = {"model": linear_onnx(3, 2, output="mean_log_std"), "preprocessor": code}
     report = candidate_of(contract, golden=lines(cases), **parts).assemble()
     assert "5 golden cases agree: means to " in verdict(report)
     cases[2]["distribution"]["dimensions"][0]["standard_deviation"] *= 1.1

@@ -15,9 +15,11 @@ from policy_server.build.heads import (
     contradiction,
     declared_sizes_fault,
     derive_actions,
+    stated_actions,
 )
+from policy_server.build.reading import Output, Reading
 from policy_server.errors import UploadRejected
-from policy_server.policy.engine import Family
+from policy_server.policy.families.registry import FamilyName
 from policy_server.policy.tensorflow_engine import Draws
 from tests.support.contracts import contract_of
 
@@ -127,10 +129,18 @@ def test_actions_below_zero_or_beyond_the_logits_are_no_numbers_of_actions() -> 
             derive_actions(evidence, integer=True)
 
 
+def output_of(width: int) -> Output:
+    return Output("logits", False, np.zeros((ROWS, width), np.float32))
+
+
 def test_without_probabilities_only_what_must_be_is_claimed() -> None:
-    assert derive_actions(drawn((4,), stated=False), integer=True).sizes == (4,)
-    several = derive_actions(drawn((2, 3), stated=False), integer=True)
+    alone = stated_actions(output_of(4), Reading.LOGITS, discrete=True, heads=1)
+    assert (alone.family, alone.sizes) == ("categorical", (4,))
+    several = stated_actions(output_of(5), Reading.LOGITS, discrete=True, heads=2)
     assert (several.sizes, several.heads) == (None, 2)
+    drawn_in_three = "`logits` has 4 numbers, .* the model's actions have 3 dimensions"
+    with pytest.raises(UploadRejected, match=drawn_in_three):
+        stated_actions(output_of(4), Reading.MEAN_LOG_STD, discrete=False, heads=3)
 
 
 def test_widths_that_are_no_mean_and_deviation_are_rejected_with_both_numbers() -> None:
@@ -182,8 +192,11 @@ def test_declared_sizes_cannot_be_smaller_than_what_is_drawn(tmp_path: Path) -> 
         ("categorical", 2, True, True, None),
         ("gaussian", 3, False, False, None),
         ("gaussian", 1, False, True, None),
-        (None, None, True, True, None),
-        (None, None, False, False, None),
+        ("categorical", None, True, True, None),
+        ("given", 1, True, False, None),
+        ("given", 2, True, False, "set TUPLE=True"),
+        ("deterministic", 2, False, False, None),
+        ("deterministic", 2, True, False, "set DISCRETE_ACTIONS=False"),
         ("categorical", 2, True, False, "set TUPLE=True and run `python generate.py schema`"),
         ("categorical", 1, True, True, "set TUPLE=False and run `python generate.py schema`"),
         ("greedy", 1, True, True, "TUPLE=False"),
@@ -192,7 +205,7 @@ def test_declared_sizes_cannot_be_smaller_than_what_is_drawn(tmp_path: Path) -> 
     ],
 )
 def test_contradictions_name_the_setting(
-    family: Family | None, heads: int | None, discrete: bool, tuple_: bool, told: str | None
+    family: FamilyName, heads: int | None, discrete: bool, tuple_: bool, told: str | None
 ) -> None:
     actions = Actions(family, None, heads, "")
     found = contradiction(actions, contract_of(discrete=discrete, tuple_=tuple_))

@@ -7,8 +7,12 @@ import pytest
 from onnx import helper
 
 from policy_server.errors import EngineFailed
-from policy_server.policy.distributions import Categorical, DiagonalGaussian, Greedy
-from policy_server.policy.engine import Family, Network, load_engine
+from policy_server.policy.engine import Network, load_engine
+from policy_server.policy.families.categorical import Categorical
+from policy_server.policy.families.deterministic import Deterministic
+from policy_server.policy.families.gaussian import DiagonalGaussian
+from policy_server.policy.families.greedy import Greedy
+from policy_server.policy.families.registry import FamilyName
 from policy_server.policy.onnx_engine import OnnxEngine
 from tests.support.onnx_writer import NetworkFile
 
@@ -19,19 +23,21 @@ from tests.support.onnx_writer import NetworkFile
         ("categorical", (2, 3), Categorical, 5, True),
         ("greedy", (4,), Greedy, 4, True),
         ("gaussian", (2, 1), DiagonalGaussian, 6, False),
+        ("deterministic", (3,), Deterministic, 3, False),
     ],
 )
 def test_what_is_written_is_read(
-    family: Family,
+    family: FamilyName,
     sizes: tuple[int, ...],
     kind: type,
     width: int,
     discrete: bool,
     tmp_path: Path,
 ) -> None:
-    Network("tensorflow", 7, family, sizes).write(tmp_path)
+    written = Network("tensorflow", 7, family, sizes, output="logits")
+    written.write(tmp_path)
     network = Network.read(tmp_path)
-    assert network == Network("tensorflow", 7, family, sizes)
+    assert network == written
     assert isinstance(network.distribution, kind)
     assert network.distribution.input_width == width
     assert network.discrete is discrete

@@ -112,7 +112,15 @@ class TestMeaning:
         ("meanings", "sizes", "faults"),
         [
             ([{0: "a", 1: "b"}], [2], []),
-            ([{0: "a", 1: "b", 2: "c"}], [2], []),
+            ([{0: "a", 1: "b", 2: "c"}], [None], []),
+            (
+                [{0: "a", 1: "b", 2: "c", 7: "d"}],
+                [2],
+                [
+                    "the output mapper has a meaning for action 2, 7, and the policy has 2 "
+                    "actions, 0 to 1: it was written for another policy."
+                ],
+            ),
             ([{0: "a"}, {0: "b", 1: "c"}], [1, 2], []),
             (
                 [{1: "b"}],
@@ -140,6 +148,6 @@ class TestMeaning:
         ],
     )
     def test_faults_are_found_for_the_heads_of_a_policy(
-        self, meanings: list[dict[int, str]], sizes: list[int], faults: list[str]
+        self, meanings: list[dict[int, str]], sizes: list[int | None], faults: list[str]
     ) -> None:
         assert OutputMapper(meanings).faults(sizes) == faults

@@ -16,7 +16,8 @@ from policy_server.contract.reading import read_schema
 from policy_server.contract.specification import check_specification, render_specification
 from policy_server.errors import ObservationError, PreprocessorFailed
 from policy_server.policy.answers import Answer, Decision
-from policy_server.policy.engine import Family, Network
+from policy_server.policy.engine import Network
+from policy_server.policy.families.registry import FamilyName
 from policy_server.policy.onnx_engine import OnnxEngine
 from policy_server.policy.output_mapper import OutputMapper
 from policy_server.policy.policy import Policy
@@ -41,7 +42,7 @@ def build(network_file: NetworkFile) -> Build:
 
     def make(
         operation: str,
-        family: Family,
+        family: FamilyName,
         sizes: tuple[int, ...],
         *,
         tuple_: bool = False,
@@ -233,7 +234,7 @@ class TestContinuous:
             check_native(answer)
 
 
-KINDS: list[tuple[str, Family, tuple[int, ...], bool]] = [
+KINDS: list[tuple[str, FamilyName, tuple[int, ...], bool]] = [
     ("Log", "categorical", (3,), False),
     ("Log", "categorical", (2, 3), True),
     ("Identity", "greedy", (3,), False),
@@ -248,7 +249,7 @@ KINDS: list[tuple[str, Family, tuple[int, ...], bool]] = [
 @pytest.mark.parametrize(("operation", "family", "sizes", "tuple_"), KINDS)
 class TestEveryKind:
     def test_answers_are_those_of_the_contract(
-        self, operation: str, family: Family, sizes: tuple[int, ...], tuple_: bool, build: Build
+        self, operation: str, family: FamilyName, sizes: tuple[int, ...], tuple_: bool, build: Build
     ) -> None:
         policy = build(operation, family, sizes, tuple_=tuple_)
         batch = observations(np.linspace(0.1, 1, policy.network.feature_width).tolist())
@@ -265,7 +266,7 @@ class TestEveryKind:
             distribution.validate(answer)
 
     def test_a_seed_repeats_a_batch_and_its_beginning(
-        self, operation: str, family: Family, sizes: tuple[int, ...], tuple_: bool, build: Build
+        self, operation: str, family: FamilyName, sizes: tuple[int, ...], tuple_: bool, build: Build
     ) -> None:
         policy = build(operation, family, sizes, tuple_=tuple_)
         rows = np.random.default_rng(0).uniform(0.1, 1, (5, policy.network.feature_width))
@@ -286,7 +287,7 @@ class TestEveryKind:
             assert any(draw != unseeded[0] for draw in unseeded)
 
     def test_an_empty_batch_has_no_answers(
-        self, operation: str, family: Family, sizes: tuple[int, ...], tuple_: bool, build: Build
+        self, operation: str, family: FamilyName, sizes: tuple[int, ...], tuple_: bool, build: Build
     ) -> None:
         policy = build(operation, family, sizes, tuple_=tuple_)
         assert predict(policy, []) == []

@@ -55,6 +55,14 @@ def observed() -> tuple[Any, Any]:
     return observations, tf.matmul(observations, v1.get_variable("w", initializer=WEIGHTS))
 
 
+def opened(folder: Path) -> SavedModel:
+    """A SavedModel that gives the output of logits, whatever it is called."""
+    model = SavedModel(folder)
+    names = ("action_dist_inputs", "behaviour_logits", "fc_out", "logits", "y")
+    model.output_name = next((name for name in names if name in model.outputs), "")
+    return model
+
+
 class TestCorpus:
     @pytest.mark.parametrize(
         ("name", "actions"),
@@ -72,7 +80,7 @@ class TestCorpus:
         golden = np.load(CORPUS / name / "golden.npz")
         observations, logits = golden["observations"], golden["action_dist_inputs"]
 
-        model = SavedModel(tmp_path / "m")
+        model = opened(tmp_path / "m")
         assert model.feature_width == observations.shape[1]
         assert model.action_outputs == actions
         assert model.actions_are_integers is True
@@ -112,7 +120,7 @@ class TestGraphStyle:
             }
             return inputs, {"action_dist_inputs": logits + noise[:, tf.newaxis]}
 
-        model = SavedModel(export_graph(tmp_path, graph))
+        model = opened(export_graph(tmp_path, graph))
         np.testing.assert_array_equal(model.run(FEATURES), PRODUCT)
         np.testing.assert_array_equal(model.run(FEATURES[:1]), PRODUCT[:1])
         with pytest.raises(UnusableModel, match="depend on `previous:0`"):
@@ -129,7 +137,7 @@ class TestGraphStyle:
             inputs = {"observations": observations} | ({"state_in_0": state} if listed else {})
             return inputs, {"action_dist_inputs": logits * (1 + tf.cast(state, tf.float32))}
 
-        model = SavedModel(export_graph(tmp_path, graph))
+        model = opened(export_graph(tmp_path, graph))
         np.testing.assert_array_equal(model.run(FEATURES), PRODUCT)
         with pytest.raises(UnusableModel, match=r"`state:0`.*memory are not served"):
             model.check_stateless(FEATURES)
@@ -147,7 +155,7 @@ class TestGraphStyle:
             }
             return inputs, outputs
 
-        SavedModel(export_graph(tmp_path, graph)).check_stateless(FEATURES)
+        opened(export_graph(tmp_path, graph)).check_stateless(FEATURES)
 
     def test_noise_in_the_network_is_found(self, tmp_path: Path) -> None:
         def graph() -> tuple[Tensors, Tensors]:
@@ -156,7 +164,7 @@ class TestGraphStyle:
             return {"observations": observations}, {"action_dist_inputs": noisy}
 
         with pytest.raises(UnusableModel, match="differ from run to run"):
-            SavedModel(export_graph(tmp_path, graph)).check_stateless(FEATURES)
+            opened(export_graph(tmp_path, graph)).check_stateless(FEATURES)
 
     def test_heads_are_sorted_by_their_number(self, tmp_path: Path) -> None:
         def graph() -> tuple[Tensors, Tensors]:
@@ -169,40 +177,51 @@ class TestGraphStyle:
             others = {"action_dist_inputs": logits, "action_logp": chance, "action_prob": chance}
             return {"observations": observations}, {**heads, **others}
 
-        model = SavedModel(export_graph(tmp_path, graph))
+        model = opened(export_graph(tmp_path, graph))
         assert model.action_outputs == [f"actions_{head}" for head in range(15)]
         assert model.actions_are_integers is True
         draws = model.draw(FEATURES)
         assert [array.tolist() for array in draws.actions] == [[head] * 2 for head in range(15)]
         np.testing.assert_array_equal(draws.log_probability, [-0.5, -0.5])
 
-    @pytest.mark.parametrize(
-        ("names", "chosen"),
-        [
-            (["vf_preds", "behaviour_logits"], "behaviour_logits"),
-            (["action_dist_inputs", "q_values", "logits"], "q_values"),
-            (["behaviour_logits", "action_dist_inputs"], "action_dist_inputs"),
-            (["value_out", "fc_out"], "fc_out"),
-            (["mine"], "mine"),
-            (["output_0", "mean_log_std"], "mean_log_std"),
-        ],
-    )
-    def test_the_output_is_chosen_by_name(
-        self, names: list[str], chosen: str, tmp_path: Path
-    ) -> None:
+    def test_it_says_what_its_outputs_are(self, tmp_path: Path) -> None:
         def graph() -> tuple[Tensors, Tensors]:
             observations, logits = observed()
             outputs = {
-                name: logits if name == chosen else tf.zeros([tf.shape(logits)[0], 2])
-                for name in names
+                "logits": logits,
+                "best": tf.argmax(logits, axis=1),
+                "name": tf.as_string(logits),
             }
             return {"observations": observations}, outputs
 
-        model = SavedModel(export_graph(tmp_path, graph))
-        assert model.output_name == chosen
+        model = opened(export_graph(tmp_path, graph))
+        assert model.kinds() == {
+            "logits": ("real", 2),
+            "best": ("integer", 1),
+            "name": ("other", 2),
+        }
         np.testing.assert_array_equal(model.run(FEATURES), PRODUCT)
         assert model.actions_are_integers is None
         assert model.action_outputs == []
+        model.output_name = "best"
+        np.testing.assert_array_equal(model.run(FEATURES), PRODUCT.argmax(axis=1)[:, np.newaxis])
+
+    @pytest.mark.parametrize(
+        ("draw", "operation"),
+        [
+            (lambda logits: tf.random.categorical(logits, 1), "Multinomial"),
+            (lambda logits: logits + tf.random.normal(tf.shape(logits)), "RandomStandardNormal"),
+            (lambda logits: tf.random.stateless_uniform([2], [1, 2]) + logits, "StatelessRandom"),
+            (tf.nn.softmax, ""),
+        ],
+    )
+    def test_it_says_which_operations_draw(self, draw: Any, operation: str, tmp_path: Path) -> None:
+        def graph() -> tuple[Tensors, Tensors]:
+            observations, logits = observed()
+            return {"observations": observations}, {"y": draw(logits)}
+
+        assert operation in opened(export_graph(tmp_path, graph)).drawing()
+        assert bool(operation) == bool(opened(export_graph(tmp_path / "2", graph)).drawing())
 
     @pytest.mark.parametrize("signature", ["serving_default", "action", "predict_mine"])
     def test_a_signature_is_found(self, signature: str, tmp_path: Path) -> None:
@@ -210,7 +229,7 @@ class TestGraphStyle:
             observations, logits = observed()
             return {"x": observations}, {"y": logits}
 
-        model = SavedModel(export_graph(tmp_path, graph, signature, tags=("mine", "gpu")))
+        model = opened(export_graph(tmp_path, graph, signature, tags=("mine", "gpu")))
         np.testing.assert_array_equal(model.run(FEATURES), PRODUCT)
 
     def test_images_of_bytes_are_given_their_shape(self, tmp_path: Path) -> None:
@@ -219,7 +238,7 @@ class TestGraphStyle:
             sums = tf.reduce_sum(tf.cast(images, tf.float32), axis=[2, 3])
             return {"observations": images}, {"logits": sums}
 
-        model = SavedModel(export_graph(tmp_path, graph))
+        model = opened(export_graph(tmp_path, graph))
         assert model.feature_width == 4
         rows = np.array([[1, 2, 3, 255]], dtype=np.float32)
         np.testing.assert_array_equal(model.run(rows), [[3, 258]])
@@ -230,25 +249,16 @@ class TestGraphStyle:
             return {"observations": observations}, {"logits": observations * 2}
 
         with pytest.raises(UnusableModel, match="shape of its observations is open"):
-            _ = SavedModel(export_graph(tmp_path, graph)).feature_width
+            _ = opened(export_graph(tmp_path, graph)).feature_width
 
     def test_inputs_that_could_both_be_observations_are_refused(self, tmp_path: Path) -> None:
         def graph() -> tuple[Tensors, Tensors]:
             observations, logits = observed()
             return {"a": observations, "b": placeholder("b", shape=(None, 3))}, {"y": logits}
 
-        model = SavedModel(export_graph(tmp_path, graph))
+        model = opened(export_graph(tmp_path, graph))
         with pytest.raises(UnusableModel, match=r"no input is called `observations` .*a, b"):
             _ = model.observation_tensor
-
-    def test_outputs_that_could_both_be_logits_are_refused(self, tmp_path: Path) -> None:
-        def graph() -> tuple[Tensors, Tensors]:
-            observations, logits = observed()
-            return {"observations": observations}, {"a": logits, "b": logits + 1}
-
-        model = SavedModel(export_graph(tmp_path, graph))
-        with pytest.raises(UnusableModel, match=r"there are a, b\. Export them as"):
-            _ = model.output_name
 
     def test_actions_of_two_kinds_are_refused(self, tmp_path: Path) -> None:
         def graph() -> tuple[Tensors, Tensors]:
@@ -257,7 +267,7 @@ class TestGraphStyle:
             heads = {"actions_0": whole, "actions_1": tf.cast(whole, tf.float32)}
             return {"observations": observations}, {"action_dist_inputs": logits, **heads}
 
-        model = SavedModel(export_graph(tmp_path, graph))
+        model = opened(export_graph(tmp_path, graph))
         with pytest.raises(UnusableModel, match="numbered in one component and real in another"):
             _ = model.actions_are_integers
 
@@ -284,20 +294,25 @@ def module_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 class TestModuleStyle:
     def test_it_is_run(self, module_folder: Path) -> None:
-        model = SavedModel(module_folder / "saved_model")
+        model = opened(module_folder / "saved_model")
         assert model.feature_width == 3
-        assert model.output_name == "fc_out"
         model.check_stateless(FEATURES)
         np.testing.assert_array_equal(model.run(FEATURES), PRODUCT)
 
     def test_it_is_loaded_as_an_engine(self, module_folder: Path) -> None:
-        engine = load_engine(Network("tensorflow", 3, "categorical", (2,)), module_folder)
+        engine = load_engine(
+            Network("tensorflow", 3, "categorical", (2,), output="fc_out"), module_folder
+        )
         assert isinstance(engine, TensorFlowEngine)
         np.testing.assert_array_equal(engine.run(FEATURES), PRODUCT)
 
+    def test_an_output_that_it_lacks_does_not_load(self, module_folder: Path) -> None:
+        with pytest.raises(EngineFailed, match="no output `logits`: upload it again"):
+            TensorFlowEngine(module_folder / "saved_model", "logits")
+
     @pytest.mark.parametrize("width", [2, 4])
     def test_features_of_another_width_fail(self, width: int, module_folder: Path) -> None:
-        engine = TensorFlowEngine(module_folder / "saved_model")
+        engine = TensorFlowEngine(module_folder / "saved_model", "fc_out")
         with pytest.raises(EngineFailed, match=f"^{width} features were given, .* takes 3$"):
             engine.run(np.zeros((2, width), dtype=np.float32))
 
@@ -306,7 +321,7 @@ class TestModuleStyle:
         if content is not None:
             (tmp_path / "saved_model.pb").write_bytes(content)
         with pytest.raises(EngineFailed, match="TensorFlow cannot load it"):
-            TensorFlowEngine(tmp_path)
+            TensorFlowEngine(tmp_path, "fc_out")
 
     def test_lost_weights_do_not_load(self, module_folder: Path, tmp_path: Path) -> None:
         whole = (module_folder / "saved_model" / "saved_model.pb").read_bytes()

@@ -122,7 +122,7 @@ def check_restarted(base: Path, meanings: dict[str, str]) -> str:
 
 
 def upload_part(publisher: Publisher) -> str:
-    return publisher.upload(Part.OUTPUT_MAPPER, io.BytesIO(MAPPER)).version
+    return publisher.upload({Part.OUTPUT_MAPPER: io.BytesIO(MAPPER)}).version
 
 
 def publish_another_schema(publisher: Publisher) -> str:

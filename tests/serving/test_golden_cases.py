@@ -41,7 +41,7 @@ class Desk:
         return self.publisher.publish(Bundle(files)).version
 
     def upload(self, part: Part, content: bytes) -> str:
-        return self.publisher.upload(part, io.BytesIO(content)).version
+        return self.publisher.upload({part: io.BytesIO(content)}).version
 
     def parts(self, name: str) -> set[str]:
         return set(self.store.manifest(name).parts)

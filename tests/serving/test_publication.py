@@ -43,7 +43,7 @@ class Desk:
 
     def upload(self, part: Part, content: bytes) -> VersionReport:
         try:
-            return self.publisher.upload(part, io.BytesIO(content))
+            return self.publisher.upload({part: io.BytesIO(content)})
         finally:
             self.check_files()
 

@@ -37,7 +37,7 @@ def publisher(store: Store, tmp_path: Path) -> Publisher:
 
 
 def upload(publisher: Publisher, part: Part, content: bytes, user: str = "ann") -> str:
-    return publisher.upload(part, io.BytesIO(content), user).version
+    return publisher.upload({part: io.BytesIO(content)}, user).version
 
 
 def test_an_empty_store_has_no_versions(versions: Versions) -> None:

@@ -169,10 +169,10 @@ def publish_network(folder: Path, preprocessor: str) -> Path:
         (policy / "preprocessor.py").write_text(preprocessor)
     weights = np.random.default_rng(5).standard_normal((PLAIN_WIDTH, 3)).astype(np.float32)
     graph = helper.make_graph(
-        [helper.make_node("MatMul", ["input", "weights"], ["output"])],
+        [helper.make_node("MatMul", ["input", "weights"], ["logits"])],
         "network",
         [helper.make_tensor_value_info("input", FLOAT, ["batch", PLAIN_WIDTH])],
-        [helper.make_tensor_value_info("output", FLOAT, ["batch", 3])],
+        [helper.make_tensor_value_info("logits", FLOAT, ["batch", 3])],
         [onnx.numpy_helper.from_array(weights, "weights")],
     )
     opsets = [helper.make_opsetid("", 17)]

@@ -122,10 +122,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     (policy / "schema.yaml").write_text(SCHEMA)
     (policy / "preprocessor.py").write_text(PREPROCESSOR)
     graph = helper.make_graph(
-        [helper.make_node("Identity", ["input"], ["output"])],
+        [helper.make_node("Identity", ["input"], ["logits"])],
         "network",
         [helper.make_tensor_value_info("input", FLOAT, ["batch", 3])],
-        [helper.make_tensor_value_info("output", FLOAT, ["batch", 3])],
+        [helper.make_tensor_value_info("logits", FLOAT, ["batch", 3])],
     )
     opsets = [helper.make_opsetid("", 17)]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), policy / "model.onnx")

@@ -115,7 +115,8 @@ class Assembly:
         except Undeclared as undeclared:
             if Part.MODEL in self._uploaded:
                 save_undeclared(folder, undeclared)
-            self._misfit("reading", str(undeclared), Part.DESCRIPTION)
+            where = "upload it with the model, as `description_file`; in a folder it is model.yaml"
+            self._misfit("reading", f"{undeclared}; {where}", Part.DESCRIPTION)
             return None
         self._report.passed("model", built.facts.actions.detail)
         conflict = contradiction(built.facts.actions, self._contract)

@@ -48,7 +48,9 @@ class OnnxUpload:
         graph = self._model.graph
         weights = {tensor.name for tensor in graph.initializer}
         inputs = {value.name for value in graph.input} - weights
-        idle = {name for source in inputs for name in handed_through(graph, source)}
+        # A state that is handed through is no output of the network's; its only input may be.
+        beside = inputs if len(inputs) > 1 else set()
+        idle = {name for source in beside for name in handed_through(graph, source)}
         self.outputs = [name for name in _output_names(self._model) if name not in idle]
 
     def is_integer(self, output: str) -> bool:

@@ -57,7 +57,7 @@ def speeds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("speeds")
     (folder / "schema.yaml").write_text(SPEEDS)
     (folder / "preprocessor.py").write_text(TRIPLE)
-    (folder / "policy.onnx").write_bytes(linear_onnx(3, 2))
+    (folder / "policy.onnx").write_bytes(linear_onnx(3, 2, output="mean_log_std"))
     return folder
 
 
@@ -196,12 +196,14 @@ def test_the_contract_that_the_command_makes_is_served_without_a_restart(
 def test_without_a_schema_the_contract_stays_and_parts_are_not_carried_over(
     server: Server, lights: Path
 ) -> None:
-    two = {"model_file": ("policy.onnx", linear_onnx(2, 2))}
+    two = {"model_file": ("policy.onnx", linear_onnx(2, 2, output="mean_log_std"))}
     report = upload(server, two)
     assert report.json()["state"] == "active", report.text
     assert server.get("schema").text == SPEEDS
     # The preprocessor of the version before would have fitted this one.
-    refused = upload(server, {"model_file": ("policy.onnx", linear_onnx(3, 2))})
+    refused = upload(
+        server, {"model_file": ("policy.onnx", linear_onnx(3, 2, output="mean_log_std"))}
+    )
     assert refused.status_code == 422
     assert "upload a preprocessor" in refused.json()["detail"]
     # A schema that says no more than it did documents the API anew, under the same title.

@@ -82,7 +82,6 @@ def _built(
     features = proof_features(model.feature_width)
     output = _chosen(model, features, contract, description)
     model.output_name = output.name
-    model.check_stateless(features)
     progress("comparing its own draws with the distribution")
     reading, actions = _read(model, output, features, folder, contract, description)
     progress("converting the network and proving it")
@@ -137,6 +136,7 @@ def _tried(model: SavedModel, name: str, features: Floats) -> Output:
     model.output_name = name
     kind, _ = model.kinds()[name]
     rows = proof_outputs(model, name, features)
+    model.check_stateless(features)
     if drawing := model.drawing():
         raise UnusableModel(
             f"its output `{name}` is drawn by the network itself ({drawing}): what it is drawn "

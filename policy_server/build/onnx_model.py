@@ -85,6 +85,13 @@ class OnnxUpload:
                 f"({', '.join(inputs) or 'none'}): one, the observations, is served. Export it "
                 "with all features of an observation in one input."
             )
+        axes = [axis.dim_value for axis in model.graph.input[0].type.tensor_type.shape.dim]
+        if len(axes) > 1 and axes[0] > 1:
+            raise UploadRejected(
+                f"The network's input `{inputs[0]}` has the shape {axes}: its first axis is fixed "
+                f"at {axes[0]}, and the batch is wanted there, open or 1. Export it with "
+                f"`dynamic_axes={{'{inputs[0]}': {{0: 'batch'}}}}`, or with one observation."
+            )
         # Before, every weight had to be an input as well.
         model.ir_version = max(model.ir_version, 4)
         target.write_bytes(model.SerializeToString())

@@ -123,7 +123,8 @@ def read(output: Output, declared: Reading | None, *, discrete: bool) -> Reading
         raise UploadRejected(
             f"The network puts out one number for each observation (`{output.name}`): it is a "
             "value network (critic), which says how good a situation is, not what to do. Upload "
-            "the network of the policy (actor)."
+            "the network of the policy (actor). If it is the number of the action, say so in "
+            "model.yaml: `reads: actions`."
         )
     if declared is not None:
         return _checked(output, declared, discrete=discrete)
@@ -209,7 +210,12 @@ def _lines(output: Output, *, discrete: bool) -> str:
         f"`reads: {each}` ({EFFECTS[each].format(width=output.width, half=output.width // 2)})"
         for each in readings
     ]
-    return f"one of these lines of model.yaml says it: {', '.join(lines)}"
+    here, there = ("numbered", "real numbers") if discrete else ("real numbers", "numbered")
+    return (
+        f"one of these lines of model.yaml says it: {', '.join(lines)}. The contract's actions are "
+        f"{here} (DISCRETE_ACTIONS={discrete}); if those of the model are {there}, set "
+        f"DISCRETE_ACTIONS={not discrete} and make the contract again"
+    )
 
 
 def _checked(output: Output, declared: Reading, *, discrete: bool) -> Reading:

@@ -6,7 +6,7 @@ TensorFlow since 1.13; the object API refuses graphs with placeholders outside t
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -163,7 +163,7 @@ class SavedModel:
         for name in sorted(feeds.keys() - {self.observation_tensor}):
             if any(constant in self._called(name) for constant in CONSTANT_INPUTS):
                 continue
-            if moves({**feeds, name: _other(feeds[name])}):
+            if any(moves({**feeds, name: other}) for other in _others(feeds[name])):
                 raise UnusableModel(
                     f"its decisions depend on `{name}`, which one observation does not tell: "
                     "policies with memory are not served."
@@ -258,9 +258,13 @@ def _neutral(tensor: Any, batch: int, fill: int) -> NDArray[Any]:
     return np.full(shape, fill, dtype=tensor.dtype.as_numpy_dtype)
 
 
-def _other(values: NDArray[Any]) -> NDArray[Any]:
-    """Ones for zeros, and the reverse."""
-    return np.asarray(np.logical_not(values), dtype=values.dtype)
+def _others(values: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Other values of an input: ones for zeros and the reverse; random ones of real numbers."""
+    yield np.asarray(np.logical_not(values), dtype=values.dtype)
+    if np.issubdtype(values.dtype, np.floating):
+        rng = np.random.default_rng(0)
+        for scale in (1.0, 10.0):
+            yield np.asarray(scale * rng.standard_normal(values.shape), dtype=values.dtype)
 
 
 def _tags(folder: Path) -> list[str]:

@@ -160,7 +160,7 @@ def test_a_batch_fixed_at_two_is_rejected(candidate_of: CandidateOf, tmp_path: P
     model = model_of([linear()], inputs=[("obs", [2, 3])], outputs=[("logits", [2, 2])])
     report = candidate_of(contract_of(), model=model.SerializeToString()).assemble()
     assert report.rejected is not None
-    assert "cannot be run" in report.rejected
+    assert "has the shape [2, 3]: its first axis is fixed at 2" in report.rejected
 
 
 def test_outputs_that_decide_nothing_are_dropped(tmp_path: Path) -> None:

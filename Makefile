@@ -23,7 +23,7 @@ SWAGGER_UI := 5.35.0
 CARRIED := swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css LICENSE NOTICE package.json
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format lock examples benchmark soak picture screenshots swagger-ui system-packages
+.PHONY: help serve test test-corpus check format lock examples benchmark soak picture screenshots swagger-ui system-packages
 
 help:  ## print every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -39,6 +39,9 @@ test: $(DEVELOP) system-packages  ## set up, run the checks and every test
 	@$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --ignore tests/reliability
 	$(BIN)/python -m pytest tests/reliability
+
+test-corpus: $(DEVELOP)  ## test on policies that others made, which lie beside the checkout
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 tests/corpus
 
 check: $(DEVELOP)  ## format, lint, types
 	$(BIN)/ruff format --check .

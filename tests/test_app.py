@@ -10,7 +10,7 @@ import yaml
 
 from tests.support.server import ROOT, environment, free_port, gunicorn, run_command, running
 
-CORPUS_SCHEMA = ROOT / "examples" / "lpoc" / "schema.yaml"
+LPOC_SCHEMA = ROOT / "examples" / "lpoc" / "schema.yaml"
 KINDS = [
     ({}, {"action", "meaning", "probability"}),
     ({"TUPLE": "False"}, {"action", "meaning", "probability"}),
@@ -40,7 +40,7 @@ def served_fields(command: str, base_path: Path, **settings: str) -> set[str]:
 def test_the_kind_of_action_shapes_what_is_generated(
     tmp_path: Path, settings: dict[str, str], fields: set[str]
 ) -> None:
-    done = run_command("schema", CORPUS_SCHEMA, "--noclients", base_path=tmp_path, **settings)
+    done = run_command("schema", LPOC_SCHEMA, "--noclients", base_path=tmp_path, **settings)
     assert done.returncode == 0, done.stderr
     assert prediction_fields(yaml.safe_load((tmp_path / "swagger.yaml").read_text())) == fields
 
@@ -52,11 +52,11 @@ def test_the_kind_of_action_shapes_what_is_served(
 ) -> None:
     """Asked for when the schema is made, and not again; and the other way round."""
     base_path = tmp_path / "made"
-    run_command("schema", CORPUS_SCHEMA, "--noclients", base_path=base_path, **settings)
+    run_command("schema", LPOC_SCHEMA, "--noclients", base_path=base_path, **settings)
     assert served_fields(command, base_path) == fields
     base_path = tmp_path / "served"
     other = {"TUPLE": "yes", "DISCRETE_ACTIONS": "yes"}
-    run_command("schema", CORPUS_SCHEMA, "--noclients", base_path=base_path, **other)
+    run_command("schema", LPOC_SCHEMA, "--noclients", base_path=base_path, **other)
     settings = {"TUPLE": "False", "DISCRETE_ACTIONS": "True", **settings}
     assert served_fields(command, base_path, **settings) == fields
 
@@ -113,7 +113,7 @@ def test_a_version_of_another_contract_does_not_decide(lpoc_instance: Path) -> N
 
 
 def test_without_a_policy_asking_is_503(tmp_path: Path) -> None:
-    run_command("schema", CORPUS_SCHEMA, "--noclients", base_path=tmp_path / "instance")
+    run_command("schema", LPOC_SCHEMA, "--noclients", base_path=tmp_path / "instance")
     with gunicorn(tmp_path / "instance") as server:
         answer = server.post("predict_raw", {"obs": [1.0]})
         assert answer.status_code == 503

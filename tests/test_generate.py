@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.server import CORPUS, ROOT, environment, run_command
+from tests.support.server import ROOT, environment, run_command
 
 LPOC = ROOT / "examples" / "lpoc"
 
@@ -80,8 +80,9 @@ def test_a_file_that_cannot_be_read_is_exit_code_2(tmp_path: Path, path: str) ->
 
 
 def test_a_secret_in_the_schema_is_ignored_and_not_kept(tmp_path: Path) -> None:
-    schema = CORPUS / "mouse_and_cheese_compact" / "schema.yaml"
-    secret = yaml.safe_load(schema.read_text())["parameters"]["api_key"]
+    secret = "a-secret-of-1234567"
+    schema = tmp_path.with_name(f"{tmp_path.name}-schema.yaml")
+    schema.write_text(f"observations: {{x: {{type: int}}}}\nparameters: {{api_key: {secret}}}\n")
     done = run_command("schema", schema, base_path=tmp_path)
     assert done.returncode == 0
     assert "api_key" in done.stderr

@@ -31,7 +31,7 @@ def test_the_network_takes_what_the_schema_describes(
     assert len(np.unique(logits[0])) == ACTIONS
 
 
-def test_features_of_the_corpus_policy_are_the_fields_of_the_schema() -> None:
+def test_features_of_the_plain_policy_are_the_fields_of_the_schema() -> None:
     text = (ROOT / "examples" / "lpoc" / "schema.yaml").read_text(encoding="utf-8")
     schema = read_schema(text)
     assert tuple(schema.fields) == FIELDS

@@ -3,7 +3,6 @@
 import io
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,7 @@ from policy_server.contract.contract import Contract
 from policy_server.contract.reading import read_schema
 from policy_server.contract.samples import random_observations
 from tests.build.conftest import Candidate, CandidateOf
-from tests.support.contracts import contract_of
 from tests.support.networks import linear_kernel, linear_onnx
-from tests.support.server import CORPUS
 
 SCHEMA = """
 observations:
@@ -369,23 +366,6 @@ class TestArrays:
         report = built(npz(**arrays))
         assert report.rejected is not None
         assert told in "\n".join([report.rejected, *map(str, report.faults)])
-
-
-@pytest.mark.parametrize("name", ["cartpole_ppo", "digits_ppo", "pendulum_ppo"])
-def test_files_of_a_training_framework_agree(candidate_of: CandidateOf, name: str) -> None:
-    """What Stable-Baselines3 chose itself, and what its network put out."""
-    folder = CORPUS / name
-    with np.load(folder / "golden.npz") as golden:
-        width = golden["observations"].shape[1]
-    discrete = name != "pendulum_ppo"
-    parts: dict[str, Path | str] = {"model": folder / "policy.onnx"}
-    if name == "digits_ppo":
-        parts["output_mapper"] = "[{0: a, 1: b}, {0: a, 1: b, 2: c}, {0: a, 1: b, 2: c, 3: d}]"
-    contract = contract_of(width, discrete=discrete, tuple_=name == "digits_ppo")
-    report = candidate_of(contract, golden=folder / "golden.npz", **parts).assemble()
-    assert "64 golden cases of features, without the preprocessor, agree" in verdict(report)
-    assert "distribution inputs to " in verdict(report)
-    assert "most probable actions to " in verdict(report)
 
 
 def test_a_zip_bomb_of_zeros_is_not_unpacked(candidate_of: CandidateOf) -> None:

@@ -17,16 +17,12 @@ from onnx import TensorProto, helper, numpy_helper
 from policy_server.build.onnx_model import OnnxUpload
 from policy_server.build.report import Part
 from policy_server.errors import EngineFailed, UploadRejected
-from policy_server.policy.engine import load_engine
 from policy_server.policy.onnx_engine import OnnxEngine
-from policy_server.policy.policy import Policy
-from policy_server.policy.preprocessor import SchemaPreprocessor
-from tests.build.conftest import Candidate, CandidateOf
+from tests.build.conftest import CandidateOf
 from tests.support.contracts import contract_of
-from tests.support.policies import predict_deterministic
+from tests.support.networks import linear_onnx
 
 ROOT = Path(__file__).parents[2]
-CORPUS = ROOT / ".." / "shared" / "corpus"
 FLOAT = TensorProto.FLOAT
 WEIGHT = np.array([[1.0, 0.0], [0.0, 2.0], [3.0, -1.0]], np.float32)
 ROWS = np.random.default_rng(1).standard_normal((7, 3)).astype(np.float32)
@@ -67,45 +63,8 @@ def rejection(tmp_path: Path, model: Any) -> str:
     return str(caught.value)
 
 
-def policy_of(candidate: Candidate) -> Policy:
-    network, contract = candidate.network, candidate.contract
-    engine = load_engine(network, candidate.folder / Part.MODEL)
-    from policy_server.policy.output_mapper import OutputMapper
-
-    return Policy(contract, network, engine, SchemaPreprocessor(contract.schema), OutputMapper())
-
-
-@pytest.mark.parametrize(
-    ("name", "output", "discrete", "sizes"),
-    [
-        ("cartpole_ppo", "logits", True, (2,)),
-        ("digits_ppo", "logits", True, (2, 3, 4)),
-        ("pendulum_ppo", "mean_log_std", False, (1,)),
-    ],
-)
-def test_policies_from_the_wild_decide_as_their_framework_does(
-    candidate_of: CandidateOf, name: str, output: str, discrete: bool, sizes: tuple[int, ...]
-) -> None:
-    golden = np.load(CORPUS / name / "golden.npz")
-    contract = contract_of(
-        golden["observations"].shape[1], discrete=discrete, tuple_=len(sizes) > 1
-    )
-    mapper = {"output_mapper": DIGITS_MAPPER} if len(sizes) > 1 else {}
-    candidate = candidate_of(contract, model=CORPUS / name / "policy.onnx", **mapper)
-    report = candidate.assemble()
-    assert report.ready, report
-    assert candidate.network.sizes == sizes
-    engine = load_engine(candidate.network, candidate.folder / Part.MODEL)
-    np.testing.assert_allclose(engine.run(golden["observations"]), golden[output], atol=1e-5)
-    observations = [{"x": row.tolist()} for row in golden["observations"]]
-    decided = predict_deterministic(policy_of(candidate), observations)
-    actions = np.array([answer.get("actions", [answer.get("action")]) for answer in decided])
-    expected = golden["deterministic"].reshape(len(actions), -1)
-    np.testing.assert_allclose(actions, expected, atol=0 if discrete else 1e-5)
-
-
 def test_heads_that_no_draw_proves_are_declared(candidate_of: CandidateOf) -> None:
-    model = CORPUS / "digits_ppo" / "policy.onnx"
+    model = linear_onnx(9, 9)
     contract = contract_of(9, tuple_=True)
     report = candidate_of(contract, model=model).assemble()
     assert (report.missing, report.rejected) == ([Part.OUTPUT_MAPPER], None)
@@ -333,7 +292,7 @@ def test_networks_that_cannot_serve_are_rejected(
     assert told in report.rejected, report.rejected
 
 
-SOUND = (CORPUS / "cartpole_ppo" / "policy.onnx").read_bytes()
+SOUND = linear_onnx(8, 4)
 
 
 @settings(max_examples=100, deadline=None)
@@ -357,10 +316,11 @@ def test_a_file_cut_anywhere_is_rejected(
 
 
 def test_a_server_without_the_package_says_what_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "policy.onnx").write_bytes(SOUND)
     code = (
         "import sys; from pathlib import Path; sys.modules['onnx'] = None\n"
         "from policy_server.build.onnx_model import OnnxUpload\n"
-        f"OnnxUpload(Path({str(CORPUS / 'cartpole_ppo' / 'policy.onnx')!r}))"
+        f"OnnxUpload(Path({str(tmp_path / 'policy.onnx')!r}))"
     )
     ran = subprocess.run(
         [sys.executable, "-c", code],

@@ -1,9 +1,8 @@
-"""Policies from the wild are built from what their authors left, and decide as they did."""
+"""SavedModels from the wild are built from what their authors left, and decide as they did."""
 
 import asyncio
 import io
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,9 +22,9 @@ from policy_server.serving.loading import load_version
 from policy_server.serving.publication import Publisher, VersionReport
 from policy_server.store.store import Store
 from tests.support.contracts import contract_of, kept_contracts
+from tests.support.corpus import CORPUS
 from tests.support.policies import distributions, predict, predict_features
 
-CORPUS = Path(__file__).parents[2] / ".." / "shared" / "corpus"
 DRAWS = 20_000
 ROWS_DRAWN = (0, 100, 200)
 FEWEST_EXPECTED = 5

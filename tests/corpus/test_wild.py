@@ -5,7 +5,6 @@ decides, it decides as its golden values say. What is asked is answered, and the
 """
 
 import io
-import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +26,10 @@ from policy_server.policy.preprocessor import SchemaPreprocessor
 from policy_server.serving.publication import Publisher, VersionReport
 from policy_server.store.store import Store
 from tests.support.contracts import contract_of, kept_contracts
+from tests.support.corpus import CORPUS
 from tests.support.policies import distributions, predict_deterministic
 
-ROOT = Path(__file__).parents[2]
-WILD = Path(os.environ.get("POLICY_SERVER_CORPUS", ROOT / ".." / "shared" / "corpus")) / "wild"
+WILD = CORPUS / "wild"
 TOLERANCE = 1e-5
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from playwright.sync_api import Browser, expect
 
 from tests.support.browser import watched_page
-from tests.support.server import CORPUS, ROOT
+from tests.support.saved_models import RLLIB_INPUTS, categorical, save, weights
+from tests.support.server import ROOT
 from tests.support.visitor import Frontend, Visitor, visitor
 
 LPOC_MEANINGS = {"move up", "move right", "move down", "move left", "no movement"}
@@ -110,17 +111,28 @@ def _decision_in_swagger_ui(browser: Browser, address: str, credentials: tuple[s
         return answer.inner_text()
 
 
-def test_the_corpus_pasted_and_uploaded_part_by_part(browser: Browser, front: Frontend) -> None:
-    folder = CORPUS / "mouse_and_cheese_compact"
+def test_a_schema_pasted_and_a_model_alone(
+    browser: Browser, front: Frontend, tmp_path: Path
+) -> None:
+    """As RLlib leaves a policy, with a compact schema that has neither bounds nor descriptions."""
+    names = ("mouse_row", "mouse_col", "cheese_row", "cheese_col")
+    schema = "observations:\n" + "".join(f"  {name}: {{type: float}}\n" for name in names)
+    model = save(
+        tmp_path / "saved_model.zip",
+        lambda x, w, **_: categorical(x @ w, (4,)),
+        [weights(4, len(names))],
+        inputs=RLLIB_INPUTS,
+        features=len(names),
+    )
     with visitor(browser, front) as guest:
         if guest.button("Stop it").count():
             guest.press("Stop it")
         guest.page.get_by_text("Paste it", exact=True).click()
         guest.settle()
-        guest.fill("Schema", (folder / "schema.yaml").read_text())
+        guest.fill("Schema", schema)
         guest.sees("A sound schema")
         guest.start_server(front)
-        guest.hand_over("Model", folder / "saved_model.zip")
+        guest.hand_over("Model", model)
         guest.press("Upload the model")
         guest.sees("is active: it decides from now on")
         guest.turn_to("Decide")

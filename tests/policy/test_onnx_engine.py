@@ -1,4 +1,4 @@
-"""ONNX Runtime as an engine, on networks made here and on the corpus."""
+"""ONNX Runtime as an engine, on networks made here."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,9 +9,9 @@ from onnx import TensorProto, helper
 
 from policy_server.errors import EngineFailed
 from policy_server.policy.onnx_engine import OnnxEngine
+from tests.support.networks import linear_onnx
 from tests.support.onnx_writer import NetworkFile
 
-CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 WEIGHTS = np.array([[1, 2], [3, 4], [5, 6]], dtype=np.float32)
 FEATURES = np.array([[1, 0, 2], [0, 1, 3], [4, 5, 6]], dtype=np.float32)
 PRODUCT = np.array([[11, 14], [18, 22], [49, 64]], dtype=np.float32)  # by hand
@@ -96,16 +96,6 @@ class TestRun:
         nodes = [helper.make_node("Identity", ["input"], ["output"])]
         assert OnnxEngine(network_file(nodes, ["batch", "width"])).feature_width == -1
 
-    @pytest.mark.parametrize(
-        ("name", "output"),
-        [("cartpole_ppo", "logits"), ("digits_ppo", "logits"), ("pendulum_ppo", "mean_log_std")],
-    )
-    def test_the_corpus_answers_as_in_training(self, name: str, output: str) -> None:
-        engine = OnnxEngine(CORPUS / name / "policy.onnx")
-        golden = np.load(CORPUS / name / "golden.npz")
-        assert engine.feature_width == golden["observations"].shape[1]
-        np.testing.assert_allclose(engine.run(golden["observations"]), golden[output], atol=1e-5)
-
 
 class TestFailures:
     @pytest.mark.parametrize("content", [b"", b"not a network", b"\x08\x08\x12\x00", None])
@@ -117,7 +107,7 @@ class TestFailures:
             OnnxEngine(path)
 
     def test_half_a_file_does_not_load(self, tmp_path: Path) -> None:
-        whole = (CORPUS / "cartpole_ppo" / "policy.onnx").read_bytes()
+        whole = linear_onnx(64, 64)
         path = tmp_path / "network.onnx"
         path.write_bytes(whole[: len(whole) // 2])
         with pytest.raises(EngineFailed, match="cannot load"):

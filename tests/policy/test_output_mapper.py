@@ -7,7 +7,7 @@ import pytest
 from policy_server.errors import UploadRejected
 from policy_server.policy.output_mapper import OutputMapper, read_output_mapper
 
-CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture
@@ -49,12 +49,17 @@ class TestReading:
     ) -> None:
         assert list(read(mapper_file, text).meanings) == meanings
 
-    @pytest.mark.parametrize(("name", "actions"), [("lpoc", 5), ("mouse_and_cheese", 4)])
-    def test_the_corpus_is_read(self, name: str, actions: int) -> None:
-        mapper = read_output_mapper(CORPUS / name / "output_mapper.yaml")
-        assert mapper.meaning(0, 1) == "move right"
-        assert mapper.faults([actions]) == []
-        assert mapper.faults([actions + 1]) != []
+    @pytest.mark.parametrize(
+        ("name", "meaning", "sizes"),
+        [("lpoc", "move right", [5]), ("simple_stochastic_tuple", "go", [2, 3])],
+    )
+    def test_those_of_the_examples_are_read(
+        self, name: str, meaning: str, sizes: list[int | None]
+    ) -> None:
+        mapper = read_output_mapper(EXAMPLES / name / "output_mapper.yaml")
+        assert mapper.meaning(0, 1) == meaning
+        assert mapper.faults(sizes) == []
+        assert mapper.faults([*sizes[:-1], 6]) != []
 
     @pytest.mark.parametrize(
         ("text", "fragment"),

@@ -1,0 +1,47 @@
+"""Schemas and output mappers from the wild are read as they are."""
+
+import pytest
+import yaml
+
+from policy_server.contract.reading import read_schema
+from policy_server.contract.schema import Field, Parameters
+from policy_server.policy.output_mapper import read_output_mapper
+from tests.support.corpus import CORPUS
+
+
+def test_there_are_four() -> None:
+    assert len(list(CORPUS.glob("*/schema.yaml"))) == 4
+
+
+@pytest.mark.parametrize("name", ["lpoc", "mouse_and_cheese", "simple_stochastic_tuple"])
+def test_swagger_files_are_read_unchanged(name: str) -> None:
+    text = (CORPUS / name / "schema.yaml").read_text(encoding="utf-8")
+    given = yaml.safe_load(text)["Observation"]
+    schema = read_schema(text)
+
+    assert schema.text == text
+    assert schema.warnings == ()
+    assert list(schema.fields) == list(given["properties"])
+    assert schema.required == set(given["required"])
+    assert schema.as_json_schema()["properties"] == given["properties"]
+
+
+def test_the_compact_file_is_read_and_its_key_is_not_kept() -> None:
+    text = (CORPUS / "mouse_and_cheese_compact" / "schema.yaml").read_text(encoding="utf-8")
+    schema = read_schema(text)
+
+    assert list(schema.fields) == list(yaml.safe_load(text)["observations"])
+    assert set(schema.fields.values()) == {Field("number", format="double")}
+    assert schema.required == schema.fields.keys()
+    assert schema.parameters == Parameters(tuple=False, discrete=True)
+    assert schema.text == text.replace('"1234567asdfgh"', "'***'")
+    assert len(schema.warnings) == 1
+
+
+@pytest.mark.parametrize(("name", "actions"), [("lpoc", 5), ("mouse_and_cheese", 4)])
+def test_output_mappers_are_read(name: str, actions: int) -> None:
+    mapper = read_output_mapper(CORPUS / name / "output_mapper.yaml")
+    assert mapper.meaning(0, 1) == "move right"
+    assert mapper.faults([actions]) == []
+    assert mapper.faults([actions + 1]) != []
+    assert mapper.faults([actions - 1]) != []

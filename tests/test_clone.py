@@ -1,0 +1,65 @@
+"""A clone with nothing beside it: its tests are found, and those that need no server pass there."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.corpus import VARIABLE
+from tests.support.server import environment
+
+ROOT = Path(__file__).resolve().parents[1]
+QUICK = ("tests/contract", "tests/policy", "tests/store", "tests/build/test_archive.py")
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What git tracks or would track of the working tree, in an empty folder."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    folder = tmp_path_factory.mktemp("alone") / "clone"
+    for name in listed.stdout.decode().split("\0"):
+        if name and (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+def pytest_in(clone: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    variables = environment(clone / "instance")
+    variables.pop(VARIABLE, None)
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
+        cwd=clone,
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+def test_all_tests_are_found_there(clone: Path) -> None:
+    found = pytest_in(clone, "--collect-only")
+    assert found.returncode == 0, found.stdout[-4000:] + found.stderr
+    assert "tests/corpus" not in found.stdout
+
+
+def test_those_without_servers_pass_there(clone: Path) -> None:
+    ran = pytest_in(clone, *QUICK)
+    assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr
+    summary = ran.stdout.strip().splitlines()[-1]
+    assert " passed" in summary
+    assert "skipped" not in summary
+
+
+def test_the_corpus_is_missed_aloud(clone: Path) -> None:
+    ran = pytest_in(clone, "tests/corpus")
+    assert ran.returncode != 0
+    assert f"say in {VARIABLE} where it is" in ran.stdout + ran.stderr

@@ -13,7 +13,7 @@ export BASE_PATH HOST PORT
 export UV_LINK_MODE := copy
 
 # Programs of the tests, which are the names of Debian's packages too.
-PROGRAMS := chromium curl gcc nginx openssl wrk
+PROGRAMS := chromium curl gcc nginx openssl strace wrk
 # What compiles the SDKs: program:package, and libraries of R, whose names are the packages'.
 COMPILERS := javac:default-jdk-headless mvn:maven node:nodejs npm:npm R:r-base-core
 R_LIBRARIES := base64enc curl httr2 jsonlite r6 stringr

@@ -1,13 +1,19 @@
 """ONNX Runtime: the engine of every network that could be converted."""
 
+import os
 import threading
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
 from policy_server.errors import EngineFailed
 from policy_server.policy.engine import Floats
+
+# Before it is imported, or it reports to its vendor: it looks a name up, and keeps an identifier
+# and a database in the user's cache folder.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import onnxruntime
 
 
 class OnnxEngine:

@@ -17,6 +17,7 @@ from connexion.exceptions import Forbidden
 from connexion.lifecycle import ConnexionRequest
 
 from policy_server.contract.specification import Specification, operations
+from policy_server.errors import ConfigurationError
 
 PASSWORD_BYTES = 18
 SECRET_BYTES = 32
@@ -182,9 +183,22 @@ def make_credentials(path: Path, user: str) -> None:
     """Keep a new password in a file, `user:password`, unless there is one already.
 
     The file can be read by its owner alone and fits `curl -u "$(cat FILE)"`.
+
+    Raises:
+        ConfigurationError: The file cannot be written, so a password must be set.
     """
     if path.exists():
         return
+    try:
+        _write_credentials(path, user)
+    except OSError as error:
+        raise ConfigurationError(
+            f"No password is set, and a generated one cannot be kept in {path}: {error.strerror}. "
+            "Set POLICY_SERVER_PASSWORD, or let that folder be written to."
+        ) from error
+
+
+def _write_credentials(path: Path, user: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -3,16 +3,21 @@
 import os
 import sys
 import time
+from typing import NoReturn
 
-from gunicorn.arbiter import Arbiter
 from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
+from policy_server.errors import PolicyServerError
 from policy_server.serving.departure import Departure
 from policy_server.web.fast_path import STATE_KEY
 from policy_server.web.protocol import Protocol
 
 CLOSE = (b"connection", b"close")
+CANNOT_START = 1
+"""Exit code of a worker that cannot serve yet."""
+PAUSE_SECONDS = 2.0
+"""Between two tries to start a worker."""
 SPARE_SECONDS = 3.0
 SECOND_TICKS = 10
 """How often uvicorn looks around in a second."""
@@ -33,13 +38,36 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # untyped
         "callback_notify": None,
     }
 
+    def load_wsgi(self) -> None:
+        """Load the application; leave if it cannot be loaded now."""
+        try:
+            super().load_wsgi()
+        except (Exception, SystemExit) as error:
+            self._give_up(error)
+
     async def _serve(self) -> None:
         self.config.app = self.wsgi
         self._install_sigquit_handler()
         server = LeavingServer(self)
         await server.serve(sockets=self.sockets)
         if not server.started:
-            sys.exit(Arbiter.WORKER_BOOT_ERROR)
+            self._give_up(None)
+
+    def _give_up(self, error: BaseException | None) -> NoReturn:
+        """End the process, which cannot serve yet, so that the master starts another.
+
+        With gunicorn's own exit codes for this the master would end too, and what is in the way,
+        such as a disk that is not mounted yet, may pass. A thread that something has left behind
+        must not keep the process.
+        """
+        if error is not None and not isinstance(error, SystemExit):  # that one has said why
+            known = isinstance(error, OSError | PolicyServerError)
+            self.log.error("cannot start: %s", error, exc_info=None if known else error)
+        self.log.error("a worker cannot start: another tries in %g seconds", PAUSE_SECONDS)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        time.sleep(PAUSE_SECONDS)
+        os._exit(CANNOT_START)
 
 
 class LeavingServer(Server):

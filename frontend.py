@@ -18,6 +18,5 @@ else:
             base_path=settings.base_path / "frontend",
             port=settings.port,
             user=settings.user,
-            password=settings.password,
         )
     )

@@ -15,13 +15,18 @@ class Decision:
         actions: One for each head, or for each dimension of a continuous action.
         meanings: What each stands for; empty where actions are continuous.
         probability: Of the actions together; None where actions are continuous.
-        density: Of the actions together, may exceed 1; None where they are discrete.
+        density: Of the actions together, may exceed 1; None where they are discrete, or not drawn.
     """
 
     actions: tuple[float, ...]
     meanings: tuple[str, ...]
     probability: float | None
     density: float | None
+
+    @property
+    def certainty(self) -> float | None:
+        """Its probability, or its density; None where the policy draws nothing."""
+        return self.density if self.probability is None else self.probability
 
     @property
     def discrete(self) -> bool:

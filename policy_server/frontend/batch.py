@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from policy_server.errors import Fault, RequestFailed
-from policy_server.frontend.answers import Decision, read_decision
+from policy_server.frontend.answers import Decision
 from policy_server.frontend.decide import DRAWN, PROBABLE
 from policy_server.frontend.rows import (
     Rows,
@@ -91,15 +91,14 @@ def _decide(service: Service, found: Rows, drawn: bool) -> None:
     observations = [row.observation for row in found.rows]
     size = largest_batch(max(observations, key=lambda each: len(str(each))))
     decisions: list[Decision] = []
+    version: str | None = None  # the first that decides decides on all rows
     bar = st.progress(0.0, "The policy decides ...")
     try:
         for start in range(0, len(observations), size):
             batch = observations[start : start + size]
-            if drawn:
-                answer = service.client.post("predict_batch", {"observations": batch})
-                decisions += map(read_decision, answer["predictions"])
-            else:
-                decisions += decide_batch(service.client, batch)
+            decided = decide_batch(service.client, batch, version, drawn=drawn)
+            decisions += decided.decisions
+            version = decided.version
             done = len(decisions) / len(observations)
             bar.progress(done, f"{len(decisions):,} of {len(observations):,} decided ...")
     except RequestFailed as error:
@@ -107,7 +106,7 @@ def _decide(service: Service, found: Rows, drawn: bool) -> None:
         return
     finally:
         bar.empty()
-    st.success(f"{len(decisions):,} rows are decided.")
+    st.success(plain(f"{len(decisions):,} rows are decided, by version {version}."))
     st.download_button(
         "Download the decisions",
         write_rows(found, decisions),

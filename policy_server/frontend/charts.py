@@ -68,8 +68,12 @@ def bars(head: Head, chosen: float | None) -> alt.TopLevelMixin:
 
 
 def density_curve(dimension: Dimension, drawn: float | None) -> alt.TopLevelMixin:
-    """The density of one dimension of an action, with its mean, and what was drawn."""
-    reach = CURVE_SPREAD * max(dimension.standard_deviation, 1e-9)
+    """The density of one dimension of an action, with its mean, and what was drawn.
+
+    Where nothing is drawn there is no density: the action stands alone.
+    """
+    certain = dimension.standard_deviation == 0
+    reach = 1.0 if certain else CURVE_SPREAD * max(dimension.standard_deviation, 1e-9)
     low, high = dimension.mean - reach, dimension.mean + reach
     if drawn is not None:
         low, high = min(low, drawn), max(high, drawn)
@@ -85,11 +89,11 @@ def density_curve(dimension: Dimension, drawn: float | None) -> alt.TopLevelMixi
             x=alt.X("action:Q", scale=domain, title="action"), y=alt.Y("density:Q", title="density")
         )
     )
-    marks = [("mean", dimension.mean, OTHER, [4, 3])]
-    if drawn is not None:
+    marks = [("action" if certain else "mean", dimension.mean, OTHER, [4, 3])]
+    if drawn is not None and not certain:
         marks.append(("decision", drawn, CHOSEN, [1, 0]))
     lowest = min(value for _, value, _, _ in marks)
-    layers: list[alt.Chart] = [area]
+    layers: list[alt.Chart] = [] if certain else [area]
     for name, value, colour, dash in marks:
         at = alt.Chart(pd.DataFrame({"action": [value], "says": [f"{name} {number(value)}"]}))
         place = alt.X("action:Q", scale=domain)
@@ -112,6 +116,8 @@ def described(heads: Sequence[Head], dimensions: Sequence[Dimension]) -> str:
     ]
     said += [
         f"mean {number(each.mean)}, standard deviation {number(each.standard_deviation)}"
+        if each.standard_deviation
+        else f"action {number(each.mean)}, always"
         for each in dimensions
     ]
     return "; ".join(said)

@@ -16,6 +16,7 @@ CONNECT_SECONDS = 5
 ANSWER_SECONDS = 30
 UPLOAD_SECONDS = 900
 """Building and proving a large model takes minutes."""
+VERSION_HEADER = "X-Policy-Version"
 BELOW_API = re.compile(r"(?<!/)/api(/.*)?$")
 
 
@@ -31,6 +32,19 @@ class Credentials:
     def may_manage(self) -> bool:
         """Only a user may replace the policy; a key may ask it."""
         return not self.key
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What was decided, and by what.
+
+    Attributes:
+        document: The JSON of the answer.
+        version: Of the policy that answered.
+    """
+
+    document: Json
+    version: str
 
 
 class Client:
@@ -78,6 +92,33 @@ class Client:
         headers = {"Content-Type": "application/json"}
         answer = self._ask("POST", operation, data=content, headers=headers, params=query)
         return _json(answer, self.url)
+
+    def decide(
+        self,
+        operation: str,
+        body: object,
+        version: str | None = None,
+        query: Mapping[str, object] | None = None,
+    ) -> Answered:
+        """Ask for decisions.
+
+        Args:
+            operation: One that decides.
+            body: Its JSON.
+            version: Must decide; None takes whichever does.
+            query: Of the operation.
+
+        Raises:
+            RequestFailed: As `post`; with status 409 where another version decides.
+        """
+        headers = {"Content-Type": "application/json"}
+        if version is not None:
+            headers[VERSION_HEADER] = version
+        content = json.dumps(body).encode()
+        answer = self._ask(
+            "POST", operation, data=content, headers=headers, params=dict(query or {})
+        )
+        return Answered(_json(answer, self.url), answer.headers.get(VERSION_HEADER, ""))
 
     def upload(self, operation: str, files: Mapping[str, tuple[str, bytes]]) -> Json:
         """Upload files by the names of their parts; raises like `post`."""
@@ -135,6 +176,11 @@ def _refusal(answer: requests.Response, url: str) -> RequestFailed:
     except (ValueError, KeyError, TypeError, AttributeError):
         return RequestFailed(
             f"{url} answers with status {status}, but not as a policy server does.", status=status
+        )
+    if status == 409:
+        return RequestFailed(
+            "Another version was activated meanwhile. Ask again, to see what it does.",
+            status=status,
         )
     if status == 401:
         return RequestFailed(

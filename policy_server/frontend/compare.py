@@ -106,8 +106,8 @@ def _compare(service: Service, pair: tuple[str, str], sweep: Sweep, held: Observ
         sweeps, random = [], []
         for done, name in enumerate(pair):
             bar.progress(0.1 + 0.45 * done, f"Version {plain(name)} decides ...")
-            sweeps.append(sweep.decided(service.client, held, name))
-            random.append(decide_batch(service.client, drawn, name))
+            sweeps.append(sweep.decided(service.client, held, kept=name))
+            random.append(decide_batch(service.client, drawn, kept=name).decisions)
     except RequestFailed as error:
         say(error)
         return

@@ -30,10 +30,11 @@ MAX_SEED = 2**53 - 1
 
 @dataclass(frozen=True)
 class Decided:
-    """The last decision, and on what it was taken."""
+    """The last decision, on what it was taken, and by which version."""
 
     observation: Observation
     decision: Decision
+    version: str
 
 
 @dataclass(frozen=True)
@@ -104,17 +105,18 @@ def _question() -> Question:
 def _ask(service: Service, observation: Observation, question: Question) -> None:
     st.session_state.pop("decided", None)
     try:
-        prediction = service.client.post(question.operation, observation, **question.query)
+        answer = service.client.decide(question.operation, observation, query=question.query)
     except RequestFailed as error:
         say(error)
         return
-    decision = read_decision(prediction)
-    st.session_state["decided"] = Decided(observation, decision)
+    decision = read_decision(answer.document)
+    st.session_state["decided"] = Decided(observation, decision, answer.version)
     row: dict[str, Any] = {
         "time": datetime.datetime.now().astimezone().strftime("%H:%M:%S"),
         "decision": decision.words,
         "action": " ".join(map(number, decision.actions)),
-        "probability" if decision.discrete else "density": decision.probability or decision.density,
+        "probability" if decision.discrete else "density": decision.certainty,
+        "version": answer.version,
         "asked": question.operation,
         "seed": question.seed,
         "observation": json.dumps(observation),
@@ -136,25 +138,30 @@ def _decision(observation: Observation) -> None:
             st.markdown(f"{name} {actions} · probability **{percent(decision.probability or 0)}**")
         else:
             st.markdown(f"## {plain(decision.words)}")
-            st.markdown(f"density **{number(decision.density or 0)}**")
+            if decision.density is not None:
+                st.markdown(f"density **{number(decision.density)}**")
+        st.caption(plain(f"Decided by version {decided.version}."))
 
 
 def _distribution(service: Service, observation: Observation) -> None:
     """What the policy weighs, for the observation as it is now."""
     try:
-        answer = service.client.post("distribution", observation)
+        answer = service.client.decide("distribution", observation)
     except RequestFailed as error:
         say(error)
         return
-    heads, dimensions = read_distribution(answer)
+    heads, dimensions = read_distribution(answer.document)
     decided: Decided | None = st.session_state.get("decided")
     chosen: list[float | None] = [None] * (len(heads) + len(dimensions))
-    if decided is not None and decided.observation == observation:
+    same = decided is not None and decided.version == answer.version
+    if decided is not None and same and decided.observation == observation:
         chosen = list(decided.decision.actions)
     st.markdown(
         "**What the policy weighs** :gray[for the observation as it is now]",
         help="The exact distribution over actions. It follows every change of the form.",
     )
+    if not same:  # else the decision has said it
+        st.caption(plain(f"Weighed by version {answer.version}."))
     for index, (head, action) in enumerate(zip(heads, chosen, strict=False)):
         if len(heads) > 1:
             st.caption(f"Head {index + 1} of {len(heads)}")

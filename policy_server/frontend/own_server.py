@@ -1,12 +1,15 @@
 """A server of the front-end's own: prepared from a schema, started, watched, ended with it."""
 
+import contextlib
 import hashlib
 import os
 import secrets
 import socket
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from policy_server.contract.contract import ContractFile
@@ -17,6 +20,8 @@ HOST = "127.0.0.1"
 PREPARE_SECONDS = 60
 SHOWN_LOG_BYTES = 4_000
 END_SECONDS = 30
+LOG_FILE = "server.log"
+OFFERED_PORTS = 100
 
 
 @dataclass(frozen=True)
@@ -27,24 +32,38 @@ class Workshop:
         root: The checkout, with generate.py and gunicorn.conf.py.
         base_path: Each schema gets a BASE_PATH of its own below it, and finds there what was
             uploaded for it before.
-        port: Offered as the port to listen on.
-        user: Of the servers started.
-        password: Theirs; None has one made up.
+        port: Offered as the port to listen on, or the next that is free.
+        user: Of the servers started; each has a password of its own, made up when it starts.
     """
 
     root: Path
     base_path: Path
     port: int
     user: str
-    password: str | None = field(repr=False)
 
     def examples(self) -> list[Path]:
         """Folders of examples, each with a schema; lpoc first."""
         folders = [path.parent for path in self.root.glob("examples/*/schema.yaml")]
         return sorted(folders, key=lambda folder: (folder.name != "lpoc", folder.name))
 
-    def start(self, schema: str, title: str, port: int) -> "OwnServer":
+    def free_port(self) -> int:
+        """The first port from `port` on that nobody listens on."""
+        for port in range(self.port, self.port + OFFERED_PORTS):
+            with contextlib.suppress(ServerNotStarted):
+                _check_port(port)
+                return port
+        return self.port
+
+    def start(
+        self, schema: str, title: str, port: int, taken: Collection[Path] = ()
+    ) -> "OwnServer":
         """Prepare a schema and start a server that serves it.
+
+        Args:
+            schema: Text of the observation schema.
+            title: Name of the API.
+            port: To listen on.
+            taken: A BASE_PATH of each server that runs: two must not share one.
 
         Raises:
             SchemaError: The schema cannot be served.
@@ -53,9 +72,11 @@ class Workshop:
         _check_port(port)
         contract = ContractFile(schema, title=title).resolve()
         name = hashlib.sha256(f"{contract.digest} {title}".encode()).hexdigest()[:16]
-        base_path = self.base_path / name
+        paths = (self.base_path / (f"{name}-{number}" if number else name) for number in count())
+        base_path = next(path for path in paths if path not in taken)
         base_path.mkdir(parents=True, exist_ok=True)
-        password = self.password or secrets.token_urlsafe(18)
+        # Never one of the environment: whoever opens the page may read it.
+        password = secrets.token_urlsafe(18)
         environment = {
             **os.environ,
             "BASE_PATH": str(base_path),
@@ -63,7 +84,7 @@ class Workshop:
             "POLICY_SERVER_PASSWORD": password,
         }
         self._prepare(contract.schema.text, title, environment)
-        log = base_path / "server.log"
+        log = base_path / LOG_FILE
         with log.open("wb") as output:
             keeper = subprocess.Popen(
                 [*_module("policy_server.frontend.keeper"), *_gunicorn(port)],
@@ -75,7 +96,7 @@ class Workshop:
                 start_new_session=True,  # Ctrl+C in the terminal is for the front-end
             )
         client = Client(f"http://{HOST}:{port}", Credentials(self.user, password))
-        return OwnServer(keeper, client, log)
+        return OwnServer(keeper, client, base_path)
 
     def _prepare(self, schema: str, title: str, environment: dict[str, str]) -> None:
         command = [sys.executable, "generate.py", "schema", "-", f"--title={title}"]
@@ -102,12 +123,17 @@ class OwnServer:
 
     Attributes:
         client: Asks it.
-        log: What it printed.
+        base_path: Its own.
     """
 
     keeper: "subprocess.Popen[bytes]"
     client: Client
-    log: Path
+    base_path: Path
+
+    @property
+    def log(self) -> Path:
+        """What it printed."""
+        return self.base_path / LOG_FILE
 
     @property
     def exit_code(self) -> int | None:

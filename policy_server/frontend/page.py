@@ -41,6 +41,7 @@ def show(workshop: Workshop) -> None:
         page_title="Policy server", page_icon=str(assets / "favicon.svg"), layout="wide"
     )
     st.html(f"<style>{STYLES[st.context.theme.type or 'light']}</style>")
+    visit.remember_visitor()
     service = visit.current()
     if service is None:
         _welcome(workshop, assets)
@@ -54,29 +55,29 @@ def _welcome(workshop: Workshop, assets: Path) -> None:
     picture, words = st.columns([1, 12], vertical_alignment="center")
     picture.image(str(assets / "logo.svg"), width=72, alt="Logo of the policy server")
     words.title("Policy server")
-    running = visit.shared().server
+    running = visit.started()
     if running is not None:
         _running(running)
     start.show(workshop)
 
 
 def _running(server: OwnServer) -> None:
-    """Tell of the server that this front-end has started."""
+    """Tell of the server that this visitor has started."""
     if server.exit_code is not None:
         st.error(
-            f"The server that was started here has ended (exit code {server.exit_code}). "
+            f"The server that you started has ended (exit code {server.exit_code}). "
             "Its log says why.",
             icon=":material/error:",
         )
         _log(server, expanded=True)
         return
     with st.container(border=True):
-        st.markdown(f"The server that was started here runs at {server.client.url}.")
+        st.markdown(f"The server that you started runs at {server.client.url}.")
         with st.container(horizontal=True):
-            if st.button("Use it", type="primary", help="Connects to the server started here."):
+            if st.button("Use it", type="primary", help="Connects to the server that you started."):
                 visit.enter_own(server)
                 st.rerun()
-            if st.button("Stop it", help="Ends the server that was started here."):
+            if st.button("Stop it", help="Ends the server that you started."):
                 visit.stop()
                 st.rerun()
         _log(server)
@@ -115,7 +116,7 @@ def _server(service: Service) -> None:
         "Disconnect",
         icon=":material/link_off:",
         width="stretch",
-        help="Goes back to the first page. A server that was started here runs on.",
+        help="Goes back to the first page. A server that you started runs on.",
     ):
         visit.leave()
         st.rerun()
@@ -124,7 +125,7 @@ def _server(service: Service) -> None:
             "Stop the server",
             icon=":material/stop:",
             width="stretch",
-            help="Ends the server that was started here. What was uploaded to it is kept.",
+            help="Ends the server that you started. What was uploaded to it is kept.",
         ):
             visit.stop()
             visit.leave()
@@ -144,7 +145,7 @@ def _state(service: Service, ready: Readiness) -> None:
     own = visit.own(service.client)
     if own is not None and own.exit_code is not None:
         st.error(
-            f"The server that was started here has ended (exit code {own.exit_code}). Its log "
+            f"The server that you started has ended (exit code {own.exit_code}). Its log "
             "says why. Disconnect, and start it again.",
             icon=":material/error:",
         )

@@ -66,11 +66,12 @@ def _draw(service: Service, sweep: Sweep, held: Observation) -> None:
     st.session_state.pop("picture", None)
     bar = st.progress(0.05, f"Making {sweep.points:,} observations ...")
     try:
-        heads, _ = read_distribution(service.client.post("distribution", held))
+        weighed = service.client.decide("distribution", held)
+        heads, _ = read_distribution(weighed.document)
         bar.progress(0.2, f"The policy decides {sweep.points:,} times ...")
-        decided = sweep.decided(service.client, held)
+        decided = sweep.decided(service.client, held, weighed.version)
         bar.progress(0.7, "Drawing ...")
-        curves = _weighed(service, sweep, held, bar) if len(sweep.axes) == 1 else []
+        curves = _weighed(service, decided, held, bar) if len(sweep.axes) == 1 else []
     except RequestFailed as error:
         say(error)
         return
@@ -92,8 +93,9 @@ def _weighed(
     taken = values[::step]
     rows: list[list[dict[str, object]]] = []
     for done, value in enumerate(taken):
-        answer = service.client.post("distribution", moved(held, {axis.path: value}))
-        heads, dimensions = read_distribution(answer)
+        there = moved(held, {axis.path: value})
+        answer = service.client.decide("distribution", there, sweep.version)
+        heads, dimensions = read_distribution(answer.document)
         rows = rows or [[] for _ in [*heads, *dimensions]]
         shown = (
             value if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
@@ -138,7 +140,8 @@ def _show_picture(picture: Picture) -> None:
         said = f"Action over {names}, from {low:.4g} to {high:.4g}."
         chart = maps.heat_map(sweep, part, picture.now)
     charts.draw(chart, said)
-    st.caption(plain(f"{said} The ring is the observation of the form."))
+    by = f"Decided by version {sweep.version}."
+    st.caption(plain(f"{said} The ring is the observation of the form. {by}"))
     if picture.curves:
         axis, table = sweep.axes[0], picture.curves[part]
         st.markdown(f"**What the policy weighs along {plain(axis.name)}**")
@@ -173,4 +176,5 @@ def _fields_that_matter(service: Service) -> None:
     charts.draw(maps.ranks(found), f"Fields by influence; the strongest is {strongest}.")
     unit = "Share of decisions that change" if found.discrete else "Mean change of the action"
     left = f" {found.left_out} fields did not fit into one request." if found.left_out else ""
-    st.caption(f"{unit}, in {found.observations} observations.{left}")
+    by = f" Decided by version {found.version}."
+    st.caption(plain(f"{unit}, in {found.observations} observations.{left}{by}"))

@@ -101,14 +101,16 @@ def decision_columns(decision: Decision) -> list[str]:
     numbers = [f"[{index}]" if several else "" for index in range(len(decision.actions))]
     names = [f"action{number}" for number in numbers]
     names += [f"meaning{number}" for number in numbers] if decision.discrete else []
+    if decision.certainty is None:
+        return names
     return [*names, "probability" if decision.discrete else "density"]
 
 
 def decision_cells(decision: Decision) -> list[Any]:
     """What a decision puts into these columns."""
     meanings = [f"'{each}" if each.startswith(FORMULA) else each for each in decision.meanings]
-    last = decision.probability if decision.discrete else decision.density
-    return [*decision.actions, *meanings, last]
+    certainty = [] if decision.certainty is None else [decision.certainty]
+    return [*decision.actions, *meanings, *certainty]
 
 
 def template(service: Service) -> bytes:

@@ -7,9 +7,8 @@ import numpy as np
 
 from policy_server.contract.samples import random_observations, random_value
 from policy_server.contract.schema import Field, Observation, Value
-from policy_server.frontend.answers import Decision
 from policy_server.frontend.service import Service
-from policy_server.frontend.sweep import Axis, decide_batch, largest_batch
+from policy_server.frontend.sweep import Axis, Batch, decide_batch, largest_batch
 
 MOST_VALUES, LEAST_VALUES = 9, 2
 MOST_OBSERVATIONS = 50
@@ -37,12 +36,14 @@ class Sensitivity:
         discrete: Effects are shares, not distances.
         observations: How many valid random observations each field was moved in.
         left_out: Fields that did not fit into one request.
+        version: Of the policy that decided.
     """
 
     influences: tuple[Influence, ...]
     discrete: bool
     observations: int
     left_out: int
+    version: str
 
 
 def measure(service: Service, seed: int = 0) -> Sensitivity:
@@ -63,8 +64,9 @@ def measure(service: Service, seed: int = 0) -> Sensitivity:
     for name, field in fields.items():
         for value in _moves(name, field, values, rng):
             batch += [{**base, name: value} for base in bases]
-    decisions = decide_batch(service.client, batch)
-    return _ranked(list(fields), decisions, count, values, len(service.schema.fields) - len(fields))
+    decided = decide_batch(service.client, batch)
+    left_out = len(service.schema.fields) - len(fields)
+    return _ranked(list(fields), decided, count, values, left_out)
 
 
 def _complete(service: Service, observation: Observation) -> Observation:
@@ -81,8 +83,9 @@ def _moves(name: str, field: Field, count: int, rng: np.random.Generator) -> lis
 
 
 def _ranked(
-    names: Sequence[str], decisions: Sequence[Decision], count: int, values: int, left_out: int
+    names: Sequence[str], decided: Batch, count: int, values: int, left_out: int
 ) -> Sensitivity:
+    decisions = decided.decisions
     discrete = decisions[0].discrete
     actions = np.array([decision.actions for decision in decisions], dtype=np.float64)
     before = actions[:count]  # [observations, heads]
@@ -95,4 +98,4 @@ def _ranked(
         Influence(name, float(effect)) for name, effect in zip(names, effects, strict=True)
     ]
     influences.sort(key=lambda each: -each.effect)
-    return Sensitivity(tuple(influences), discrete, count, left_out)
+    return Sensitivity(tuple(influences), discrete, count, left_out, decided.version)

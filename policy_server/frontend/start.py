@@ -50,7 +50,7 @@ def _start(workshop: Workshop) -> None:
         "Port",
         1,
         65535,
-        value=workshop.port,
+        value=st.session_state.setdefault("port", workshop.free_port()),
         help="Where the server listens, on this machine only.",
     )
     if st.button(

@@ -86,11 +86,13 @@ class Sweep:
         axes: One or two.
         values: Of each axis.
         decisions: For each value of the first axis those over the second, in order.
+        version: Of the policy that took all of them.
     """
 
     axes: tuple[Axis, ...]
     values: tuple[list[Value], ...]
     decisions: tuple[Decision, ...] = ()
+    version: str = ""
 
     @property
     def points(self) -> int:
@@ -111,10 +113,12 @@ class Sweep:
             return
         yield from ((x, y) for x in self.values[0] for y in self.values[1])
 
-    def decided(self, client: Client, held: Observation, version: str | None = None) -> "Sweep":
+    def decided(
+        self, client: Client, held: Observation, version: str | None = None, kept: str | None = None
+    ) -> "Sweep":
         """The sweep with its decisions, from one request; see `decide_batch`."""
-        decisions = decide_batch(client, self.observations(held), version)
-        return replace(self, decisions=tuple(decisions))
+        batch = decide_batch(client, self.observations(held), version, kept)
+        return replace(self, decisions=tuple(batch.decisions), version=batch.version)
 
 
 def axes_of(schema: ObservationSchema, observation: Observation) -> list[Axis]:
@@ -167,21 +171,39 @@ def largest_batch(observation: Observation) -> int:
     return max(1, min(MAX_BATCH, MAX_BATCH_BYTES // size))
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Decisions of one version, in the order of their observations."""
+
+    decisions: list[Decision]
+    version: str
+
+
 def decide_batch(
-    client: Client, observations: Sequence[Observation], version: str | None = None
-) -> list[Decision]:
-    """The most probable decision for each observation, from one request.
+    client: Client,
+    observations: Sequence[Observation],
+    version: str | None = None,
+    kept: str | None = None,
+    *,
+    drawn: bool = False,
+) -> Batch:
+    """The decision for each observation, from one request.
 
     Args:
         client: Asks the server.
         observations: At most MAX_BATCH.
-        version: Asks this version instead of the active one.
+        version: That must be the active one; None takes whichever is.
+        kept: Asks this version, active or not.
+        drawn: By chance, instead of the most probable.
 
     Raises:
-        RequestFailed: The server does not answer, or refuses.
+        RequestFailed: The server does not answer, or refuses; with status 409 where another
+            version decides.
     """
+    body = {"observations": list(observations)}
+    mode = {} if drawn else {"deterministic": "true"}
     operation = "predict_batch"
-    if version is not None:
-        operation = f"versions/{quote(version, safe='')}/predict_batch"
-    answer = client.post(operation, {"observations": list(observations)}, deterministic="true")
-    return [read_decision(each) for each in answer["predictions"]]
+    if kept is not None:
+        operation = f"versions/{quote(kept, safe='')}/predict_batch"
+    answer = client.decide(operation, body, version, mode)
+    return Batch([read_decision(each) for each in answer.document["predictions"]], answer.version)

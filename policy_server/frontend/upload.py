@@ -61,6 +61,11 @@ PARTS = (
         ("output_mapper.yaml",),
     ),
 )
+DESCRIPTION = PartKind(
+    "Description", "model", "description_file", ("yaml", "yml"),
+    "`model.yaml`: which output is served and how it is read, where the model does not say it.",
+    ("model.yaml",),
+)  # fmt: skip
 SCHEMA = PartKind(
     "Schema", "policy", "schema_file", ("yaml", "yml"),
     "A new observation schema, where the policy needs one.", ("schema.yaml",),
@@ -143,6 +148,14 @@ def _part(service: Service, part: PartKind, changed: Callable[[], None]) -> None
         part.name, type=part.types, key=f"file:{part.operation}", help=part.meaning
     )
     st.caption(part.meaning)
+    beside = None
+    if part.operation == DESCRIPTION.operation:
+        beside = st.file_uploader(
+            f"{DESCRIPTION.name} of the model",
+            type=DESCRIPTION.types,
+            key=f"file:{DESCRIPTION.field}",
+            help=DESCRIPTION.meaning,
+        )
     if st.button(
         f"Upload the {part.name.lower()}",
         key=f"upload:{part.operation}",
@@ -153,6 +166,8 @@ def _part(service: Service, part: PartKind, changed: Callable[[], None]) -> None
     ):
         assert file is not None
         files = {part.field: (file.name, file.getvalue())}
+        if beside is not None:
+            files[DESCRIPTION.field] = (beside.name, beside.getvalue())
         _upload(service, [(part.name, part.operation, files)], changed)
 
 
@@ -163,7 +178,7 @@ def _bundle(service: Service, changed: Callable[[], None]) -> None:
         st.markdown("Built and proven as one, activated as one. Only the model is needed.")
         files: Files = {}
         columns = st.columns(2, gap="medium")
-        for index, part in enumerate((*PARTS, SCHEMA, GOLDEN)):
+        for index, part in enumerate((*PARTS, DESCRIPTION, SCHEMA, GOLDEN)):
             file = columns[index % 2].file_uploader(
                 f"{part.name} of the bundle",
                 type=part.types,

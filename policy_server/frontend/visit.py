@@ -1,19 +1,25 @@
-"""What one visitor is connected to, and the server of our own that all visitors share."""
+"""What one visitor is connected to, and the server that this visitor has started."""
 
 import importlib
+import re
+import secrets
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import streamlit as st
 
-from policy_server.errors import RequestFailed
+from policy_server.errors import RequestFailed, ServerNotStarted
 from policy_server.frontend.client import Client
 from policy_server.frontend.own_server import OwnServer, Workshop
 from policy_server.frontend.service import Service, open_service
 
 LIVE_SECONDS = 30.0
 POLL_SECONDS = 0.1
+MOST_SERVERS = 8
+"""Of one front-end, at a time; each takes about 100 MB."""
+COOKIE = "policy_server_visitor"
+TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 NEXT_PAGE = "policy_server.frontend.decide"
 OF_ONE_SERVICE = ("decided", "history", "picture", "ranks", "comparison", "reports", "first_view")
 """What a visit remembers of one service and forgets with it."""
@@ -24,10 +30,12 @@ class Shared:
     """What lives as long as the front-end.
 
     Attributes:
-        server: Of our own, if one was started and not stopped.
+        servers: That visitors have started and not stopped, by visitor: one each.
+        starting: Held while a server is started, so that no two get the same BASE_PATH.
     """
 
-    server: OwnServer | None = None
+    servers: dict[str, OwnServer] = field(default_factory=dict)
+    starting: threading.Lock = field(default_factory=threading.Lock)
 
 
 @st.cache_resource
@@ -36,6 +44,20 @@ def shared() -> Shared:
     # While the first visitor reads, what the next page needs is loaded.
     threading.Thread(target=importlib.import_module, args=[NEXT_PAGE], daemon=True).start()
     return Shared()
+
+
+def visitor() -> str:
+    """Who this visitor is: a token that their browser keeps until it is closed."""
+    if "visitor" not in st.session_state:
+        kept = st.context.cookies.get(COOKIE, "")
+        st.session_state["visitor"] = kept if TOKEN.fullmatch(kept) else secrets.token_urlsafe()
+    return str(st.session_state["visitor"])
+
+
+def remember_visitor() -> None:
+    """Let the browser keep who this visitor is, so that a page loaded anew finds their server."""
+    cookie = f"{COOKIE}={visitor()}; path=/; SameSite=Strict"
+    st.html(f"<script>document.cookie = '{cookie}'</script>", unsafe_allow_javascript=True)
 
 
 def current() -> Service | None:
@@ -57,30 +79,43 @@ def leave() -> None:
 
 
 def start(workshop: Workshop, schema: str, title: str, port: int) -> None:
-    """Start a server of our own in place of the last, and wait a while until it answers.
+    """Start a server of this visitor's in place of their last; wait a while until it answers.
 
     Raises:
         SchemaError: The schema cannot be served.
-        ServerNotStarted: The port is taken, or the schema cannot be prepared.
+        ServerNotStarted: The port is taken, the schema cannot be prepared, or too many run.
     """
     stop()
-    shared().server = server = workshop.start(schema, title, port)
+    servers = shared().servers
+    with shared().starting:
+        running = [each for each in servers.values() if each.exit_code is None]
+        if len(running) >= MOST_SERVERS:
+            raise ServerNotStarted(
+                f"{MOST_SERVERS} servers that were started here run already: connect to one that "
+                "runs, or ask somebody to stop theirs."
+            )
+        taken = [each.base_path for each in running]
+        servers[visitor()] = server = workshop.start(schema, title, port, taken)
     deadline = time.monotonic() + LIVE_SECONDS
     while time.monotonic() < deadline and server.exit_code is None and not enter_own(server):
         time.sleep(POLL_SECONDS)
 
 
 def stop() -> None:
-    """End the server of our own, if there is one."""
-    server = shared().server
-    shared().server = None
+    """End the server that this visitor has started, if there is one."""
+    server = shared().servers.pop(visitor(), None)
     if server is not None:
         server.stop()
 
 
+def started() -> OwnServer | None:
+    """The server that this visitor has started and not stopped."""
+    return shared().servers.get(visitor())
+
+
 def own(client: Client) -> OwnServer | None:
-    """The server of our own, where this client asks that one."""
-    server = shared().server
+    """The server that this visitor has started, where this client asks that one."""
+    server = started()
     return server if server is not None and server.client.url == client.url else None
 
 
@@ -96,7 +131,7 @@ def refresh(service: Service) -> None:
 
 
 def enter_own(server: OwnServer) -> bool:
-    """Connect this visitor to the server of our own; False where it does not answer."""
+    """Connect this visitor to a server of theirs; False where it does not answer."""
     try:
         server.client.get("health/live", 1.0)
         enter(open_service(server.client))

@@ -88,7 +88,7 @@ def test_what_comes_out_is_what_went_in_and_what_the_server_decides(
 ) -> None:
     service: Service = request.getfixturevalue(kind)
     found = read_rows(template(service), service)
-    decisions = decide_batch(service.client, [row.observation for row in found.rows])
+    decisions = decide_batch(service.client, [row.observation for row in found.rows]).decisions
     (written,) = csv.DictReader(io.StringIO(write_rows(found, decisions).decode()))
     (given,) = csv.DictReader(io.StringIO(template(service).decode()))
     assert given.items() <= written.items()

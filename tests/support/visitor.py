@@ -52,7 +52,7 @@ class Frontend:
 
 
 @contextlib.contextmanager
-def frontend(base_path: Path) -> Iterator[Frontend]:
+def frontend(base_path: Path, **settings: str) -> Iterator[Frontend]:
     """Run `streamlit run frontend.py` until the block ends; its log may hold no stack trace."""
     port, server_port = free_port(), free_port()
     log = base_path.with_name(f"{base_path.name}-frontend.log")
@@ -61,7 +61,7 @@ def frontend(base_path: Path) -> Iterator[Frontend]:
         process = subprocess.Popen(
             [*command, f"--server.port={port}"],
             cwd=ROOT,
-            env=environment(base_path, PORT=str(server_port)),
+            env=environment(base_path, PORT=str(server_port), **settings),
             stdout=output,
             stderr=output,
         )

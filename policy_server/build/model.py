@@ -12,6 +12,7 @@ from policy_server.build.archive import unpack_saved_model
 from policy_server.build.conversion import ConversionFailed, convert_to_onnx
 from policy_server.build.formats import HEAD_BYTES, refuse_foreign_file
 from policy_server.build.heads import Actions, Evidence, derive_actions
+from policy_server.build.independence import RowProof
 from policy_server.build.limits import BuildLimits
 from policy_server.build.onnx_model import reduce_onnx
 from policy_server.errors import EngineFailed, UploadRejected
@@ -235,11 +236,9 @@ def _outputs(engine: Engine, name: str, features: Floats) -> Floats:
         )
     if not np.isfinite(outputs).any():
         raise UnusableModel(f"its output `{name}` is not finite, whatever the observation.")
-    if not np.array_equal(outputs, engine.run(features), equal_nan=True):
-        raise UnusableModel(
-            f"its output `{name}` differs from run to run: the distribution inputs are wanted, not "
-            "what is drawn from them."
-        )
+    fault = RowProof(engine.run, features).fault()
+    if fault is not None:
+        raise UnusableModel(f"its output `{name}` {fault}")
     return outputs
 
 

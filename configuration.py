@@ -17,8 +17,8 @@ from policy_server.clients.engine import Engine
 from policy_server.clients.openapi_generator import OpenApiGenerator
 from policy_server.clients.swagger_codegen import SwaggerCodegen
 from policy_server.errors import ConfigurationError, Fault
+from policy_server.sandbox.limits import ProcessLimits
 from policy_server.serving.contracts import Contracts
-from policy_server.serving.process_limits import ProcessLimits
 from policy_server.store.store import Store
 
 BOOLEANS = {
@@ -198,7 +198,7 @@ class Settings:
         "POLICY_SERVER_PREPROCESSOR_SECONDS",
         _count(1, 3_600),
         10,
-        "Most for a preprocessor's 200 trial observations",
+        "Most for each step of a preprocessor's trial on 200 observations",
     )
 
     clients_engine: str = _setting(
@@ -228,11 +228,8 @@ class Settings:
     @property
     def isolation(self) -> ProcessLimits | None:
         """Limits of the preprocessor's own process; None where it has none."""
-        if self.preprocessor_isolation == "none":
-            return None
-        return ProcessLimits(
-            megabytes=self.preprocessor_megabytes, seconds=self.preprocessor_batch_seconds
-        )
+        limits = self.build_limits.isolation
+        return limits if limits.confined else None
 
     @property
     def build_limits(self) -> BuildLimits:
@@ -243,6 +240,11 @@ class Settings:
             model_seconds=self.model_seconds,
             preprocessor_seconds=self.preprocessor_seconds,
             golden_tolerance=self.golden_tolerance,
+            isolation=ProcessLimits(
+                megabytes=self.preprocessor_megabytes,
+                seconds=self.preprocessor_batch_seconds,
+                confined=self.preprocessor_isolation == "process",
+            ),
         )
 
 

@@ -13,11 +13,12 @@ MAY_IMPORT = {
     "errors": set(),
     "contract": {"errors"},
     "policy": {"errors", "contract"},
-    "build": {"errors", "contract", "policy"},
+    "sandbox": {"errors", "contract", "policy"},
+    "build": {"errors", "contract", "policy", "sandbox"},
     "store": {"errors"},
     "clients": {"errors", "contract"},
     "frontend": {"errors", "contract"},
-    "serving": {"errors", "contract", "policy", "build", "store"},
+    "serving": {"errors", "contract", "policy", "sandbox", "build", "store"},
     "web": {"errors", "contract", "policy", "serving", "clients"},
 }
 HEAVY = ("tensorflow", "onnxruntime", "onnx", "tf2onnx", "torch", "ray")

@@ -17,12 +17,14 @@ from policy_server.build.built_model import (
 )
 from policy_server.build.description import Description, read_description
 from policy_server.build.heads import contradiction, declared_sizes_fault
+from policy_server.build.independence import RowProof
 from policy_server.build.limits import BuildLimits
 from policy_server.build.model import build_model
 from policy_server.build.reading import Undeclared
 from policy_server.build.replay import replay
 from policy_server.build.report import BuildReport, Check, Part
 from policy_server.build.speed import in_words, measure
+from policy_server.build.trial import Trial, features_of
 from policy_server.contract.contract import Contract
 from policy_server.contract.samples import random_observations
 from policy_server.errors import (
@@ -36,7 +38,7 @@ from policy_server.policy.engine import Network
 from policy_server.policy.features import Features
 from policy_server.policy.output_mapper import OutputMapper, read_output_mapper
 from policy_server.policy.policy import Policy
-from policy_server.policy.preprocessor import Preprocessor, SchemaPreprocessor, UploadedPreprocessor
+from policy_server.policy.preprocessor import Preprocessor, SchemaPreprocessor
 
 OBSERVATIONS = 200
 DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -68,6 +70,7 @@ class Assembly:
         self._limits = limits
         self._step = step
         self._report = BuildReport()
+        self._trial: Trial | None = None
         observations = random_observations(contract.schema, OBSERVATIONS, SEED)
         self._records = [contract.decoder.convert(observation) for observation in observations]
 
@@ -83,8 +86,10 @@ class Assembly:
             tried = self._preprocessor()
             if model is not None:
                 self._whole(model, mapper, tried)
-                if Part.MODEL in self._uploaded:
-                    model.keep()
+            if self._trial is not None:
+                self._report.passed("repeatable", self._trial.again())
+            if model is not None and Part.MODEL in self._uploaded:
+                model.keep()
         except UploadRejected as error:
             self._report.reject(error)
         except PreprocessorFailed as error:
@@ -96,6 +101,9 @@ class Assembly:
         except Exception as error:
             # A fault of this project's, or a file odder than was thought of: say which, and go on.
             self._failed(error)
+        finally:
+            if self._trial is not None:
+                self._trial.close()
         return self._report
 
     def _failed(self, error: Exception) -> None:
@@ -151,35 +159,25 @@ class Assembly:
 
     def _preprocessor(self) -> tuple[Preprocessor, Features] | None:
         """The preprocessor and what it makes of random valid observations; None if missing."""
-        uploaded = self._has(Part.PREPROCESSOR)
-        self._step(
-            "running the preprocessor on random observations", self._limits.preprocessor_seconds
-        )
-        try:
-            loaded = self._load_preprocessor()
-        except UploadRejected as error:
-            if uploaded:
-                raise
-            self._report.failed("preprocessor", str(error), Part.PREPROCESSOR)
-            return None
-        tried = loaded.features(self._records)
-        try:
-            tried.raise_for(0, len(self._records))
-        except ObservationError as error:
-            raise UploadRejected(f"A valid observation makes no features: {error}") from error
-        features = tried.features
-        self._report.passed(
-            "preprocessor",
-            f"{'the preprocessor' if uploaded else 'the schema'} makes {features.shape[1]} finite "
-            f"features of each of {len(features)} random valid observations",
-        )
-        return loaded, features
-
-    def _load_preprocessor(self) -> Preprocessor:
+        loaded: Preprocessor
         if self._has(Part.PREPROCESSOR):
             path = self._folder / Part.PREPROCESSOR / preprocessor.FILE
-            return UploadedPreprocessor(path, self._contract.decoder.to_dict)
-        return SchemaPreprocessor(self._contract.schema)
+            self._trial = Trial(path, self._records, self._limits, self._step)
+            loaded, features = self._trial.preprocessor, self._trial.features()
+        else:
+            try:
+                loaded = SchemaPreprocessor(self._contract.schema)
+            except UploadRejected as error:
+                self._report.failed("preprocessor", str(error), Part.PREPROCESSOR)
+                return None
+            features = features_of(loaded, self._records)
+        self._report.passed(
+            "preprocessor",
+            f"{'the schema' if self._trial is None else 'the preprocessor'} makes "
+            f"{features.shape[1]} finite features of each of {len(features)} random valid "
+            "observations",
+        )
+        return loaded, features
 
     def _whole(
         self, model: BuiltModel, mapper: OutputMapper, tried: tuple[Preprocessor, Features] | None
@@ -191,6 +189,8 @@ class Assembly:
             proof = model.prove(tried[1])
             if proof is not None:
                 self._report.passed("proof", proof)
+            rows = RowProof.of(model.engine.run, tried[1])
+            self._report.passed("rows", rows.detail)
         self._report.passed("engine", model.facts.engine_detail)
         network = self._network(model.facts, mapper)
         if network is None or not self._check_meanings(network, mapper):
@@ -202,6 +202,7 @@ class Assembly:
             making, features = tried
             timing = measure(model.engine, features, making, self._records)
             self._report.passed("speed", in_words(timing))
+            rows.check_again()
             replace(network, timing=timing).write(self._folder)
 
     def _network(self, facts: ModelFacts, mapper: OutputMapper) -> Network | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from policy_server.build.child import Job
 from policy_server.build.limits import BuildLimits
-from policy_server.build.memory import session_bytes
+from policy_server.build.memory import end_session, session_bytes
 from policy_server.build.report import BuildReport, Part
 from policy_server.contract.contract import Contract
 from policy_server.errors import StoreFailed, UploadRejected
@@ -227,6 +227,7 @@ def _child(job: Job) -> Iterator[_Child]:
         # The whole session: uploaded code may have started processes of its own.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+        end_session(process.pid)
         process.wait()
         process.stdout.close()
         os.close(receiver)

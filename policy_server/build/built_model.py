@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from policy_server.build.heads import Actions
+from policy_server.build.independence import RowProof
 from policy_server.build.reading import Reading, Undeclared
 from policy_server.errors import EngineFailed, UploadRejected
 from policy_server.policy.engine import Engine, EngineName, Floats, Network, load_engine
@@ -160,6 +161,9 @@ def proof_outputs(engine: Engine, name: str, features: Floats) -> Floats:
             f"its output `{name}` differs from run to run: what an action is drawn from is wanted, "
             "not the draw. Export that, as `logits` or `mean_log_std`."
         )
+    fault = RowProof(engine.run, features).fault()
+    if fault is not None:
+        raise UnusableModel(f"its output `{name}` {fault}")
     return outputs
 
 

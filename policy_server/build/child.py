@@ -20,6 +20,7 @@ from policy_server.build.report import Part
 from policy_server.build.verification import verify
 from policy_server.contract.contract import Contract
 from policy_server.contract.reading import read_schema
+from policy_server.sandbox.limits import ProcessLimits
 
 PR_SET_PDEATHSIG = 1
 
@@ -53,7 +54,9 @@ class Job:
     def from_json(cls, text: str) -> "Job":
         """The job that `as_json` gave."""
         fields = json.loads(text)
-        return cls(**{**fields, "limits": BuildLimits(**fields["limits"])})
+        isolation = ProcessLimits(**fields["limits"]["isolation"])
+        limits = BuildLimits(**{**fields["limits"], "isolation": isolation})
+        return cls(**{**fields, "limits": limits})
 
 
 def main(descriptor: int) -> None:

@@ -1,6 +1,8 @@
 """How much a build may take."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from policy_server.sandbox.limits import ProcessLimits
 
 
 @dataclass(frozen=True)
@@ -14,9 +16,10 @@ class BuildLimits:
             compress, a zip bomb does.
         memory_bytes: Of the build's processes together, shared memory not counted.
         model_seconds: For each step of a model's build.
-        preprocessor_seconds: For the preprocessor's trial observations.
+        preprocessor_seconds: For each step of the trial of a preprocessor.
         golden_tolerance: Largest difference between what a golden case records and what is found,
             relative where what is recorded exceeds 1.
+        isolation: What a preprocessor may take where it serves, and so where it is tried.
     """
 
     unpacked_bytes: int = 2_000_000_000
@@ -26,3 +29,4 @@ class BuildLimits:
     model_seconds: float = 300.0
     preprocessor_seconds: float = 10.0
     golden_tolerance: float = 0.001
+    isolation: ProcessLimits = field(default_factory=ProcessLimits)

@@ -6,6 +6,7 @@ many times what is used; a limit of the data of each process says nothing of the
 
 import contextlib
 import os
+import signal
 from pathlib import Path
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -20,6 +21,14 @@ def session_bytes(leader: int) -> int:
         leader: Process id of the one that began it.
     """
     return sum(_own_bytes(folder) for folder in _processes() if _session(folder) == leader)
+
+
+def end_session(leader: int) -> None:
+    """End all processes of a session, whatever groups they have made."""
+    for folder in _processes():
+        if _session(folder) == leader:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(folder.name), signal.SIGKILL)
 
 
 def _processes() -> list[Path]:

@@ -12,6 +12,8 @@ from policy_server.contract.contract import Contract
 from policy_server.errors import UploadRejected
 from policy_server.policy.engine import Network
 from policy_server.policy.policy import Policy
+from policy_server.policy.preprocessor import Preprocessor
+from policy_server.sandbox.preprocessor import SandboxedPreprocessor
 
 
 def verify(
@@ -26,10 +28,16 @@ def verify(
         step: Told what is being done and how many seconds it may take.
     """
     report = BuildReport()
+    making: Preprocessor
+    sandboxed: SandboxedPreprocessor | None = None
     try:
         step("loading the version", limits.model_seconds)
         parts = VersionParts.read(folder, Network.read(folder))
-        making = parts.preprocessor(contract)
+        if parts.uploaded is None:
+            making = parts.preprocessor(contract)
+        else:
+            width = parts.network.feature_width
+            making = sandboxed = SandboxedPreprocessor(parts.uploaded, limits.isolation, width)
         policy = Policy(contract, parts.network, parts.engine, making, parts.mapper)
         step("replaying the golden cases", limits.model_seconds)
         outcome = replay(folder, contract, policy, parts.mapper, limits)
@@ -40,4 +48,7 @@ def verify(
     except Exception as error:  # whatever is wrong with the version, say which fault it was
         traceback.print_exc()
         report.rejected = f"The version cannot be asked: {type(error).__name__}: {error}."
+    finally:
+        if sandboxed is not None:
+            sandboxed.close()
     return report

@@ -111,11 +111,12 @@ def _ask(service: Service, observation: Observation, question: Question) -> None
         return
     decision = read_decision(answer.document)
     st.session_state["decided"] = Decided(observation, decision, answer.version)
+    certainty = "probability" if decision.discrete else "density"
     row: dict[str, Any] = {
         "time": datetime.datetime.now().astimezone().strftime("%H:%M:%S"),
         "decision": decision.words,
         "action": " ".join(map(number, decision.actions)),
-        "probability" if decision.discrete else "density": decision.certainty,
+        **({} if decision.certainty is None else {certainty: decision.certainty}),
         "version": answer.version,
         "asked": question.operation,
         "seed": question.seed,

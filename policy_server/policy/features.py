@@ -47,6 +47,29 @@ class Tried(NamedTuple):
             raise ObservationError("The observation cannot be decided on.", faults)
 
 
+def joined(batches: Sequence[Tried]) -> Tried:
+    """What came of several batches as that of one; all rows have as many numbers as the first."""
+    width = next((each.features.shape[1] for each in batches if _any_made(each)), 0)
+    features = np.zeros((sum(len(each.features) for each in batches), width), np.float32)
+    failures: dict[int, str] = {}
+    too_large: list[int] = []
+    start = 0
+    for each in batches:
+        rows, made = each.features.shape
+        if made == width:
+            features[start : start + rows] = each.features
+        misfit = f"preprocess returned {width} numbers for one observation and {made} for another"
+        misfits = dict.fromkeys(range(rows), misfit) if made != width else {}
+        failures |= {start + row: cause for row, cause in {**misfits, **each.failures}.items()}
+        too_large += [start + row for row in each.too_large]
+        start += rows
+    return Tried(features, failures, too_large)
+
+
+def _any_made(tried: Tried) -> bool:
+    return len(tried.failures) < len(tried.features)
+
+
 def plain_rows(returned: Sequence[Any], width: int | None) -> Features | None:
     """Lists of plain finite numbers, all of one length, as float32[B, F]; None if not all are."""
     if not returned or not all(

@@ -70,22 +70,33 @@ class UploadedPreprocessor:
         path: The Python file. Loading it runs it.
         to_observation: Makes what the code gets of a record, and may change.
         width: How many numbers the network takes; None while nobody knows.
+        together: Ask `preprocess_batch` first, where it is defined.
 
     Raises:
         UploadRejected: The file does not load, or has no `preprocess`.
     """
 
     def __init__(
-        self, path: Path, to_observation: Callable[[Any], Observation], width: int | None = None
+        self,
+        path: Path,
+        to_observation: Callable[[Any], Observation],
+        width: int | None = None,
+        *,
+        together: bool = True,
     ) -> None:
         # A name of its own for each load: two versions may be loaded side by side.
         module = types.ModuleType(f"uploaded_preprocessor_{uuid.uuid4().hex}")
         module.__file__ = self._file = str(path)
         weakref.finalize(self, sys.modules.pop, module.__name__, None)
         self._preprocess = _load(path, module)
-        self._preprocess_batch = getattr(module, "preprocess_batch", None)
+        self._preprocess_batch = getattr(module, "preprocess_batch", None) if together else None
         self._to_observation = to_observation
         self._width = width
+
+    @property
+    def batches(self) -> bool:
+        """Whether it is asked for several observations in one call."""
+        return callable(self._preprocess_batch)
 
     def features(self, records: Sequence[Any]) -> Tried:
         observations = [self._to_observation(record) for record in records]

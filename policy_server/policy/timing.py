@@ -8,6 +8,8 @@ from statistics import median
 import numpy as np
 
 BATCHES = (1, 8, 64)
+MAX_BATCH = 1024
+"""Rows that serving puts together at most."""
 REPEATS = 15
 
 

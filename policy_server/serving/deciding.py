@@ -16,11 +16,10 @@ from policy_server.policy.answers import Answer, Decision
 from policy_server.policy.engine import Floats
 from policy_server.policy.features import Features, Tried
 from policy_server.policy.policy import Policy
-from policy_server.policy.timing import Timing
+from policy_server.policy.timing import MAX_BATCH, Timing
+from policy_server.sandbox.process import PreprocessorProcess
 from policy_server.serving.asked import Asked, Ready, fail_all, ready_of, records_of, stacked
-from policy_server.serving.preprocessor_process import PreprocessorProcess
 
-MAX_BATCH = 1024
 THREAD_SECONDS = 0.002
 """A run of the network that takes longer leaves the event loop to others."""
 MOST_WAITING = 20_000
@@ -163,8 +162,9 @@ class Decider:
     def _next_round(self) -> list[Asked]:
         together: list[Asked] = []
         rows = taken = 0
+        most = MAX_BATCH if self._process is None else self._process.rows
         for asked in self._waiting:
-            if together and rows + asked.rows > MAX_BATCH:
+            if together and rows + asked.rows > most:
                 break
             taken += 1
             self._waiting_rows -= asked.rows

@@ -14,9 +14,9 @@ from policy_server.errors import (
     VersionConflict,
     VersionNotFound,
 )
+from policy_server.sandbox.limits import ProcessLimits
 from policy_server.serving.deciding import MOST_WAITING
 from policy_server.serving.loading import AnotherContract, LiveVersion, load_version
-from policy_server.serving.process_limits import ProcessLimits
 from policy_server.store.store import Store
 from policy_server.store.workers import Registration
 

@@ -13,9 +13,9 @@ from policy_server.contract.samples import random_observations
 from policy_server.errors import NoActivePolicy, VersionConflict
 from policy_server.policy.engine import Network
 from policy_server.policy.policy import Policy
+from policy_server.sandbox.limits import ProcessLimits
+from policy_server.sandbox.process import PreprocessorProcess
 from policy_server.serving.deciding import MOST_WAITING, Decider
-from policy_server.serving.preprocessor_process import PreprocessorProcess
-from policy_server.serving.process_limits import ProcessLimits
 from policy_server.store.store import Store
 from policy_server.store.uses import Use
 
@@ -127,7 +127,8 @@ def _read_decider(
         raise NoActivePolicy(f"version {name} is damaged: its network puts out {width} numbers.")
     process = None
     if parts.uploaded is not None and isolation is not None:
-        process = PreprocessorProcess(parts.uploaded, isolation, network.feature_width)
+        each = network.timing.preprocessor_seconds
+        process = PreprocessorProcess(parts.uploaded, isolation, network.feature_width, each=each)
     here = parts.preprocessor(contract) if process is None else None
     policy = Policy(contract, network, parts.engine, here, parts.mapper)
     return Decider(policy, process, network.timing, most_waiting)

@@ -40,6 +40,7 @@ def test_a_whole_candidate_is_ready_and_says_what_was_checked(candidate_of: Cand
         "output mapper",
         "preprocessor",
         "width",
+        "rows",
         "engine",
         "meanings",
         "decisions",
@@ -109,7 +110,7 @@ def test_arrays_of_no_fixed_size_need_a_preprocessor(candidate_of: CandidateOf) 
         ("def preprocess(o):\n    return [1e300] * 3", "too large for the network"),
         ("def preprocess(o):\n    return [0] * (1 + (o['x'][0] > 0))", "for one observation and"),
         ("import sys\ndef preprocess(o):\n    sys.exit(1)", "SystemExit"),
-        ("n = []\ndef preprocess(o):\n    n.append(0)\n    return [1 / (300 - len(n))] * 3",
+        ("n = []\ndef preprocess(o):\n    n.append(0)\n    return [1 / (100 - len(n))] * 3",
          "ZeroDivisionError"),
     ],
 )  # fmt: skip

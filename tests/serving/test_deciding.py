@@ -22,9 +22,9 @@ from policy_server.policy.output_mapper import OutputMapper
 from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import UploadedPreprocessor
 from policy_server.policy.timing import Timing
+from policy_server.sandbox.limits import ProcessLimits
+from policy_server.sandbox.process import PreprocessorProcess
 from policy_server.serving.deciding import Decider
-from policy_server.serving.preprocessor_process import PreprocessorProcess
-from policy_server.serving.process_limits import ProcessLimits
 
 CONTRACT = Contract(read_schema("observations: {x: {type: float}, y: {type: float}}"))
 CODE = """
@@ -35,12 +35,15 @@ CODE = """
             raise ValueError("no beast")
         if observation["x"] == 777:
             time.sleep(1e6)
+        if observation["x"] == 555:
+            time.sleep(0.015)
         return [observation["x"], observation["y"]]
 """
 TOGETHER = Timing((1e-3, 1e-3, 1e-3), 1e-6)
 ALONE = Timing((1e-5, 8e-5, 64e-5), 1e-6)
 SLOW = Timing((0.3, 0.3, 0.3), 1e-6)
 CALLERS = 300
+SLOW_X, SLOW_SECONDS = 555.0, 0.015
 Make = Callable[..., Decider]
 
 
@@ -79,8 +82,10 @@ def decider(tmp_path: Path) -> Make:
         policy = Policy(
             CONTRACT, network, engine or SoftmaxOfSums(), None if isolated else here, OutputMapper()
         )
-        process = PreprocessorProcess(path, ProcessLimits(seconds=1.0)) if isolated else None
-        return Decider(policy, process, timing or (ALONE if mode == "direct" else TOGETHER))
+        timing = timing or (ALONE if mode == "direct" else TOGETHER)
+        limits, each = ProcessLimits(seconds=1.0), timing.preprocessor_seconds
+        process = PreprocessorProcess(path, limits, each=each) if isolated else None
+        return Decider(policy, process, timing)
 
     return make
 
@@ -194,6 +199,24 @@ def test_what_fails_fails_alone(decider: Make, mode: str) -> None:
     assert [fault.place for fault in large.faults] == [""]
     assert isinstance(with_large, ObservationError)
     assert [fault.place for fault in with_large.faults] == ["/observations/1"]
+
+
+@pytest.mark.parametrize("measured", [True, False], ids=["measured", "unknown"])
+def test_many_callers_of_a_slow_preprocessor_are_answered_one_batch_after_the_other(
+    decider: Make, measured: bool
+) -> None:
+    """Together they take twice the time that a batch may take."""
+
+    async def ask() -> list[list[Answer]]:
+        each = decider("isolated", timing=Timing((0.0,) * 3, SLOW_SECONDS if measured else 0.0))
+        calls = [each.decide([record(SLOW_X)], "mode") for _ in range(70)]
+        calls.append(each.decide([record(SLOW_X)] * 70, "mode"))
+        answers = await asyncio.gather(*calls)
+        await closed(each)
+        return answers
+
+    answers = asyncio.run(ask())
+    assert [len(answer) for answer in answers] == [*[1] * 70, 70]
 
 
 def test_a_preprocessor_that_hangs_costs_its_batch_alone(decider: Make) -> None:

@@ -19,9 +19,9 @@ from scipy import special
 from examples.quiet_tensorflow import tf
 from policy_server.contract.schema import Observation
 from policy_server.errors import NoActivePolicy
+from policy_server.sandbox.limits import ProcessLimits
 from policy_server.serving.live import RETRY_SECONDS, LivePolicy
 from policy_server.serving.loading import load_version
-from policy_server.serving.process_limits import ProcessLimits
 from policy_server.store.store import Store
 from tests.serving.conftest import CONTRACT, make_version
 from tests.support.contracts import contract_of

@@ -12,9 +12,9 @@ from policy_server.policy.answers import Answer, Decision
 from policy_server.policy.features import Features
 from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import Preprocessor, SchemaPreprocessor
+from policy_server.sandbox.limits import ProcessLimits
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.loading import LiveVersion
-from policy_server.serving.process_limits import ProcessLimits
 from policy_server.store.store import Store
 
 T = TypeVar("T")

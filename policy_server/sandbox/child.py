@@ -1,4 +1,4 @@
-"""The preprocessor's process: `python -m ...preprocessor_child FD FILE LIMITS WIDTH`.
+"""The preprocessor's process: `python -m policy_server.sandbox.child FD TASK`.
 
 It reads batches of observations from the socket FD and answers with features, until the socket is
 closed. It has none of the server's environment, and as little else as the kernel lets it give up.
@@ -14,6 +14,7 @@ import socket
 import struct
 import sys
 from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,7 +23,8 @@ import msgspec
 from policy_server.contract.schema import Observation
 from policy_server.errors import PolicyServerError
 from policy_server.policy.preprocessor import UploadedPreprocessor
-from policy_server.serving.process_limits import ProcessLimits
+from policy_server.sandbox.clock import tell_another_day
+from policy_server.sandbox.limits import ProcessLimits
 
 LENGTH = struct.Struct("!I")
 CLONE_NEWUSER, CLONE_NEWNET = 0x1000_0000, 0x4000_0000
@@ -40,6 +42,7 @@ class Reply(msgspec.Struct, array_like=True):
         failures: Row -> what the uploaded code said.
         too_large: Rows with a number beyond float32.
         refused: Why the file could not even be loaded.
+        batches: It defines `preprocess_batch`; in the first reply, which comes unasked.
     """
 
     width: int
@@ -47,28 +50,66 @@ class Reply(msgspec.Struct, array_like=True):
     failures: Mapping[int, str]
     too_large: Collection[int] = ()
     refused: str | None = None
+    batches: bool = False
 
 
-def main(descriptor: int, path: Path, limits: ProcessLimits, width: int | None) -> None:
+@dataclass(frozen=True)
+class Task:
+    """What the process is for.
+
+    Attributes:
+        file: The preprocessor.
+        limits: What it may take.
+        width: F, the numbers that the network takes; None while nobody knows.
+        probe: It tries the preprocessor otherwise than serving mostly runs it: on another day, and
+            each observation by itself.
+    """
+
+    file: str
+    limits: ProcessLimits
+    width: int | None = None
+    probe: bool = False
+
+    def as_json(self) -> str:
+        """The task as one argument."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Task":
+        """The task that `as_json` gave."""
+        fields = json.loads(text)
+        return cls(**{**fields, "limits": ProcessLimits(**fields["limits"])})
+
+
+def main(descriptor: int, task: Task) -> None:
     """Serve batches until the parent closes the socket."""
+    limits = task.limits
     give_up_rights(limits)
+    if task.probe:
+        tell_another_day()
     with socket.socket(fileno=descriptor) as connection:
         try:
-            preprocessor = UploadedPreprocessor(path, _itself, width)
+            preprocessor = UploadedPreprocessor(
+                Path(task.file), _itself, task.width, together=not task.probe
+            )
         except PolicyServerError as error:
-            _send(connection, Reply(0, b"", {}, refused=str(error)))
+            refused = limits.explained(str(error).removesuffix(".")) + "."
+            _send(connection, Reply(0, b"", {}, refused=refused))
             return
-        _send(connection, Reply(0, b"", {}))
+        _send(connection, Reply(0, b"", {}, batches=preprocessor.batches))
         decode = msgspec.msgpack.Decoder().decode
         while (batch := _receive(connection)) is not None:
             features, failures, too_large = preprocessor.features(decode(batch))
-            _send(connection, Reply(features.shape[1], features.tobytes(), failures, too_large))
+            told = {row: limits.explained(cause) for row, cause in failures.items()}
+            _send(connection, Reply(features.shape[1], features.tobytes(), told, too_large))
 
 
 def give_up_rights(limits: ProcessLimits) -> None:
     """Bound memory, files and processes; leave the network; die with the parent."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if not limits.confined:
+        return
     libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     # As root the first works; else where the kernel lets users have namespaces; else not at all.
     if libc.unshare(CLONE_NEWNET) != 0:
@@ -111,5 +152,5 @@ def _send(connection: socket.socket, reply: Reply) -> None:
 if __name__ == "__main__":
     # What uploaded code prints goes to the server's log, not into the protocol.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    descriptor, path, limits, width = sys.argv[1:]
-    main(int(descriptor), Path(path), ProcessLimits(**json.loads(limits)), int(width) or None)
+    descriptor, task = sys.argv[1:]
+    main(int(descriptor), Task.from_json(task))

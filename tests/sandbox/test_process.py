@@ -20,8 +20,8 @@ from policy_server.contract.reading import read_schema
 from policy_server.errors import PreprocessorFailed, UploadRejected
 from policy_server.policy.features import Tried
 from policy_server.policy.preprocessor import UploadedPreprocessor
-from policy_server.serving.preprocessor_process import PreprocessorProcess
-from policy_server.serving.process_limits import ProcessLimits
+from policy_server.sandbox.limits import ProcessLimits
+from policy_server.sandbox.process import PreprocessorProcess
 from tests.support.server import ROOT
 
 DECODER = Decoder(
@@ -48,10 +48,12 @@ def process_of(tmp_path: Path) -> Iterator[Make]:
     """Makes processes that run some code; afterwards none of their children are left."""
     made: list[PreprocessorProcess] = []
 
-    def make(code: str, limits: ProcessLimits = LIMITS) -> PreprocessorProcess:
+    def make(
+        code: str, limits: ProcessLimits = LIMITS, **more: float | bool
+    ) -> PreprocessorProcess:
         path = tmp_path / f"preprocessor_{len(made)}.py"
         path.write_text(textwrap.dedent(code), encoding="utf-8")
-        made.append(PreprocessorProcess(path, limits))
+        made.append(PreprocessorProcess(path, limits, **more))  # type: ignore[arg-type]
         return made[-1]
 
     before = children(), descriptors()
@@ -233,6 +235,16 @@ def test_it_has_none_of_the_servers_environment(tmp_path: Path) -> None:
         assert secret not in printed
 
 
+def test_it_runs_in_one_folder_wherever_its_parent_was_started(
+    process_of: Make, tmp_path: Path
+) -> None:
+    process = process_of("import os\ndef preprocess(o):\n    raise ValueError(os.getcwd())\n")
+    with contextlib.chdir(tmp_path):
+        (answer,) = run(process, records(1))
+    assert isinstance(answer, Tried)
+    assert f"ValueError: {ROOT} " in answer.failures[0]
+
+
 def test_it_dies_with_its_parent(tmp_path: Path) -> None:
     (tmp_path / "preprocessor.py").write_text(SUM)
     steps = "    await process.start()\n    print('up', flush=True)\n    await asyncio.sleep(1e6)\n"
@@ -252,8 +264,8 @@ def run_parent(folder: Path, steps: str) -> subprocess.Popen[bytes]:
     """Start a Python process that has secrets and does something with `process`."""
     script = (
         "import asyncio, pathlib\n"
-        "from policy_server.serving.preprocessor_process import PreprocessorProcess\n"
-        "from policy_server.serving.process_limits import ProcessLimits\n"
+        "from policy_server.sandbox.process import PreprocessorProcess\n"
+        "from policy_server.sandbox.limits import ProcessLimits\n"
         "async def main():\n"
         f"    path = pathlib.Path({str(folder / 'preprocessor.py')!r})\n"
         f"    process = PreprocessorProcess(path, ProcessLimits())\n{steps}"
@@ -315,6 +327,44 @@ def test_large_batches_pass_whole(process_of: Make) -> None:
     (answer,) = run(process_of(code), records(*numbers))
     assert isinstance(answer, Tried)
     np.testing.assert_array_equal(answer.features, np.repeat([numbers], 300, axis=0).T)
+
+
+def test_what_takes_longer_than_a_batch_may_goes_in_several(process_of: Make) -> None:
+    code = """
+        import time
+
+        def preprocess(observation):
+            time.sleep(0.02)
+            return [observation["x"]]
+    """
+    numbers = list(map(float, range(60)))  # 1.2 seconds, where 0.5 are allowed
+    unknown, known = run(process_of(code, QUICK), records(*numbers), records(*numbers))
+    (measured,) = run(process_of(code, QUICK, each=0.02), records(*numbers))
+    for answer in (unknown, known, measured):
+        assert rows(answer) == [[number] for number in numbers]
+
+
+def test_failures_of_several_batches_are_told_by_their_rows(process_of: Make) -> None:
+    code = """
+        def preprocess(observation):
+            if observation["x"] in (0, 7, 63):
+                raise ValueError("not this")
+            if observation["x"] == 40:
+                return [1e300]
+            return [observation["x"]] * (2 if observation["x"] == 50 else 1)
+    """
+    (answer,) = run(process_of(code), records(*range(70)))
+    assert isinstance(answer, Tried)
+    assert set(answer.failures) == {0, 7, 50, 63}
+    assert "returned 1 numbers for one observation and 2 for another" in answer.failures[50]
+    assert set(answer.too_large) == {40}
+    assert [row for row in range(70) if answer.features[row, 0] != row] == [7, 40, 50, 63]
+
+
+def test_batches_that_all_fail_are_told_whole(process_of: Make) -> None:
+    (answer,) = run(process_of("def preprocess(o):\n    1 / 0\n"), records(*range(9)))
+    assert isinstance(answer, Tried)
+    assert set(answer.failures) == set(range(9))
 
 
 def test_no_observations_have_no_features(process_of: Make) -> None:

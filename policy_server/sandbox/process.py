@@ -16,9 +16,10 @@ import numpy as np
 
 from policy_server.contract.decoding import Record
 from policy_server.errors import PreprocessorFailed, UploadRejected
-from policy_server.policy.features import Tried
-from policy_server.serving.preprocessor_child import LENGTH, Reply
-from policy_server.serving.process_limits import ProcessLimits
+from policy_server.policy.features import Tried, joined
+from policy_server.sandbox.child import LENGTH, Reply, Task
+from policy_server.sandbox.limits import ProcessLimits
+from policy_server.sandbox.pace import Pace
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 30.0
@@ -30,21 +31,46 @@ ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 class PreprocessorProcess:
     """Runs an uploaded preprocessor in a process of its own.
 
-    One batch is under way at a time. A process that dies, or takes too long, loses that batch
-    alone: the next batch finds a new process.
+    One batch is under way at a time, of no more observations than should end within a batch's
+    time. A process that dies, or takes too long, loses that batch alone: the next batch finds a
+    new process.
 
     Args:
         path: The Python file.
         limits: What the process may take.
         width: F, the numbers that the network takes; None while nobody knows.
+        each: Seconds that one observation takes; 0 where nobody measured.
+        probe: Try it otherwise than serving mostly runs it: see `Task`.
+        own_session: Away from the terminal of this process; a build has none, and counts and ends
+            what belongs to its session.
     """
 
-    def __init__(self, path: Path, limits: ProcessLimits, width: int | None = None) -> None:
-        self._path = path
-        self._width = width
+    def __init__(
+        self,
+        path: Path,
+        limits: ProcessLimits,
+        width: int | None = None,
+        *,
+        each: float = 0.0,
+        probe: bool = False,
+        own_session: bool = True,
+    ) -> None:
+        self._task = Task(str(path), limits, width, probe)
         self._limits = limits
+        self._own_session = own_session
+        self._pace = Pace(limits.seconds, each)
         self._child: _Child | None = None
         self._closed = False
+
+    @property
+    def batches(self) -> bool:
+        """Whether the running process is asked for several observations in one call."""
+        return self._child is not None and self._child.batches
+
+    @property
+    def rows(self) -> int:
+        """Observations that should end within the time of one batch."""
+        return self._pace.rows
 
     async def start(self) -> None:
         """Start the process and wait until it has loaded the file.
@@ -53,29 +79,46 @@ class PreprocessorProcess:
             UploadRejected: The file does not load.
         """
         if self._child is None:
-            self._child = await _Child.started(self._path, self._limits, self._width)
+            self._child = await _Child.started(self._task, own_session=self._own_session)
 
     async def run(self, records: Sequence[Record]) -> Tried:
-        """Features of a batch.
+        """Features of records, in as many batches as they need.
 
         Raises:
             PreprocessorFailed: The process died or was too slow; it has been ended.
         """
+        if len(records) <= self.rows:
+            return await self._batch(records)
+        batches: list[Tried] = []
+        start = 0
+        while start < len(records):
+            end = start + self.rows
+            batches.append(await self._batch(records[start:end]))
+            start = end
+        return joined(batches)
+
+    async def _batch(self, records: Sequence[Record]) -> Tried:
         try:
             if self._child is None:
                 await self.start()
             assert self._child is not None
+            clock = asyncio.get_running_loop().time
+            asked = clock()
             reply = await self._child.ask(records, self._limits.seconds)
+            self._pace.note(len(records), clock() - asked)
         except UploadRejected as error:
             raise PreprocessorFailed(str(error)) from error
         except TimeoutError as error:
             self._end_child()
+            self._pace.note(len(records), self._limits.seconds)
             raise PreprocessorFailed(
                 f"preprocess did not return within {self._limits.seconds:g} seconds"
             ) from error
         except ConnectionError as error:
             cause = self._end_child()
-            raise PreprocessorFailed(f"the preprocessor's process ended ({cause})") from error
+            raise PreprocessorFailed(
+                f"the preprocessor's process ended ({cause}): {self._limits.all_told}"
+            ) from error
         except asyncio.CancelledError:
             self._end_child()  # its answer would be taken for that to the next batch
             raise
@@ -109,12 +152,13 @@ class _Child(asyncio.Protocol):
         self._lost = False
         self._deadline = 0.0
         self._watch: asyncio.TimerHandle | None = None
+        self.batches = False
 
     @classmethod
-    async def started(cls, path: Path, limits: ProcessLimits, width: int | None) -> "_Child":
+    async def started(cls, task: Task, *, own_session: bool) -> "_Child":
         ours, theirs = socket.socketpair()
         with theirs:
-            process = _spawn(theirs, path, limits, width)
+            process = _spawn(theirs, task, own_session)
         child = cls(process)
         loop = asyncio.get_running_loop()
         greeting = child._reply = loop.create_future()
@@ -124,10 +168,13 @@ class _Child(asyncio.Protocol):
             reply = await asyncio.wait_for(greeting, START_SECONDS)
         except (TimeoutError, ConnectionError) as error:
             cause = child.end()
-            raise UploadRejected(f"The preprocessor's process did not start ({cause}).") from error
+            raise UploadRejected(
+                f"The preprocessor's process did not start ({cause}): {task.limits.all_told}."
+            ) from error
         if reply.refused is not None:
             child.end()
             raise UploadRejected(reply.refused)
+        child.batches = reply.batches
         return child
 
     async def ask(self, records: Sequence[Record], seconds: float) -> Reply:
@@ -202,24 +249,16 @@ class _Child(asyncio.Protocol):
             self._reply.set_exception(ConnectionError(str(error)))
 
 
-def _spawn(
-    theirs: socket.socket, path: Path, limits: ProcessLimits, width: int | None
-) -> subprocess.Popen[bytes]:
+def _spawn(theirs: socket.socket, task: Task, own_session: bool) -> subprocess.Popen[bytes]:
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     environment |= {"PYTHONPATH": str(ROOT), **dict.fromkeys(ONE_THREAD, "1")}
-    module = "policy_server.serving.preprocessor_child"
+    module = "policy_server.sandbox.child"
     return subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            module,
-            str(theirs.fileno()),
-            str(path),
-            limits.as_json(),
-            str(width or 0),
-        ],
+        [sys.executable, "-m", module, str(theirs.fileno()), task.as_json()],
         stdin=subprocess.DEVNULL,
         pass_fds=(theirs.fileno(),),
+        cwd=ROOT,  # whoever builds and whoever serves may have been started elsewhere
         env=environment,
-        start_new_session=True,
+        start_new_session=own_session,
+        process_group=None if own_session else 0,  # what it starts ends with it, either way
     )

@@ -1,11 +1,11 @@
 """An uploaded ONNX file, reduced to observations -> distribution inputs."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from policy_server.build.onnx_file import read_onnx
 from policy_server.errors import EngineFailed, UploadRejected
 from policy_server.policy.engine import OUTPUT_NAMES, Floats
 from policy_server.policy.onnx_engine import OnnxEngine
@@ -25,7 +25,7 @@ def reduce_onnx(source: Path, target: Path) -> tuple[OnnxEngine, str]:
         UploadRejected: It is not ONNX, or holds no distribution inputs.
         EngineFailed: ONNX Runtime cannot run it.
     """
-    model = _load(source)
+    model = read_onnx(source)
     output = _output_name(model)
     inputs = _reduce(model, output)
     if len(inputs) != 1:
@@ -36,42 +36,6 @@ def reduce_onnx(source: Path, target: Path) -> tuple[OnnxEngine, str]:
     model.ir_version = max(model.ir_version, 4)  # before, every weight had to be an input as well
     target.write_bytes(model.SerializeToString())
     return _with_open_batch(model, OnnxEngine(target), target), output
-
-
-def _load(source: Path) -> Any:
-    try:
-        import onnx
-    except ImportError as error:
-        raise UploadRejected(
-            "The package `onnx` is not installed here, and an ONNX file needs it to be checked: "
-            "build the version where it is."
-        ) from error
-    try:
-        model = onnx.ModelProto.FromString(source.read_bytes())
-        external = any(tensor.data_location == tensor.EXTERNAL for tensor in _tensors(model))
-        if not external:
-            onnx.checker.check_model(model)
-    except Exception as error:  # protobuf's and the checker's own
-        raise UploadRejected(f"The model is not a sound ONNX file: {_first_line(error)}") from error
-    if external:  # weights could be read from any file of the server
-        raise UploadRejected("The ONNX file keeps its weights in other files: export it as one.")
-    return model
-
-
-def _tensors(message: Any) -> Iterator[Any]:
-    """Every tensor in a protobuf message: weights, constants, and those of subgraphs."""
-    for field, value in message.ListFields():
-        if field.message_type is None:
-            continue
-        for item in value if field.is_repeated else [value]:
-            if item.DESCRIPTOR.name == "TensorProto":
-                yield item
-            else:
-                yield from _tensors(item)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _output_name(model: Any) -> str:

@@ -92,8 +92,8 @@ def _open_file(path: Path) -> BinaryIO:
     """A model's file; with the weights of an ONNX file that lie beside it."""
     if path.suffix == ".onnx":
         content = path.read_bytes()
-        refuse_foreign_file(content[:HEAD_BYTES])
         if may_lack_weights(content):
+            refuse_foreign_file(content[:HEAD_BYTES])
             return io.BytesIO(embed_weights(path))
     return _open(path)
 

@@ -21,8 +21,10 @@ RLLIB = (
 )
 RLLIB_NEW = (
     "a checkpoint of RLlib's new API stack (an RLModule), which holds weights without a network. "
-    "Load it where it was trained and export its forward_inference as ONNX, as "
-    "`action_dist_inputs`:\n\n"
+    "Load it where it was trained and export as ONNX what it decides by. PPO, APPO, IMPALA: the "
+    "inputs of its distribution as `action_dist_inputs`, as below. DQN: the values of its actions "
+    "as `q_values`. SAC: the deterministic action, tanh of the first half of these inputs, scaled "
+    "to its bounds, as `actions` with the line `reads: actions` in model.yaml.\n\n"
     "import torch\n"
     "from ray.rllib.core.rl_module.rl_module import RLModule\n\n"
     "class Network(torch.nn.Module):\n"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from policy_server.build.foreign import pytorch
 from policy_server.build.foreign.exports import ONNX, SAVED_MODEL
-from policy_server.build.foreign.zips import JAX, RLLIB, TENSORFLOW_CHECKPOINT
+from policy_server.build.foreign.zips import FROM_JAX, RLLIB, TENSORFLOW_CHECKPOINT
 from policy_server.errors import UploadRejected
 
 HEAD_BYTES = 4096
@@ -152,7 +152,7 @@ def _msgpack(head: bytes) -> str | None:
     """A map whose first key is a short string, as Flax writes its parameters."""
     if not re.match(rb"[\x81-\x8f][\xa1-\xbf][a-zA-Z_]", head):
         return None
-    return f"a msgpack file, as Flax writes parameters: {JAX}"
+    return f"a msgpack file, as Flax writes parameters, {FROM_JAX}"
 
 
 def _barracuda(head: bytes) -> str | None:

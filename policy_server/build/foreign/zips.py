@@ -47,10 +47,11 @@ TENSORFLOW_CHECKPOINT = (
     f"it was trained. {SAVED_MODEL}."
 )
 FROZEN = f"a TensorFlow graph alone (.pb), without signatures. {SAVED_MODEL}."
-JAX = (
-    "a checkpoint of JAX (Orbax), which holds weights without a network. Export the function of "
-    "the policy as a SavedModel (`jax2tf.convert` and `tf.saved_model.save`), zipped."
+FROM_JAX = (
+    "which holds weights without a network. Export the function of the policy as a SavedModel "
+    "(`jax2tf.convert` and `tf.saved_model.save`), zipped."
 )
+ORBAX = f"a checkpoint of JAX (Orbax), {FROM_JAX}"
 NAMES = {
     "module_state.pkl": RLLIB_NEW,
     "module_state.msgpack": RLLIB_NEW,
@@ -59,8 +60,8 @@ NAMES = {
     "policy_state.pkl": RLLIB,
     "model.weights.h5": KERAS,
     "model.mlmodel": COREML,
-    "_CHECKPOINT_METADATA": JAX,
-    "manifest.ocdbt": JAX,
+    "_CHECKPOINT_METADATA": ORBAX,
+    "manifest.ocdbt": ORBAX,
     "[Content_Types].xml": f"a document of an office. {SAVED_MODEL}, or {ONNX}.",
     "MANIFEST.MF": f"a Java archive. {SAVED_MODEL}, or {ONNX}.",
 }

@@ -48,4 +48,4 @@ def read_text(path: str) -> tuple[str, str]:
         raise SchemaError("The schema cannot be read.", [Fault(file, str(error))]) from error
     if (encoding := not_utf8(content)) is not None:
         raise SchemaError("The schema cannot be read.", [Fault(file, encoding)])
-    return content.decode(), file
+    return content.decode("utf-8-sig").replace("\r\n", "\n"), file

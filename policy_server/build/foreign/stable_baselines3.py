@@ -30,7 +30,6 @@ SETTINGS = {
 }
 """Algorithms by a setting that only they have, or those before them here."""
 CONTRIB = ("RecurrentPPO", "MaskablePPO", "QRDQN", "CrossQ", "TQC", "ARS", "TRPO")
-ON_POLICY = ("PPO", "A2C", "TRPO", "MaskablePPO")
 SQUASHED = ("SAC", "TQC", "CrossQ")
 DETERMINISTIC = ("TD3", "DDPG")
 SPACES = ("MultiDiscrete", "Discrete", "MultiBinary", "Box", "Dict", "Tuple")

@@ -18,7 +18,8 @@ NO_POLICY = f"It holds no policy. {EITHER}."
 KERAS_H5 = (
     "an HDF5 file (Keras .h5). Make a SavedModel of it where it was trained "
     "(`tf.keras.models.load_model('model.h5').export('saved_model')`; if it holds weights alone, "
-    "make the network first and `load_weights`), and upload a zip of the folder."
+    "make the network first, then `load_weights` and `model.export(folder)`), and upload a zip of "
+    "the folder."
 )
 TFLITE = (
     "TensorFlow Lite (.tflite), which is not read. Convert it to ONNX and upload that, with the "

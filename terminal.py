@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from policy_server.build.report import Check
+from policy_server.contract.encoding import not_utf8
 from policy_server.errors import Fault, SchemaError
 
 
@@ -42,6 +43,9 @@ def read_text(path: str) -> tuple[str, str]:
     """The text of a schema file, and what to call it."""
     file = "standard input" if path == "-" else path
     try:
-        return (sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")), file
-    except (OSError, UnicodeDecodeError) as error:
+        content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+    except OSError as error:
         raise SchemaError("The schema cannot be read.", [Fault(file, str(error))]) from error
+    if (encoding := not_utf8(content)) is not None:
+        raise SchemaError("The schema cannot be read.", [Fault(file, encoding)])
+    return content.decode("utf-8-sig").replace("\r\n", "\n"), file

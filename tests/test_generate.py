@@ -4,11 +4,13 @@ import json
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.support.external_weights import write
 from tests.support.server import ROOT, environment, run_command
 
 LPOC = ROOT / "examples" / "lpoc"
@@ -132,6 +134,45 @@ def test_the_title_stays_where_the_schema_does(tmp_path: Path) -> None:
     version = (tmp_path / "active").read_text().strip()
     for folder in (tmp_path, tmp_path / "versions" / version):
         assert json.loads((folder / "contract.json").read_text())["title"] == "Factory"
+
+
+def test_weights_beside_an_onnx_file_are_published_with_it(tmp_path: Path) -> None:
+    """The exporter of PyTorch writes `policy.onnx` and `policy.onnx.data`."""
+    folder, base = tmp_path / "policy", tmp_path / "base"
+    folder.mkdir()
+    write(folder)
+    text = 'observations:\n  x: {type: "List[float]", min_items: 4, max_items: 4}\n'
+    (folder / "schema.yaml").write_text(text)
+    run_command("schema", LPOC / "schema.yaml", "--noclients", base_path=base)
+    done = run_command("check", folder, base_path=base)
+    assert done.returncode == 0, done.stderr
+    assert "It would serve" in done.stdout
+    done = run_command("publish", folder, base_path=base)
+    assert done.returncode == 0, done.stderr
+    assert "is active" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["policy.pt", "saved.zip"])
+def test_a_foreign_file_in_a_folder_is_told_with_its_export(tmp_path: Path, name: str) -> None:
+    with zipfile.ZipFile(tmp_path / name, "w") as archive:
+        archive.writestr("policy/data.pkl", b"x")
+        archive.writestr("policy/constants.pkl", b"x")
+    base = tmp_path / "base"
+    run_command("schema", LPOC / "schema.yaml", "--noclients", base_path=base)
+    done = run_command("check", tmp_path, base_path=base)
+    assert done.returncode != 0
+    assert "TorchScript" in done.stderr
+    assert "\nnetwork = torch.jit.load('policy.pt', map_location='cpu').eval()\n" in done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_schema_as_windows_saves_it(tmp_path: Path, encoding: str) -> None:
+    text = "observations:\r\n  x: {type: int, minimum: 0, maximum: 3, description: Türen}\r\n"
+    (tmp_path / "schema.yaml").write_bytes(text.encode(encoding))
+    done = run_command("schema", tmp_path / "schema.yaml", "--noclients", base_path=tmp_path / "b")
+    assert done.returncode == (2 if encoding == "utf-16" else 0)
+    assert ("it is text in UTF-16" in done.stderr) == (encoding == "utf-16")
+    assert "Traceback" not in done.stderr
 
 
 def test_a_schema_that_cannot_be_served_is_not_published(tmp_path: Path) -> None:

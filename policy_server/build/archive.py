@@ -3,10 +3,10 @@
 import shutil
 import stat
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 
-from policy_server.build.formats import foreign_zip
+from policy_server.build.foreign.zips import foreign_zip
 from policy_server.build.limits import BuildLimits
 from policy_server.errors import UploadRejected
 
@@ -37,7 +37,7 @@ def unpack_saved_model(archive: Path, folder: Path, limits: BuildLimits) -> None
             infos = file.infolist()
             _check_size(infos, archive.stat().st_size, limits)
             members = _sound_members(infos)
-            root = _model_root(members)
+            root = _model_root(file, members)
             for path, info in members.items():
                 if _belongs(path, root):
                     _extract(file, info, folder / path.relative_to(root))
@@ -45,7 +45,20 @@ def unpack_saved_model(archive: Path, folder: Path, limits: BuildLimits) -> None
         raise
     except Exception as error:
         # zipfile's own, and what zlib, struct and the file system make of damaged members.
-        raise UploadRejected(f"The model is not a sound zip: {error}.") from error
+        raise UploadRejected(f"The model is not a sound zip: {_cause(error, archive)}") from error
+
+
+def _cause(error: Exception, archive: Path) -> str:
+    """What is wrong with a zip that cannot be read."""
+    told = str(error).rstrip(".")
+    with archive.open("rb") as file:
+        begins = file.read(4) == b"PK\x03\x04"
+    if not begins or "not a zip" not in told:
+        return f"{told}."
+    return (
+        f"{told}. It begins as one and its end is missing, as after a download or a copy that did "
+        "not finish: fetch it again."
+    )
 
 
 def _check_size(infos: Collection[zipfile.ZipInfo], packed: int, limits: BuildLimits) -> None:
@@ -99,12 +112,14 @@ def _fault(info: zipfile.ZipInfo, path: PurePosixPath) -> str | None:
     return None
 
 
-def _model_root(paths: Collection[PurePosixPath]) -> PurePosixPath:
+def _model_root(
+    file: zipfile.ZipFile, members: Mapping[PurePosixPath, zipfile.ZipInfo]
+) -> PurePosixPath:
     roots = [
-        path.parent for path in paths if path.name == MODEL_FILE and "__MACOSX" not in path.parts
+        path.parent for path in members if path.name == MODEL_FILE and "__MACOSX" not in path.parts
     ]
     if not roots:
-        raise UploadRejected(f"The zip holds no {MODEL_FILE}; {foreign_zip(paths)}")
+        raise UploadRejected(f"The zip holds no {MODEL_FILE}; {foreign_zip(file, members)}")
     if len(roots) > 1:
         raise UploadRejected(
             f"The zip holds {len(roots)} SavedModels ({', '.join(map(str, roots[:5]))}): "

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policy_server.build.reading import NAMES
+from policy_server.contract.encoding import MARK, not_utf8
 from policy_server.errors import Fault, UploadRejected
 
 FILE = "cases"
@@ -134,7 +135,10 @@ def _read_lines(path: Path) -> GoldenCases:
     places: list[str] = []
     observations: list[bytes] = []
     faults: list[Fault] = []
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+    content = path.read_bytes().removeprefix(MARK)
+    if (encoding := not_utf8(content)) is not None:
+        raise UploadRejected(f"The golden cases cannot be read: {encoding}")
+    for number, line in enumerate(content.splitlines(), start=1):
         if not line.strip():
             continue
         try:

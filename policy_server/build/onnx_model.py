@@ -1,11 +1,11 @@
 """An uploaded ONNX file, reduced to what leads from the observations to one output."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from policy_server.build.onnx_file import read_onnx
 from policy_server.build.onnx_graph import handed_through, needed, operations
 from policy_server.build.onnx_kinds import refuse_unservable
 from policy_server.build.reading import named_output
@@ -43,7 +43,7 @@ class OnnxUpload:
     """
 
     def __init__(self, source: Path, declared: str | None = None) -> None:
-        self._model = _load(source)
+        self._model = read_onnx(source)
         refuse_unservable(self._model, named_output(_output_names(self._model), declared))
         graph = self._model.graph
         weights = {tensor.name for tensor in graph.initializer}
@@ -96,42 +96,6 @@ class OnnxUpload:
         model.ir_version = max(model.ir_version, 4)
         target.write_bytes(model.SerializeToString())
         return _with_open_batch(model, OnnxEngine(target), target)
-
-
-def _load(source: Path) -> Any:
-    try:
-        import onnx
-    except ImportError as error:
-        raise UploadRejected(
-            "The package `onnx` is not installed here, and an ONNX file needs it to be checked: "
-            "build the version where it is."
-        ) from error
-    try:
-        model = onnx.ModelProto.FromString(source.read_bytes())
-        external = any(tensor.data_location == tensor.EXTERNAL for tensor in _tensors(model))
-        if not external:
-            onnx.checker.check_model(model)
-    except Exception as error:  # protobuf's and the checker's own
-        raise UploadRejected(f"The model is not a sound ONNX file: {_first_line(error)}") from error
-    if external:  # weights could be read from any file of the server
-        raise UploadRejected("The ONNX file keeps its weights in other files: export it as one.")
-    return model
-
-
-def _tensors(message: Any) -> Iterator[Any]:
-    """Every tensor in a protobuf message: weights, constants, and those of subgraphs."""
-    for field, value in message.ListFields():
-        if field.message_type is None:
-            continue
-        for item in value if field.is_repeated else [value]:
-            if item.DESCRIPTOR.name == "TensorProto":
-                yield item
-            else:
-                yield from _tensors(item)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _output_names(model: Any) -> list[str]:

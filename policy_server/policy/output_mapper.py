@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 
 from policy_server.contract.document import FaultList, entries, line_of
+from policy_server.contract.encoding import not_utf8
 from policy_server.errors import SchemaError, UploadRejected
 
 FILE = "output_mapper.yaml"
@@ -68,8 +69,11 @@ def read_output_mapper(path: Path) -> OutputMapper:
     Raises:
         UploadRejected: With every fault and its line.
     """
+    content = path.read_bytes()
+    if (encoding := not_utf8(content)) is not None:
+        raise UploadRejected(f"The output mapper is not YAML that can be read: {encoding}")
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+        root = yaml.compose(content.decode(), Loader=yaml.BaseLoader)
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         message = " ".join(str(error).split()) or "nested too deeply"
         raise UploadRejected(f"The output mapper is not YAML: {message}.") from error

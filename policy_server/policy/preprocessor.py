@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policy_server.contract.decoding import Record, compile_features
+from policy_server.contract.encoding import not_utf8
 from policy_server.contract.schema import Observation, ObservationSchema
 from policy_server.errors import PreprocessorFailed, UploadRejected
 from policy_server.policy.features import Tried, narrowed, numbers_of, plain_rows
@@ -167,15 +168,18 @@ def _copy(value: Any) -> Any:
 
 
 def _load(path: Path, module: types.ModuleType) -> Callable[[Observation], object]:
+    content = path.read_bytes()
     sys.modules[module.__name__] = module  # dataclasses look for their module there
     try:
         # Not through the import system: that would write bytecode beside the file.
-        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
+        exec(compile(content, str(path), "exec"), module.__dict__)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # uploaded code may raise anything, and exit
+        encoding = not_utf8(content) if isinstance(error, SyntaxError) else None
         cause = _last_line(error, str(path))
-        raise UploadRejected(f"The preprocessor does not load: {cause}.") from error
+        more = "." if encoding is None else f"; {encoding}"
+        raise UploadRejected(f"The preprocessor does not load: {cause}{more}") from error
     preprocess = getattr(module, "preprocess", None)
     if not callable(preprocess):
         raise UploadRejected(

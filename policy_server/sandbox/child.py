@@ -26,7 +26,8 @@ from policy_server.policy.preprocessor import UploadedPreprocessor
 from policy_server.sandbox.clock import tell_another_day
 from policy_server.sandbox.limits import ProcessLimits
 
-LENGTH = struct.Struct("!I")
+HEAD = struct.Struct("!IQ")
+"""Before a message: its bytes, and the number of the batch that it is or answers."""
 CLONE_NEWUSER, CLONE_NEWNET = 0x1000_0000, 0x4000_0000
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
 BYTES_PER_MEGABYTE = 1_000_000
@@ -99,9 +100,11 @@ def main(descriptor: int, task: Task) -> None:
         _send(connection, Reply(0, b"", {}, batches=preprocessor.batches))
         decode = msgspec.msgpack.Decoder().decode
         while (batch := _receive(connection)) is not None:
-            features, failures, too_large = preprocessor.features(decode(batch))
+            number, body = batch
+            features, failures, too_large = preprocessor.features(decode(body))
             told = {row: limits.explained(cause) for row, cause in failures.items()}
-            _send(connection, Reply(features.shape[1], features.tobytes(), told, too_large))
+            reply = Reply(features.shape[1], features.tobytes(), told, too_large)
+            _send(connection, reply, number)
 
 
 def give_up_rights(limits: ProcessLimits) -> None:
@@ -130,23 +133,23 @@ def _itself(observation: Any) -> Observation:
     return cast(Observation, observation)
 
 
-def _receive(connection: socket.socket) -> bytes | None:
-    """The next batch; the parent sends one at a time, and waits."""
+def _receive(connection: socket.socket) -> tuple[int, bytes] | None:
+    """The next batch with its number; the parent sends one at a time, and waits."""
     received = connection.recv(CHUNK_BYTES)
-    wanted = LENGTH.size
+    wanted = HEAD.size
     while len(received) < wanted or len(received) < (
-        wanted := LENGTH.size + LENGTH.unpack_from(received)[0]
+        wanted := HEAD.size + HEAD.unpack_from(received)[0]
     ):
         chunk = connection.recv(CHUNK_BYTES)
         if not chunk:
             return None
         received += chunk
-    return received[LENGTH.size :]
+    return HEAD.unpack_from(received)[1], received[HEAD.size :]
 
 
-def _send(connection: socket.socket, reply: Reply) -> None:
+def _send(connection: socket.socket, reply: Reply, number: int = 0) -> None:
     body = msgspec.msgpack.encode(reply)
-    connection.sendall(LENGTH.pack(len(body)) + body)
+    connection.sendall(HEAD.pack(len(body), number) + body)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import numpy as np
 from policy_server.contract.decoding import Record
 from policy_server.errors import PreprocessorFailed, UploadRejected
 from policy_server.policy.features import Tried, joined
-from policy_server.sandbox.child import LENGTH, Reply, Task
+from policy_server.sandbox.child import HEAD, Reply, Task
 from policy_server.sandbox.limits import ProcessLimits
 from policy_server.sandbox.pace import Pace
 
@@ -150,6 +150,7 @@ class _Child(asyncio.Protocol):
         self._reply: asyncio.Future[Reply] | None = None
         self._transport: asyncio.Transport | None = None
         self._lost = False
+        self._number = 0  # of the batch that is being answered; 0 is the greeting
         self._deadline = 0.0
         self._watch: asyncio.TimerHandle | None = None
         self.batches = False
@@ -184,7 +185,8 @@ class _Child(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         body = msgspec.msgpack.encode(records)
         self._reply = loop.create_future()
-        self._transport.write(LENGTH.pack(len(body)) + body)
+        self._number += 1
+        self._transport.write(HEAD.pack(len(body), self._number) + body)
         self._deadline = loop.time() + seconds
         if self._watch is None:
             self._watch = loop.call_at(self._deadline, self._look)
@@ -224,11 +226,13 @@ class _Child(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        if len(self._buffer) < LENGTH.size:
+        if len(self._buffer) < HEAD.size:
             return
-        (size,) = LENGTH.unpack_from(self._buffer)
-        if len(self._buffer) >= LENGTH.size + size:
-            body = bytes(self._buffer[LENGTH.size : LENGTH.size + size])
+        size, number = HEAD.unpack_from(self._buffer)
+        if number != self._number:  # of a process that uploaded code has forked
+            self._fail(ConnectionError())
+        elif len(self._buffer) >= HEAD.size + size:
+            body = bytes(self._buffer[HEAD.size : HEAD.size + size])
             self._buffer.clear()
             self._settle(body)
 

@@ -3,11 +3,14 @@
 import contextlib
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from policy_server.build import description
+from policy_server.build.foreign.endings import MODEL_ENDINGS, foreign_folder, refuse_foreign_ending
+from policy_server.build.formats import HEAD_BYTES, refuse_foreign_file
+from policy_server.build.onnx_file import embed_weights, may_lack_weights
 from policy_server.build.report import Part
 from policy_server.errors import UploadRejected
 from policy_server.policy import output_mapper, preprocessor
@@ -16,6 +19,7 @@ from policy_server.serving.bundle import Bundle
 MODEL_FILES = ("saved_model.zip", "model.zip", "policy.onnx", "model.onnx")
 GOLDEN_FILES = ("golden.jsonl", "golden.npz")
 MODEL_FOLDER = "saved_model"
+SAVED_MODEL_FILES = ("saved_model.pb", "fingerprint.pb", "variables", "assets")
 SCHEMA_FILE = "schema.yaml"
 
 
@@ -24,9 +28,9 @@ def open_policy_folder(folder: Path, golden: Path | None = None) -> Iterator[Bun
     """Open what a folder holds.
 
     Args:
-        folder: Holds one of MODEL_FILES or the folder `saved_model`, and if wanted
-            `model.yaml`, `preprocessor.py`, `output_mapper.yaml`, `schema.yaml` and one of
-            GOLDEN_FILES.
+        folder: Holds one of MODEL_FILES, the folder `saved_model`, what that has in it, or one
+            other file that a model may be, and if wanted `model.yaml`, `preprocessor.py`,
+            `output_mapper.yaml`, `schema.yaml` and one of GOLDEN_FILES.
         golden: A file of golden cases that counts instead of the folder's own.
 
     Raises:
@@ -68,16 +72,41 @@ def _open(path: Path) -> BinaryIO:
 def _open_model(folder: Path) -> BinaryIO:
     for name in MODEL_FILES:
         if (folder / name).is_file():
-            return (folder / name).open("rb")
-    if not (folder / MODEL_FOLDER).is_dir():
-        raise UploadRejected(
-            f"{folder} holds no model: {', '.join(MODEL_FILES)} or the folder {MODEL_FOLDER} is "
-            "wanted."
-        )
+            return _open_file(folder / name)
+    if (folder / MODEL_FOLDER).is_dir():
+        return _packed(folder / MODEL_FOLDER, sorted((folder / MODEL_FOLDER).iterdir()))
+    if (folder / SAVED_MODEL_FILES[0]).is_file():
+        return _packed(folder, [folder / name for name in SAVED_MODEL_FILES])
+    if what := foreign_folder(path.name for path in folder.iterdir()):
+        raise UploadRejected(f"{folder} is {what}")
+    others = sorted(path for path in folder.iterdir() if path.name.endswith(MODEL_ENDINGS))
+    if len(others) == 1 and others[0].is_file():
+        refuse_foreign_ending(others[0].name)
+        return _open_file(others[0])
+    several = f" It has {', '.join(path.name for path in others[:5])}: which?" if others else ""
+    raise UploadRejected(
+        f"{folder} holds no model: {', '.join(MODEL_FILES)} or the folder {MODEL_FOLDER} is "
+        f"wanted.{several}"
+    )
+
+
+def _open_file(path: Path) -> BinaryIO:
+    """A model's file; with the weights of an ONNX file that lie beside it."""
+    if path.suffix == ".onnx":
+        content = path.read_bytes()
+        if may_lack_weights(content):
+            refuse_foreign_file(content[:HEAD_BYTES])
+            return io.BytesIO(embed_weights(path))
+    return _open(path)
+
+
+def _packed(root: Path, tops: Sequence[Path]) -> BinaryIO:
+    """Files and folders of a SavedModel as a zip."""
     packed = io.BytesIO()
     # Reproducible builds give files the time 0, which a zip cannot say.
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
-        for path in sorted((folder / MODEL_FOLDER).rglob("*")):
-            archive.write(path, path.relative_to(folder))
+        for top in tops:
+            for path in [top, *sorted(top.rglob("*"))] if top.exists() else []:
+                archive.write(path, Path(MODEL_FOLDER) / path.relative_to(root))
     packed.seek(0)
     return packed

@@ -14,6 +14,7 @@ from policy_server.build.build import Progress, build
 from policy_server.build.limits import BuildLimits
 from policy_server.build.report import BuildReport, Check, Part, checks_from
 from policy_server.contract.contract import Contract
+from policy_server.contract.encoding import not_utf8
 from policy_server.errors import (
     Overloaded,
     PolicyServerError,
@@ -176,12 +177,12 @@ class Publisher:
     def _contract_of(self, bundle: Bundle) -> Contract:
         if bundle.schema is None:
             return self._contracts.served()
+        if (encoding := not_utf8(bundle.schema)) is not None:
+            raise UploadRejected(f"{bundle.schema_file} cannot be read: {encoding}")
         try:
             return self._contracts.of_schema(bundle.schema.decode(), bundle.schema_file)
         except SchemaError as error:
             raise UploadRejected(error.summary, error.faults) from error
-        except UnicodeDecodeError as error:
-            raise UploadRejected(f"{bundle.schema_file} is not UTF-8: {error}.") from error
 
     def _bases(self, contract: Contract) -> list[str | None]:
         """Versions whose parts may be built on, the best first; None stands for no parts."""

@@ -14,14 +14,17 @@ from hypothesis import strategies as st
 from policy_server.build.archive import unpack_saved_model
 from policy_server.build.limits import BuildLimits
 from policy_server.errors import UploadRejected
+from tests.support.saved_models import save, weights
 
-CORPUS = Path(__file__).parents[2] / ".." / "shared" / "corpus"
 MODEL = {
     "saved_model.pb": b"graph" * 50,
     "variables/variables.index": b"index",
     "variables/variables.data-00000-of-00001": bytes(range(256)) * 4,
 }
 ROOM = BuildLimits()
+WEIGHTS = b"\x80\x02ccollections\nOrderedDict\nq\x00)Rq\x01(X\x08\x00\x00\x000.weightq\x02"
+MODULE = b"\x80\x02ctorch.nn.modules.container\nSequential\nq\x00)\x81q\x01}q\x02"
+RSL_RL = b"\x80\x02}q\x00(X\x10\0\0\0model_state_dict optimizer_state_dict iter infos"
 
 Members = Sequence[tuple[str | zipfile.ZipInfo, bytes]]
 
@@ -101,20 +104,22 @@ def test_what_lies_beside_the_model_is_left_out(yard: Yard) -> None:
     assert unpacked == {**MODEL, "fingerprint.pb": b"f", "assets/deep/er/words.txt": b"w"}
 
 
-@pytest.mark.parametrize(
-    "name", ["lpoc", "mouse_and_cheese", "mouse_and_cheese_compact", "simple_stochastic_tuple"]
-)
-def test_zips_from_the_wild_unpack(yard: Yard, name: str) -> None:
-    source = CORPUS / name / "saved_model.zip"
-    unpacked = yard.unpack(source.read_bytes())
+def test_a_zip_as_a_mac_makes_it_gives_the_model(
+    yard: Yard, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """With what a training leaves in the folder, and what the system adds beside each file."""
+    source = save(
+        tmp_path_factory.mktemp("real") / "m.zip", lambda x, w: {"logits": x @ w}, [weights(4)]
+    )
     with zipfile.ZipFile(source) as archive:
-        sizes = {info.filename: info.file_size for info in archive.infolist()}
-    wanted = {
-        inner: size
-        for inner, size in sizes.items()
-        if size and "__MACOSX" not in inner and "tfevents" not in inner
-    }
-    assert {inner: len(content) for inner, content in unpacked.items()} == wanted
+        model = {info.filename: archive.read(info) for info in archive.infolist()}
+    members: list[tuple[str | zipfile.ZipInfo, bytes]] = [("policy/.DS_Store", b"x")]
+    for name, content in model.items():
+        members += [(f"policy/{name}", content), (f"__MACOSX/policy/._{name}", b"\0\5\26\7")]
+    members.append(("policy/events.out.tfevents.1600000000.host", b"events"))
+    unpacked = yard.unpack(packed(members))
+    assert {name: content for name, content in unpacked.items() if name in model} == model
+    assert not any("__MACOSX" in name or "tfevents" in name for name in unpacked)
 
 
 @pytest.mark.parametrize(
@@ -268,11 +273,26 @@ def test_two_models_are_rejected_with_their_places(yard: Yard) -> None:
         ([("notes.txt", b"x")], "tf.saved_model.save"),
         ([("__MACOSX/saved_model.pb", b"x")], "tf.saved_model.save"),
         ([("config.json", b"{}"), ("model.weights.h5", b"x")], "model.export(folder)"),
-        ([("m/data.pkl", b"x"), ("m/constants.pkl", b"x")], "torch.onnx.export"),
-        ([("m/archive_format", b"pt2"), ("m/models/model.json", b"x")], "torch.onnx.export"),
-        ([("data", b"{}"), ("policy.pth", b"x")], "torch.onnx.export"),
-        ([("rllib_checkpoint.json", b"{}")], "policy.export_model(folder)"),
+        ([("m/data.pkl", b"x"), ("m/constants.pkl", b"x")], "torch.jit.load"),
+        ([("m/archive_format", b"pt2"), ("m/models/model.json", b"x")], "torch.export.load"),
+        ([("m/data.pkl", WEIGHTS), ("m/data/0", b"x")], "network.load_state_dict"),
+        ([("m/data.pkl", MODULE), ("m/data/0", b"x")], "weights_only=False).eval()"),
+        ([("m/data.pkl", RSL_RL), ("m/data/0", b"x")], "exported/policy.onnx"),
+        ([("m/data.pkl", WEIGHTS + b"X\x0b\0\0\0a2c_network")], "player.restore"),
+        ([("rllib_checkpoint.json", b"{}")], "export_model(folder)"),
+        ([("p/algorithm_state.pkl", b"x")], "export_model(folder)"),
+        ([("rllib_checkpoint.json", b"{}"), ("rl_module/module_state.pkl", b"x")], "RLModule.from"),
         ([("m/policy.onnx", b"x")], "Upload the .onnx file itself"),
+        ([("policy.onnx", b"x"), ("policy.onnx.data", b"x")], "publish FOLDER"),
+        ([("ckpt-1.index", b"x"), ("ckpt-1.data-00000-of-00001", b"x")], "checkpoint"),
+        ([("frozen_graph.pb", b"x")], "TensorFlow graph alone"),
+        ([("a.xml", b"x"), ("a.bin", b"x")], "OpenVINO"),
+        ([("Data/com.apple.CoreML/model.mlmodel", b"x")], "Core ML"),
+        ([("arr_0.npy", b"x")], "NumPy"),
+        ([("d/_CHECKPOINT_METADATA", b"{}")], "jax2tf"),
+        ([("[Content_Types].xml", b"x")], "document"),
+        ([("policy.tflite", b"x")], "Upload the .tflite file"),
+        ([("run/policy.pt", b"x")], "'run/policy.pt'. Upload that file itself"),
     ],
 )
 def test_a_zip_without_a_model_is_told_the_export_that_serves(
@@ -283,11 +303,24 @@ def test_a_zip_without_a_model_is_told_the_export_that_serves(
     assert told in message
 
 
-def test_torch_exports_from_the_wild_are_told_to_be_onnx(yard: Yard) -> None:
-    for name in ("cartpole_ppo", "digits_ppo", "pendulum_ppo"):
-        message = yard.rejection((CORPUS / name / "policy.pt2").read_bytes())
-        assert "PyTorch" in message
-        assert "torch.onnx.export" in message
+@pytest.mark.parametrize("pickle", [WEIGHTS, MODULE])
+def test_files_of_torch_are_told_what_their_output_must_be_called(
+    yard: Yard, pickle: bytes
+) -> None:
+    message = yard.rejection(packed([("m/data.pkl", pickle)]))
+    for word in ("external_data=False", "`logits`", "`mean_log_std`", "`q_values`", "reads: act"):
+        assert word in message
+    code = message.partition("\n\n")[2]
+    compile(code, "advice", "exec")
+    assert "torch.onnx.export(network" in code
+
+
+def test_torchscript_is_exported_by_the_exporter_that_knows_it(yard: Yard) -> None:
+    message = yard.rejection(packed([("m/data.pkl", b"x"), ("m/constants.pkl", b"x")]))
+    assert "TorchScript" in message
+    code = message.partition("\n\n")[2]
+    compile(code, "advice", "exec")
+    assert code.endswith("external_data=False, dynamo=False)")
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"PK\x03\x04", b"no zip at all" * 100])
@@ -299,11 +332,17 @@ def test_a_zip_cut_anywhere_is_rejected(yard: Yard) -> None:
     whole = packed(model_members("m/"))
     cuts = {round(len(whole) * share / 40) for share in range(40)} | {len(whole) - 1}
     for cut in sorted(cuts):
-        yard.rejection(whole[:cut])
+        message = yard.rejection(whole[:cut])
+        assert ("end is missing" in message) == (cut >= 4)
 
 
-def test_a_real_zip_cut_anywhere_is_rejected(yard: Yard) -> None:
-    whole = (CORPUS / "mouse_and_cheese_compact" / "saved_model.zip").read_bytes()
+def test_a_real_zip_cut_anywhere_is_rejected(
+    yard: Yard, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    source = save(
+        tmp_path_factory.mktemp("real") / "m.zip", lambda x, w: {"logits": x @ w}, [weights(4)]
+    )
+    whole = source.read_bytes()
     for share in range(40):
         yard.rejection(whole[: len(whole) * share // 40])
 

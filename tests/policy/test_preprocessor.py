@@ -331,6 +331,8 @@ class TestLoading:
             ("import sys\nsys.exit(0)", "SystemExit: 0 (preprocessor.py, line 2)"),
             ("import not_a_module_of_anyone", "No module named 'not_a_module_of_anyone'"),
             (b"\xff\xfe", "SyntaxError"),
+            ("x = 'ä'".encode("utf-16"), "text in UTF-16"),
+            ("x = 'ä'".encode("cp1252"), "line 1 has the byte 0xe4"),
             (b"x = 1\x00", "null bytes"),
             ("(" * 5000, "SyntaxError"),
             ("raise GeneratorExit", "GeneratorExit:  (preprocessor.py, line 1)"),

@@ -5,13 +5,17 @@ import os
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from policy_server.build.archive import unpack_saved_model
 from policy_server.build.limits import BuildLimits
 from policy_server.build.report import Part
 from policy_server.errors import UploadRejected
+from policy_server.policy.onnx_engine import OnnxEngine
 from policy_server.serving.policy_folder import open_policy_folder
+from tests.support.external_weights import EXPECTED, ROWS
+from tests.support.external_weights import write as write_network
 
 MODEL = {"saved_model.pb": b"graph", "variables/variables.index": b"index"}
 
@@ -81,6 +85,75 @@ def test_a_file_comes_before_the_folder(tmp_path: Path) -> None:
     write_saved_model(tmp_path)
     (tmp_path / "policy.onnx").write_bytes(b"model")
     assert read(tmp_path) == {Part.MODEL: b"model"}
+
+
+def test_a_saved_model_may_lie_in_the_folder_itself(tmp_path: Path) -> None:
+    write_saved_model(tmp_path)
+    for path in (tmp_path / "saved_model").iterdir():
+        path.rename(tmp_path / path.name)
+    (tmp_path / "saved_model").rmdir()
+    (tmp_path / "train.py").write_bytes(b"code")
+    with zipfile.ZipFile(io.BytesIO(read(tmp_path)[Part.MODEL])) as archive:
+        files = {name: archive.read(name) for name in archive.namelist() if name[-1] != "/"}
+    assert files == {f"saved_model/{name}": content for name, content in MODEL.items()}
+
+
+@pytest.mark.parametrize("name", ["policy.onnx", "model.onnx"])
+def test_weights_beside_an_onnx_file_are_read(tmp_path: Path, name: str) -> None:
+    write_network(tmp_path, name)
+    assert (tmp_path / f"{name}.data").is_file()
+    packed = read(tmp_path)[Part.MODEL]
+    (tmp_path / "alone").mkdir()
+    (tmp_path / "alone" / "network.onnx").write_bytes(packed)
+    outputs = OnnxEngine(tmp_path / "alone" / "network.onnx").run(ROWS)
+    np.testing.assert_allclose(outputs, EXPECTED, atol=1e-5)
+
+
+def test_weights_that_are_missing_are_named(tmp_path: Path) -> None:
+    write_network(tmp_path, "policy.onnx")
+    (tmp_path / "policy.onnx.data").unlink()
+    with pytest.raises(UploadRejected, match=r"policy\.onnx\.data"):
+        read(tmp_path)
+
+
+def test_a_web_page_under_the_name_of_a_model_is_told(tmp_path: Path) -> None:
+    page = b"<!DOCTYPE html><script>window.location = 'x'</script>"
+    (tmp_path / "policy.onnx").write_bytes(page)
+    with pytest.raises(UploadRejected, match="web page"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["policy.pt", "ppo_cartpole.zip", "policy.tflite", "model.keras", "dqn.h5", "vecnormalize.pkl"],
+)
+def test_another_file_that_a_model_may_be_reaches_the_build(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"content")
+    (tmp_path / "train.py").write_bytes(b"code")
+    assert read(tmp_path) == {Part.MODEL: b"content"}
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("policy.sentis", "Sentis"),
+        ("policy.engine", "TensorRT"),
+        ("policy.bin", "OpenVINO"),
+        ("rllib_checkpoint.json", "RLlib"),
+        ("manifest.ocdbt", "Orbax"),
+    ],
+)
+def test_what_only_a_name_tells_is_told(tmp_path: Path, name: str, told: str) -> None:
+    (tmp_path / name).write_bytes(b"content")
+    with pytest.raises(UploadRejected, match=told):
+        read(tmp_path)
+
+
+def test_of_several_files_that_may_be_it_none_is_guessed(tmp_path: Path) -> None:
+    (tmp_path / "first.pt").write_bytes(b"content")
+    (tmp_path / "best.zip").write_bytes(b"content")
+    with pytest.raises(UploadRejected, match=r"It has best\.zip, first\.pt: which\?"):
+        read(tmp_path)
 
 
 def test_a_folder_without_a_model_says_which_names_are_looked_for(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """What is wrong with the templates for R, and what is right.
 
-`read_json`, `write_json`, `as_json_array`, `refuse` and `unreachable` stand in client.R.
+The functions that they call stand in client.R.
 """
 
 from policy_server.clients.templates import Mend
@@ -85,13 +85,28 @@ PERFORM = """\
 """
 PERFORM_MENDED = """\
         resp <- tryCatch(
-          req %>% req_error(is_error = function(resp) FALSE) %>% req_perform(),
+          req %>%
+            req_options(followlocation = FALSE) %>%
+            req_error(is_error = function(resp) FALSE) %>%
+            req_perform(),
           error = unreachable
         )
-        if (resp_status(resp) >= 400) {
+        if (resp_status(resp) >= 300) {
           refuse(resp)
         }
 """
+ANSWER = 'self$deserialize(text, return_type, loadNamespace("{{packageName}}"))'
+BEGIN, END = "{{#vendorExtensions.x-closed}}", "{{/vendorExtensions.x-closed}}"
+CREATED = "additional_properties = NULL, {{/isAdditionalPropertiesTrue}}...) {\n"
+
+
+def _refused(names: str, name: str) -> str:
+    """A line for a definition that takes no other properties than its own."""
+    known = f'c({{{{#vars}}}}"{{{{{{{name}}}}}}}"{{{{^-last}}}}, {{{{/-last}}}}{{{{/vars}}}})'
+    return (
+        f'      {BEGIN}\n      refuse_unknown({names}, {known}, "{{{{classname}}}}")\n      {END}\n'
+    )
+
 
 R_MENDS = (
     # Arrays of anything but texts were refused, and empty ones too.
@@ -129,11 +144,17 @@ R_MENDS = (
     Mend(MODEL, "return(as.character(jsonlite::minify(json)))", "return(json)"),
     Mend(
         MODEL,
-        "this_object <- jsonlite::fromJSON(input_json)",
-        "this_object <- read_json(input_json)",
+        "      this_object <- jsonlite::fromJSON(input_json)\n",
+        "      this_object <- read_json(input_json)\n" + _refused("names(this_object)", "baseName"),
         2,
     ),
-    Mend(MODEL, "input_json <- jsonlite::fromJSON(input)", "input_json <- read_json(input)"),
+    Mend(
+        MODEL,
+        "      input_json <- jsonlite::fromJSON(input)\n",
+        "      input_json <- read_json(input)\n" + _refused("names(input_json)", "baseName"),
+    ),
+    # Fields that are unknown were left out: a misspelt one was not missed.
+    Mend(MODEL, CREATED, CREATED + _refused("given_names(parent.frame())", "name")),
     Mend(
         MODEL,
         f"jsonlite::toJSON(this_object{SPELT}, auto_unbox = TRUE, digits = NA)",
@@ -154,6 +175,7 @@ R_MENDS = (
     # Functions that httr2 does not have; and answers that are errors were not raised as such.
     Mend(CLIENT, RETRY, RETRY_MENDED),
     Mend(CLIENT, PERFORM, PERFORM_MENDED),
+    Mend(CLIENT, ANSWER, f"with_version({ANSWER}, local_var_resp)"),
     # A parameter that may be left out may be NULL, which is how it is left out.
     Mend(
         API,

@@ -21,6 +21,8 @@ SCALA_MENDS = (
         "CodecMakerConfig.withAllowRecursiveTypes(true)",
         "CodecMakerConfig.withAllowRecursiveTypes(true).withTransientEmpty(false)",
     ),
+    # Fields that are unknown were left out: a misspelt one was not missed.
+    Mend(JSON, "JsonCodecMaker.make(config)", "Closed.codec[A](config)"),
     # Dependencies of which nothing is used, or ten lines: Bodies.scala has them.
     Mend(JSON, CIRCE, ""),
     Mend(API, "import sttp.client4.jsoniter.*", "import {{invokerPackage}}.Bodies.*"),

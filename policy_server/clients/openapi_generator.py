@@ -11,6 +11,7 @@ from pathlib import Path
 from policy_server.clients.engine import JAVA_OPTIONS, Outcomes, Progress, run
 from policy_server.clients.failure import LanguageFailed
 from policy_server.clients.languages import LANGUAGES, Language
+from policy_server.clients.mends_closed import JAVA_MENDS, PYTHON_MENDS, TYPESCRIPT_MENDS
 from policy_server.clients.mends_r import R_MENDS
 from policy_server.clients.mends_scala import SCALA_MENDS
 from policy_server.clients.names import Package
@@ -19,7 +20,13 @@ from policy_server.contract.specification import Specification
 from policy_server.errors import ClientsUnavailable
 
 DISTRIBUTION = "openapi-generator-cli"
-MENDS = {"r": ("r", R_MENDS), "scala": ("scala-sttp4-jsoniter", SCALA_MENDS)}
+MENDS = {
+    "python": ("python", PYTHON_MENDS),
+    "java": ("Java", JAVA_MENDS),
+    "scala": ("scala-sttp4-jsoniter", SCALA_MENDS),
+    "r": ("r", R_MENDS),
+    "typescript": ("typescript-fetch", TYPESCRIPT_MENDS),
+}
 """Language -> folder of its templates, and what is wrong with them."""
 
 NOT_GENERATED = {

@@ -11,6 +11,7 @@ import jinja2
 
 from policy_server.clients.languages import Language, observation_fields
 from policy_server.clients.names import Package, camel_case, snake_case, words_of
+from policy_server.clients.specification import CLOSED, VERSION_FIELD
 from policy_server.contract.specification import Specification, operations
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -122,6 +123,16 @@ class Sdk:
             "url": DEFAULT_URL,
             "groups": _groups(self._specification, self._language),
             "fields": self._fields(),
+            "closed": {
+                name: list(definition["properties"])
+                for name, definition in self._specification["definitions"].items()
+                if CLOSED in definition
+            },
+            "decided": [
+                name
+                for name, definition in self._specification["definitions"].items()
+                if VERSION_FIELD in definition["properties"] and CLOSED not in definition
+            ],
         }
 
     def _fields(self) -> list[dict[str, Any]]:

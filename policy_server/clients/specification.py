@@ -12,6 +12,12 @@ INT32 = range(-(2**31), 2**31)
 UNDOCUMENTED = ("example", "default")
 """Left out: generators spell them as code, and the server fills in defaults itself."""
 
+VERSION_HEADER, VERSION_FIELD = "X-Policy-Version", "policy_version"
+"""The header that says which version decided, and the field of answers in our clients for it."""
+
+CLOSED = "x-closed"
+"""Says to templates that a definition takes no other properties than its own."""
+
 
 def client_specification(specification: Specification, *, security: bool) -> Specification:
     """The specification of the SDKs.
@@ -23,6 +29,7 @@ def client_specification(specification: Specification, *, security: bool) -> Spe
     Args:
         specification: A checked contract.
         security: Keep what is said of credentials, for generated code that sends them itself.
+            Otherwise client classes of ours send them, and fill in which version decided.
     """
     given = copy.deepcopy(specification)
     given.pop("host", None)
@@ -35,10 +42,34 @@ def client_specification(specification: Specification, *, security: bool) -> Spe
         cleaned.pop("securityDefinitions", None)
         for operation in operations(cleaned):
             operation.pop("security", None)
+        _mark_closed(cleaned)
+        for name in decided_by_version(given):
+            cleaned["definitions"][name]["properties"][VERSION_FIELD] = {
+                "type": "string",
+                "description": "The version that decided, from the header of the answer.",
+            }
     properties = cleaned["definitions"]["Observation"]["properties"]
     for name, keywords in given["definitions"]["Observation"]["properties"].items():
         properties[name] = _field(keywords)
     return cleaned
+
+
+def decided_by_version(specification: Specification) -> list[str]:
+    """The definitions of answers whose header says which version decided."""
+    answers = [operation["responses"].get("200", {}) for operation in operations(specification)]
+    named = {
+        answer["schema"]["$ref"].rpartition("/")[2]
+        for answer in answers
+        if VERSION_HEADER in answer.get("headers", ())
+    }
+    return sorted(named)
+
+
+def _mark_closed(specification: Specification) -> None:
+    """What the server refuses, clients refuse; answers of a newer server may have more fields."""
+    for definition in specification["definitions"].values():
+        if definition.get("additionalProperties") is False:
+            definition[CLOSED] = True
 
 
 def _drop_headers(specification: Specification) -> None:

@@ -7,6 +7,7 @@ from policy_server.contract.samples import random_observations
 from tests.clients.conftest import Results, Service, Step
 
 COUNT, FEW = 100, 10
+VERSION = "policy_version"
 
 
 def observations(service: Service) -> list[dict[str, Any]]:
@@ -51,6 +52,13 @@ def by_name(suite: Mapping[str, list[Step]], results: Results) -> dict[str, Resu
     """The results of all steps of a suite, one after the other, by the names of the steps."""
     taken = iter(results)
     return {name: [next(taken) for _ in steps] for name, steps in suite.items()}
+
+
+def without_version(answers: list[Any]) -> list[Any]:
+    """Answers as the server gives them; our clients add the version that decided."""
+    return [
+        {name: value for name, value in answer.items() if name != VERSION} for answer in answers
+    ]
 
 
 def answered(results: Results) -> list[Any]:

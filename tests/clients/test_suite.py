@@ -3,14 +3,16 @@
 import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from policy_server.clients.names import identifiers
 from tests.clients.conftest import Drive, Results, Service, Step
+from tests.clients.strangers import REDIRECTS, answering, pointing_to
 from tests.clients.suite import (
     answered,
     by_name,
@@ -18,6 +20,7 @@ from tests.clients.suite import (
     own_answers,
     predict_steps,
     step,
+    without_version,
 )
 from tests.clients.toolchains import Toolchain, run
 from tests.clients.witness import Witness
@@ -65,11 +68,21 @@ def results(drive: Drive, service: Service) -> dict[str, Results]:
 def test_decisions_and_distributions_are_those_of_the_server(
     results: dict[str, Results], service: Service, name: str
 ) -> None:
-    assert answered(results[name]) == own_answers(service, predict_steps(service)[name])
+    expected = own_answers(service, predict_steps(service)[name])
+    assert without_version(answered(results[name])) == expected
+
+
+@pytest.mark.parametrize("name", ["predict", "deterministic", "distribution", "batch", "empty"])
+def test_every_answer_says_which_version_decided(
+    results: dict[str, Results], service: Service, name: str
+) -> None:
+    answer = service.server.post("predict", service.schema.example())
+    decided = answer.headers["X-Policy-Version"]
+    assert {each["policy_version"] for each in answered(results[name])} == {decided}
 
 
 def test_an_empty_batch_is_answered(results: dict[str, Results]) -> None:
-    assert answered(results["empty"]) == [{"predictions": []}]
+    assert without_version(answered(results["empty"])) == [{"predictions": []}]
 
 
 def test_the_schema_is_read(results: dict[str, Results], service: Service) -> None:
@@ -80,7 +93,7 @@ def test_keys_are_sent_as_header_and_as_token(
     results: dict[str, Results], service: Service
 ) -> None:
     expected = own_answer(service, "predict", service.schema.example(), seed=1)
-    assert answered(results["credentials"]) == [expected, expected]
+    assert without_version(answered(results["credentials"])) == [expected, expected]
 
 
 def test_a_wrong_password_is_an_error_of_its_own(results: dict[str, Results]) -> None:
@@ -105,6 +118,88 @@ def test_what_only_the_server_knows_is_refused_with_its_pointer(
 
 def test_a_server_that_is_not_there_is_an_error_of_its_own(results: dict[str, Results]) -> None:
     assert results["nowhere"] == [{"unreachable": True}]
+
+
+def misspelt(service: Service, *, camel: bool = False) -> list[dict[str, Any]]:
+    """Observations with one field too many: what each field is nearly called, in two ways."""
+    example = dict(service.schema.example() or {})
+    names = identifiers(service.schema.fields, camel=camel)
+    spelt = {names[name]: value for name, value in example.items()}
+    last = list(names.values())[-1]
+    known = {*spelt, *names.values(), *service.schema.fields}
+    return [{**spelt, name: True} for name in (f"{last}x", last[:-1]) if name not in known]
+
+
+def unsaid(result: dict[str, Any], names: Collection[str]) -> list[str]:
+    """The names that an error says nothing of."""
+    return [name for name in names if name not in result["unknown"]]
+
+
+def test_unknown_fields_are_refused_before_anything_is_sent(
+    drive: Drive, service: Service, toolchain: Toolchain
+) -> None:
+    example = service.schema.example()
+    unknown = {**(example or {}), "unknown_field": True}
+    # In Java and Scala no other field can be spelt; what is left is to read JSON.
+    in_code = toolchain.language in ("python", "r", "typescript")
+    camel = toolchain.language == "typescript"
+    named = misspelt(service, camel=camel) if in_code else [unknown]
+    read = [
+        *(step(asked, observation=unknown) for asked in ("predict", "distribution")),
+        step("predict_batch", observations=[example, unknown]),
+    ]
+    made = [step("construct", observation=each) for each in named]
+    if toolchain.language == "python":
+        made.append(step("change", observation=example, update=unknown))
+        named.append(unknown)
+    stranger = answering({})
+    with stranger.serving():
+        results = drive(service, read + made, stranger.url)
+    assert stranger.received == []
+    for result in results[: len(read)]:
+        assert "unknown_field" in result["unknown"]
+        assert unsaid(result, service.schema.fields) == []
+    for each, result in zip(named, results[len(read) :], strict=True):
+        assert list(each)[-1] in result["unknown"]
+        if camel:
+            assert unsaid(result, identifiers(service.schema.fields, camel=True).values()) == []
+
+
+@pytest.mark.parametrize("client", ["user", "key", "token"])
+def test_no_redirect_is_followed(
+    drive: Drive, services: Mapping[str, Service], client: str, tmp_path: Path
+) -> None:
+    service = services["lpoc"]
+    file = tmp_path / "output_mapper.yaml"
+    file.write_text("{}")
+    asked = [
+        step("predict", client, observation=service.schema.example()),
+        step("schema", client),
+        step("upload_output_mapper", client, file=str(file)),
+    ]
+    elsewhere = answering(own_answer(service, "predict", service.schema.example()))
+    pointing = pointing_to(elsewhere.url)
+    with elsewhere.serving(), pointing.serving():
+        results = drive(service, asked * len(REDIRECTS), pointing.url)
+    assert elsewhere.received == []
+    assert len(pointing.received) == len(results)
+    for result, status in zip(results, REDIRECTS * len(asked), strict=True):
+        assert result["redirected"] == status
+        assert elsewhere.url in result["message"]
+        assert "follows no redirects" in result["message"]
+
+
+def test_decisions_at_the_same_time_each_have_their_own_version(
+    drive: Drive, services: Mapping[str, Service]
+) -> None:
+    service, count = services["lpoc"], 200
+    answer = own_answer(service, "predict", service.schema.example())
+    asked = step("versions_of", observation=service.schema.example(), count=count)
+    # A newer server says more than this client knows.
+    newer = answering({**answer, "later": {"more": [1]}, "policy": None})
+    with newer.serving():
+        (versions,) = answered(drive(service, [asked], newer.url))
+    assert versions == [f"{seed}-0f" for seed in range(count)]
 
 
 def test_the_example_runs_as_it_is_shipped(toolchain: Toolchain, service: Service) -> None:
@@ -169,7 +264,8 @@ def test_a_service_that_cannot_answer_yet_is_asked_again(
             witness.await_answer()
             active.rename(base_path / "active")
             (answer,) = results.result()
-            assert answer == {"ok": server.post("predict", body, params={"seed": 1}).json()}
+            expected = server.post("predict", body, params={"seed": 1}).json()
+            assert without_version(answered([answer])) == [expected]
             *refused, last = witness.statuses()
     assert set(refused) == {503}
     assert last == 200

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.conftest import Results, Service, Step, compiled, take_steps, unpack
+from tests.clients.strangers import REDIRECTS, answering, pointing_to
 from tests.clients.suite import answered, by_name, own_answer, own_answers, predict_steps, step
 from tests.clients.swagger_codegen import CODEGEN_TOOLCHAINS, VERSION, swagger_codegen_jar
 from tests.clients.toolchains import Sdk, Toolchain, run
@@ -176,6 +177,25 @@ def test_keys_are_sent_as_header_and_as_token(
 
 def test_a_wrong_password_is_refused(results: dict[str, Results]) -> None:
     assert results["wrong password"] == [{"refused": {"status": 401}}]
+
+
+def test_no_redirect_is_followed_where_that_is_said(
+    codegen_toolchain: Toolchain, all_written: Mapping[str, Written], tmp_path: Path
+) -> None:
+    written = all_written["lpoc"]
+    example = written.service.schema.example()
+    elsewhere = answering(own_answer(written.service, "predict", example))
+    pointing = pointing_to(elsewhere.url)
+    asked = [
+        step("predict", client, observation=example)
+        for client in ("user", "key", "token")
+        for _ in REDIRECTS
+    ]
+    sdk = written.sdk(codegen_toolchain.language)
+    with elsewhere.serving(), pointing.serving():
+        results = take_steps(codegen_toolchain, sdk, pointing.url, asked, tmp_path)
+    assert elsewhere.received == []
+    assert [result["refused"]["status"] for result in results] == [*REDIRECTS] * 3
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ public final class Driver {
 
   private static ApiClient client(JsonObject given) {
     ApiClient client = new ApiClient().setBasePath(given.get("url").getAsString());
+    client.getHttpClient().setFollowRedirects(false);
     if (given.has("user")) {
       client.setUsername(given.get("user").getAsString());
       client.setPassword(given.get("password").getAsString());

@@ -1,6 +1,8 @@
 package PACKAGE;
 
 import PACKAGE.model.*;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonMappingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -8,7 +10,10 @@ import java.io.File;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.LongStream;
 
 /** Takes the steps of a script with the SDK for Java; prints one result a line. */
 public final class Driver {
@@ -39,7 +44,12 @@ public final class Driver {
     ObjectNode result = JSON.createObjectNode();
     try {
       return result.set("ok", client.json().valueToTree(take(client, step)));
+    } catch (JsonMappingException error) {
+      return result.put("unknown", error.getMessage());
     } catch (ApiException error) {
+      if (error.getCode() >= 300 && error.getCode() < 400) {
+        return result.put("redirected", error.getCode()).put("message", error.getMessage());
+      }
       var problem = client.problem(error);
       if (problem.isEmpty()) {
         return result.put("unreachable", error.getCause() != null);
@@ -53,12 +63,28 @@ public final class Driver {
     }
   }
 
+  private static List<String> versionsOf(Client client, Observation observation, long count) {
+    return LongStream.range(0, count).parallel().mapToObj(seed -> {
+      try {
+        return client.predictions().predict(observation, seed).getPolicyVersion();
+      } catch (ApiException error) {
+        throw new IllegalStateException(error);
+      }
+    }).collect(Collectors.toList());
+  }
+
   private static Object take(Client client, JsonNode step) throws Exception {
     Long seed = step.has("seed") ? step.get("seed").asLong() : null;
     ObjectMapper mapper = client.json();
     switch (step.get("do").asText()) {
       case "predict":
         return client.predictions().predict(mapper.treeToValue(step.get("observation"), Observation.class), seed);
+      case "construct":
+        // As others read JSON, who leave out what they do not know.
+        ObjectMapper lenient = new ObjectMapper().disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES);
+        return client.predictions().predict(lenient.treeToValue(step.get("observation"), Observation.class), null);
+      case "versions_of":
+        return versionsOf(client, mapper.treeToValue(step.get("observation"), Observation.class), step.get("count").asLong());
       case "predict_deterministic":
         return client.predictions().predictDeterministic(mapper.treeToValue(step.get("observation"), Observation.class));
       case "distribution":

@@ -6,15 +6,25 @@ import com.github.plokhotnyuk.jsoniter_scala.core.*
 import com.github.plokhotnyuk.jsoniter_scala.macros.*
 import java.io.File
 import java.nio.file.{Files, Path}
+import scala.concurrent.ExecutionContext.Implicits.global
 import scala.concurrent.duration.*
+import scala.concurrent.{Await, Future}
 import sttp.client4.{Request, ResponseException}
+
+/** JSON as it stands in the script. */
+case class Raw(json: Array[Byte])
+object Raw:
+  given JsonValueCodec[Raw] = new JsonValueCodec[Raw]:
+    def nullValue: Raw = null
+    def encodeValue(value: Raw, out: JsonWriter): Unit = out.writeRawVal(value.json)
+    def decodeValue(in: JsonReader, default: Raw): Raw = Raw(in.readRawValAsBytes())
 
 case class Options(
     url: String, user: Option[String], password: Option[String], key: Option[String],
     token: Option[String], retries: Option[Int], timeout: Option[Int])
 case class Step(
-    client: String, `do`: String, seed: Option[Long], observation: Option[Observation],
-    observations: Option[Seq[Observation]], obs: Option[Seq[Double]], file: Option[String],
+    client: String, `do`: String, seed: Option[Long], observation: Option[Raw],
+    observations: Option[Seq[Raw]], count: Option[Int], obs: Option[Seq[Double]], file: Option[String],
     version: Option[String])
 case class Script(clients: Map[String, Options], steps: Seq[Step])
 
@@ -23,7 +33,13 @@ case class Script(clients: Map[String, Options], steps: Seq[Step])
   given JsonValueCodec[Script] = JsonCodecMaker.make
   val script = readFromArray[Script](Files.readAllBytes(Path.of(path)))
   val clients = script.clients.map((name, options) => name -> clientOf(options))
-  script.steps.foreach(step => println(resultOf(clients(step.client), step)))
+  script.steps.foreach { step =>
+    val result = try resultOf(clients(step.client), step)
+      catch case error: JsonReaderException => s"""{"unknown":${quoted(error.getMessage)}}"""
+    println(result)
+  }
+
+def quoted(text: String): String = writeToString(text)(using JsonCodecMaker.make[String])
 
 def clientOf(given_ : Options): Client =
   val credentials = given_.user match
@@ -37,18 +53,28 @@ def resultOf(client: Client, step: Step): String =
   def result[T](request: Request[Either[ResponseException[String], T]])(written: T => String): String =
     client.send(request) match
       case Right(answer)                => s"""{"ok":${written(answer)}}"""
+      case Left(failure @ Failure.Redirected(status, _)) =>
+        s"""{"redirected":$status,"message":${quoted(failure.message)}}"""
       case Left(Failure.Unreachable(_)) => """{"unreachable":true}"""
       case Left(Failure.Unreadable(cause)) => throw cause
       case Left(Failure.Refused(status, problem)) =>
         val pointers = problem.get.errors.getOrElse(Nil).map(fault => s""""${fault.pointer}"""")
         s"""{"refused":{"status":$status,"pointers":[${pointers.mkString(",")}]}}"""
-  def observation = step.observation.get
+  def observation = readFromArray[Observation](step.observation.get.json)
   step.`do` match
     case "predict"               => told(client.predictions.predict(observation, step.seed))
+    case "construct"             => told(client.predictions.predict(observation))
+    case "versions_of" =>
+      val asked = observation
+      val answers = Future.traverse((0 until step.count.get).toList)(seed =>
+        Future(client.send(client.predictions.predict(asked, Some(seed.toLong))))
+      )
+      val versions = Await.result(answers, 1.minute).map(_.toOption.get.policyVersion.get)
+      s"""{"ok":[${versions.map(quoted).mkString(",")}]}"""
     case "predict_deterministic" => told(client.predictions.predictDeterministic(observation))
     case "distribution"          => told(client.predictions.distribution(observation))
     case "predict_batch" =>
-      told(client.predictions.predictBatch(ObservationBatch(step.observations.get), step.seed))
+      told(client.predictions.predictBatch(ObservationBatch(step.observations.get.map(each => readFromArray[Observation](each.json))), step.seed))
     case "predict_raw" => told(client.predictions.predictRaw(RawObservation(step.obs.get), step.seed))
     case "schema"      => told(client.service.schema)
     case "versions"    => told(client.versions.versions)

@@ -14,6 +14,15 @@ take <- function(step) {
   if (asked == "predict") {
     return(client$predictions$predict(observation_of(step$observation), seed = step$seed)$toJSONString())
   }
+  if (asked == "construct") {
+    return(client$predictions$predict(do.call(Observation$new, step$observation))$toJSONString())
+  }
+  if (asked == "versions_of") {
+    observation <- observation_of(step$observation)
+    return(json(lapply(seq_len(step$count) - 1, function(seed) {
+      client$predictions$predict(observation, seed = seed)$policy_version
+    })))
+  }
   if (asked %in% c("predict_deterministic", "distribution")) {
     return(client$predictions[[asked]](observation_of(step$observation))$toJSONString())
   }
@@ -43,6 +52,8 @@ take <- function(step) {
 result_of <- function(step) {
   tryCatch(
     paste0('{"ok":', take(step), "}"),
+    unknown_field = function(e) json(list(unknown = conditionMessage(e))),
+    redirected = function(e) json(list(redirected = e$status, message = conditionMessage(e))),
     unreachable = function(e) '{"unreachable":true}',
     refused = function(e) {
       pointers <- lapply(e$problem$errors, function(fault) fault$pointer)

@@ -6,7 +6,8 @@ interface Step {
     client: string;
     do: string;
     seed?: number;
-    observation?: unknown;
+    observation?: any;
+    count?: number;
     observations?: unknown[];
     obs?: number[];
     file?: string;
@@ -19,11 +20,19 @@ interface Script {
 }
 
 async function take(client: sdk.Client, step: Step): Promise<unknown> {
+    if (step.do === 'construct') {
+        return client.predictions.predict(step.observation);
+    }
     const observation = sdk.ObservationFromJSON(step.observation);
     const file = new Blob(step.file === undefined ? [] : [readFileSync(step.file)]);
     switch (step.do) {
         case 'predict':
             return sdk.PredictionToJSON(await client.predictions.predict(observation, step.seed));
+        case 'versions_of': {
+            const seeds = Array.from({ length: step.count ?? 0 }, (_, seed) => seed);
+            const answers = await Promise.all(seeds.map((seed) => client.predictions.predict(observation, seed)));
+            return answers.map((answer) => answer.policyVersion);
+        }
         case 'predict_deterministic':
             return sdk.PredictionToJSON(await client.predictions.predictDeterministic(observation));
         case 'distribution':
@@ -60,6 +69,12 @@ async function resultOf(client: sdk.Client, step: Step): Promise<unknown> {
         if (error instanceof sdk.ProblemError) {
             const pointers = (error.problem?.errors ?? []).map((fault) => fault.pointer);
             return { refused: { status: error.status, pointers } };
+        }
+        if (error instanceof sdk.UnknownFieldError) {
+            return { unknown: error.message };
+        }
+        if (error instanceof sdk.RedirectedError) {
+            return { redirected: error.status, message: error.message };
         }
         if (error instanceof sdk.FetchError) {
             return { unreachable: true };

@@ -1,0 +1,68 @@
+"""What is wrong with the templates for Python, Java and TypeScript, and what is right.
+
+Definitions that take no other properties are marked `x-closed` in the specification of the SDKs.
+Their readers left out what they did not know, so that a misspelt field that need not be there was
+never missed, and the policy decided on something else than was meant.
+"""
+
+from policy_server.clients.templates import Mend
+
+BEGIN, END = "{{#vendorExtensions.x-closed}}", "{{/vendorExtensions.x-closed}}"
+OPEN = "{{^vendorExtensions.x-closed}}"
+PYTHON, JAVA, TYPESCRIPT = "model_generic.mustache", "pojo.mustache", "modelGeneric.mustache"
+
+IMPORTED = "from pydantic_core import to_jsonable_python\n"
+READ = "        {{#disallowAdditionalPropertiesIfNotPresent}}\n"
+PYTHON_MENDS = (
+    Mend(
+        PYTHON,
+        IMPORTED,
+        f"{IMPORTED}{BEGIN}\nfrom {{{{packageName}}}}.closed import Closed\n{END}\n",
+    ),
+    Mend(
+        PYTHON,
+        "{{^parent}}BaseModel{{/parent}}",
+        f"{{{{^parent}}}}{BEGIN}Closed{END}{OPEN}BaseModel{END}{{{{/parent}}}}",
+    ),
+    Mend(
+        PYTHON,
+        READ,
+        f"{BEGIN}\n        cls._refuse_unknown(obj, cls.__properties)\n{END}\n{READ}",
+    ),
+)
+
+FIELDS = "{{#serializableModel}}\n  private static final long serialVersionUID = 1L;\n"
+REFUSED = f"""\
+  {BEGIN}
+  @com.fasterxml.jackson.annotation.JsonAnySetter
+  private void refuseUnknown(String name, Object value) {{
+    throw new IllegalArgumentException("{{{{classname}}}} has no field `" + name + "`; it has:"
+  {{{{#vars}}}}
+        + " {{{{baseName}}}}{{{{^-last}}}},{{{{/-last}}}}"
+  {{{{/vars}}}}
+    );
+  }}
+
+  {END}
+"""
+JAVA_MENDS = (Mend(JAVA, FIELDS, REFUSED + FIELDS),)
+
+RUNTIME = "} from '../runtime{{importFileExtension}}';\n"
+FROM_JSON = "    if (json == null) {\n        return json;\n    }\n"
+TO_JSON = "    if (value == null) {\n        return value;\n    }\n"
+
+
+def _refused(given: str, name: str) -> str:
+    known = f"{{{{#vars}}}}'{{{{{name}}}}}'{{{{^-last}}}}, {{{{/-last}}}}{{{{/vars}}}}"
+    return f"    {BEGIN}\n    refuseUnknown('{{{{classname}}}}', {given}, [{known}]);\n    {END}\n"
+
+
+TYPESCRIPT_MENDS = (
+    Mend(
+        TYPESCRIPT,
+        RUNTIME,
+        f"{RUNTIME}{BEGIN}\nimport {{ refuseUnknown }} from '../closed';\n{END}\n",
+    ),
+    Mend(TYPESCRIPT, FROM_JSON, FROM_JSON + _refused("json", "baseName")),
+    Mend(TYPESCRIPT, TO_JSON, TO_JSON + _refused("value", "name")),
+)

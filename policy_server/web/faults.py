@@ -44,17 +44,17 @@ def faults_of(errors: Iterable[ValidationError]) -> list[Fault]:
 
 
 def _faults(error: ValidationError) -> Iterator[Fault]:
-    place = _pointer(error.absolute_path)
+    place = pointer(error.absolute_path)
     # The attributes of an error that a validator made are always set; its types say otherwise.
     keyword, wanted = str(error.validator), cast(Any, error.validator_value)
     instance, schema = cast(Any, error.instance), cast(Mapping[str, Any], error.schema)
     if keyword == "required":
         for name in wanted:
             if name not in instance:
-                yield Fault(f"{place}{_pointer([name])}", "is missing.")
+                yield Fault(f"{place}{pointer([name])}", "is missing.")
     elif keyword == "additionalProperties":
         for name in (name for name in instance if name not in schema.get("properties", {})):
-            yield Fault(f"{place}{_pointer([name])}", "is not a field of the schema.")
+            yield Fault(f"{place}{pointer([name])}", "is not a field of the schema.")
     elif keyword in SENTENCES:
         sentence = SENTENCES[keyword](wanted, schema)
         yield Fault(place, f"{sentence}, not {_shown(keyword, instance)}.")
@@ -69,6 +69,6 @@ def _shown(keyword: str, instance: object) -> str:
     return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}..."
 
 
-def _pointer(path: Iterable[str | int]) -> str:
-    """RFC 6901."""
+def pointer(path: Iterable[str | int]) -> str:
+    """A JSON pointer (RFC 6901) to where these steps lead."""
     return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)

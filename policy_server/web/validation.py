@@ -1,10 +1,12 @@
 """Bodies: parsed strictly, and every fault listed at its JSON pointer."""
 
+import asyncio
 import codecs
-import json
-import math
-from collections.abc import AsyncGenerator, Iterable
-from typing import Any, NoReturn
+import contextlib
+import functools
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from connexion.datastructures import MediaTypeDict
 from connexion.exceptions import BadRequestProblem, UnsupportedMediaTypeProblem
@@ -19,11 +21,23 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.types import Receive, Scope
 
+from policy_server.contract.decoding import LONG_BYTES, REFUSED, Decoder
 from policy_server.errors import Fault, ObservationError
+from policy_server.web.explaining import SUMMARY, Explainer, fault_of, validator_of
 from policy_server.web.faults import faults_of
+from policy_server.web.json_text import parse_json
 from policy_server.web.outdated import outdated
+from policy_server.web.receiving import replayed, whole_body
 
-SUMMARY = "The body is not what the contract asks for."
+DECODED = "policy_server.decoded"
+"""Where an operation finds what its body decodes to, in the extensions of the scope."""
+KINDS = {
+    "predict_batch": "batch",
+    "predict_batch_with_version": "batch",
+    "predict_raw": "raw",
+}
+"""What the body of an operation holds, where it is not one observation."""
+EXPLAINING = ThreadPoolExecutor(1, "bodies")
 
 
 class PlainParameterValidator(ParameterValidator):  # type: ignore[misc]  # connexion is untyped
@@ -48,27 +62,32 @@ class PlainParameterValidator(ParameterValidator):  # type: ignore[misc]  # conn
 
 
 class StrictJsonValidator(JSONRequestBodyValidator):  # type: ignore[misc]
-    """JSON bodies: UTF-8, no NaN, no infinities, no numbers beyond float64."""
+    """JSON bodies: decoded by the contract's decoder, and explained where it refuses them.
 
-    async def _parse(self, stream: AsyncGenerator[bytes, None], scope: Scope) -> Any:
-        body = b"".join([chunk async for chunk in stream])
-        return parse_json(body, self._encoding)
+    Both happen in one thread beside the event loop, one body at a time: threads that compute
+    would take turns with the event loop, and more of them would take more of it. What was decoded
+    is left in the scope, and the body goes no further.
+    """
 
     async def wrap_receive(self, receive: Receive, *, scope: Scope) -> tuple[Receive, Scope]:
         """Validate a body; a client of another schema is told what changed since."""
+        if not int(Headers(scope=scope).get("content-length", 0)):
+            raise BadRequestProblem("A body is required.")
+        if not _is_utf8(self._encoding):
+            raise UnsupportedMediaTypeProblem(
+                f"JSON is sent as UTF-8, not as {self._encoding[:40]!r}."
+            )
+        body = await whole_body(receive)
+        read = functools.partial(_read, body or b"", scope, self._schema)
         try:
-            validated: tuple[Receive, Scope] = await super().wrap_receive(receive, scope=scope)
+            decoded = await asyncio.get_running_loop().run_in_executor(EXPLAINING, read)
         except ObservationError as error:
             told = outdated(scope, error) if error.summary == SUMMARY else None
             if told is not None:
                 raise told from error
             raise
-        return validated
-
-    def _validate(self, body: Any) -> None:
-        faults = faults_of(self._validator.iter_errors(body))
-        if faults:
-            raise ObservationError(SUMMARY, faults)
+        scope["extensions"][DECODED] = decoded
+        return replayed(b"", receive), scope
 
 
 class StrictMultipartValidator(MultiPartFormDataValidator):  # type: ignore[misc]
@@ -108,31 +127,40 @@ VALIDATORS = {
 }
 
 
-def parse_json(body: bytes, charset: str = "utf-8") -> Any:
-    """Parse a JSON body.
+def _read(body: bytes, scope: Scope, schema: Mapping[str, Any]) -> Sequence[Any]:
+    """What a body decodes to; raises ObservationError, with every fault where it is short."""
+    contract = scope["state"]["service"].contract
+    decoder: Decoder = contract.decoder
+    kind = KINDS.get(scope["extensions"]["connexion_routing"]["operation_id"], "observation")
+    decode: Callable[[bytes], Sequence[Any]] = {
+        "observation": lambda body: (decoder.decode(body),),
+        "batch": decoder.decode_batch,
+        "raw": decoder.decode_raw,
+    }[kind]
+    with contextlib.suppress(*REFUSED):
+        return decode(body)
+    if len(body) <= LONG_BYTES:
+        parsed = parse_json(body)
+        faults = faults_of(validator_of(schema).iter_errors(parsed))
+    else:
+        explainer = Explainer(decoder, contract.schema.fields)
+        if kind == "batch":
+            rows = schema["properties"]["observations"]["items"]
+            faults = explainer.long_batch(body, rows)
+        elif kind == "raw":
+            faults = explainer.long_raw(body)
+        else:
+            faults = explainer.long_observation(body)
+    raise ObservationError(SUMMARY, faults or [_undecidable(decode, body)])
 
-    Raises:
-        ObservationError: It is empty, not JSON, not UTF-8, nested too deeply, or holds a number
-            that JSON does not have.
-        UnsupportedMediaTypeProblem: Another charset is declared.
-    """
-    if not _is_utf8(charset):
-        raise UnsupportedMediaTypeProblem(f"JSON is sent as UTF-8, not as {charset[:40]!r}.")
-    if not body.strip():
-        _refuse("the body is empty.")
+
+def _undecidable(decode: Callable[[bytes], object], body: bytes) -> Fault:
+    """What the decoder alone finds wrong: integers beyond 64 bits."""
     try:
-        return json.loads(
-            body.decode("utf-8"),
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-            parse_int=_integer,
-        )
-    except UnicodeDecodeError as error:
-        _refuse(f"not UTF-8 at byte {error.start}.")
-    except json.JSONDecodeError as error:
-        _refuse(f"not JSON at line {error.lineno}, column {error.colno}: {error.msg}.")
-    except RecursionError:
-        _refuse("nested too deeply.")
+        decode(body)
+    except REFUSED as error:
+        return fault_of(error)
+    return Fault("", "cannot be decided on.")
 
 
 def _check_file(name: str, parts: list[UploadFile | str]) -> None:
@@ -143,26 +171,6 @@ def _check_file(name: str, parts: list[UploadFile | str]) -> None:
         raise BadRequestProblem(f"`{name}` must be a file: give the part a filename.")
     if not part.size:
         raise BadRequestProblem(f"The file `{name}` is empty.")
-
-
-def _refuse(detail: str) -> NoReturn:
-    raise ObservationError("The body cannot be read.", [Fault("", detail)])
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    _refuse(f"{name} is not a number of JSON.")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        _refuse(f"the number {text[:40]} is too large.")
-    return number
-
-
-def _integer(text: str) -> int:
-    _finite(text)
-    return int(text)
 
 
 def _is_utf8(charset: str) -> bool:

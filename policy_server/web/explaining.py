@@ -1,0 +1,175 @@
+"""What is wrong with a body: all of it, where the body is short; enough of it, where it is long.
+
+Validation by JSON schema takes a hundred times as long as the compiled decoder. So no more than
+LONG_BYTES of a body are validated: a long batch shows which of its rows are wrong, and those are
+explained until the first are enough; of anything else that is long, the decoder's first fault is
+told.
+"""
+
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from connexion.json_schema import Draft4RequestValidator
+from jsonschema import Draft4Validator
+from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
+
+from policy_server.contract.decoding import (
+    LONG_BYTES,
+    MAX_BATCH_ITEMS,
+    MAX_RAW_ITEMS,
+    REFUSED,
+    Decoder,
+)
+from policy_server.contract.pieces import TooMany, Uncut, pieces
+from policy_server.contract.schema import Field
+from policy_server.errors import Fault, ObservationError
+from policy_server.web.faults import MAX_FAULTS, faults_of, pointer
+from policy_server.web.json_text import load_start, parse_json
+
+SUMMARY = "The body is not what the contract asks for."
+PLACE = re.compile(r" - at `\$(.*)`$", re.DOTALL)
+STEP = re.compile(r"\.([^.\[]+)|\[([0-9]+)\]")
+ARRAY = re.compile(rb'"((?:[^"\\]++|\\.)*+)"[ \t\r\n]*+:[ \t\r\n]*+\[([^\[\]{}"]*+)\]', re.DOTALL)
+MOST_ARRAYS = 1000
+
+
+def _items(
+    validator: Any, wanted: Any, instance: Any, schema: Mapping[str, Any]
+) -> Iterator[ValidationError]:
+    """Items of an array, of one that is too long no more than could be taken."""
+    if validator.is_type(instance, "array"):
+        for index, item in enumerate(itertools.islice(instance, schema.get("maxItems"))):
+            yield from validator.descend(item, wanted, path=index)
+
+
+BodyValidator = extend(Draft4RequestValidator, {"items": _items})  # type: ignore[no-untyped-call]
+
+
+def validator_of(schema: Mapping[str, Any]) -> Draft4Validator:
+    """What validates a body, or a part of one, by its schema."""
+    validator: Draft4Validator = BodyValidator(
+        schema, format_checker=Draft4Validator.FORMAT_CHECKER
+    )
+    return validator
+
+
+class Explainer:
+    """Explains bodies that the decoder of a contract refused.
+
+    Args:
+        decoder: Refused them.
+        fields: Of an observation.
+    """
+
+    def __init__(self, decoder: Decoder, fields: Mapping[str, Field]) -> None:
+        self._decoder = decoder
+        self._fields = fields
+
+    def long_observation(self, body: bytes) -> list[Fault]:
+        """What is wrong with one observation that is long."""
+        load_start(body)
+        try:
+            self._decoder.decode(body)
+        except TooMany:
+            return self._too_many(body)
+        except REFUSED as error:
+            return [fault_of(error)]
+        return []
+
+    def long_batch(self, body: bytes, row_schema: Mapping[str, Any]) -> list[Fault]:
+        """What is wrong with a long batch, row by row."""
+        load_start(body)
+        faults: list[Fault] = []
+        left, index = LONG_BYTES, 0
+        validator = validator_of(row_schema)
+        try:
+            for rows in pieces(body, MAX_BATCH_ITEMS):
+                for row in self._refused(rows):
+                    place = f"/observations/{index + row}"
+                    left -= len(rows[row])
+                    found = self._row_faults(rows[row], validator, detailed=left >= 0)
+                    faults += [Fault(place + fault.place, fault.detail) for fault in found]
+                    if len(faults) >= MAX_FAULTS or left < 0:
+                        return faults[:MAX_FAULTS]
+                index += len(rows)
+        except TooMany:
+            return [too_many_items("/observations", MAX_BATCH_ITEMS)]
+        except Uncut:
+            return faults or self._first(self._decoder.decode_batch, body, "/observations")
+        return faults
+
+    def long_raw(self, body: bytes) -> list[Fault]:
+        """What is wrong with a long input vector."""
+        load_start(body)
+        if body.count(b",") >= MAX_RAW_ITEMS and (flat := ARRAY.search(body)) and flat[1] == b"obs":
+            return [too_many_items("/obs", MAX_RAW_ITEMS, flat[2].count(b",") + 1)]
+        return self._first(self._decoder.decode_raw, body, "/obs")
+
+    def _first(self, decode: Callable[[bytes], object], body: bytes, place: str) -> list[Fault]:
+        try:
+            decode(body)
+        except TooMany:
+            return [Fault(place, "has more items than are taken.")]
+        except REFUSED as error:
+            return [fault_of(error)]
+        return []
+
+    def _refused(self, rows: Sequence[bytes]) -> Iterator[int]:
+        """Which of these rows the decoder refuses."""
+        try:
+            self._decoder.decode_rows(rows)
+        except REFUSED:
+            for index, row in enumerate(rows):
+                try:
+                    self._decoder.decode_rows([row])
+                except REFUSED:
+                    yield index
+
+    def _row_faults(self, row: bytes, validator: Draft4Validator, *, detailed: bool) -> list[Fault]:
+        if detailed:
+            try:
+                faults = faults_of(validator.iter_errors(parse_json(row)))
+            except ObservationError as error:
+                return list(error.faults)
+            if faults:
+                return faults
+        return self.long_observation(row)
+
+    def _too_many(self, body: bytes) -> list[Fault]:
+        """Which array is too long."""
+        for array in itertools.islice(ARRAY.finditer(body), MOST_ARRAYS):
+            name = json.loads(b'"%s"' % array[1])
+            field, count = self._fields.get(name), array[2].count(b",") + 1
+            if field is None:
+                return [Fault(pointer([name]), "is not a field of the schema.")]
+            if field.max_items is not None and count > field.max_items:
+                return [too_many_items(pointer([name]), field.max_items, count)]
+        try:  # the start of it may show more
+            self._decoder.decode(body[:LONG_BYTES])
+        except msgspec.ValidationError as error:
+            return [fault_of(error)]
+        except REFUSED:  # it was cut
+            pass
+        return [Fault("", "holds more values than an observation of this schema has.")]
+
+
+def too_many_items(place: str, most: int, count: int | None = None) -> Fault:
+    """The fault of an array that is too long; None leaves open by how much."""
+    return Fault(place, f"must have {most} items or fewer, not {count or 'more'}.")
+
+
+def fault_of(error: Exception) -> Fault:
+    """The first fault, as the decoder words it; one of REFUSED."""
+    if isinstance(error, UnicodeError):
+        return Fault("", "not UTF-8.")
+    if isinstance(error, RecursionError):
+        return Fault("", "nested too deeply.")
+    text = str(error)
+    place = PLACE.search(text)
+    steps = STEP.findall(place[1]) if place else []
+    return Fault(pointer([name or index for name, index in steps]), f"{PLACE.sub('', text)}.")

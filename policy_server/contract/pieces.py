@@ -47,11 +47,11 @@ def pieces(body: bytes, most: int) -> Iterator[list[bytes]]:
     rows: list[bytes] = []
     size = 0
     while more:
+        if count == most:
+            raise TooMany
         row = ROW.match(body, place)
         if row is None:
             raise Uncut
-        if count == most:
-            raise TooMany
         rows.append(row[1])
         count, place, more = count + 1, row.end(), row[2] == b","
         size += len(row[1])

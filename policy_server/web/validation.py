@@ -23,8 +23,8 @@ from starlette.types import Receive, Scope
 
 from policy_server.contract.decoding import LONG_BYTES, REFUSED, Decoder
 from policy_server.errors import Fault, ObservationError
-from policy_server.web.explaining import SUMMARY, Explainer, fault_of, validator_of
-from policy_server.web.faults import faults_of
+from policy_server.web.explaining import SUMMARY, Explainer, validator_of
+from policy_server.web.faults import fault_of, faults_of
 from policy_server.web.json_text import parse_json
 from policy_server.web.outdated import outdated
 from policy_server.web.receiving import replayed, whole_body

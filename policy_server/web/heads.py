@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from starlette.types import Scope
 
 from policy_server.policy.answers import Answer, Decision
-from policy_server.web.gate import comes_from_another_site
+from policy_server.web.gate import ORIGIN, SITE, comes_from_another_site
 from policy_server.web.limits import LENGTH, TRANSFER, plain_media_type
 from policy_server.web.security import Authenticator, Role
 from policy_server.web.telemetry import HEADER as ID_HEADER
@@ -21,6 +21,8 @@ SEED = re.compile(rb"seed=(0|[1-9][0-9]{0,14})")
 SECONDS = re.compile(rb"[0-9]{1,6}([.][0-9]{1,9})?")
 """As the contract's template says."""
 VERSION_HEADER, TIMEOUT_HEADER = b"x-policy-version", b"x-request-timeout"
+BROWSERS = frozenset({SITE, ORIGIN})
+"""Headers that programs do not send."""
 MODES: dict[bytes, Decision] = {b"deterministic=true": "mode", b"deterministic=false": "draw"}
 
 
@@ -110,7 +112,7 @@ class Heads:
             and _is_json(headers.get(b"content-type", b""))
             and b"content-encoding" not in headers
             and b"%" not in scope.get("raw_path", b"")
-            and not comes_from_another_site(scope)
+            and (BROWSERS.isdisjoint(headers) or not comes_from_another_site(scope))
         )
         role = self._role(headers) if usual else Role.NONE
         if role is Role.NONE or length is None:

@@ -10,7 +10,7 @@ import contextlib
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -69,18 +69,19 @@ class Explainer:
         self._decoder = decoder
         self._fields = fields
 
-    def long_observation(self, body: bytes) -> list[Fault]:
-        """What is wrong with one observation that is long."""
-        load_start(body)
-        try:
-            self._decoder.decode(body)
-        except TooMany:
-            return self._too_many(body)
-        except REFUSED as error:
-            return [fault_of(error)]
-        return []
+    def long_observation(self, body: bytes, refusal: Exception) -> list[Fault]:
+        """What is wrong with one observation that is long.
 
-    def long_batch(self, body: bytes, row_schema: Mapping[str, Any]) -> list[Fault]:
+        Args:
+            body: Of the request.
+            refusal: What the decoder raised.
+        """
+        load_start(body)
+        return self._too_many(body) if isinstance(refusal, TooMany) else [fault_of(refusal)]
+
+    def long_batch(
+        self, body: bytes, refusal: Exception, row_schema: Mapping[str, Any]
+    ) -> list[Fault]:
         """What is wrong with a long batch, row by row."""
         load_start(body)
         faults: list[Fault] = []
@@ -88,10 +89,10 @@ class Explainer:
         validator = validator_of(row_schema)
         try:
             for rows in pieces(body, MAX_BATCH_ITEMS):
-                for row in self._refused(rows):
+                for row, why in self._refused(rows):
                     place = f"/observations/{index + row}"
                     left -= len(rows[row])
-                    found = self._row_faults(rows[row], validator, detailed=left >= 0)
+                    found = self._row_faults(rows[row], why, validator if left >= 0 else None)
                     faults += [Fault(place + fault.place, fault.detail) for fault in found]
                     if len(faults) >= MAX_FAULTS or left < 0:
                         return faults[:MAX_FAULTS]
@@ -99,46 +100,38 @@ class Explainer:
         except TooMany:
             return [too_many_items("/observations", MAX_BATCH_ITEMS)]
         except Uncut:
-            return faults or self._first(self._decoder.decode_batch, body, "/observations")
-        return faults
+            pass
+        return faults or [_first(refusal, "/observations")]
 
-    def long_raw(self, body: bytes) -> list[Fault]:
+    def long_raw(self, body: bytes, refusal: Exception) -> list[Fault]:
         """What is wrong with a long input vector."""
         load_start(body)
         for name, count in _flat_arrays(body):
             if name == "obs" and count > MAX_RAW_ITEMS:
                 return [too_many_items("/obs", MAX_RAW_ITEMS, count)]
-        return self._first(self._decoder.decode_raw, body, "/obs")
+        return [_first(refusal, "/obs")]
 
-    def _first(self, decode: Callable[[bytes], object], body: bytes, place: str) -> list[Fault]:
-        try:
-            decode(body)
-        except TooMany:
-            return [Fault(place, "has more items than are taken.")]
-        except REFUSED as error:
-            return [fault_of(error)]
-        return []
-
-    def _refused(self, rows: Sequence[bytes]) -> Iterator[int]:
-        """Which of these rows the decoder refuses."""
+    def _refused(self, rows: Sequence[bytes]) -> Iterator[tuple[int, Exception]]:
+        """Which of these rows the decoder refuses, and why."""
         try:
             self._decoder.decode_rows(rows)
         except REFUSED:
             for index, row in enumerate(rows):
                 try:
-                    self._decoder.decode_rows([row])
-                except REFUSED:
-                    yield index
+                    self._decoder.decode(row)
+                except REFUSED as error:
+                    yield index, error
 
-    def _row_faults(self, row: bytes, validator: Draft4Validator, *, detailed: bool) -> list[Fault]:
-        if detailed:
-            try:
-                faults = faults_of(validator.iter_errors(parse_json(row)))
-            except ObservationError as error:
-                return list(error.faults)
-            if faults:
-                return faults
-        return self.long_observation(row)
+    def _row_faults(
+        self, row: bytes, refusal: Exception, validator: Draft4Validator | None
+    ) -> list[Fault]:
+        try:
+            if validator is None:
+                return self.long_observation(row, refusal)
+            faults = faults_of(validator.iter_errors(parse_json(row)))
+        except ObservationError as error:
+            return list(error.faults)
+        return faults or [fault_of(refusal)]
 
     def _too_many(self, body: bytes) -> list[Fault]:
         """Which array is too long."""
@@ -155,6 +148,12 @@ class Explainer:
         except REFUSED:  # it was cut
             pass
         return [Fault("", "holds more values than an observation of this schema has.")]
+
+
+def _first(refusal: Exception, place: str) -> Fault:
+    if isinstance(refusal, TooMany):
+        return Fault(place, "has more items than are taken.")
+    return fault_of(refusal)
 
 
 def _flat_arrays(body: bytes) -> Iterator[tuple[str, int]]:

@@ -12,13 +12,12 @@ for a short time, so that the server's HTTP protocol (protocol.py) need not read
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from policy_server.contract.decoding import LONG_BYTES, Decoder, Record
+from policy_server.contract.decoding import LONG_BYTES, REFUSED, Decoder, Record
 from policy_server.errors import PolicyServerError, UploadTooLarge
 from policy_server.policy.answers import Answer
 from policy_server.serving.live import LivePolicy
@@ -26,7 +25,7 @@ from policy_server.serving.loading import LiveVersion
 from policy_server.web import problems
 from policy_server.web.heads import Accepted, Heads, Route
 from policy_server.web.lingering import Lingering
-from policy_server.web.receiving import body_up_to, replayed
+from policy_server.web.receiving import READING, REFUSAL, body_up_to, replayed
 from policy_server.web.security import Authenticator
 from policy_server.web.telemetry import HEADER as ID_HEADER
 from policy_server.web.telemetry import new_name
@@ -36,8 +35,6 @@ STATE_KEY = "policy_server.fast_path"
 """Where the HTTP protocol finds the fast path, in the state of the lifespan."""
 HEAD_KEY = "policy_server.head"
 """Where the fast path finds the bytes of a head that may be remembered, in the scope."""
-READING = ThreadPoolExecutor(1, "reading")
-"""Reads long bodies."""
 encode = msgspec.json.encode
 
 
@@ -125,7 +122,7 @@ class FastPath:
         try:
             if more:
                 raise UploadTooLarge
-            begun = await self._begun(accepted, body)
+            begun = await self._begun(accepted, body, scope)
             if not begun.done.done():
                 await _settled(begun.done)
             reply = self.reply(begun)
@@ -146,12 +143,16 @@ class FastPath:
         """
         return self._begin(accepted, accepted.route.decode(body))
 
-    async def _begun(self, accepted: Accepted, body: bytes) -> Begun:
+    async def _begun(self, accepted: Accepted, body: bytes, scope: Scope) -> Begun:
         """As `begin`; of a long body nobody else feels that it is being read."""
         if len(body) <= LONG_BYTES:
             return self.begin(accepted, body)
         loop = asyncio.get_running_loop()
-        decoded = await loop.run_in_executor(READING, accepted.route.decode, body)
+        try:
+            decoded = await loop.run_in_executor(READING, accepted.route.decode, body)
+        except REFUSED as error:
+            scope.setdefault("extensions", {})[REFUSAL] = error
+            raise
         return self._begin(accepted, decoded)
 
     def _begin(self, accepted: Accepted, decoded: Sequence[Any]) -> Begun:

@@ -1,6 +1,14 @@
 """Bodies as ASGI brings them: in messages."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 from starlette.types import Message, Receive
+
+READING = ThreadPoolExecutor(1, "reading")
+"""Reads long bodies and explains wrong ones, one at a time: threads that compute take turns with
+the event loop, and more of them would take more of it."""
+REFUSAL = "policy_server.refusal"
+"""Where the fast path notes why it could not read a long body, in the extensions of the scope."""
 
 
 async def whole_body(receive: Receive) -> bytes | None:

@@ -2,10 +2,8 @@
 
 import asyncio
 import codecs
-import contextlib
 import functools
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from connexion.datastructures import MediaTypeDict
@@ -22,12 +20,12 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.types import Receive, Scope
 
 from policy_server.contract.decoding import LONG_BYTES, REFUSED, Decoder
-from policy_server.errors import Fault, ObservationError
+from policy_server.errors import ObservationError
 from policy_server.web.explaining import SUMMARY, Explainer, validator_of
 from policy_server.web.faults import fault_of, faults_of
 from policy_server.web.json_text import parse_json
 from policy_server.web.outdated import outdated
-from policy_server.web.receiving import replayed, whole_body
+from policy_server.web.receiving import READING, REFUSAL, replayed, whole_body
 
 DECODED = "policy_server.decoded"
 """Where an operation finds what its body decodes to, in the extensions of the scope."""
@@ -37,7 +35,6 @@ KINDS = {
     "predict_raw": "raw",
 }
 """What the body of an operation holds, where it is not one observation."""
-EXPLAINING = ThreadPoolExecutor(1, "bodies")
 
 
 class PlainParameterValidator(ParameterValidator):  # type: ignore[misc]  # connexion is untyped
@@ -64,9 +61,8 @@ class PlainParameterValidator(ParameterValidator):  # type: ignore[misc]  # conn
 class StrictJsonValidator(JSONRequestBodyValidator):  # type: ignore[misc]
     """JSON bodies: decoded by the contract's decoder, and explained where it refuses them.
 
-    Both happen in one thread beside the event loop, one body at a time: threads that compute
-    would take turns with the event loop, and more of them would take more of it. What was decoded
-    is left in the scope, and the body goes no further.
+    Both happen beside the event loop. What was decoded is left in the scope, and the body goes no
+    further.
     """
 
     async def wrap_receive(self, receive: Receive, *, scope: Scope) -> tuple[Receive, Scope]:
@@ -80,7 +76,7 @@ class StrictJsonValidator(JSONRequestBodyValidator):  # type: ignore[misc]
         body = await whole_body(receive)
         read = functools.partial(_read, body or b"", scope, self._schema)
         try:
-            decoded = await asyncio.get_running_loop().run_in_executor(EXPLAINING, read)
+            decoded = await asyncio.get_running_loop().run_in_executor(READING, read)
         except ObservationError as error:
             told = outdated(scope, error) if error.summary == SUMMARY else None
             if told is not None:
@@ -137,30 +133,24 @@ def _read(body: bytes, scope: Scope, schema: Mapping[str, Any]) -> Sequence[Any]
         "batch": decoder.decode_batch,
         "raw": decoder.decode_raw,
     }[kind]
-    with contextlib.suppress(*REFUSED):
-        return decode(body)
+    refusal: Exception | None = scope["extensions"].get(REFUSAL)
+    if refusal is None:
+        try:
+            return decode(body)
+        except REFUSED as error:
+            refusal = error
+    explainer = Explainer(decoder, contract.schema.fields)
     if len(body) <= LONG_BYTES:
-        parsed = parse_json(body)
-        faults = faults_of(validator_of(schema).iter_errors(parsed))
+        faults = faults_of(validator_of(schema).iter_errors(parse_json(body)))
+    elif kind == "batch":
+        rows = schema["properties"]["observations"]["items"]
+        faults = explainer.long_batch(body, refusal, rows)
+    elif kind == "raw":
+        faults = explainer.long_raw(body, refusal)
     else:
-        explainer = Explainer(decoder, contract.schema.fields)
-        if kind == "batch":
-            rows = schema["properties"]["observations"]["items"]
-            faults = explainer.long_batch(body, rows)
-        elif kind == "raw":
-            faults = explainer.long_raw(body)
-        else:
-            faults = explainer.long_observation(body)
-    raise ObservationError(SUMMARY, faults or [_undecidable(decode, body)])
-
-
-def _undecidable(decode: Callable[[bytes], object], body: bytes) -> Fault:
-    """What the decoder alone finds wrong: integers beyond 64 bits."""
-    try:
-        decode(body)
-    except REFUSED as error:
-        return fault_of(error)
-    return Fault("", "cannot be decided on.")
+        faults = explainer.long_observation(body, refusal)
+    # Integers beyond 64 bits are wrong for the decoder alone.
+    raise ObservationError(SUMMARY, faults or [fault_of(refusal)])
 
 
 def _check_file(name: str, parts: list[UploadFile | str]) -> None:

@@ -1,5 +1,6 @@
 """The operations of the contract: one short function for each operationId."""
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -10,48 +11,43 @@ from werkzeug.datastructures import FileStorage
 
 from policy_server.build.report import Part
 from policy_server.contract.decoding import Record
-from policy_server.contract.schema import Observation
-from policy_server.errors import Fault, ObservationError
 from policy_server.policy.answers import Decision
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.loading import LiveVersion
 from policy_server.serving.publication import VersionReport
-from policy_server.web.application import current_service, on_loop
+from policy_server.web.application import current_service, decoded_body, on_loop
 
 Json = dict[str, Any]
 VERSION_HEADER, TIMEOUT_HEADER = "X-Policy-Version", "X-Request-Timeout"
 
 
-def predict(body: Observation, seed: int | None = None) -> flask.Response:
+def predict(seed: int | None = None) -> flask.Response:
     """Draw an action for an observation."""
-    return _decide_on_one(body, "draw", seed)
+    return _decide_on_one("draw", seed)
 
 
-def predict_deterministic(body: Observation) -> flask.Response:
+def predict_deterministic() -> flask.Response:
     """Take the most probable action."""
-    return _decide_on_one(body, "mode")
+    return _decide_on_one("mode")
 
 
-def distribution(body: Observation) -> flask.Response:
+def distribution() -> flask.Response:
     """Describe the distribution over actions."""
-    return _decide_on_one(body, "describe")
+    return _decide_on_one("describe")
 
 
-def predict_batch(
-    body: Json, seed: int | None = None, deterministic: bool = False
-) -> flask.Response:
+def predict_batch(seed: int | None = None, deterministic: bool = False) -> flask.Response:
     """Draw an action for each of many observations, or take the most probable ones."""
     live = _live()
     decision: Decision = "mode" if deterministic else "draw"
-    records = _records(body["observations"], "/observations/{row}")
-    predictions = on_loop(live.decider.decide, records, decision, seed, _seconds())
+    predictions = on_loop(live.decider.decide, decoded_body(), decision, seed, _seconds())
     return _decision(live, {"predictions": predictions})
 
 
-def predict_raw(body: Json, seed: int | None = None) -> flask.Response:
+def predict_raw(seed: int | None = None) -> flask.Response:
     """Draw an action for a feature vector."""
     live = _live()
-    features = live.policy.raw_features(body["obs"])
+    features = live.policy.raw_features(decoded_body())
     answers = on_loop(live.decider.decide_features, features, "draw", seed, _seconds())
     return _decision(live, answers[0])
 
@@ -119,10 +115,10 @@ def delete_version(version: str) -> flask.Response:
 
 
 def predict_batch_with_version(
-    version: str, body: Json, seed: int | None = None, deterministic: bool = False
+    version: str, seed: int | None = None, deterministic: bool = False
 ) -> flask.Response:
     """Decide on many observations with a version that need not be active."""
-    records = _records(body["observations"], "/observations/{row}")
+    records = decoded_body()
     lent = current_service().live.lent(version)
     return on_loop(_decide_with, lent, records, "mode" if deterministic else "draw", seed)
 
@@ -186,7 +182,7 @@ def _seconds() -> float | None:
 
 async def _decide_with(
     lent: AbstractAsyncContextManager[LiveVersion],
-    records: list[Record],
+    records: Sequence[Record],
     decision: Decision,
     seed: int | None,
 ) -> flask.Response:
@@ -204,25 +200,10 @@ def _published(report: VersionReport) -> flask.Response:
     return _json(report)
 
 
-def _decide_on_one(
-    body: Observation, decision: Decision, seed: int | None = None
-) -> flask.Response:
+def _decide_on_one(decision: Decision, seed: int | None = None) -> flask.Response:
     live = _live()
-    records = _records([body], "")
-    return _decision(live, on_loop(live.decider.decide, records, decision, seed, _seconds())[0])
-
-
-def _records(observations: list[Observation], place: str) -> list[Record]:
-    """Records of observations that the contract's validation has passed."""
-    convert = current_service().contract.decoder.convert
-    records = []
-    for row, observation in enumerate(observations):
-        try:
-            records.append(convert(observation))
-        except msgspec.ValidationError as error:  # of integers beyond 64 bits, nothing else
-            fault = Fault(place.format(row=row), f"{error}.")
-            raise ObservationError("The observation cannot be decided on.", [fault]) from error
-    return records
+    answers = on_loop(live.decider.decide, decoded_body(), decision, seed, _seconds())
+    return _decision(live, answers[0])
 
 
 def _decision(live: LiveVersion, answer: Json) -> flask.Response:

@@ -5,19 +5,34 @@ struct whose attributes `f0`, `f1`, ... are the fields in the schema's order, so
 field is called never becomes code.
 """
 
-from collections.abc import Callable
+import contextlib
+import json
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from policy_server.contract.pieces import TooMany, Uncut, pieces
 from policy_server.contract.schema import Field, Observation, ObservationSchema
 
 Record: TypeAlias = msgspec.Struct
 PYTHON_TYPES = {"integer": int, "number": float, "boolean": bool, "string": str}
 MAX_BATCH_ITEMS = 10_000
 """As the contract's template says."""
+MAX_RAW_ITEMS = 1_000_000
+"""As the contract's template says."""
+LONG_BYTES = 65_536
+"""Longer JSON is read in pieces, away from the event loop."""
+REFUSED = (msgspec.MsgspecError, UnicodeError, RecursionError, TooMany)
+"""What the decoder raises, of whatever is not as it should be."""
 LOWEST_INTEGER, HIGHEST_INTEGER = -(2**63), 2**63 - 1
+
+
+class RawObservation(msgspec.Struct, forbid_unknown_fields=True):
+    """The network's own input vector, as /predict_raw takes it."""
+
+    obs: Annotated[list[float], Meta(max_length=MAX_RAW_ITEMS)]
 
 
 class Decoder:
@@ -37,6 +52,9 @@ class Decoder:
         self._names = tuple(schema.fields)
         self._arrays = [name for name, field in schema.fields.items() if field.items is not None]
         self._decode = msgspec.json.Decoder(self.record_type).decode
+        self._decode_rows = msgspec.json.Decoder(list[self.record_type]).decode  # type: ignore[name-defined]
+        self._most_commas = _most_commas(schema)
+        self._decode_raw = msgspec.json.Decoder(RawObservation).decode
         self._decode_batch = msgspec.json.Decoder(batch_type).decode
         self._always_whole = all(
             name in schema.required or field.default is not None
@@ -48,12 +66,40 @@ class Decoder:
 
         Raises:
             msgspec.MsgspecError: It is not one.
+            TooMany: Long JSON has more values than an observation that says each field once.
         """
+        if len(body) > LONG_BYTES:
+            self._check_commas(body, 1)
         return self._decode(body)
 
     def decode_batch(self, body: bytes) -> list[Record]:
-        """Decode `{"observations": [...]}`; raises like `decode`."""
+        """Decode `{"observations": [...]}`; raises like `decode`, and TooMany."""
+        if len(body) > LONG_BYTES:
+            with contextlib.suppress(Uncut):
+                return self._decode_long_batch(body)
+            if body.count(b"{") > MAX_BATCH_ITEMS + 1:
+                raise TooMany
         records: list[Record] = self._decode_batch(body).observations  # type: ignore[attr-defined]
+        return records
+
+    def decode_raw(self, body: bytes) -> list[float]:
+        """Decode `{"obs": [...]}`; raises like `decode`, and TooMany."""
+        if body.count(b",") >= MAX_RAW_ITEMS:
+            raise TooMany
+        return self._decode_raw(body).obs
+
+    def _decode_long_batch(self, body: bytes) -> list[Record]:
+        records: list[Record] = []
+        for rows in pieces(body, MAX_BATCH_ITEMS):
+            records += self.decode_rows(rows)
+        return records
+
+    def decode_rows(self, rows: Sequence[bytes]) -> list[Record]:
+        """Decode observations that were cut out of a batch; raises like `decode`."""
+        text = b"[%s]" % b",".join(rows)
+        if len(text) > LONG_BYTES:
+            self._check_commas(text, len(rows))
+        records: list[Record] = self._decode_rows(text)
         return records
 
     def convert(self, observation: object) -> Record:
@@ -74,6 +120,10 @@ class Decoder:
             if name in observation:
                 observation[name] = _copied(observation[name])
         return observation
+
+    def _check_commas(self, text: bytes, rows: int) -> None:
+        if self._most_commas is not None and text.count(b",") > rows * self._most_commas:
+            raise TooMany
 
 
 def _copied(items: list[Any]) -> list[Any]:
@@ -109,6 +159,28 @@ def _record_type(schema: ObservationSchema) -> type[Record]:
     return msgspec.defstruct(
         "Observation", fields, kw_only=True, forbid_unknown_fields=True, rename=renamed, gc=False
     )
+
+
+def _most_commas(schema: ObservationSchema) -> int | None:
+    commas = 0
+    for name, field in schema.fields.items():
+        inside = _commas(field)
+        if inside is None:
+            return None
+        commas += inside + name.count(",") + 1
+    return commas
+
+
+def _commas(field: Field) -> int | None:
+    """The most commas in the JSON of one value; None where there may be any number."""
+    if field.items is not None:
+        inside = _commas(field.items)
+        if inside is None or field.max_items is None:
+            return None
+        return field.max_items * (inside + 1)
+    if field.type == "string":
+        return max(json.dumps(value).count(",") for value in field.enum) if field.enum else None
+    return 0
 
 
 def _typed(field: Field, required: bool) -> tuple[Any, ...]:

@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeVar
@@ -17,19 +17,21 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from policy_server.clients.library import ClientLibrary
 from policy_server.contract.contract import Contract
 from policy_server.contract.history import SchemaHistory
-from policy_server.contract.specification import Specification
+from policy_server.contract.specification import Specification, operations
 from policy_server.serving.departure import Departure
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.publication import Publisher
 from policy_server.serving.versions import Versions
 from policy_server.web import problems
 from policy_server.web.fast_path import FastPath
-from policy_server.web.limits import BYTES_PER_MEGABYTE, BodyMiddleware, PlainPaths
+from policy_server.web.gate import Gate
+from policy_server.web.limits import BYTES_PER_MEGABYTE, BodyMiddleware
 from policy_server.web.lingering import Lingering
 from policy_server.web.security import Authenticator
 from policy_server.web.swagger_ui import FAVICON, swagger_ui
 from policy_server.web.telemetry import RequestIdMiddleware
-from policy_server.web.validation import VALIDATORS
+from policy_server.web.unread import UnreadBodies
+from policy_server.web.validation import DECODED, VALIDATORS
 
 HIDDEN_SUFFIX = "Func"
 Result = TypeVar("Result")
@@ -66,6 +68,12 @@ def current_service() -> Service:
     """The service of the request that is being answered."""
     service: Service = connexion.request.state.service
     return service
+
+
+def decoded_body() -> Sequence[Any]:
+    """What the body of the request that is being answered decodes to: records, or features."""
+    decoded: Sequence[Any] = connexion.request.scope["extensions"][DECODED]
+    return decoded
 
 
 def on_loop(call: Callable[..., Awaitable[Result]], *arguments: Any) -> Result:
@@ -109,15 +117,14 @@ def create_application(
     application = _connexion_application(specification, operations)
     application.add_middleware(
         BodyMiddleware,
-        position=MiddlewarePosition.BEFORE_SWAGGER,
-        limit_megabytes=limits.body_megabytes,
-        upload_megabytes=_upload_paths(specification, limits.upload_megabytes),
+        position=MiddlewarePosition.BEFORE_VALIDATION,
+        megabytes=_most_megabytes(specification, limits),
     )
-    application.add_middleware(PlainPaths, position=MiddlewarePosition.BEFORE_SWAGGER)
+    application.add_middleware(Gate, position=MiddlewarePosition.BEFORE_SWAGGER)
     application.add_middleware(
         StaticAnswers, position=MiddlewarePosition.BEFORE_SWAGGER, specification=specification
     )
-    complete = RequestIdMiddleware(application)
+    complete = RequestIdMiddleware(UnreadBodies(application))
     if not fast_path:
         return complete
     decoder, base = service.contract.decoder, specification["basePath"]
@@ -182,10 +189,13 @@ def _published(node: Any) -> Any:
     return [_published(value) for value in node] if isinstance(node, list) else node
 
 
-def _upload_paths(specification: Specification, megabytes: int) -> dict[str, int]:
-    base = specification["basePath"]
+def _most_megabytes(specification: Specification, limits: BodyLimits) -> dict[str, int]:
+    """How large a body may be, by the id of its operation; those that take none are left out."""
+    uploads = "multipart/form-data"
     return {
-        f"{base}{path}": megabytes
-        for path, item in specification["paths"].items()
-        if "multipart/form-data" in item.get("post", {}).get("consumes", ())
+        operation["operationId"]: (
+            limits.upload_megabytes if uploads in operation["consumes"] else limits.body_megabytes
+        )
+        for operation in operations(specification)
+        if "consumes" in operation
     }

@@ -12,37 +12,30 @@ for a short time, so that the server's HTTP protocol (protocol.py) need not read
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from typing import Annotated, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from policy_server.contract.decoding import Decoder, Record
-from policy_server.errors import PolicyServerError
+from policy_server.contract.decoding import LONG_BYTES, REFUSED, Decoder, Record
+from policy_server.errors import PolicyServerError, UploadTooLarge
 from policy_server.policy.answers import Answer
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.loading import LiveVersion
 from policy_server.web import problems
 from policy_server.web.heads import Accepted, Heads, Route
 from policy_server.web.lingering import Lingering
+from policy_server.web.receiving import READING, REFUSAL, body_up_to, replayed
 from policy_server.web.security import Authenticator
 from policy_server.web.telemetry import HEADER as ID_HEADER
 from policy_server.web.telemetry import new_name
 
-MAX_RAW_ITEMS = 1_000_000
-"""As the contract's template says."""
 JSON_HEADER = (b"content-type", b"application/json")
 STATE_KEY = "policy_server.fast_path"
 """Where the HTTP protocol finds the fast path, in the state of the lifespan."""
 HEAD_KEY = "policy_server.head"
 """Where the fast path finds the bytes of a head that may be remembered, in the scope."""
 encode = msgspec.json.encode
-
-
-class RawObservation(msgspec.Struct, forbid_unknown_fields=True):
-    """The network's own input vector, as /predict_raw takes it."""
-
-    obs: Annotated[list[float], msgspec.Meta(max_length=MAX_RAW_ITEMS)]
 
 
 class Begun(NamedTuple):
@@ -95,7 +88,7 @@ class FastPath:
         self.lingering = lingering
         self._app = app
         self._live = live
-        self._decode_raw = msgspec.json.Decoder(RawObservation).decode
+        self._limit = limit_bytes
 
         def one(body: bytes) -> Sequence[Record]:
             return (decoder.decode(body),)
@@ -110,7 +103,7 @@ class FastPath:
             f"{base}/predict_batch": Route(
                 decoder.decode_batch, "draw", _as_batch, seeded=True, modes=True
             ),
-            f"{base}/predict_raw": Route(None, "draw", first, seeded=True),
+            f"{base}/predict_raw": Route(decoder.decode_raw, "draw", first, seeded=True, raw=True),
         }
         self._heads = Heads(routes, authenticator, limit_bytes, most_seconds)
         self.recall = self._heads.recall
@@ -123,18 +116,20 @@ class FastPath:
         if accepted is None:
             await self._app(scope, receive, send)
             return
-        body = await _whole_body(receive)
+        body, more = await body_up_to(self._limit, receive)
         if body is None:
             return  # whoever asked has gone
         try:
-            begun = self.begin(accepted, body)
+            if more:
+                raise UploadTooLarge
+            begun = await self._begun(accepted, body, scope)
             if not begun.done.done():
                 await _settled(begun.done)
             reply = self.reply(begun)
         except Exception:  # not in order; or nobody foresaw it, and connexion's handlers log it
-            await self._app(scope, _replayed(body, receive), send)
+            await self._app(scope, replayed(body, receive, more=more), send)
             return
-        if HEAD_KEY in scope and accepted.name is None:
+        if HEAD_KEY in scope and accepted.name is None and accepted.length >= 0:
             self._heads.remember(scope[HEAD_KEY], accepted)
         status, headers, content = reply
         await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -146,18 +141,35 @@ class FastPath:
         Raises:
             Exception: Any of those that reading a body raises which is not in order.
         """
-        decode = accepted.route.decode
-        if decode is None:
-            return self._begin_raw(accepted, self._decode_raw(body).obs)
-        records = decode(body)
+        return self._begin(accepted, accepted.route.decode(body))
+
+    async def _begun(self, accepted: Accepted, body: bytes, scope: Scope) -> Begun:
+        """As `begin`; of a long body nobody else feels that it is being read."""
+        if len(body) <= LONG_BYTES:
+            return self.begin(accepted, body)
+        loop = asyncio.get_running_loop()
+        try:
+            decoded = await loop.run_in_executor(READING, accepted.route.decode, body)
+        except REFUSED as error:
+            scope.setdefault("extensions", {})[REFUSAL] = error
+            raise
+        return self._begin(accepted, decoded)
+
+    def _begin(self, accepted: Accepted, decoded: Sequence[Any]) -> Begun:
+        """Let the policy decide on records, or on features."""
+        route, decision, seed, *_, seconds = accepted
         try:
             live = self._live.current()
             if accepted.version is not None:
                 live.check_asked(accepted.version)
+            if route.raw:
+                features = live.policy.raw_features(decoded)
+                done = live.decider.decide_features(features, decision, seed, seconds)
+            else:
+                done = live.decider.decide(decoded, decision, seed, seconds)
         except PolicyServerError as error:
             return Begun(accepted, None, _failed(error))
-        _, decision, seed, *_, seconds = accepted
-        return Begun(accepted, live, live.decider.decide(records, decision, seed, seconds))
+        return Begun(accepted, live, done)
 
     def reply(self, begun: Begun) -> Reply:
         """The answer to a request whose decisions are made."""
@@ -174,18 +186,6 @@ class FastPath:
         headers += [(b"content-length", b"%d" % len(content)), (ID_HEADER, name)]
         return Reply(status, headers, content)
 
-    def _begin_raw(self, accepted: Accepted, numbers: list[float]) -> Begun:
-        try:
-            live = self._live.current()
-            if accepted.version is not None:
-                live.check_asked(accepted.version)
-            features = live.policy.raw_features(numbers)
-        except PolicyServerError as error:
-            return Begun(accepted, None, _failed(error))
-        _, decision, seed, *_, seconds = accepted
-        done = live.decider.decide_features(features, decision, seed, seconds)
-        return Begun(accepted, live, done)
-
 
 def _failed(error: PolicyServerError) -> "asyncio.Future[list[Answer]]":
     done: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
@@ -200,28 +200,3 @@ async def _settled(done: "asyncio.Future[list[Answer]]") -> None:
 
 def _as_batch(answers: list[Answer]) -> dict[str, list[Answer]]:
     return {"predictions": answers}
-
-
-async def _whole_body(receive: Receive) -> bytes | None:
-    message = await receive()
-    if message["type"] != "http.request":
-        return None
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body", False):
-        return body
-    chunks = [body]
-    while message.get("more_body", False):
-        message = await receive()
-        if message["type"] != "http.request":
-            return None
-        chunks.append(message.get("body", b""))
-    return b"".join(chunks)
-
-
-def _replayed(body: bytes, receive: Receive) -> Receive:
-    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replayed() -> Message:
-        return messages.pop() if messages else await receive()
-
-    return replayed

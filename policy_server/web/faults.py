@@ -1,6 +1,7 @@
 """What is wrong with a body, in sentences, each at the JSON pointer of the value it is about."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
 
@@ -44,17 +45,17 @@ def faults_of(errors: Iterable[ValidationError]) -> list[Fault]:
 
 
 def _faults(error: ValidationError) -> Iterator[Fault]:
-    place = _pointer(error.absolute_path)
+    place = pointer(error.absolute_path)
     # The attributes of an error that a validator made are always set; its types say otherwise.
     keyword, wanted = str(error.validator), cast(Any, error.validator_value)
     instance, schema = cast(Any, error.instance), cast(Mapping[str, Any], error.schema)
     if keyword == "required":
         for name in wanted:
             if name not in instance:
-                yield Fault(f"{place}{_pointer([name])}", "is missing.")
+                yield Fault(f"{place}{pointer([name])}", "is missing.")
     elif keyword == "additionalProperties":
         for name in (name for name in instance if name not in schema.get("properties", {})):
-            yield Fault(f"{place}{_pointer([name])}", "is not a field of the schema.")
+            yield Fault(f"{place}{pointer([name])}", "is not a field of the schema.")
     elif keyword in SENTENCES:
         sentence = SENTENCES[keyword](wanted, schema)
         yield Fault(place, f"{sentence}, not {_shown(keyword, instance)}.")
@@ -69,6 +70,52 @@ def _shown(keyword: str, instance: object) -> str:
     return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}..."
 
 
-def _pointer(path: Iterable[str | int]) -> str:
-    """RFC 6901."""
+def pointer(path: Iterable[str | int]) -> str:
+    """A JSON pointer (RFC 6901) to where these steps lead."""
     return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)
+
+
+PLACE = re.compile(r" - at `\$(.*)`$", re.DOTALL)
+STEP = re.compile(r"\.([^.\[]+)|\[([0-9]+)\]")
+DECODER_TYPES = {
+    "int": "an integer",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a string",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
+}
+DECODER_SENTENCES: Mapping[re.Pattern[str], Callable[..., str]] = {
+    re.compile("Expected `([a-z]+)`, got `([a-z]+)`"): lambda wanted, got: (
+        f"must be {DECODER_TYPES.get(wanted, wanted)}, not {DECODER_TYPES.get(got, got)}"
+    ),
+    re.compile("Expected `array` of length <= ([0-9]+)"): "must have {} items or fewer".format,
+    re.compile("Expected `array` of length >= ([0-9]+)"): "must have {} items or more".format,
+    re.compile("Expected `array` of length ([0-9]+)"): "must have {} items".format,
+    re.compile("Expected `(?:int|float)` <= (.*)"): "must be {} or less".format,
+    re.compile("Expected `(?:int|float)` >= (.*)"): "must be {} or more".format,
+}
+"""Sentences of msgspec, and ours."""
+DECODER_FIELDS = {
+    re.compile("Object missing required field `(.*)`", re.DOTALL): "is missing",
+    re.compile("Object contains unknown field `(.*)`", re.DOTALL): "is not a field of the schema",
+}
+
+
+def fault_of(error: Exception) -> Fault:
+    """The first fault that the decoder found; one of REFUSED."""
+    if isinstance(error, UnicodeError):
+        return Fault("", "not UTF-8.")
+    if isinstance(error, RecursionError):
+        return Fault("", "nested too deeply.")
+    place = PLACE.search(str(error))
+    steps = [name or index for name, index in STEP.findall(place[1])] if place else []
+    text = PLACE.sub("", str(error))
+    for pattern, said in DECODER_FIELDS.items():
+        if field := pattern.fullmatch(text):
+            return Fault(pointer([*steps, field[1]]), f"{said}.")
+    for pattern, sentence in DECODER_SENTENCES.items():
+        if found := pattern.fullmatch(text):
+            return Fault(pointer(steps), f"{sentence(*found.groups())}.")
+    return Fault(pointer(steps), f"{text}.")

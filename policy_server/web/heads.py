@@ -7,20 +7,22 @@ from typing import Any, NamedTuple
 
 from starlette.types import Scope
 
-from policy_server.contract.decoding import Record
 from policy_server.policy.answers import Answer, Decision
+from policy_server.web.gate import ORIGIN, SITE, comes_from_another_site
+from policy_server.web.limits import LENGTH, TRANSFER, plain_media_type
 from policy_server.web.security import Authenticator, Role
 from policy_server.web.telemetry import HEADER as ID_HEADER
 from policy_server.web.telemetry import SANE_ID
 
-JSON_TYPES = frozenset(
-    {b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"}
-)
+JSON_TYPES = frozenset({b"application/json", b"application/json;charset=utf-8"})
+"""As plain_media_type writes them."""
 SEED = re.compile(rb"seed=(0|[1-9][0-9]{0,14})")
 """Up to 15 digits: below the contract's maximum whatever they are."""
 SECONDS = re.compile(rb"[0-9]{1,6}([.][0-9]{1,9})?")
 """As the contract's template says."""
 VERSION_HEADER, TIMEOUT_HEADER = b"x-policy-version", b"x-request-timeout"
+BROWSERS = frozenset({SITE, ORIGIN})
+"""Headers that programs do not send."""
 MODES: dict[bytes, Decision] = {b"deterministic=true": "mode", b"deterministic=false": "draw"}
 
 
@@ -29,18 +31,20 @@ class Route:
     """How one operation's body is read and its answers are written.
 
     Attributes:
-        decode: Body -> records; None where the body is a feature vector.
+        decode: Body -> records; or features, where `raw` says so.
         decision: What is asked of the policy.
         finish: Answers -> the answer of the operation.
         seeded: The operation takes a seed.
         modes: The operation can be asked for the most probable actions.
+        raw: The body is a feature vector.
     """
 
-    decode: Callable[[bytes], Sequence[Record]] | None
+    decode: Callable[[bytes], Sequence[Any]]
     decision: Decision
     finish: Callable[[list[Answer]], Any]
     seeded: bool = False
     modes: bool = False
+    raw: bool = False
 
 
 class Accepted(NamedTuple):
@@ -51,7 +55,7 @@ class Accepted(NamedTuple):
         decision: What is asked of the policy.
         seed: Makes draws repeatable.
         role: Of whoever asks.
-        length: Bytes of the body.
+        length: Bytes of the body; -1 where it comes in chunks.
         name: The request's, if the caller gave it one.
         version: What must decide; None takes any.
         seconds: How long the caller waits; None is for ever.
@@ -101,13 +105,14 @@ class Heads:
         # A header that came twice is as unusual as one that is not as it should be.
         if asked is None or len(headers) != len(scope["headers"]):
             return None
-        length = headers.get(b"content-length")
+        length = _length(headers)
         usual = (
-            headers.get(b"content-type") in JSON_TYPES
-            and length is not None
-            and int(length) <= self._limit
-            and b"transfer-encoding" not in headers
+            length is not None
+            and length <= self._limit
+            and _is_json(headers.get(b"content-type", b""))
             and b"content-encoding" not in headers
+            and b"%" not in scope.get("raw_path", b"")
+            and (BROWSERS.isdisjoint(headers) or not comes_from_another_site(scope))
         )
         role = self._role(headers) if usual else Role.NONE
         if role is Role.NONE or length is None:
@@ -120,7 +125,7 @@ class Heads:
             return None
         seconds = None if timeout is None else min(float(timeout), self._most_seconds)
         version = headers.get(VERSION_HEADER)
-        return Accepted(route, *asked, role, int(length), name, version, seconds)
+        return Accepted(route, *asked, role, length, name, version, seconds)
 
     def _role(self, headers: dict[bytes, bytes]) -> Role:
         authorization, key = headers.get(b"authorization"), headers.get(b"x-api-key")
@@ -129,6 +134,20 @@ class Heads:
         if authorization is not None:
             return self._authenticator.role_of_header(b"authorization", authorization)
         return self._authenticator.role_of_header(b"x-api-key", key or b"")
+
+
+def _is_json(media_type: bytes) -> bool:
+    return media_type in JSON_TYPES or plain_media_type(media_type) in JSON_TYPES
+
+
+def _length(headers: Mapping[bytes, bytes]) -> int | None:
+    """Bytes of the body, -1 where it comes in chunks; None where it is unclear."""
+    length, transfer = headers.get(LENGTH), headers.get(TRANSFER)
+    if (length is None) == (transfer is None):
+        return None
+    if length is not None:
+        return int(length)
+    return -1 if transfer == b"chunked" else None
 
 
 def _asked(route: Route, query: bytes) -> tuple[Decision, int | None] | None:

@@ -1,16 +1,18 @@
-"""What a request may be before anything reads it: its path, its size, the spelling of its type."""
+"""What a body may be before anything reads it: its size, and how its type is spelled."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import NoReturn
 
-from connexion.exceptions import UnsupportedMediaTypeProblem
+from connexion.exceptions import ProblemException, UnsupportedMediaTypeProblem
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from policy_server.errors import UploadTooLarge
+from policy_server.web.receiving import replayed
 
-LENGTH, TYPE, ENCODING = b"content-length", b"content-type", b"transfer-encoding"
+LENGTH, TYPE, TRANSFER = b"content-length", b"content-type", b"transfer-encoding"
+ENCODING = b"content-encoding"
 BYTES_PER_MEGABYTE = 1_000_000
 
 
@@ -18,62 +20,74 @@ class BodyMiddleware:
     """Refuses large bodies, collects chunked ones, and writes media types plainly.
 
     connexion keeps bodies in memory without a limit, refuses chunked ones, guesses where no type
-    is given, and skips validation where one is not in lower case.
+    is given, and skips validation where one is not in lower case. This stands behind connexion's
+    security: of a stranger no byte of a body is taken.
 
     Args:
         app: What comes next; must answer UploadTooLarge.
-        limit_megabytes: For operations that are not uploads.
-        upload_megabytes: For uploads, by path.
+        megabytes: The most that an operation takes, by its id; the others take no body.
     """
 
-    def __init__(
-        self, app: ASGIApp, limit_megabytes: int, upload_megabytes: Mapping[str, int]
-    ) -> None:
+    def __init__(self, app: ASGIApp, megabytes: Mapping[str, int]) -> None:
         self._app = app
-        self._limit = limit_megabytes
-        self._upload_limits = upload_megabytes
+        self._megabytes = megabytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] == "http":
-            megabytes = self._upload_limits.get(scope["path"], self._limit)
-            scope, receive = await _limited(scope, receive, megabytes)
+            operation = _operation(scope)
+            if operation is None:  # Flask would be asked, which knows no other paths
+                raise HTTPException(HTTPStatus.NOT_FOUND)
+            if operation in self._megabytes:
+                scope, receive = await _limited(scope, receive, self._megabytes[operation])
+            else:
+                scope, receive = _without_body(scope, receive)
         await self._app(scope, receive, send)
 
 
-class PlainPaths:
-    """Lets no path with control characters through: nothing lies there.
+def _operation(scope: Scope) -> str | None:
+    """Id of the operation to which connexion has routed a request."""
+    routing: Mapping[str, str | None] = scope["extensions"].get("connexion_routing", {})
+    return routing.get("operation_id")
 
-    connexion's router and Flask's disagree about a line break, and what connexion has not routed,
-    it does not protect.
-    """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
-        if scope["type"] == "http" and not scope["path"].isprintable():
-            raise HTTPException(HTTPStatus.NOT_FOUND)
-        await self._app(scope, receive, send)
+def _without_body(scope: Scope, receive: Receive) -> tuple[Scope, Receive]:
+    """The same request without its body, which means nothing."""
+    headers = [each for each in scope["headers"] if each[0] not in (LENGTH, TYPE, TRANSFER)]
+    return {**scope, "headers": headers}, replayed(b"", receive)
 
 
 async def _limited(scope: Scope, receive: Receive, megabytes: int) -> tuple[Scope, Receive]:
     types = [value for name, value in scope["headers"] if name == TYPE]
     headers = [header for header in scope["headers"] if header[0] != TYPE]
     known = dict(headers)
+    _check_encodings(known)
     limit = megabytes * BYTES_PER_MEGABYTE
     if int(known.get(LENGTH, 0)) > limit:
         _refuse(megabytes)
-    if ENCODING in known:
+    if TRANSFER in known:
         body = await _collect(receive, limit, megabytes)
-        headers = [header for header in headers if header[0] not in (ENCODING, LENGTH)]
+        headers = [header for header in headers if header[0] not in (TRANSFER, LENGTH)]
         headers.append((LENGTH, str(len(body)).encode()))
-        receive = _replay(body, receive)
+        receive = replayed(body, receive)
     if len(types) > 1 or (not types and int(dict(headers).get(LENGTH, 0))):
         raise UnsupportedMediaTypeProblem("A body needs the header Content-Type, once.")
     headers += [(TYPE, plain_media_type(value)) for value in types]
     return {**scope, "headers": headers}, receive
+
+
+def _check_encodings(headers: Mapping[bytes, bytes]) -> None:
+    for name, plain in ((ENCODING, b"identity"), (TRANSFER, b"chunked")):
+        value = headers.get(name, plain)
+        if value.strip().lower() != plain:
+            header = name.decode().title()
+            raise ProblemException(
+                status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE.value,
+                title=HTTPStatus.UNSUPPORTED_MEDIA_TYPE.phrase,
+                detail=f"Bodies are taken as they are, not with {header}: "
+                f"{value[:40].decode('latin-1')}. Send it uncompressed.",
+                headers={"Accept-Encoding": "identity"},
+            )
 
 
 async def _collect(receive: Receive, limit: int, megabytes: int) -> bytes:
@@ -86,15 +100,6 @@ async def _collect(receive: Receive, limit: int, megabytes: int) -> bytes:
         if len(body) > limit:
             _refuse(megabytes)
     return bytes(body)
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replayed() -> Message:
-        return messages.pop() if messages else await receive()
-
-    return replayed
 
 
 def plain_media_type(value: bytes) -> bytes:

@@ -1,10 +1,10 @@
 """Bodies: parsed strictly, and every fault listed at its JSON pointer."""
 
+import asyncio
 import codecs
-import json
-import math
-from collections.abc import AsyncGenerator, Iterable
-from typing import Any, NoReturn
+import functools
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from connexion.datastructures import MediaTypeDict
 from connexion.exceptions import BadRequestProblem, UnsupportedMediaTypeProblem
@@ -19,11 +19,22 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.types import Receive, Scope
 
-from policy_server.errors import Fault, ObservationError
-from policy_server.web.faults import faults_of
+from policy_server.contract.decoding import LONG_BYTES, REFUSED, Decoder
+from policy_server.errors import ObservationError
+from policy_server.web.explaining import SUMMARY, Explainer, validator_of
+from policy_server.web.faults import fault_of, faults_of
+from policy_server.web.json_text import parse_json
 from policy_server.web.outdated import outdated
+from policy_server.web.receiving import READING, REFUSAL, replayed, whole_body
 
-SUMMARY = "The body is not what the contract asks for."
+DECODED = "policy_server.decoded"
+"""Where an operation finds what its body decodes to, in the extensions of the scope."""
+KINDS = {
+    "predict_batch": "batch",
+    "predict_batch_with_version": "batch",
+    "predict_raw": "raw",
+}
+"""What the body of an operation holds, where it is not one observation."""
 
 
 class PlainParameterValidator(ParameterValidator):  # type: ignore[misc]  # connexion is untyped
@@ -48,27 +59,31 @@ class PlainParameterValidator(ParameterValidator):  # type: ignore[misc]  # conn
 
 
 class StrictJsonValidator(JSONRequestBodyValidator):  # type: ignore[misc]
-    """JSON bodies: UTF-8, no NaN, no infinities, no numbers beyond float64."""
+    """JSON bodies: decoded by the contract's decoder, and explained where it refuses them.
 
-    async def _parse(self, stream: AsyncGenerator[bytes, None], scope: Scope) -> Any:
-        body = b"".join([chunk async for chunk in stream])
-        return parse_json(body, self._encoding)
+    Both happen beside the event loop. What was decoded is left in the scope, and the body goes no
+    further.
+    """
 
     async def wrap_receive(self, receive: Receive, *, scope: Scope) -> tuple[Receive, Scope]:
         """Validate a body; a client of another schema is told what changed since."""
+        if not int(Headers(scope=scope).get("content-length", 0)):
+            raise BadRequestProblem("A body is required.")
+        if not _is_utf8(self._encoding):
+            raise UnsupportedMediaTypeProblem(
+                f"JSON is sent as UTF-8, not as {self._encoding[:40]!r}."
+            )
+        body = await whole_body(receive)
+        read = functools.partial(_read, body or b"", scope, self._schema)
         try:
-            validated: tuple[Receive, Scope] = await super().wrap_receive(receive, scope=scope)
+            decoded = await asyncio.get_running_loop().run_in_executor(READING, read)
         except ObservationError as error:
             told = outdated(scope, error) if error.summary == SUMMARY else None
             if told is not None:
                 raise told from error
             raise
-        return validated
-
-    def _validate(self, body: Any) -> None:
-        faults = faults_of(self._validator.iter_errors(body))
-        if faults:
-            raise ObservationError(SUMMARY, faults)
+        scope["extensions"][DECODED] = decoded
+        return replayed(b"", receive), scope
 
 
 class StrictMultipartValidator(MultiPartFormDataValidator):  # type: ignore[misc]
@@ -108,31 +123,34 @@ VALIDATORS = {
 }
 
 
-def parse_json(body: bytes, charset: str = "utf-8") -> Any:
-    """Parse a JSON body.
-
-    Raises:
-        ObservationError: It is empty, not JSON, not UTF-8, nested too deeply, or holds a number
-            that JSON does not have.
-        UnsupportedMediaTypeProblem: Another charset is declared.
-    """
-    if not _is_utf8(charset):
-        raise UnsupportedMediaTypeProblem(f"JSON is sent as UTF-8, not as {charset[:40]!r}.")
-    if not body.strip():
-        _refuse("the body is empty.")
-    try:
-        return json.loads(
-            body.decode("utf-8"),
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-            parse_int=_integer,
-        )
-    except UnicodeDecodeError as error:
-        _refuse(f"not UTF-8 at byte {error.start}.")
-    except json.JSONDecodeError as error:
-        _refuse(f"not JSON at line {error.lineno}, column {error.colno}: {error.msg}.")
-    except RecursionError:
-        _refuse("nested too deeply.")
+def _read(body: bytes, scope: Scope, schema: Mapping[str, Any]) -> Sequence[Any]:
+    """What a body decodes to; raises ObservationError, with every fault where it is short."""
+    contract = scope["state"]["service"].contract
+    decoder: Decoder = contract.decoder
+    kind = KINDS.get(scope["extensions"]["connexion_routing"]["operation_id"], "observation")
+    decode: Callable[[bytes], Sequence[Any]] = {
+        "observation": lambda body: (decoder.decode(body),),
+        "batch": decoder.decode_batch,
+        "raw": decoder.decode_raw,
+    }[kind]
+    refusal: Exception | None = scope["extensions"].get(REFUSAL)
+    if refusal is None:
+        try:
+            return decode(body)
+        except REFUSED as error:
+            refusal = error
+    explainer = Explainer(decoder, contract.schema.fields)
+    if len(body) <= LONG_BYTES:
+        faults = faults_of(validator_of(schema).iter_errors(parse_json(body)))
+    elif kind == "batch":
+        rows = schema["properties"]["observations"]["items"]
+        faults = explainer.long_batch(body, refusal, rows)
+    elif kind == "raw":
+        faults = explainer.long_raw(body, refusal)
+    else:
+        faults = explainer.long_observation(body, refusal)
+    # Integers beyond 64 bits are wrong for the decoder alone.
+    raise ObservationError(SUMMARY, faults or [fault_of(refusal)])
 
 
 def _check_file(name: str, parts: list[UploadFile | str]) -> None:
@@ -143,26 +161,6 @@ def _check_file(name: str, parts: list[UploadFile | str]) -> None:
         raise BadRequestProblem(f"`{name}` must be a file: give the part a filename.")
     if not part.size:
         raise BadRequestProblem(f"The file `{name}` is empty.")
-
-
-def _refuse(detail: str) -> NoReturn:
-    raise ObservationError("The body cannot be read.", [Fault("", detail)])
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    _refuse(f"{name} is not a number of JSON.")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        _refuse(f"the number {text[:40]} is too large.")
-    return number
-
-
-def _integer(text: str) -> int:
-    _finite(text)
-    return int(text)
 
 
 def _is_utf8(charset: str) -> bool:

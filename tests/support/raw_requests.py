@@ -38,6 +38,10 @@ OTHERS = (
     b"/api/pr%65dict",
     b"/api/predict%00",
     b"/api/./predict",
+    b"/api%2fpredict",
+    b"/api/%2Fpredict_batch",
+    b"//api/predict",
+    b"/api/x/..;/predict",
     b"/predict",
     b"/",
 )
@@ -364,6 +368,12 @@ EXTRA: list[tuple[Header, ...]] = [
     ((b"X-Forwarded-Prefix", b"/x"), (b"Forwarded", b"for=x")),
     ((b"Connection", b"close"),),
     ((b"Origin", b"http://elsewhere"), (b"Referer", b"http://elsewhere/")),
+    ((b"Origin", b"http://test"),),
+    ((b"Origin", b"null"),),
+    ((b"Sec-Fetch-Site", b"same-origin"), (b"Origin", b"http://test")),
+    ((b"Sec-Fetch-Site", b"none"),),
+    ((b"Sec-Fetch-Site", b"cross-site"),),
+    ((b"Sec-Fetch-Site", b"same-site"), (b"Origin", b"http://test")),
     ((b"If-None-Match", b"*"), (b"Range", b"bytes=0-1")),
     ((b"X-Long", b"y" * 5000),),
 ]

@@ -295,6 +295,31 @@ def test_what_is_in_order_costs_the_worker_less(lpoc: Pair, operation: str) -> N
     assert fast < CPU_RATIO * slow
 
 
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        b"application/json; charset=UTF-8",
+        b"APPLICATION/JSON",
+        b'Application/Json ;Charset="utf-8"',
+    ],
+)
+def test_other_spellings_of_a_media_type_and_chunks_cost_no_more(
+    lpoc: Pair, media_type: bytes, chunked: bool
+) -> None:
+    """As HTTP libraries send them: the Java SDK, for one."""
+    body = json.dumps(lpoc.ground.observations[0]).encode()
+    headers = ((b"Content-Type", media_type), USER_HEADER)
+    request = Request(b"/api/predict", body, headers, chunked=chunked)
+    assert lpoc.compare(request).status == 200
+    fast, slow = (
+        ticks_of_worker(server, connection, request)
+        for server, connection in zip((lpoc.fast, lpoc.slow), lpoc.connections, strict=True)
+    )
+    assert slow > LEAST_TICKS
+    assert fast < CPU_RATIO * slow
+
+
 def ticks_of_worker(server: Server, connection: Connection, request: Request) -> int:
     """User time of the one worker over many requests, in ticks of the clock."""
     master = server.process.pid

@@ -1,6 +1,7 @@
 """Bad requests, sent as bytes: each gets a 4xx that names the fault, and the server goes on."""
 
 import base64
+import gzip
 import json
 import socket
 from dataclasses import dataclass
@@ -184,6 +185,36 @@ def test_chunked_bodies_are_taken(lpoc_server: Server) -> None:
     halves = (VALID[:40], VALID[40:])
     body = b"".join(b"%x\r\n%s\r\n" % (len(half), half) for half in halves) + b"0\r\n\r\n"
     assert send(lpoc_server, PREDICT, headers, body).status == 200
+
+
+@pytest.mark.parametrize(
+    ("header", "named"),
+    [
+        (b"Content-Encoding: gzip", "Content-Encoding: gzip"),
+        (b"Content-Encoding: BR", "Content-Encoding: BR"),
+        (b"Content-Encoding: identity, gzip", "Content-Encoding: identity, gzip"),
+        (b"Content-Encoding: \xff", "Content-Encoding: \xff"),
+        (b"Transfer-Encoding: gzip, chunked", "Transfer-Encoding: gzip, chunked"),
+    ],
+)
+@pytest.mark.parametrize(("target", "kind"), [(PREDICT, JSON), (MODEL, FORM)])
+def test_compressed_bodies_are_refused_by_name(
+    lpoc_server: Server, target: bytes, kind: bytes, header: bytes, named: str
+) -> None:
+    body = gzip.compress(VALID)
+    if header.startswith(b"Transfer"):
+        body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    answer = send(lpoc_server, target, [kind, header], body)
+    assert answer.status == 415
+    assert named in answer.problem["detail"]
+    assert "uncompressed" in answer.problem["detail"]
+    assert answer.headers["accept-encoding"] == "identity"
+
+
+def test_the_encoding_that_is_none_is_taken(lpoc_server: Server) -> None:
+    for spelling in (b"identity", b"Identity"):
+        header = b"Content-Encoding: " + spelling
+        assert send(lpoc_server, PREDICT, [JSON, header], VALID).status == 200
 
 
 def test_a_large_body_is_413_whether_announced_or_not(lpoc_server: Server) -> None:

@@ -1,0 +1,70 @@
+"""What is turned away before anybody asks who sends it: odd paths, and pages of other sites."""
+
+import re
+from http import HTTPStatus
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+ODD_PATH = re.compile(r"[^/]|.*//|.*\\|.*/\.{1,2}(?:/|;|$)", re.DOTALL)
+ENCODED = re.compile(rb"%(?:2f|5c)", re.IGNORECASE)
+"""A slash or a backslash, encoded: what it would mean depends on who decodes it, and when."""
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+OWN_PAGES = frozenset({b"same-origin", b"none"})
+"""`Sec-Fetch-Site` of the server's own pages, and of what a person typed."""
+SITE, ORIGIN, HOST = b"sec-fetch-site", b"origin", b"host"
+ANOTHER_SITE = (
+    "A page of another site asked a browser for this. Browsers send remembered credentials along, "
+    "whoever asks: such requests change nothing here and get no decision. Ask from a page of this "
+    "server, or from a program."
+)
+
+
+class Gate:
+    """Turns away odd paths with 404, and what pages of other sites want changed with 403.
+
+    No operation lies at a path with control characters, empty or dot segments, or encoded slashes;
+    connexion's router, Flask's and proxies read such paths each in its own way, and what connexion
+    has not routed, it does not protect.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] == "http":
+            if _is_odd(scope):
+                raise HTTPException(HTTPStatus.NOT_FOUND)
+            if scope["method"] not in SAFE_METHODS and comes_from_another_site(scope):
+                raise HTTPException(HTTPStatus.FORBIDDEN, ANOTHER_SITE)
+        await self._app(scope, receive, send)
+
+
+def comes_from_another_site(scope: Scope) -> bool:
+    """Whether a browser says that a page of another origin wants this.
+
+    `Sec-Fetch-Site` says so where it is sent. Browsers that do not know it, and any browser without
+    TLS, send `Origin`, which must be that of `Host`. Programs send neither.
+    """
+    sites = [value for name, value in scope["headers"] if name == SITE]
+    if sites:
+        return not OWN_PAGES.issuperset(sites)
+    origins = [value.lower() for name, value in scope["headers"] if name == ORIGIN]
+    hosts = [value.lower() for name, value in scope["headers"] if name == HOST]
+    return any(_host_of(origin) not in hosts for origin in origins)
+
+
+def _host_of(origin: bytes) -> bytes:
+    """`host:port` of an origin; empty for `null` and whatever else is none."""
+    scheme, _, host = origin.partition(b"://")
+    return host if scheme in (b"http", b"https") else b""
+
+
+def _is_odd(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return (
+        not path.isprintable()
+        or ODD_PATH.match(path) is not None
+        or ENCODED.search(scope.get("raw_path") or b"") is not None
+    )

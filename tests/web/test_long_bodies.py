@@ -1,0 +1,229 @@
+"""Long bodies: nobody else waits for them, right or wrong, and what is wrong is named all the same.
+
+Who waits is seen by what the event loop itself answers, `GET /`, from another connection.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from policy_server.contract.decoding import LONG_BYTES, REFUSED, Decoder
+from policy_server.contract.reading import read_schema
+from policy_server.errors import Fault
+from policy_server.web.explaining import Explainer, validator_of
+from policy_server.web.faults import MAX_FAULTS, faults_of
+from tests.support.raw_requests import JSON, KEY_HEADER, Connection, Request
+from tests.support.server import Server, gunicorn
+from tests.web.test_hostile_requests import EXAMPLE
+
+ONE = json.dumps(EXAMPLE).encode()
+WRONG = ONE.replace(b'"id": 3', b'"id": 99')
+LIMIT = 15_900_000
+"""Bytes: just below the body limit."""
+MOST_HELD_SECONDS = 0.2
+ATTEMPTS = 3
+"""What a machine does besides may hold up anything once."""
+PREDICT, BATCH, RAW = b"/api/predict", b"/api/predict_batch", b"/api/predict_raw"
+
+
+def batch(*rows: bytes) -> bytes:
+    return b'{"observations": [%s]}' % b",".join(rows)
+
+
+def filled(head: bytes, item: bytes, tail: bytes) -> bytes:
+    """As many items as fit below the limit."""
+    count = (LIMIT - len(head) - len(tail)) // (len(item) + 1)
+    return head + b",".join([item] * count) + tail
+
+
+def with_coordinates(items: bytes) -> bytes:
+    return ONE.replace(b"[3, 2]", b"[%s]" % items)
+
+
+BODIES: dict[str, tuple[bytes, bytes, int]] = {
+    "a full batch": (BATCH, batch(*[ONE] * 10_000), 200),
+    "a full batch of the largest size": (
+        BATCH,
+        batch(*[ONE.replace(b"{", b"{" + b" " * 1300)] * 10_000),
+        200,
+    ),
+    "white space": (PREDICT, b" " * LIMIT + ONE, 200),
+    "one wrong row": (BATCH, batch(*[ONE] * 9_999, WRONG), 400),
+    "wrong rows": (BATCH, batch(*[WRONG] * 10_000), 400),
+    "one row too many": (BATCH, batch(*[ONE] * 10_001), 400),
+    "empty rows": (BATCH, filled(b'{"observations": [', b"{}", b"]}"), 400),
+    "rows of another type": (BATCH, filled(b'{"observations": [', b"[]", b"]}"), 400),
+    "another spelling": (BATCH, filled(b'{"\\u006fbservations": [', b"{}", b"]}"), 400),
+    "a long row": (BATCH, batch(with_coordinates(filled(b"", b"3", b"")[:-5000])), 400),
+    "a vector with a text": (RAW, b'{"obs": [%s"x"]}' % (b"1," * 999_999), 400),
+    "a vector of the most numbers": (RAW, b'{"obs": [%s1]}' % (b"1.5," * 999_999), 400),
+    "a vector of too many numbers": (RAW, filled(b'{"obs": [', b"1", b"]}"), 400),
+    "a long array": (PREDICT, with_coordinates(filled(b"", b"3", b"")[:-5000]), 400),
+    "arrays in an array": (PREDICT, with_coordinates(filled(b"", b"[1]", b"")[:-5000]), 400),
+    "unknown fields": (
+        PREDICT,
+        b"{" + b",".join(b'"%x": 1' % number for number in range(1_000_000)) + b"}",
+        400,
+    ),
+    "one field again and again": (PREDICT, filled(b"{", b'"id": 1', b"}"), 400),
+    "one array again and again": (PREDICT, filled(b"{", b'"target": [1, 1]', b"}"), 400),
+    "a text": (PREDICT, b'{"id": "%s"}' % (b"\\n" * (LIMIT // 2)), 400),
+    "brackets": (PREDICT, b"[" * LIMIT, 400),
+    "brackets and one end": (PREDICT, b'{"target": ' + b"[" * LIMIT + b"]}", 400),
+    "no JSON": (PREDICT, b"a" * LIMIT, 400),
+    "as much as is explained": (BATCH, batch(*[WRONG] * (LONG_BYTES // len(WRONG) - 1)), 400),
+}
+
+
+@pytest.fixture(scope="module")
+def server(published_lpoc: Path) -> Iterator[Server]:
+    with gunicorn(published_lpoc) as server:
+        yield server
+
+
+class Bystander:
+    """Somebody who asks for little, again and again, and notes how long it took at most."""
+
+    def __init__(self, server: Server) -> None:
+        self.worst = 0.0
+        self._connection = Connection(server.port)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+
+    def _ask(self) -> None:
+        request = Request(b"/", b"", (), method=b"GET")
+        while not self._stop.is_set():
+            start = time.perf_counter()
+            assert self._connection.send(request).status == 307
+            self.worst = max(self.worst, time.perf_counter() - start)
+            time.sleep(0.002)
+
+    def __enter__(self) -> "Bystander":
+        self._thread.start()
+        time.sleep(0.05)
+        self.worst = 0.0
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._connection.close()
+
+
+@pytest.mark.parametrize("kind", BODIES)
+@pytest.mark.parametrize("chunked", [False, True])
+def test_nobody_waits_for_a_long_body(server: Server, kind: str, chunked: bool) -> None:
+    path, body, status = BODIES[kind]
+    assert len(body) < 16_000_000
+    media_type = (b"Content-Type", b"application/json; charset=UTF-8")
+    request = Request(path, body, (media_type, KEY_HEADER), chunked=chunked)
+    held = []
+    for _ in range(ATTEMPTS):
+        connection = Connection(server.port)
+        with Bystander(server) as bystander:
+            answer = connection.send(request)
+        connection.close()
+        assert answer.status == status
+        held.append(bystander.worst)
+        if held[-1] < MOST_HELD_SECONDS:
+            return
+    raise AssertionError(f"others waited {held} seconds")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "pointer", "detail"),
+    [
+        (BATCH, BODIES["one wrong row"][1], "/observations/9999/id", "must be 10 or less, not 99."),
+        (BATCH, BODIES["one row too many"][1], "/observations", "must have 10000 items or fewer"),
+        (BATCH, batch(*[ONE] * 9_999, b"7"), "/observations/9999", "must be an object"),
+        (BATCH, batch(*[ONE] * 999, b'{"id": NaN}'), "/observations/999", "NaN is not a number"),
+        (BATCH, batch(*[ONE] * 999, ONE[:-1]), "", "JSON"),
+        (RAW, BODIES["a vector with a text"][1], "/obs/999999", "must be a number, not a string."),
+        (
+            RAW,
+            b'{"obs": [%s1]}' % (b"1," * 7_000_000),
+            "/obs",
+            "must have 1000000 items or fewer, not 7000001.",
+        ),
+        (
+            PREDICT,
+            with_coordinates(b"3," * 200_000 + b"3"),
+            "/coordinates",
+            "must have 2 items or fewer, not 200001.",
+        ),
+        (
+            BATCH,
+            batch(*[ONE] * 9, with_coordinates(b"3," * 200_000 + b"3")),
+            "/observations/9/coordinates",
+            "must have 2 items or fewer, not 200001.",
+        ),
+        (PREDICT, BODIES["unknown fields"][1], "/0", "is not a field of the schema."),
+        (PREDICT, b'{"id": 1, "target": [1, 1], %s"x": 1}' % (b" " * 99_999), "/x", "not a field"),
+        (PREDICT, WRONG + b" " * LONG_BYTES, "/id", "must be 10 or less"),
+        (PREDICT, b'{"id": 1}' + b" " * LONG_BYTES, "/has_left_neighbour", "is missing."),
+        (PREDICT, b'{"\xff": 1}' + b" " * LONG_BYTES, "", "UTF-8"),
+        (PREDICT, ONE.replace(b"3, 2", b"3, 1e999") + b" " * LONG_BYTES, "", "1e999 is too large"),
+    ],
+)
+def test_what_is_wrong_with_a_long_body_is_named(
+    server: Server, path: bytes, body: bytes, pointer: str, detail: str
+) -> None:
+    connection = Connection(server.port)
+    answer = connection.send(Request(path, body, (JSON, KEY_HEADER)))
+    connection.close()
+    assert answer.status == 400
+    faults = {each["pointer"]: each["detail"] for each in json.loads(answer.body)["errors"]}
+    assert detail in faults[pointer]
+
+
+def test_many_rows_are_explained_in_full(server: Server) -> None:
+    rows = [ONE if number % 50 else WRONG for number in range(3000)]
+    connection = Connection(server.port)
+    answer = connection.send(Request(BATCH, batch(*rows), (JSON, KEY_HEADER)))
+    connection.close()
+    faults = {each["pointer"]: each["detail"] for each in json.loads(answer.body)["errors"]}
+    assert list(faults) == [f"/observations/{number}/id" for number in range(0, 3000, 50)]
+    assert set(faults.values()) == {"must be 10 or less, not 99."}
+
+
+SCHEMA = read_schema("""\
+observations:
+  level: {type: int, minimum: 0, maximum: 9}
+  far: {type: float, required: false}
+  marks: {type: "List[int]", max_items: 3, min_items: 1, required: false}
+  mood: {type: str, enum: [calm, "}{"], required: false}
+""")
+ITEMS: st.SearchStrategy[Any] = st.sampled_from(
+    [-1, 0, 9, 10, 1.5, True, None, "calm", "}{", [], [1], [1, "x"], [1] * 5, {}]
+)
+ROWS = st.dictionaries(st.sampled_from(["level", "far", "marks", "mood", "x", "a/b"]), ITEMS)
+
+
+@settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(ROWS | ITEMS, min_size=1, max_size=12))
+def test_rows_are_explained_as_json_schema_explains_them(rows: list[Any]) -> None:
+    """As long as there are not more of them than are explained."""
+    row_schema = SCHEMA.as_json_schema()
+    schema = {
+        "type": "object",
+        "properties": {"observations": {"type": "array", "items": row_schema}},
+    }
+    body = json.dumps({"observations": rows}).encode()
+    faults: list[Fault] = []
+    try:
+        Decoder(SCHEMA).decode_batch(body)
+    except REFUSED as error:
+        faults = Explainer(Decoder(SCHEMA), SCHEMA.fields).long_batch(body, error, row_schema)
+    expected = faults_of(validator_of(schema).iter_errors(json.loads(body)))
+    assert len(expected) < MAX_FAULTS
+    if all(isinstance(row, dict) and {} not in row.values() for row in rows):
+        assert faults == expected
+    else:  # what is no row ends the cutting
+        assert bool(faults) == bool(expected)

@@ -8,7 +8,8 @@ import yaml
 
 from policy_server.build.reading import Reading
 from policy_server.contract.document import FaultList, entries, read_document
-from policy_server.errors import SchemaError, UploadRejected
+from policy_server.contract.encoding import not_utf8
+from policy_server.errors import Fault, SchemaError, UploadRejected
 
 FILE = "model.yaml"
 KEYS = ("output", "reads")
@@ -40,10 +41,11 @@ def read_description(path: Path) -> Description:
     Raises:
         UploadRejected: With every fault and its line.
     """
+    content = path.read_bytes()
+    if (encoding := not_utf8(content)) is not None:
+        raise UploadRejected(SUMMARY, [Fault(FILE, encoding)])
     try:
-        return _read(path.read_text(encoding="utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise UploadRejected(f"{SUMMARY} {FILE} is not UTF-8: {error}.") from error
+        return _read(content.decode("utf-8-sig"))
     except SchemaError as error:
         raise UploadRejected(SUMMARY, error.faults) from error
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from policy_server.build.reading import NUMBERED, REAL, WORDS, Output, Reading
+from policy_server.build.reading import NUMBERED, REAL, WORDS, Output, Reading, counted
 from policy_server.contract.contract import Contract
 from policy_server.errors import UploadRejected
 from policy_server.policy.families.categorical import Categorical
@@ -176,7 +176,7 @@ def stated_actions(
     here, there = (NUMBERED, REAL) if discrete or output.integer else (REAL, NUMBERED)
     family = here.get(reading) or there[reading]
     width = output.width
-    detail = f"{width} numbers, `{output.name}`, read as {WORDS[reading]}"
+    detail = f"{counted(width)}, `{output.name}`, read as {WORDS[reading]}"
     if family in ("categorical", "probabilities"):
         return Actions(family, (width,) if heads == 1 else None, heads, detail)
     if family == "gaussian":

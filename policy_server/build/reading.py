@@ -164,7 +164,7 @@ def only_output(tried: Sequence[Output], *, discrete: bool) -> Output:
 
 def question(output: Output, *, discrete: bool) -> str:
     """Asks how an output is read: each reading that is possible, with its line."""
-    one = f"`{output.name}` ({output.width} numbers for each observation)"
+    one = f"`{output.name}` ({counted(output.width)} for each observation)"
     return f"what the output {one} means is not known: {_lines(output, discrete=discrete)}"
 
 
@@ -193,6 +193,11 @@ def is_distribution(rows: Floats) -> bool:
 def listed(names: Sequence[str]) -> str:
     """Names as a sentence lists them."""
     return ", ".join(f"`{name}`" for name in names)
+
+
+def counted(width: int) -> str:
+    """So many numbers, in words."""
+    return f"{width} number{'s' * (width != 1)}"
 
 
 def possible_readings(width: int, *, discrete: bool) -> list[Reading]:

@@ -53,8 +53,8 @@ def test_every_reading_is_known(tmp_path: Path, reading: Reading) -> None:
         ("- logits", "a mapping is wanted"),
         ("", "a mapping is wanted, nothing was found"),
         ("reads: &x logits\noutput: *x", "aliases"),
-        (b"\xff\xfer\x00e\x00", "not UTF-8"),
-        (b"reads: \x00", "not YAML"),
+        (b"\xff\xfer\x00e\x00", "it is text in UTF-16"),
+        (b"reads: \x01", "not YAML"),
     ],
 )
 def test_faults_are_told_with_their_line(tmp_path: Path, content: str | bytes, told: str) -> None:

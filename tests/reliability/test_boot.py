@@ -14,12 +14,14 @@ from pathlib import Path
 
 import requests
 
-from tests.support.server import PASSWORD, USER, Server, free_port, gunicorn, running
+from policy_server.contract.reading import read_schema
+from tests.support.server import PASSWORD, ROOT, USER, Server, free_port, gunicorn, running
 
 MOST_SECONDS = 5
 WAIT_SECONDS = 40.0
 BOOTED = re.compile(r"\[([\d :-]+) [+-]\d{4}\] \[(\d+)\] \[INFO\] Booting worker")
 LEFT = re.compile(r"\[([\d :-]+) [+-]\d{4}\] .*Worker \(pid:(\d+)\) exited with code 1")
+EXAMPLE = read_schema((ROOT / "examples" / "lpoc" / "schema.yaml").read_text("utf-8")).example()
 GUNICORN = str(Path(sys.executable).parent / "gunicorn")
 
 
@@ -101,6 +103,22 @@ def test_a_store_that_is_away_is_waited_for(lpoc_instance: Path) -> None:
         away.rename(lpoc_instance)
         await_status(server, "health/ready", 200)
         assert "cannot start" in log
+
+
+def test_a_truncated_network_is_told_and_keeps_no_worker_from_serving(lpoc_instance: Path) -> None:
+    networks = [each for each in lpoc_instance.rglob("*.onnx") if each.is_file()]
+    assert networks
+    for network in networks:
+        whole = network.read_bytes()
+        network.chmod(0o644)
+        network.write_bytes(whole[: len(whole) // 2])
+    with gunicorn(lpoc_instance) as server:
+        await_status(server, "health/live", 200)
+        await_status(server, "health/ready", 503)
+        assert server.post("predict", EXAMPLE).status_code == 503
+        log = server.log.read_text()
+    assert "Traceback" not in log
+    assert log.count("Booting worker") == 1
 
 
 def test_recycled_workers_leave_in_good_order(lpoc_instance: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from policy_server.errors import EngineFailed, Fault, ObservationError
 from policy_server.policy.engine import Floats
@@ -68,7 +69,13 @@ class Answers:
             return [self._continuous(row, None) for row in actions.tolist()]
         if self._numbered:
             pairs = zip(actions.tolist(), np.exp(logs).tolist(), strict=True)
-            return [self._discrete(*pair) for pair in pairs]
+            if self._several:
+                return [self._discrete(*pair) for pair in pairs]
+            meanings = self._meanings[0]
+            return [
+                {"action": action, "meaning": meanings[action], "probability": probability}
+                for (action,), probability in pairs
+            ]
         pairs = zip(actions.tolist(), density(logs).tolist(), strict=True)
         return [self._continuous(*pair) for pair in pairs]
 
@@ -130,19 +137,26 @@ class Answers:
         ]
 
     def _heads(self, family: Numbered, inputs: Array) -> list[Answer]:
-        heads = []
-        for head, (actions, probabilities) in enumerate(family.weighed(inputs)):
-            heads.append(
-                [
-                    {
-                        "actions": numbers,
-                        "meanings": [self._meanings[head][number] for number in numbers],
-                        "probabilities": row,
-                    }
-                    for numbers, row in zip(actions.tolist(), probabilities.tolist(), strict=True)
-                ]
-            )
+        heads = [
+            [
+                {"actions": numbers, "meanings": meanings, "probabilities": row}
+                for (numbers, meanings), row in zip(
+                    self._worded(head, actions, len(inputs)), probabilities.tolist(), strict=True
+                )
+            ]
+            for head, (actions, probabilities) in enumerate(family.weighed(inputs))
+        ]
         return [{"heads": list(row)} for row in zip(*heads, strict=True)]
+
+    def _worded(
+        self, head: int, actions: NDArray[np.int64], rows: int
+    ) -> Sequence[tuple[list[int], list[str]]]:
+        """The actions that each row weighs, and their meanings; shared where all weigh the same."""
+        meanings = self._meanings[head]
+        if actions.ndim == 1:
+            numbers = actions.tolist()
+            return [(numbers, [meanings[number] for number in numbers])] * rows
+        return [(row, [meanings[number] for number in row]) for row in actions.tolist()]
 
 
 class _AnyAction:

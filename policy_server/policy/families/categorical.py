@@ -101,9 +101,8 @@ class Categorical:
 
 
 def all_actions(probabilities: Array) -> tuple[NDArray[np.int64], Array]:
-    """The numbers of all actions, int64[B, A], beside their probabilities float64[B, A]."""
-    actions = np.arange(probabilities.shape[1])
-    return np.broadcast_to(actions, probabilities.shape), probabilities
+    """The numbers of all actions, int64[A], beside their probabilities float64[B, A]."""
+    return np.arange(probabilities.shape[1]), probabilities
 
 
 def log_softmax(logits: Array) -> Array:

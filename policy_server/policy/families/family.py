@@ -102,7 +102,10 @@ class Numbered(Family, Protocol):
     """A family of numbered actions."""
 
     def weighed(self, inputs: Array) -> list[tuple[NDArray[np.int64], Array]]:
-        """For each head the actions that it weighs, int64[B, A], and their probabilities."""
+        """For each head the actions that it weighs, and their probabilities float64[B, A].
+
+        The actions are int64[B, A], or int64[A] where each row weighs the same ones.
+        """
 
 
 class Real(Family, Protocol):

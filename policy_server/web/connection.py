@@ -59,7 +59,7 @@ class Connection(HttpToolsProtocol):
     def timeout_keep_alive_handler(self) -> None:
         """Close a connection that nobody has used for so long."""
         rest = self._used_at + self.timeout_keep_alive - self.loop.time()
-        if self._is_busy():
+        if self.is_busy():
             rest = self.timeout_keep_alive
         if rest > 0:
             self._await_use(rest)
@@ -70,7 +70,7 @@ class Connection(HttpToolsProtocol):
         """Read what is held, as far as it goes."""
         raise NotImplementedError
 
-    def _is_busy(self) -> bool:
+    def is_busy(self) -> bool:
         """A whole request waits for its answer."""
         waiting = self.cycle is not None and not self.cycle.response_complete
         return self._body is None and waiting

@@ -56,7 +56,7 @@ class Protocol(Connection):
             return
         self._held += data
         self._patience.received += len(data)
-        if not self._is_busy():
+        if not self.is_busy():
             self._read_on()
         elif len(self._held) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
@@ -74,12 +74,13 @@ class Protocol(Connection):
         else:
             super().shutdown()
 
-    def _is_busy(self) -> bool:
-        return self._begun is not None or super()._is_busy()
+    def is_busy(self) -> bool:
+        """A whole request waits for its answer."""
+        return self._begun is not None or super().is_busy()
 
     def _read_on(self) -> None:
         try:
-            while self._held and not self._is_busy() and not self.transport.is_closing():
+            while self._held and not self.is_busy() and not self.transport.is_closing():
                 if self._known is not None:
                     moved = self._take_known(self._known)
                 elif self._body is not None:
@@ -146,7 +147,7 @@ class Protocol(Connection):
         return True
 
     def _read(self, head: bytes) -> RequestHead:
-        if head.count(b"\n") != head.count(b"\r\n"):
+        if not head[:1].isupper() or head.count(b"\n") != head.count(b"\r\n"):
             raise Malformed(NOT_HTTP)
         if head.count(b"\n") - 2 > self.limits.head_lines:
             raise HeadTooLarge(f"A head has at most {self.limits.head_lines} headers here.")

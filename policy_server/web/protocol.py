@@ -7,7 +7,7 @@ moment and not even read. Everything else becomes a request of uvicorn's (connec
 """
 
 import http
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
@@ -46,12 +46,15 @@ class Protocol(Connection):
         super().__init__(*arguments, **named)
         self._searched = 0  # of what is held, for the end of a head
         self._last_head = b""
+        self._repeats = False  # the head that came last was remembered
         self._known: Known | None = None
         self._begun: Begun | None = None
         self._ending = False
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
+        if self._repeats and self._taken_at_once(data):
+            return
         if self._refused:
             return
         self._held += data
@@ -96,6 +99,22 @@ class Protocol(Connection):
         except Malformed as error:
             self._refuse(http.HTTPStatus.BAD_REQUEST, str(error))
 
+    def _taken_at_once(self, data: bytes) -> bool:
+        """Take a whole request whose head is remembered: the usual case, at the least cost."""
+        if self._held or self._begun is not None or self._known is not None:
+            return False
+        if self._body is not None or (self.cycle is not None and not self.cycle.response_complete):
+            return False
+        fast, end = self._fast(), data.find(END_OF_HEAD) + len(END_OF_HEAD)
+        if fast is None:
+            return False
+        head = data[:end]
+        accepted = fast.recall(head)
+        if accepted is None or accepted.length != len(data) - end or self.transport.is_closing():
+            return False
+        self._decide(fast, accepted, head, data[end:])
+        return True
+
     def _take_head(self) -> bool:
         """Take one head from the front of what is held; returns whether there was one."""
         held = self._held
@@ -115,6 +134,7 @@ class Protocol(Connection):
         self._patience.end()
         fast = self._fast()
         accepted = fast.recall(head) if fast is not None else None
+        self._repeats = accepted is not None
         if fast is None or accepted is None:
             return self._begin_new(fast, head)
         self._known = Known(fast, head, accepted)
@@ -167,26 +187,29 @@ class Protocol(Connection):
             return True
         body = bytes(self._held[: accepted.length])
         del self._held[: accepted.length]
+        self._decide(fast, accepted, head, body)
+        return True
+
+    def _decide(self, fast: FastPath, accepted: Accepted, head: bytes, body: bytes) -> None:
         try:
             begun = fast.begin(accepted, body)
         except Exception:  # the body is not in order: connexion explains it
             self._answer_ordinarily(head, body)
-            return True
+            return
         fast.lingering.asked()
         if begun.done.done():
             fast.lingering.answered()
             self._answer(fast, begun, head, body)
         else:
             self._begun = begun
-            begun.done.add_done_callback(lambda _: self._decided(known, begun, body))
-        return True
+            begun.done.add_done_callback(lambda _: self._decided(fast, begun, head, body))
 
-    def _decided(self, known: Known, begun: Begun, body: bytes) -> None:
+    def _decided(self, fast: FastPath, begun: Begun, head: bytes, body: bytes) -> None:
         self._begun = None
-        known.fast.lingering.answered()
+        fast.lingering.answered()
         if self.transport.is_closing():
             return
-        self._answer(known.fast, begun, known.head, body)
+        self._answer(fast, begun, head, body)
         if self._held:
             self.flow.resume_reading()
             self._read_on()
@@ -217,7 +240,12 @@ class Protocol(Connection):
         """The fast path, where nothing has to be written down about each request."""
         if self.access_log or self.flow.write_paused or self.root_path:
             return None
-        return cast(FastPath | None, self.app_state.get(STATE_KEY))
+        fast: FastPath | None = self.app_state.get(STATE_KEY)
+        return fast
+
+    def _refuse(self, status: int, detail: str) -> None:
+        self._repeats = False
+        super()._refuse(status, detail)
 
 
 def protocol_with(limits: ConnectionLimits) -> type[Protocol]:

@@ -35,6 +35,7 @@ class MemoryTransport(asyncio.Transport):
         super().__init__({"sockname": ("127.0.0.1", 1), "peername": ("127.0.0.1", 2)})
         self.written = bytearray()
         self.closed = False
+        """Nobody reads on."""
 
     def write(self, data: Any) -> None:
         """Keep it."""

@@ -24,6 +24,8 @@ FAREWELL_SECONDS = 1.0
 class Connection(HttpToolsProtocol):
     """One connection; one request is answered at a time, and what follows it waits."""
 
+    # uvicorn's own attributes are as many as one dictionary shares between connections.
+    __slots__ = ("_body", "_held", "_patience", "_refused", "_used_at")
     limits = ConnectionLimits()
 
     def __init__(self, *arguments: Any, **named: Any) -> None:

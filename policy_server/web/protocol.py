@@ -42,6 +42,8 @@ class HeadTooLarge(Exception):
 class Protocol(Connection):
     """One connection."""
 
+    __slots__ = ("_begun", "_ending", "_known", "_last_head", "_repeats", "_searched")
+
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._searched = 0  # of what is held, for the end of a head
@@ -250,4 +252,4 @@ class Protocol(Connection):
 
 def protocol_with(limits: ConnectionLimits) -> type[Protocol]:
     """The protocol with these limits, as uvicorn takes it."""
-    return type("Protocol", (Protocol,), {"limits": limits})
+    return type("Protocol", (Protocol,), {"__slots__": (), "limits": limits})

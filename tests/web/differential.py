@@ -112,8 +112,8 @@ class Ground:
         protocol.connection_lost(None)
         if state.tasks:
             await asyncio.wait(set(state.tasks), timeout=30)
-        if shortcut and protocol.cycle is None:
-            self.shortened += b"HTTP/1.1 200" in written
+        cycle: object = protocol.cycle
+        self.shortened += shortcut and cycle is None and b"HTTP/1.1 200" in written
         return NAMES.sub(b"<name>", written)
 
     async def fault(self, stream: Stream) -> str:

@@ -5,7 +5,6 @@ import sys
 
 import fire
 import uvicorn
-from starlette.types import ASGIApp
 
 import api
 from configuration import Settings, contracts_of, read_settings
@@ -20,13 +19,14 @@ from policy_server.serving.versions import Versions
 from policy_server.store.store import Store
 from policy_server.web.application import BodyLimits, Service, create_application
 from policy_server.web.lingering import Lingering
+from policy_server.web.protocol import protocol_with
 from policy_server.web.security import Authenticator, KeptCredentials
 from policy_server.web.switch import Application, ApplicationSwitch, Refresh
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-def create_app(settings: Settings) -> ASGIApp:
+def create_app(settings: Settings) -> ApplicationSwitch:
     """The application of these settings.
 
     Raises:
@@ -70,10 +70,10 @@ def create_app(settings: Settings) -> ASGIApp:
             contract, live, answer, {"service": service, "authenticator": authenticator}
         )
 
-    return ApplicationSwitch(contracts, create, departure)
+    return ApplicationSwitch(contracts, create, departure, settings.connection_limits)
 
 
-def _app_or_exit() -> ASGIApp:
+def _app_or_exit() -> ApplicationSwitch:
     try:
         settings = read_settings()
         logging.basicConfig(format=LOG_FORMAT)
@@ -93,7 +93,16 @@ def serve(host: str | None = None, port: int | None = None) -> None:
     """
     settings = read_settings({"host": host, "port": port})
     print(f"Policy server on http://{settings.host}:{settings.port}/api/ui/ (development server)")
-    uvicorn.run(app, host=settings.host, port=settings.port, lifespan="on", log_level="warning")
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        http=protocol_with(settings.connection_limits),
+        timeout_keep_alive=settings.keep_alive_seconds,
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+    )
 
 
 app = _app_or_exit()

@@ -20,6 +20,7 @@ from policy_server.errors import ConfigurationError, Fault
 from policy_server.sandbox.limits import ProcessLimits
 from policy_server.serving.contracts import Contracts
 from policy_server.store.store import Store
+from policy_server.web.patience import ConnectionLimits
 
 BOOLEANS = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
@@ -28,7 +29,7 @@ BOOLEANS = {
 ENGINES = (OpenApiGenerator.name, SwaggerCodegen.name)
 ROOT = Path(__file__).resolve().parent
 TEMPLATE = ROOT / "swagger.template.yaml"
-BYTES_PER_MEGABYTE = 1_000_000
+BYTES_PER_KILOBYTE, BYTES_PER_MEGABYTE = 1_000, 1_000_000
 
 
 def _boolean(text: str) -> bool:
@@ -179,6 +180,30 @@ class Settings:
         1,
         "Between the failing of readiness and the closing of the listener, when it is stopped",
     )
+    keep_alive_seconds: int = _setting(
+        "POLICY_SERVER_KEEP_ALIVE_SECONDS",
+        _count(1, 86_400),
+        75,
+        "How long an unused connection stays open; longer than proxies and balancers keep theirs",
+    )
+    head_kilobytes: int = _setting(
+        "POLICY_SERVER_HEAD_KILOBYTES",
+        _count(1, 1_000),
+        64,
+        "Longest head of a request; a kilobyte is 1,000 bytes",
+    )
+    head_seconds: int = _setting(
+        "POLICY_SERVER_HEAD_SECONDS",
+        _count(1, 3_600),
+        10,
+        "Most for a head of a request, from its first byte or from the begin of the connection",
+    )
+    body_silence_seconds: int = _setting(
+        "POLICY_SERVER_BODY_SILENCE_SECONDS",
+        _count(1, 3_600),
+        10,
+        "Longest silence within a body; over six times that it also makes 500 bytes a second",
+    )
     keep_versions: int = _setting(
         "POLICY_SERVER_KEEP_VERSIONS",
         _count(1, 100_000),
@@ -230,6 +255,15 @@ class Settings:
         """Limits of the preprocessor's own process; None where it has none."""
         limits = self.build_limits.isolation
         return limits if limits.confined else None
+
+    @property
+    def connection_limits(self) -> ConnectionLimits:
+        """What every connection keeps to."""
+        return ConnectionLimits(
+            head_bytes=self.head_kilobytes * BYTES_PER_KILOBYTE,
+            head_seconds=self.head_seconds,
+            body_seconds=self.body_silence_seconds,
+        )
 
     @property
     def build_limits(self) -> BuildLimits:

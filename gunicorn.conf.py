@@ -17,6 +17,7 @@ bind = f"{settings.host}:{settings.port}"
 worker_class = "policy_server.web.worker.Worker"
 control_socket_disable = True
 graceful_timeout = 30
+keepalive = settings.keep_alive_seconds
 
 
 def on_starting(server: Any) -> None:

@@ -50,7 +50,8 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    names = [FLOOR, *GROUPS, *(name for name, *_ in ours.VARIANTS), *peers.BY_NAME]
+    differing = [f"{name}-differing" for name in (FLOOR, *ours.DIFFERING)]
+    names = [FLOOR, *differing, *GROUPS, *(name for name, *_ in ours.VARIANTS), *peers.BY_NAME]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "--only",

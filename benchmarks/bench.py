@@ -2,10 +2,11 @@
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import machine, ours, peers
-from benchmarks.figures import FLOOR, Figures, Measurement, Row, write_figures
+from benchmarks.figures import Figures, Measurement, Row, write_figures
 from benchmarks.processes import NotServing
 from benchmarks.rounds import run_rounds, run_steady
 from benchmarks.subjects import Subject, decision_check
@@ -54,7 +55,11 @@ class Bench:
         published = ours.prepare_lpoc(work)
         probabilities = ours.probabilities_of(work / "with", work / "log")
         own = list(ours.variants(work, probabilities))
-        self._servers = [peers.floor()] if self._wanted(FLOOR) else []
+        floor = peers.floor()
+        differing = replace(
+            floor, name="floor-differing", title="floor, heads differ", differing=True
+        )
+        self._servers = [one for one in (floor, differing) if self._wanted(one.name)]
         for one in own:
             if self._wanted(one.name, "ours" if one.group == "comparison" else one.group):
                 (self._servers if one.group == "comparison" else self._extent).append(one)

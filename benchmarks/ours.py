@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import networks
@@ -46,6 +47,8 @@ VARIANTS = (
     ("ours-plain-4", "this server, no preprocessor, 4 workers", "without", "on", "process", 4),
 )
 """Name, title, instance, POLICY_SERVER_FAST_PATH, POLICY_SERVER_PREPROCESSOR_ISOLATION, workers."""
+DIFFERING = ("ours", "ours-plain")
+"""These are also asked with heads that differ in request id and trace, as those of real clients."""
 
 
 def prepare_lpoc(work: Path) -> Path:
@@ -81,7 +84,7 @@ def variants(work: Path, probabilities: list[float] | None) -> Iterator[Subject]
     """
     for name, title, instance, fast_path, isolation, workers in VARIANTS:
         same = instance == "with" or CORPUS.is_dir()
-        yield subject(
+        made = subject(
             work / instance,
             OBSERVATION,
             decision_check(probabilities if same else None),
@@ -91,6 +94,11 @@ def variants(work: Path, probabilities: list[float] | None) -> Iterator[Subject]
             isolation=isolation,
             workers=workers,
         )
+        yield made
+        if name in DIFFERING:
+            yield replace(
+                made, name=f"{name}-differing", title=f"{title}, heads differ", differing=True
+            )
     observations = random_observations(
         read_schema((work / "lpoc-plain" / "schema.yaml").read_text(encoding="utf-8")), BATCH, 0
     )

@@ -1,10 +1,22 @@
 -- wrk posts the file BODY, with the header AUTHORIZATION if it is set, and prints one line of JSON.
+-- With DIFFERING set each request has an id and a trace of its own, as real clients send them.
 local file = io.open(os.getenv("BODY"), "rb")
 wrk.method = "POST"
 wrk.body = file:read("*a")
 file:close()
 wrk.headers["Content-Type"] = "application/json"
 if os.getenv("AUTHORIZATION") then wrk.headers["Authorization"] = os.getenv("AUTHORIZATION") end
+
+if os.getenv("DIFFERING") then
+  local number, start = 0, os.time()
+  function request()
+    number = number + 1
+    local name = string.format("%016x%016x", start, number)
+    wrk.headers["X-Request-Id"] = name
+    wrk.headers["traceparent"] = string.format("00-%s-%016x-01", name, number)
+    return wrk.format()
+  end
+end
 
 function done(summary, latency, requests)
   local errors = summary.errors

@@ -1,5 +1,6 @@
 """Measures servers in rounds, each server once a round, so that drift of the machine hits all."""
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -45,11 +46,11 @@ def measure(subject: Subject, number: int, seconds: int, work: Path) -> Measurem
     try:
         with running(subject, work / f"{subject.name}.log") as server:
             connections = subject.connections
-            run_wrk(server.url, body, subject.authorization, connections[-1], WARM_SECONDS)
-            loads = {
-                count: run_wrk(server.url, body, subject.authorization, count, seconds)
-                for count in connections
-            }
+            load = functools.partial(
+                run_wrk, server.url, body, subject.authorization, differing=subject.differing
+            )
+            load(connections[-1], WARM_SECONDS)
+            loads = {count: load(count, seconds) for count in connections}
             weight = server.memory_bytes()
     except (NotServing, ValueError) as error:
         return Measurement(subject.name, number, fault=str(error))

@@ -30,6 +30,7 @@ class Subject:
         path: Where it takes observations.
         body: What is posted there.
         check: What an answer must pass.
+        differing: Each request has an id and a trace of its own, as real clients send them.
         environment: All of the command's variables; filled in like the command.
         authorization: Header that is sent.
         group: Which table it belongs to.
@@ -47,6 +48,7 @@ class Subject:
     check: Check
     environment: Mapping[str, str] = field(default_factory=dict)
     authorization: str | None = None
+    differing: bool = False
     group: Group = "comparison"
     connections: tuple[int, ...] = CONNECTIONS
     items: int = 1

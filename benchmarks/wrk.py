@@ -63,7 +63,13 @@ def read_load(output: str) -> Load:
 
 
 def run_wrk(
-    url: str, body: Path, authorization: str | None, connections: int, seconds: int
+    url: str,
+    body: Path,
+    authorization: str | None,
+    connections: int,
+    seconds: int,
+    *,
+    differing: bool = False,
 ) -> Load:
     """Post a body over and over, on one thread.
 
@@ -73,8 +79,10 @@ def run_wrk(
         authorization: Header of that name.
         connections: How many are kept open, each with one request on its way at a time.
         seconds: How long.
+        differing: Each request has an id and a trace of its own.
     """
     given = {"BODY": str(body)} | ({"AUTHORIZATION": authorization} if authorization else {})
+    given |= {"DIFFERING": "1"} if differing else {}
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", f"--timeout={ANSWER_SECONDS}s"]
     done = subprocess.run(
         [*command, "-s", str(SCRIPT), url],

@@ -33,8 +33,6 @@ from policy_server.web.telemetry import new_name
 JSON_HEADER = (b"content-type", b"application/json")
 STATE_KEY = "policy_server.fast_path"
 """Where the HTTP protocol finds the fast path, in the state of the lifespan."""
-HEAD_KEY = "policy_server.head"
-"""Where the fast path finds the bytes of a head that may be remembered, in the scope."""
 encode = msgspec.json.encode
 
 
@@ -106,7 +104,8 @@ class FastPath:
             f"{base}/predict_raw": Route(decoder.decode_raw, "draw", first, seeded=True, raw=True),
         }
         self._heads = Heads(routes, authenticator, limit_bytes, most_seconds)
-        self.recall = self._heads.recall
+        self.read, self.recall = self._heads.read, self._heads.recall
+        self.remember = self._heads.remember
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or hand it on."""
@@ -129,8 +128,6 @@ class FastPath:
         except Exception:  # not in order; or nobody foresaw it, and connexion's handlers log it
             await self._app(scope, replayed(body, receive, more=more), send)
             return
-        if HEAD_KEY in scope and accepted.name is None and accepted.length >= 0:
-            self._heads.remember(scope[HEAD_KEY], accepted)
         status, headers, content = reply
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": content})

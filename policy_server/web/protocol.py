@@ -1,74 +1,70 @@
-"""HTTP as the worker speaks it: uvicorn's protocol, with a short cut for heads that it knows.
+"""HTTP as the worker speaks it: a strict reader in front of uvicorn, with a short cut.
 
-Clients that keep a connection open send the same head over and over. Where one begins, byte for
-byte, like a request that the fast path accepted a moment ago, it need not be parsed, wrapped in a
-scope and given a task of its own: its body goes to the fast path at once. Anything else, and
-whatever the fast path does not take, uvicorn reads as ever.
+Bytes are held until they are one complete head (request_head.py); what that says is all that
+anybody learns of it. A prediction that is in order goes to the fast path at once, without a cycle
+and a task of its own; a head that comes again on its connection, byte for byte, is remembered for a
+moment and not even read. Everything else becomes a request of uvicorn's (connection.py).
 """
 
-import re
-from typing import Any, cast
+import http
+from typing import Any, NamedTuple
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from policy_server.web.fast_path import HEAD_KEY, STATE_KEY, Begun, FastPath
+from policy_server.web.connection import Connection
+from policy_server.web.fast_path import STATE_KEY, Begun, FastPath
+from policy_server.web.heads import Accepted
+from policy_server.web.patience import ConnectionLimits
+from policy_server.web.request_head import (
+    END_OF_HEAD,
+    LONE_LINE_FEED,
+    NOT_HTTP,
+    Malformed,
+    RequestHead,
+    read_head,
+)
 
-END_OF_HEAD = b"\r\n\r\n"
-UPGRADE = re.compile(rb"\r\n(?:upgrade|http2-settings):[^\r]*(?=\r\n)", re.IGNORECASE)
+EMPTY_LINE = b"\r\n"
 
 
-def _without_upgrade(head: bytes) -> bytes:
-    """A head without the wish for another protocol, which a server that has none ignores.
+class Known(NamedTuple):
+    """A request that the fast path takes once its body is there."""
 
-    uvicorn would lose the body: Java's HttpClient, for one, offers HTTP/2 with its first request.
-    """
-    return UPGRADE.sub(b"", head)
+    fast: FastPath
+    head: bytes
+    accepted: Accepted
 
 
-class Protocol(HttpToolsProtocol):
+class HeadTooLarge(Exception):
+    """A head that nobody reads to its end."""
+
+
+class Protocol(Connection):
     """One connection."""
+
+    __slots__ = ("_begun", "_ending", "_known", "_last_head", "_repeats", "_searched")
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._between = True  # the parser has seen whole requests only
-        self._head: bytes | None = None
+        self._searched = 0  # of what is held, for the end of a head
+        self._last_head = b""
+        self._repeats = False  # the head that came last was remembered
+        self._known: Known | None = None
         self._begun: Begun | None = None
-        self._early = b""  # came while a request is being decided
         self._ending = False
-        self._used = False  # since the keep-alive timer was set
 
     def data_received(self, data: bytes) -> None:
-        """Answer a request by the short cut, or read on."""
-        if self._begun is not None:
-            self._early += data
-            if len(self._early) > HIGH_WATER_LIMIT:
-                self.flow.pause_reading()
+        """Read on."""
+        if self._repeats and self._taken_at_once(data):
             return
-        self._head = None
-        end = data.find(END_OF_HEAD) + len(END_OF_HEAD) if self._between else 0
-        if end >= len(END_OF_HEAD):
-            if self._is_free() and self._shortened(data, end):
-                return
-            data = _without_upgrade(data[:end]) + data[end:]
-        super().data_received(data)
-
-    def on_message_begin(self) -> None:
-        """Begin a request."""
-        self._between = False
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        """Tell the fast path what to remember, should it accept."""
-        super().on_headers_complete()
-        if self._head is not None and not self.expect_100_continue and self._stays_open():
-            cast(dict[str, Any], self.scope)[HEAD_KEY] = self._head
-        self._head = None
-
-    def on_message_complete(self) -> None:
-        """End a request."""
-        self._between = True
-        super().on_message_complete()
+        if self._refused:
+            return
+        self._held += data
+        self._patience.received += len(data)
+        if not self.is_busy():
+            self._read_on()
+        elif len(self._held) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give up what is being decided."""
@@ -78,90 +74,182 @@ class Protocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Close once what is being decided is answered."""
-        if self._begun is not None:
+        if self._begun is not None or self._known is not None:
             self._ending = True
         else:
             super().shutdown()
 
-    def timeout_keep_alive_handler(self) -> None:
-        """Close a connection that nobody has used since the last look."""
-        if self._used or self._begun is not None:
-            self._used = False
-            self._await_use()
-        else:
-            super().timeout_keep_alive_handler()
+    def is_busy(self) -> bool:
+        """A whole request waits for its answer."""
+        return self._begun is not None or super().is_busy()
 
-    def _is_free(self) -> bool:
-        """Nothing is under way, and nothing has to be written down about each request."""
-        return (
-            (self.cycle is None or self.cycle.response_complete)
-            and not self.pipeline
-            and not self.access_log
-            and not self.flow.write_paused
-            and not self.transport.is_closing()
-        )
+    def _read_on(self) -> None:
+        try:
+            while self._held and not self.is_busy() and not self.transport.is_closing():
+                if self._known is not None:
+                    moved = self._take_known(self._known)
+                elif self._body is not None:
+                    moved = self._take_body(self._body)
+                else:
+                    moved = self._take_head()
+                if not moved:
+                    break
+            if self._body is not None:
+                self._patience.await_body()
+        except HeadTooLarge as error:
+            self._refuse(http.HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, str(error))
+        except Malformed as error:
+            self._refuse(http.HTTPStatus.BAD_REQUEST, str(error))
 
-    def _stays_open(self) -> bool:
-        persistent = self.parser.get_http_version() == "1.1" and self.parser.should_keep_alive()
-        return persistent and not self.parser.should_upgrade()
-
-    def _shortened(self, data: bytes, end: int) -> bool:
-        """Take a request whose head ends at `end` by the short cut, if there is one for it."""
-        fast: FastPath | None = self.app_state.get(STATE_KEY)
+    def _taken_at_once(self, data: bytes) -> bool:
+        """Take a whole request whose head is remembered: the usual case, at the least cost."""
+        if self._held or self._begun is not None or self._known is not None:
+            return False
+        if self._body is not None or (self.cycle is not None and not self.cycle.response_complete):
+            return False
+        fast, end = self._fast(), data.find(END_OF_HEAD) + len(END_OF_HEAD)
         if fast is None:
             return False
         head = data[:end]
         accepted = fast.recall(head)
-        if accepted is None:
-            self._head = head
+        if accepted is None or accepted.length != len(data) - end or self.transport.is_closing():
             return False
-        if accepted.length != len(data) - end:
+        self._decide(fast, accepted, head, data[end:])
+        return True
+
+    def _take_head(self) -> bool:
+        """Take one head from the front of what is held; returns whether there was one."""
+        held = self._held
+        while held.startswith(EMPTY_LINE):  # RFC 9112, 2.2
+            del held[: len(EMPTY_LINE)]
+        if not held:
             return False
+        end = held.find(END_OF_HEAD, max(self._searched - 3, 0), self.limits.head_bytes)
+        if end < 0:
+            self._check_incomplete_head()
+            self._unset_keepalive_if_required()
+            self._patience.await_head()
+            return False
+        head = bytes(held[: end + len(END_OF_HEAD)])
+        del held[: len(head)]
+        self._searched = 0
+        self._patience.end()
+        fast = self._fast()
+        accepted = fast.recall(head) if fast is not None else None
+        self._repeats = accepted is not None
+        if fast is None or accepted is None:
+            return self._begin_new(fast, head)
+        self._known = Known(fast, head, accepted)
+        return self._take_known(self._known)
+
+    def _check_incomplete_head(self) -> None:
+        """Refuse at once what can become no head any more."""
+        held, limit = self._held, self.limits.head_bytes
+        begins = held[:1].isupper() or held == EMPTY_LINE[:1]
+        if not begins or LONE_LINE_FEED.search(held, max(self._searched - 1, 0), limit):
+            raise Malformed(NOT_HTTP)
+        if len(held) >= limit:
+            raise HeadTooLarge(f"A head has at most {limit:,} bytes here.")
+        self._searched = len(held)
+
+    def _begin_new(self, fast: FastPath | None, head: bytes) -> bool:
+        """Begin a request whose head is not known."""
+        read = self._read(head)
+        if fast is not None and not read.closes and not read.expects:
+            scope = read.scope()
+            accepted = fast.read(scope) if scope is not None else None
+            # Chunks, and what is long, come in pieces to a request of uvicorn's.
+            if accepted is not None and 0 <= accepted.length <= HIGH_WATER_LIMIT:
+                if head == self._last_head and accepted.name is None:
+                    fast.remember(head, accepted)
+                self._last_head = head
+                self._known = Known(fast, head, accepted)
+                return self._take_known(self._known)
+        self._begin(read)
+        return True
+
+    def _read(self, head: bytes) -> RequestHead:
+        if not head[:1].isupper() or head.count(b"\n") != head.count(b"\r\n"):
+            raise Malformed(NOT_HTTP)
+        if head.count(b"\n") - 2 > self.limits.head_lines:
+            raise HeadTooLarge(f"A head has at most {self.limits.head_lines} headers here.")
+        return read_head(head)
+
+    def _take_known(self, known: Known) -> bool:
+        """Have the fast path decide, once the body is there."""
+        fast, head, accepted = known
+        if len(self._held) < accepted.length:
+            self._unset_keepalive_if_required()
+            self._patience.await_body()
+            return False
+        self._known = None
+        self._patience.end()
+        if self._fast() is not fast:  # another contract is served by now, or none any more
+            self._begin(read_head(head))
+            return True
+        body = bytes(self._held[: accepted.length])
+        del self._held[: accepted.length]
+        self._decide(fast, accepted, head, body)
+        return True
+
+    def _decide(self, fast: FastPath, accepted: Accepted, head: bytes, body: bytes) -> None:
         try:
-            begun = fast.begin(accepted, data[end:])
+            begun = fast.begin(accepted, body)
         except Exception:  # the body is not in order: connexion explains it
-            return False
+            self._answer_ordinarily(head, body)
+            return
         fast.lingering.asked()
         if begun.done.done():
             fast.lingering.answered()
-            self._answer(fast, begun, data)
+            self._answer(fast, begun, head, body)
         else:
             self._begun = begun
-            begun.done.add_done_callback(lambda _: self._decided(fast, begun, data))
-        return True
+            begun.done.add_done_callback(lambda _: self._decided(fast, begun, head, body))
 
-    def _decided(self, fast: FastPath, begun: Begun, data: bytes) -> None:
+    def _decided(self, fast: FastPath, begun: Begun, head: bytes, body: bytes) -> None:
         self._begun = None
         fast.lingering.answered()
         if self.transport.is_closing():
             return
-        self._answer(fast, begun, data)
-        if self._early:
-            early, self._early = self._early, b""
+        self._answer(fast, begun, head, body)
+        if self._held:
             self.flow.resume_reading()
-            self.data_received(early)
+            self._read_on()
 
-    def _answer(self, fast: FastPath, begun: Begun, data: bytes) -> None:
+    def _answer(self, fast: FastPath, begun: Begun, head: bytes, body: bytes) -> None:
         try:
             status, headers, content = fast.reply(begun)
         except Exception:  # nobody foresaw it: connexion's handlers log it and say so
-            super().data_received(data)
+            self._answer_ordinarily(head, body)
             return
-        parts = [STATUS_LINE[status]]
-        for name, value in self.server_state.default_headers:
-            parts += (name, b": ", value, b"\r\n")
-        for name, value in headers:
-            parts += (name, b": ", value, b"\r\n")
-        parts += (b"connection: close\r\n\r\n" if self._ending else b"\r\n", content)
-        self.transport.write(b"".join(parts))
+        self._write(status, headers, content, last=self._ending)
         self.server_state.total_requests += 1
-        self._used = True
         if self._ending:
             self.transport.close()
-        elif self.timeout_keep_alive_task is None:
-            self._await_use()
+        else:
+            self._use()
 
-    def _await_use(self) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(
-            self.timeout_keep_alive, self.timeout_keep_alive_handler
-        )
+    def _answer_ordinarily(self, head: bytes, body: bytes) -> None:
+        """Have a request of uvicorn's answer what the fast path did not."""
+        self._held[:0] = body
+        self._begin(read_head(head))
+        if self._body is not None:
+            self._take_body(self._body)
+        if self._ending:
+            self.cycle.keep_alive = False
+
+    def _fast(self) -> FastPath | None:
+        """The fast path, where nothing has to be written down about each request."""
+        if self.access_log or self.flow.write_paused or self.root_path:
+            return None
+        fast: FastPath | None = self.app_state.get(STATE_KEY)
+        return fast
+
+    def _refuse(self, status: int, detail: str) -> None:
+        self._repeats = False
+        super()._refuse(status, detail)
+
+
+def protocol_with(limits: ConnectionLimits) -> type[Protocol]:
+    """The protocol with these limits, as uvicorn takes it."""
+    return type("Protocol", (Protocol,), {"__slots__": (), "limits": limits})

@@ -21,6 +21,7 @@ from policy_server.errors import NoActivePolicy, SchemaError
 from policy_server.serving.contracts import Contracts
 from policy_server.serving.departure import Departure
 from policy_server.serving.live import LOOK_SECONDS, LivePolicy
+from policy_server.web.patience import ConnectionLimits
 
 COURTESY_SECONDS = 0.0005
 
@@ -90,13 +91,21 @@ class ApplicationSwitch:
         create: Makes the application of a contract; it gets what its operations call to see
             another version or contract at once.
         departure: Of this process; the worker begins it.
+        connection_limits: Of this process; the worker keeps connections to them.
 
     Raises:
         SchemaError: There is no contract yet, or it cannot be served.
     """
 
-    def __init__(self, contracts: Contracts, create: Create, departure: Departure) -> None:
+    def __init__(
+        self,
+        contracts: Contracts,
+        create: Create,
+        departure: Departure,
+        connection_limits: ConnectionLimits,
+    ) -> None:
         self.departure = departure
+        self.connection_limits = connection_limits
         self._contracts = contracts
         self._create = create
         self._current = create(contracts.served(), self.refresh)

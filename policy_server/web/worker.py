@@ -11,7 +11,7 @@ from uvicorn_worker import UvicornWorker
 from policy_server.errors import PolicyServerError
 from policy_server.serving.departure import Departure
 from policy_server.web.fast_path import STATE_KEY
-from policy_server.web.protocol import Protocol
+from policy_server.web.protocol import protocol_with
 
 CLOSE = (b"connection", b"close")
 CANNOT_START = 1
@@ -31,7 +31,6 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # untyped
 
     CONFIG_KWARGS = {  # noqa: RUF012  # the base class declares it so
         "loop": "uvloop",
-        "http": Protocol,
         "lifespan": "on",
         "server_header": False,
         # uvicorn would go by the wall clock, and gunicorn kills who is silent: see LeavingServer.
@@ -47,6 +46,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # untyped
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
+        self.config.http = protocol_with(self.wsgi.connection_limits)
         self._install_sigquit_handler()
         server = LeavingServer(self)
         await server.serve(sockets=self.sockets)

@@ -2,6 +2,7 @@
 
 import http.client
 import re
+import runpy
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -16,10 +17,13 @@ from policy_server.build.build import START_SECONDS
 from tests.deploy.conftest import Container
 from tests.deploy.dockerfile import ROOT
 from tests.deploy.processes import answers, running, wait_until
+from tests.support.contracts import contract_of, kept_contracts
 from tests.support.nginx import nginx_command
 from tests.support.server import free_port
 
 GIVEN = (ROOT / "deploy/nginx.conf").read_text(encoding="utf-8")
+STEPS = ROOT / "policy_server/build/from_saved_model.py"
+LONG_LOCATION = GIVEN.partition("    location ~ ")[2]
 HOST = "policy.example.com"
 
 
@@ -126,11 +130,34 @@ def test_a_body_above_the_upload_limit_ends_at_nginx(proxy: Proxy) -> None:
 
 def test_nginx_waits_longer_for_an_upload_than_its_build_may_take() -> None:
     settings = Settings()
-    steps = (ROOT / "policy_server/build/model.py").read_text(encoding="utf-8").count('progress("')
+    steps = STEPS.read_text(encoding="utf-8").count('progress("')
     build = START_SECONDS + steps * settings.model_seconds + settings.preprocessor_seconds
     # A part may be tried with the version that waits for it and then with the active one.
     assert steps > 1
-    location = GIVEN.partition("location ~ ^/api/(model|preprocessor|outputmapper)$ {")[2]
     for direction in ("read", "send"):
-        (seconds,) = re.findall(rf"proxy_{direction}_timeout (\d+)s;", location)
+        (seconds,) = re.findall(rf"proxy_{direction}_timeout (\d+)s;", LONG_LOCATION)
         assert int(seconds) > 2 * build
+
+
+def test_every_long_operation_of_the_contract_has_the_long_time(tmp_path: Path) -> None:
+    """What changes or loads a version, and SDKs; what must be quick keeps the short time."""
+    contract = contract_of()
+    specification = kept_contracts(contract, tmp_path).specification(contract)
+    base, long = specification["basePath"], re.compile(LONG_LOCATION.partition(" {")[0].strip())
+    found: dict[bool, set[str]] = {True: set(), False: set()}
+    for path, item in specification["paths"].items():
+        asked = base + re.sub(r"{\w+}", "3-0a1b2c3d", path)
+        for method in item.keys() & {"get", "post", "put", "delete"}:
+            operation = item[method]
+            changes = method == "post" and operation.get("x-role") == "manage"
+            is_long = changes or "application/zip" in operation.get("produces", ())
+            assert (long.match(asked) is not None) == is_long, (method, path)
+            found[is_long].add(operation["operationId"])
+    assert {"upload_policy", "upload_model", "verify_version"} < found[True]
+    assert {"predict", "predict_batch", "health_ready", "versions"} < found[False]
+
+
+def test_nginx_lets_go_of_kept_connections_before_the_server_does() -> None:
+    (seconds,) = re.findall(r"^    keepalive_timeout (\d+)s;", GIVEN, re.MULTILINE)
+    keepalive = runpy.run_path(str(ROOT / "gunicorn.conf.py"))["keepalive"]
+    assert int(seconds) < keepalive == Settings().keep_alive_seconds

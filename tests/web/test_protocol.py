@@ -42,7 +42,7 @@ def base_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(base_path: Path) -> Iterator[Server]:
-    with gunicorn(base_path) as running:
+    with gunicorn(base_path, POLICY_SERVER_KEEP_ALIVE_SECONDS="2") as running:
         yield running
 
 

@@ -1,0 +1,162 @@
+"""A connection as uvicorn has it, less its parser: requests are read by somebody else.
+
+What of uvicorn's protocol this relies on is here and nowhere else: how a request becomes a task,
+how its body reaches it, when a connection is kept and when it ends.
+"""
+
+import http
+from typing import Any, cast
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from policy_server.web import problems
+from policy_server.web.patience import ConnectionLimits, Patience
+from policy_server.web.request_body import Body, body_of
+from policy_server.web.request_head import NOT_HTTP, Malformed, RequestHead
+from policy_server.web.telemetry import HEADER as ID_HEADER
+from policy_server.web.telemetry import new_name
+
+FAREWELL_SECONDS = 1.0
+"""Between a refusal and the end of the connection: a reset could overtake the refusal."""
+
+
+class Connection(HttpToolsProtocol):
+    """One connection; one request is answered at a time, and what follows it waits."""
+
+    # uvicorn's own attributes are as many as one dictionary shares between connections.
+    __slots__ = ("_body", "_held", "_patience", "_refused", "_used_at")
+    limits = ConnectionLimits()
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._held = bytearray()  # came, and is not read yet
+        self._body: Body | None = None  # of the request that is being read
+        self._refused = False
+        self._used_at = 0.0
+        self._patience = Patience(
+            self.loop, self.limits, lambda: self.flow.read_paused, self._out_of_patience
+        )
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin; a head is awaited."""
+        super().connection_made(transport)
+        self._patience.await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self._patience.end()
+        self._unset_keepalive_if_required()
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """Go on with what came meanwhile."""
+        super().on_response_complete()
+        if self._body is not None:
+            self._unset_keepalive_if_required()  # the rest of the body has its own limits
+        elif not self.transport.is_closing():
+            self._used_at = self.loop.time()
+            self._read_on()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that nobody has used for so long."""
+        rest = self._used_at + self.timeout_keep_alive - self.loop.time()
+        if self.is_busy():
+            rest = self.timeout_keep_alive
+        if rest > 0:
+            self._await_use(rest)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _read_on(self) -> None:
+        """Read what is held, as far as it goes."""
+        raise NotImplementedError
+
+    def is_busy(self) -> bool:
+        """A whole request waits for its answer."""
+        waiting = self.cycle is not None and not self.cycle.response_complete
+        return self._body is None and waiting
+
+    def _begin(self, read: RequestHead) -> None:
+        """Make a request of uvicorn's; its body may come later."""
+        self._unset_keepalive_if_required()
+        self.parser = cast(Any, read)  # what uvicorn asks a parser, the head knows
+        self.on_message_begin()
+        self.url = read.target
+        self.headers += read.headers
+        self.expect_100_continue = read.expects
+        try:
+            self.on_headers_complete()
+        except httptools.HttpParserError as error:
+            raise Malformed(NOT_HTTP) from error
+        self._body = body_of(read.length)
+        if self._body.ended:
+            self._end_of_body(b"")
+
+    def _take_body(self, body: Body) -> bool:
+        """Hand on what is there of a body; returns whether that was all."""
+        piece = body.take(self._held)
+        if body.ended:
+            self._end_of_body(piece)
+        elif piece:
+            self.on_body(piece)
+        return body.ended
+
+    def _end_of_body(self, piece: bytes) -> None:
+        self._patience.end()
+        self._body = None
+        if piece:
+            self.on_body(piece)
+        self.on_message_complete()
+        if self.cycle.response_complete and not self.transport.is_closing():
+            self._use()
+
+    def _use(self) -> None:
+        """The connection is used now, and may be idle from now on."""
+        self._used_at = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._await_use(self.timeout_keep_alive)
+
+    def _await_use(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(
+            seconds, self.timeout_keep_alive_handler
+        )
+
+    def _write(
+        self, status: int, headers: list[tuple[bytes, bytes]], content: bytes, *, last: bool
+    ) -> None:
+        parts = [STATUS_LINE[status]]
+        for name, value in self.server_state.default_headers:
+            parts += (name, b": ", value, b"\r\n")
+        for name, value in headers:
+            parts += (name, b": ", value, b"\r\n")
+        parts += (b"connection: close\r\n\r\n" if last else b"\r\n", content)
+        self.transport.write(b"".join(parts))
+
+    def _out_of_patience(self, detail: str) -> None:
+        if not self.transport.is_closing():
+            self._refuse(http.HTTPStatus.REQUEST_TIMEOUT, detail)
+
+    def _refuse(self, status: int, detail: str) -> None:
+        """Say what is wrong, and read no further."""
+        self._refused, answered = True, False
+        self._held.clear()
+        self._patience.end()
+        self._unset_keepalive_if_required()
+        if self._body is not None:  # of a request that is under way
+            answered = self.cycle.response_started
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if not answered:
+            name = new_name()
+            phrase = http.HTTPStatus(status).phrase
+            content, named = problems.problem(status, phrase, detail, name.decode())
+            headers = [(key.lower().encode(), value.encode()) for key, value in named.items()]
+            headers += [(b"content-length", b"%d" % len(content)), (ID_HEADER, name)]
+            self._write(status, headers, content, last=True)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.flow.resume_reading()
+            self.loop.call_later(FAREWELL_SECONDS, self.transport.close)
+        else:
+            self.transport.close()

@@ -1,0 +1,141 @@
+"""The head of a request: one strict grammar, which decides where a request ends and what it says.
+
+What is not HTTP/1 as RFC 9112 writes it is refused, not guessed at: whoever stands in between (a
+proxy, a balancer) would guess otherwise, and one request would be two.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+END_OF_HEAD = b"\r\n\r\n"
+TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+FIELD = rb"(?:" + TOKEN + rb":[^\x00-\x08\x0a-\x1f\x7f]*+\r\n)"
+"""No space before the colon, no folded line, no control character."""
+HEAD = re.compile(
+    rb"([A-Z]{1,20}) (?:https?://[^/?#\x00-\x20\x7f-\xff]++(?=/))?(/[!\"$-~]*+) "
+    rb"HTTP/1\.([01])\r\n" + FIELD + rb"*+\r\n"
+)
+TRAILER = re.compile(FIELD)
+DIGITS = re.compile(rb"[0-9]{1,18}")
+LONE_LINE_FEED = re.compile(rb"(?<!\r)\n")
+CHUNKED = -1
+"""As the length of a body: it comes in chunks."""
+NOT_HTTP = "This is no request as HTTP/1.1 (RFC 9112) writes it."
+
+
+class Malformed(Exception):
+    """What came is no request that this server reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """What a head says; the methods are those that uvicorn asks its parser.
+
+    Attributes:
+        method: In upper case.
+        target: Path and query.
+        minor: Of HTTP/1: 0 or 1.
+        headers: Names in lower case, values without the space around them.
+        length: Bytes of the body, or CHUNKED.
+        expects: The client waits for 100 (Continue) before it sends the body.
+        closes: The connection ends with this request.
+    """
+
+    method: bytes
+    target: bytes
+    minor: int
+    headers: list[tuple[bytes, bytes]]
+    length: int
+    expects: bool
+    closes: bool
+
+    def get_http_version(self) -> str:
+        """`1.0` or `1.1`."""
+        return f"1.{self.minor}"
+
+    def get_method(self) -> bytes:
+        """Of the request."""
+        return self.method
+
+    def should_keep_alive(self) -> bool:
+        """Whether the connection stays open."""
+        return not self.closes
+
+    def should_upgrade(self) -> bool:
+        """Never: a server that speaks no other protocol ignores the wish."""
+        return False
+
+    def scope(self) -> dict[str, Any] | None:
+        """What of a scope the fast path reads; None where that needs decoding first."""
+        path, _, query = self.target.partition(b"?")
+        if b"%" in path:
+            return None
+        return {
+            "type": "http",
+            "method": self.method.decode(),
+            "path": path.decode(),
+            "raw_path": path,
+            "query_string": query,
+            "headers": self.headers,
+        }
+
+
+def read_head(head: bytes) -> RequestHead:
+    """Read a head, from the first byte of its request line to the empty line.
+
+    Raises:
+        Malformed: It is not one head, complete and strictly formed.
+    """
+    match = HEAD.fullmatch(head)
+    if match is None:
+        raise Malformed(NOT_HTTP)
+    method, target, digit = match.groups()
+    minor = int(digit)
+    headers = []
+    for line in head[match.end(3) + 2 : -4].split(b"\r\n"):
+        name, colon, value = line.partition(b":")
+        if colon:
+            headers.append((name.lower(), value.strip(b" \t")))
+    named = dict(headers)
+    if len(named) != len(headers):
+        _check_singles(headers)
+    if minor and b"host" not in named:
+        raise Malformed("A request of HTTP/1.1 needs the header Host.")
+    tokens = _connection(headers) if b"connection" in named else []
+    return RequestHead(
+        method,
+        target,
+        minor,
+        headers,
+        _length(named, minor),
+        bool(minor) and named.get(b"expect", b"").lower() == b"100-continue",
+        not minor or b"close" in tokens,
+    )
+
+
+def _check_singles(headers: list[tuple[bytes, bytes]]) -> None:
+    for single in (b"host", b"content-length", b"transfer-encoding"):
+        if sum(name == single for name, _ in headers) > 1:
+            raise Malformed(f"The header {single.decode().title()} may come once only.")
+
+
+def _connection(headers: list[tuple[bytes, bytes]]) -> list[bytes]:
+    values = [value for name, value in headers if name == b"connection"]
+    return [token.strip(b" \t").lower() for value in values for token in value.split(b",")]
+
+
+def _length(named: dict[bytes, bytes], minor: int) -> int:
+    length, transfer = named.get(b"content-length"), named.get(b"transfer-encoding")
+    if transfer is not None:
+        if length is not None or not minor or transfer.lower() != b"chunked":
+            raise Malformed(
+                "Transfer-Encoding is `chunked` or absent, is of HTTP/1.1, and excludes "
+                "Content-Length."
+            )
+        return CHUNKED
+    if length is None:
+        return 0
+    if not DIGITS.fullmatch(length):
+        raise Malformed("Content-Length is a whole number of bytes, in digits.")
+    return int(length)

@@ -30,6 +30,7 @@ TEXT = rb'"(?:[^"\\]++|\\.){0,65536}+"'
 SCALAR = rb'(?:%s|[^"\[\]{}, \t\r\n][^"\[\]{},]*+)' % TEXT
 SHORT_ARRAY = rb'\[(?:[^"\[\]{}]{1,4096}+|%s|\[[^"\[\]{}]{0,4096}+\]){0,64}+\]' % TEXT
 SPACES = re.compile(SPACE)
+NUMBER = rb'[^"\[\]{},]++'
 START, END = re.compile(SPACE + rb"\{" + SPACE), re.compile(SPACE + rb"\Z")
 NAME = re.compile(SPACE.join((b"", b"(%s)" % TEXT, b":", b"")), re.DOTALL)
 SINGLE, SHORT = re.compile(SCALAR, re.DOTALL), re.compile(SHORT_ARRAY, re.DOTALL)
@@ -38,6 +39,7 @@ EMPTY = re.compile(rb"\[" + SPACE + rb"\]")
 PLACE = re.compile(r" - at `\$(?:\[([0-9]+)\])?(.*)`$", re.DOTALL)
 BYTE = re.compile(r" \(byte [0-9]+\)$")
 MALFORMED = "JSON is malformed near byte {}"
+TOO_LONG = "Array has more items than are taken"
 decode_text = msgspec.json.Decoder(str).decode
 
 
@@ -53,6 +55,7 @@ class LongArray:
     def __init__(self, name: str, field: Field, items: Field) -> None:
         self._name = name
         self._least, self._most = field.min_items, field.max_items
+        self._nested = items.type == "array"
         self._countable = items.type not in ("string", "array")
         self._decode: Callable[[bytes], list[Any]] = msgspec.json.Decoder(
             list[value_type(items)]  # type: ignore[misc]
@@ -107,8 +110,10 @@ class LongArray:
             self._decode(b"[" + body[place : place + SHOWN_BYTES])
         except msgspec.ValidationError as error:
             raise moved(error, f".{self._name}", before) from error
-        except msgspec.DecodeError:
-            pass
+        except msgspec.DecodeError as error:
+            if self._nested and "truncated" in str(error) and len(body) - place > SHOWN_BYTES:
+                place_of_item = f"$.{self._name}[{before}]"
+                raise msgspec.ValidationError(f"{TOO_LONG} - at `{place_of_item}`") from error
         raise msgspec.DecodeError(MALFORMED.format(place))
 
     def _fault(self, text: str) -> NoReturn:
@@ -232,14 +237,11 @@ def _behind_space(body: bytes, place: int) -> int:
 
 
 def _pattern(items: Field) -> bytes:
-    """What matches one item."""
+    """What matches one item; no array that is longer than it may be."""
     if items.items is None:
         return SCALAR
-    pattern = rb'\[[^"\[\]{}]*+\]'
-    inner = items.items
-    while inner.items is not None:
-        pattern, inner = rb'\[(?:[^"\[\]{}]++|%s)*+\]' % pattern, inner.items
-    return pattern
+    inner = NUMBER if items.items.items is None else SPACE + _pattern(items.items) + SPACE
+    return rb"\[(?:%s,?+){0,%d}+\]" % (inner, items.max_items or 0)
 
 
 def moved(error: msgspec.ValidationError, name: str, before: int) -> msgspec.ValidationError:

@@ -113,9 +113,9 @@ NESTED = read_schema("""\
 observations:
   cells:
     type: array
-    min_items: 1000000
-    max_items: 1000000
-    items: {type: array, min_items: 1, max_items: 1, items: {type: float}}
+    min_items: 100000
+    max_items: 100000
+    items: {type: array, min_items: 10, max_items: 10, items: {type: float}}
 """)
 
 
@@ -124,7 +124,7 @@ observations:
     [
         (SCHEMA, "counts", b"1", 7_000_000),
         (SCHEMA, "moods", b'"a"', 3_500_000),
-        (NESTED, "cells", b"[1]", 1_000_000),
+        (NESTED, "cells", b"[%s]" % b",".join([b"1.23456789012"] * 10), 100_000),
     ],
 )
 def test_the_longest_arrays_are_read_in_short_steps(
@@ -136,16 +136,18 @@ def test_the_longest_arrays_are_read_in_short_steps(
     cut = Decoder(schema).decode
     alone, together = (min(longest_wait(each, body) for _ in range(3)) for each in (whole, cut))
     assert together < 0.2
-    assert together < alone / 2
+    assert together < max(alone / 2, 0.05)
 
 
 def longest_wait(decode: Any, body: bytes) -> float:
     """How long this thread waits at most while another decodes."""
     with ThreadPoolExecutor(1) as pool:
-        done, worst, before = pool.submit(decode, body), 0.0, time.perf_counter()
+        worst, before = 0.0, time.perf_counter()
+        done = pool.submit(decode, body)
         while not done.done():
             time.sleep(0.001)
             now = time.perf_counter()
             worst, before = max(worst, now - before), now
+        worst = max(worst, time.perf_counter() - before)
     done.result()
     return worst

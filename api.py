@@ -10,7 +10,7 @@ import msgspec
 from werkzeug.datastructures import FileStorage
 
 from policy_server.build.report import Part
-from policy_server.contract.decoding import Record
+from policy_server.contract.records import Record
 from policy_server.policy.answers import Decision
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.loading import LiveVersion

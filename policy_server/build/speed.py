@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
-from policy_server.contract.decoding import Record
+from policy_server.contract.records import Record
 from policy_server.policy.engine import Engine
 from policy_server.policy.features import Features
 from policy_server.policy.preprocessor import Preprocessor

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policy_server.build.limits import BuildLimits
-from policy_server.contract.decoding import Record
+from policy_server.contract.records import Record
 from policy_server.errors import ObservationError, UploadRejected
 from policy_server.policy.features import Features
 from policy_server.policy.preprocessor import Preprocessor

@@ -1,23 +1,19 @@
 """A compiled decoder of observations: msgspec types made from the schema, never by hand.
 
-It accepts exactly what the contract's JSON schema accepts. A record is one decoded observation: a
-struct whose attributes `f0`, `f1`, ... are the fields in the schema's order, so that whatever a
-field is called never becomes code.
+It accepts exactly what the contract's JSON schema accepts.
 """
 
-import contextlib
-import json
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta
 
+from policy_server.contract.long_reading import MALFORMED, LongReader, moved
 from policy_server.contract.pieces import TooMany, Uncut, pieces
+from policy_server.contract.records import Record, copied, record_type
 from policy_server.contract.schema import Field, Observation, ObservationSchema
 
-Record: TypeAlias = msgspec.Struct
-PYTHON_TYPES = {"integer": int, "number": float, "boolean": bool, "string": str}
 MAX_BATCH_ITEMS = 10_000
 """As the contract's template says."""
 MAX_RAW_ITEMS = 1_000_000
@@ -26,13 +22,12 @@ LONG_BYTES = 65_536
 """Longer JSON is read in pieces, away from the event loop."""
 REFUSED = (msgspec.MsgspecError, UnicodeError, RecursionError, TooMany)
 """What the decoder raises, of whatever is not as it should be."""
-LOWEST_INTEGER, HIGHEST_INTEGER = -(2**63), 2**63 - 1
 
 
-class RawObservation(msgspec.Struct, forbid_unknown_fields=True):
-    """The network's own input vector, as /predict_raw takes it."""
-
-    obs: Annotated[list[float], Meta(max_length=MAX_RAW_ITEMS)]
+RAW = ObservationSchema(
+    {"obs": Field("array", items=Field("number"), max_items=MAX_RAW_ITEMS)}, frozenset({"obs"})
+)
+"""The network's own input vector, as /predict_raw takes it."""
 
 
 class Decoder:
@@ -42,7 +37,7 @@ class Decoder:
     """
 
     def __init__(self, schema: ObservationSchema) -> None:
-        self.record_type = _record_type(schema)
+        self.record_type = record_type(schema)
         at_most = Meta(max_length=MAX_BATCH_ITEMS)
         batch_type = msgspec.defstruct(
             "ObservationBatch",
@@ -53,8 +48,8 @@ class Decoder:
         self._arrays = [name for name, field in schema.fields.items() if field.items is not None]
         self._decode = msgspec.json.Decoder(self.record_type).decode
         self._decode_rows = msgspec.json.Decoder(list[self.record_type]).decode  # type: ignore[name-defined]
-        self._most_commas = _most_commas(schema)
-        self._decode_raw = msgspec.json.Decoder(RawObservation).decode
+        self._long, self._long_raw = LongReader(schema), LongReader(RAW)
+        self._decode_raw = msgspec.json.Decoder(record_type(RAW)).decode
         self._decode_batch = msgspec.json.Decoder(batch_type).decode
         self._always_whole = all(
             name in schema.required or field.default is not None
@@ -66,41 +61,46 @@ class Decoder:
 
         Raises:
             msgspec.MsgspecError: It is not one.
-            TooMany: Long JSON has more values than an observation that says each field once.
         """
-        if len(body) > LONG_BYTES:
-            self._check_commas(body, 1)
-        return self._decode(body)
+        return self._decode(body) if len(body) <= LONG_BYTES else self._long.read(body)
 
     def decode_batch(self, body: bytes) -> list[Record]:
         """Decode `{"observations": [...]}`; raises like `decode`, and TooMany."""
-        if len(body) > LONG_BYTES:
-            with contextlib.suppress(Uncut):
-                return self._decode_long_batch(body)
-            if body.count(b"{") > MAX_BATCH_ITEMS + 1:
-                raise TooMany
-        records: list[Record] = self._decode_batch(body).observations  # type: ignore[attr-defined]
+        if len(body) <= LONG_BYTES:
+            short: list[Record] = self._decode_batch(body).observations  # type: ignore[attr-defined]
+            return short
+        records: list[Record] = []
+        try:
+            for rows in pieces(body, MAX_BATCH_ITEMS):
+                records += self.decode_rows(rows)
+        except Uncut as uncut:
+            raise self._batch_fault(body, uncut.place, len(records)) from uncut
         return records
 
     def decode_raw(self, body: bytes) -> list[float]:
-        """Decode `{"obs": [...]}`; raises like `decode`, and TooMany."""
-        if body.count(b",") >= MAX_RAW_ITEMS:
-            raise TooMany
-        return self._decode_raw(body).obs
-
-    def _decode_long_batch(self, body: bytes) -> list[Record]:
-        records: list[Record] = []
-        for rows in pieces(body, MAX_BATCH_ITEMS):
-            records += self.decode_rows(rows)
-        return records
+        """Decode `{"obs": [...]}`; raises like `decode`."""
+        record = self._decode_raw(body) if len(body) <= LONG_BYTES else self._long_raw.read(body)
+        numbers: list[float] = record.f0  # type: ignore[attr-defined]
+        return numbers
 
     def decode_rows(self, rows: Sequence[bytes]) -> list[Record]:
         """Decode observations that were cut out of a batch; raises like `decode`."""
-        text = b"[%s]" % b",".join(rows)
-        if len(text) > LONG_BYTES:
-            self._check_commas(text, len(rows))
-        records: list[Record] = self._decode_rows(text)
+        if any(len(row) > LONG_BYTES for row in rows):
+            return [self.decode(row) for row in rows]
+        records: list[Record] = self._decode_rows(b"[%s]" % b",".join(rows))
         return records
+
+    def _batch_fault(self, body: bytes, place: int | None, before: int) -> Exception:
+        """What is wrong with a long batch that could not be cut on from a place."""
+        start = body[:LONG_BYTES] if place is None else b"[" + body[place : place + LONG_BYTES]
+        decode = self._decode_batch if place is None else self._decode_rows
+        try:
+            decode(start)
+        except msgspec.ValidationError as error:
+            return error if place is None else moved(error, ".observations", before)
+        except REFUSED:
+            pass
+        return msgspec.DecodeError(MALFORMED.format(place or 0))
 
     def convert(self, observation: object) -> Record:
         """Make a record of an observation that was parsed elsewhere; raises like `decode`."""
@@ -118,16 +118,8 @@ class Decoder:
             observation = {name: value for name, value in pairs if value is not UNSET}
         for name in self._arrays:
             if name in observation:
-                observation[name] = _copied(observation[name])
+                observation[name] = copied(observation[name])
         return observation
-
-    def _check_commas(self, text: bytes, rows: int) -> None:
-        if self._most_commas is not None and text.count(b",") > rows * self._most_commas:
-            raise TooMany
-
-
-def _copied(items: list[Any]) -> list[Any]:
-    return [_copied(item) for item in items] if items and type(items[0]) is list else items[:]
 
 
 def compile_features(schema: ObservationSchema) -> Callable[[Record], tuple[float, ...]]:
@@ -147,68 +139,6 @@ def compile_features(schema: ObservationSchema) -> Callable[[Record], tuple[floa
     code = f"lambda o: ({''.join(f'{term}, ' for term in terms)})"
     compiled: Callable[[Record], tuple[float, ...]] = eval(code, tables)
     return compiled
-
-
-def _record_type(schema: ObservationSchema) -> type[Record]:
-    # Fields without a default must come first, unless all are given by keyword.
-    fields = [
-        (f"f{index}", *_typed(field, name in schema.required))
-        for index, (name, field) in enumerate(schema.fields.items())
-    ]
-    renamed = {f"f{index}": name for index, name in enumerate(schema.fields)}
-    return msgspec.defstruct(
-        "Observation", fields, kw_only=True, forbid_unknown_fields=True, rename=renamed, gc=False
-    )
-
-
-def _most_commas(schema: ObservationSchema) -> int | None:
-    commas = 0
-    for name, field in schema.fields.items():
-        inside = _commas(field)
-        if inside is None:
-            return None
-        commas += inside + name.count(",") + 1
-    return commas
-
-
-def _commas(field: Field) -> int | None:
-    """The most commas in the JSON of one value; None where there may be any number."""
-    if field.items is not None:
-        inside = _commas(field.items)
-        if inside is None or field.max_items is None:
-            return None
-        return field.max_items * (inside + 1)
-    if field.type == "string":
-        return max(json.dumps(value).count(",") for value in field.enum) if field.enum else None
-    return 0
-
-
-def _typed(field: Field, required: bool) -> tuple[Any, ...]:
-    type_ = _type(field)
-    if required:
-        return (type_,)
-    if field.default is None:
-        return type_ | UnsetType, UNSET
-    default = field.default
-    if isinstance(default, list):
-        return type_, msgspec.field(default_factory=lambda: _copied(default))
-    return type_, float(default) if field.type == "number" else default
-
-
-def _type(field: Field) -> Any:
-    if field.enum:
-        return Literal[field.enum]
-    if field.items is not None:
-        sizes = Meta(min_length=field.min_items or None, max_length=field.max_items)
-        return Annotated[list[_type(field.items)], sizes]  # type: ignore[misc]
-    type_ = PYTHON_TYPES[field.type]
-    lowest, highest = field.lowest, field.highest
-    if field.type == "integer":
-        lowest = int(max(LOWEST_INTEGER, LOWEST_INTEGER if lowest is None else lowest))
-        highest = int(min(HIGHEST_INTEGER, HIGHEST_INTEGER if highest is None else highest))
-    if lowest is None and highest is None:
-        return type_
-    return Annotated[type_, Meta(ge=lowest, le=highest)]
 
 
 def _terms(place: str, field: Field, tables: dict[str, Any]) -> str:

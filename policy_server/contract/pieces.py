@@ -8,19 +8,32 @@ told before more than that were looked at.
 import re
 from collections.abc import Iterator
 
+import msgspec
+
 PIECE_BYTES = 131_072
 """The decoder takes less than a millisecond for so much."""
 SPACE = rb"[ \t\r\n]*+"
-START = re.compile(SPACE.join((b"", rb"\{", rb'"observations"', b":", rb"\[")))
-# Observations hold no objects. Nothing here is tried twice: the time is that of one look.
-ROW = re.compile(
-    SPACE.join((b"", rb'(\{(?:[^{}"]++|"(?:[^"\\]++|\\.)*+")*+\})', rb"([,\]])")), re.DOTALL
-)
+TEXT = rb'"(?:[^"\\]++|\\.){0,65536}+"'
+START = re.compile(SPACE.join((b"", rb"\{", b"(%s)" % TEXT, b":", rb"\[", b"")), re.DOTALL)
+# Observations hold no objects. Nothing here is tried twice, and no match takes long.
+PART = rb'(?:[^{}"]++|%s)' % TEXT
+ROW = re.compile(SPACE.join((b"", rb"(\{%s{0,256}+\})" % PART, rb"([,\]])")), re.DOTALL)
+PARTS = re.compile(PART + b"{1,64}+", re.DOTALL)
+ROW_START, ROW_END = re.compile(SPACE + rb"\{"), re.compile(SPACE.join((rb"\}", rb"([,\]])")))
+NO_ROWS = re.compile(SPACE.join((b"", rb"\]")))
 END = re.compile(SPACE.join((b"", rb"\}", b"")))
 
 
 class Uncut(ValueError):
-    """A batch that is not spelled as batches are, or no batch at all."""
+    """A batch that is not spelled as batches are, or no batch at all.
+
+    Attributes:
+        place: Where it does not go on; None where it did not begin.
+    """
+
+    def __init__(self, place: int | None = None) -> None:
+        super().__init__(place)
+        self.place = place
 
 
 class TooMany(ValueError):
@@ -40,23 +53,54 @@ def pieces(body: bytes, most: int) -> Iterator[list[bytes]]:
         Uncut: Somewhere it does not go on as batches do; what came before was yielded.
         TooMany: There are more rows; those were yielded.
     """
-    start = START.match(body)
-    if start is None:
-        raise Uncut
-    place, more, count = start.end(), True, 0
+    place = _start(body)
+    nothing = NO_ROWS.match(body, place)
+    more = nothing is None
+    place = nothing.end() if nothing else place
+    count = size = 0
     rows: list[bytes] = []
-    size = 0
     while more:
         if count == most:
             raise TooMany
-        row = ROW.match(body, place)
-        if row is None:
-            raise Uncut
-        rows.append(row[1])
-        count, place, more = count + 1, row.end(), row[2] == b","
-        size += len(row[1])
+        try:
+            row, place, more = _row(body, place)
+        except Uncut:
+            if rows:  # what came before comes first
+                yield rows
+            raise
+        rows.append(row)
+        count += 1
+        size += len(row)
         if size > PIECE_BYTES or not more or count == most:
             yield rows
             rows, size = [], 0
     if END.fullmatch(body, place) is None:
-        raise Uncut
+        raise Uncut(place)
+
+
+def _start(body: bytes) -> int:
+    """Where the rows begin."""
+    start = START.match(body)
+    try:
+        if start is None or msgspec.json.decode(start[1]) != "observations":
+            raise Uncut
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise Uncut from error
+    return start.end()
+
+
+def _row(body: bytes, place: int) -> tuple[bytes, int, bool]:
+    """The row at a place, where it ends, and whether there are more."""
+    row = ROW.match(body, place)
+    if row is not None:
+        return row[1], row.end(), row[2] == b","
+    start = ROW_START.match(body, place)  # one of many parts, or none
+    if start is None:
+        raise Uncut(place)
+    end = start.end()
+    while parts := PARTS.match(body, end):
+        end = parts.end()
+    following = ROW_END.match(body, end)
+    if following is None:
+        raise Uncut(place)
+    return body[start.end() - 1 : end + 1], following.end(), following[1] == b","

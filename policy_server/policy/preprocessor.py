@@ -13,8 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from policy_server.contract.decoding import Record, compile_features
+from policy_server.contract.decoding import compile_features
 from policy_server.contract.encoding import not_utf8
+from policy_server.contract.records import Record
 from policy_server.contract.schema import Observation, ObservationSchema
 from policy_server.errors import PreprocessorFailed, UploadRejected
 from policy_server.policy.features import Tried, narrowed, numbers_of, plain_rows

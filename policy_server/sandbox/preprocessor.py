@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from policy_server.contract.decoding import Record
+from policy_server.contract.records import Record
 from policy_server.policy.features import Tried
 from policy_server.sandbox.limits import ProcessLimits
 from policy_server.sandbox.process import PreprocessorProcess

@@ -14,7 +14,7 @@ from typing import cast
 import msgspec
 import numpy as np
 
-from policy_server.contract.decoding import Record
+from policy_server.contract.records import Record
 from policy_server.errors import PreprocessorFailed, UploadRejected
 from policy_server.policy.features import Tried, joined
 from policy_server.sandbox.child import HEAD, Reply, Task

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from policy_server.contract.decoding import Record
+from policy_server.contract.records import Record
 from policy_server.errors import PolicyServerError, PreprocessorFailed
 from policy_server.policy.answers import Answer, Decision
 from policy_server.policy.features import Features, Tried

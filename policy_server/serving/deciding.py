@@ -6,7 +6,7 @@ What waits when the event loop turns goes together; nothing waits for company.
 import asyncio
 from collections.abc import Callable, Sequence
 
-from policy_server.contract.decoding import Record
+from policy_server.contract.records import Record
 from policy_server.errors import (
     DeadlineExceeded,
     Overloaded,

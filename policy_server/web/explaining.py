@@ -6,14 +6,10 @@ explained until the first are enough; of anything else that is long, the decoder
 told.
 """
 
-import contextlib
 import itertools
-import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import msgspec
 from jsonschema import Draft4Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
@@ -21,20 +17,15 @@ from jsonschema.validators import extend
 from policy_server.contract.decoding import (
     LONG_BYTES,
     MAX_BATCH_ITEMS,
-    MAX_RAW_ITEMS,
     REFUSED,
     Decoder,
 )
 from policy_server.contract.pieces import TooMany, Uncut, pieces
-from policy_server.contract.schema import Field
 from policy_server.errors import Fault, ObservationError
-from policy_server.web.faults import MAX_FAULTS, fault_of, faults_of, pointer
+from policy_server.web.faults import MAX_FAULTS, fault_of, faults_of
 from policy_server.web.json_text import load_start, parse_json
 
 SUMMARY = "The body is not what the contract asks for."
-NAME = re.compile(rb'"((?:[^"\\]|\\.)*+)"[ \t\r\n]*+:[ \t\r\n]*+\Z', re.DOTALL)
-MOST_NAME_BYTES = 500
-MOST_ARRAYS = 1000
 
 
 def _items(
@@ -62,22 +53,20 @@ class Explainer:
 
     Args:
         decoder: Refused them.
-        fields: Of an observation.
     """
 
-    def __init__(self, decoder: Decoder, fields: Mapping[str, Field]) -> None:
+    def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
-        self._fields = fields
 
-    def long_observation(self, body: bytes, refusal: Exception) -> list[Fault]:
-        """What is wrong with one observation that is long.
+    def long_one(self, body: bytes, refusal: Exception) -> list[Fault]:
+        """What is wrong with one observation, or one input vector, that is long.
 
         Args:
             body: Of the request.
             refusal: What the decoder raised.
         """
         load_start(body)
-        return self._too_many(body) if isinstance(refusal, TooMany) else [fault_of(refusal)]
+        return [fault_of(refusal)]
 
     def long_batch(
         self, body: bytes, refusal: Exception, row_schema: Mapping[str, Any]
@@ -98,18 +87,11 @@ class Explainer:
                         return faults[:MAX_FAULTS]
                 index += len(rows)
         except TooMany:
-            return [too_many_items("/observations", MAX_BATCH_ITEMS)]
+            most = f"must have {MAX_BATCH_ITEMS} items or fewer, not more."
+            return [Fault("/observations", most)]
         except Uncut:
             pass
-        return faults or [_first(refusal, "/observations")]
-
-    def long_raw(self, body: bytes, refusal: Exception) -> list[Fault]:
-        """What is wrong with a long input vector."""
-        load_start(body)
-        for name, count in _flat_arrays(body):
-            if name == "obs" and count > MAX_RAW_ITEMS:
-                return [too_many_items("/obs", MAX_RAW_ITEMS, count)]
-        return [_first(refusal, "/obs")]
+        return faults or [fault_of(refusal)]
 
     def _refused(self, rows: Sequence[bytes]) -> Iterator[tuple[int, Exception]]:
         """Which of these rows the decoder refuses, and why."""
@@ -127,51 +109,8 @@ class Explainer:
     ) -> list[Fault]:
         try:
             if validator is None:
-                return self.long_observation(row, refusal)
+                return self.long_one(row, refusal)
             faults = faults_of(validator.iter_errors(parse_json(row)))
         except ObservationError as error:
             return list(error.faults)
         return faults or [fault_of(refusal)]
-
-    def _too_many(self, body: bytes) -> list[Fault]:
-        """Which array is too long."""
-        for name, count in itertools.islice(_flat_arrays(body), MOST_ARRAYS):
-            field = self._fields.get(name)
-            if field is None:
-                return [Fault(pointer([name]), "is not a field of the schema.")]
-            if field.max_items is not None and count > field.max_items:
-                return [too_many_items(pointer([name]), field.max_items, count)]
-        try:  # the start of it may show more
-            self._decoder.decode(body[:LONG_BYTES])
-        except msgspec.ValidationError as error:
-            return [fault_of(error)]
-        except REFUSED:  # it was cut
-            pass
-        return [Fault("", "holds more values than an observation of this schema has.")]
-
-
-def _first(refusal: Exception, place: str) -> Fault:
-    if isinstance(refusal, TooMany):
-        return Fault(place, "has more items than are taken.")
-    return fault_of(refusal)
-
-
-def _flat_arrays(body: bytes) -> Iterator[tuple[str, int]]:
-    """Names and lengths of the first arrays of numbers, found by their brackets alone."""
-    start, end = body.find(b"["), -1
-    for _ in range(MOST_ARRAYS):
-        if end < start:
-            end = body.find(b"]", start)
-        if start < 0 or end < 0:
-            return
-        name = NAME.search(body[max(start - MOST_NAME_BYTES, 0) : start])
-        inner = body.find(b"[", start + 1)
-        if name and not start < inner < end and b'"' not in (inside := body[start:end]):
-            with contextlib.suppress(ValueError):
-                yield json.loads(b'"%s"' % name[1]), inside.count(b",") + 1
-        start = inner
-
-
-def too_many_items(place: str, most: int, count: int | None = None) -> Fault:
-    """The fault of an array that is too long; None leaves open by how much."""
-    return Fault(place, f"must have {most} items or fewer, not {count or 'more'}.")

@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from policy_server.contract.decoding import LONG_BYTES, REFUSED, Decoder, Record
+from policy_server.contract.decoding import LONG_BYTES, REFUSED, Decoder
+from policy_server.contract.records import Record
 from policy_server.errors import PolicyServerError, UploadTooLarge
 from policy_server.policy.answers import Answer
 from policy_server.serving.live import LivePolicy

@@ -90,8 +90,12 @@ DECODER_SENTENCES: Mapping[re.Pattern[str], Callable[..., str]] = {
     re.compile("Expected `([a-z]+)`, got `([a-z]+)`"): lambda wanted, got: (
         f"must be {DECODER_TYPES.get(wanted, wanted)}, not {DECODER_TYPES.get(got, got)}"
     ),
+    re.compile("Expected `array` of length <= ([0-9]+), not ([0-9]+)"): (
+        "must have {} items or fewer, not {}".format
+    ),
     re.compile("Expected `array` of length <= ([0-9]+)"): "must have {} items or fewer".format,
     re.compile("Expected `array` of length >= ([0-9]+)"): "must have {} items or more".format,
+    re.compile("Array has more items than are taken"): "has more items than are taken".format,
     re.compile("Expected `array` of length ([0-9]+)"): "must have {} items".format,
     re.compile("Expected `(?:int|float)` <= (.*)"): "must be {} or less".format,
     re.compile("Expected `(?:int|float)` >= (.*)"): "must be {} or more".format,

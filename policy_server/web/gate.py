@@ -6,7 +6,7 @@ from http import HTTPStatus
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-ODD_PATH = re.compile(r"[^/]|.*//|.*\\|.*/\.{1,2}(?:/|;|$)", re.DOTALL)
+ODD_PATH = re.compile(r"[^/]|.*//|.*\\|.*/\.{1,2}(?:/|;|$)|.+(?<!/ui)/\Z", re.DOTALL)
 ENCODED = re.compile(rb"%(?:2f|5c)", re.IGNORECASE)
 """A slash or a backslash, encoded: what it would mean depends on who decodes it, and when."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -23,9 +23,10 @@ ANOTHER_SITE = (
 class Gate:
     """Turns away odd paths with 404, and what pages of other sites want changed with 403.
 
-    No operation lies at a path with control characters, empty or dot segments, or encoded slashes;
-    connexion's router, Flask's and proxies read such paths each in its own way, and what connexion
-    has not routed, it does not protect.
+    No operation lies at a path with control characters, empty or dot segments, encoded slashes, or
+    a slash at its end; connexion's router, Flask's and proxies read such paths each in its own way,
+    and what connexion has not routed, it does not protect. The router would send whoever adds a
+    slash elsewhere, body and credentials included.
     """
 
     def __init__(self, app: ASGIApp) -> None:

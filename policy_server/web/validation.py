@@ -139,16 +139,14 @@ def _read(body: bytes, scope: Scope, schema: Mapping[str, Any]) -> Sequence[Any]
             return decode(body)
         except REFUSED as error:
             refusal = error
-    explainer = Explainer(decoder, contract.schema.fields)
+    explainer = Explainer(decoder)
     if len(body) <= LONG_BYTES:
         faults = faults_of(validator_of(schema).iter_errors(parse_json(body)))
     elif kind == "batch":
         rows = schema["properties"]["observations"]["items"]
         faults = explainer.long_batch(body, refusal, rows)
-    elif kind == "raw":
-        faults = explainer.long_raw(body, refusal)
     else:
-        faults = explainer.long_observation(body, refusal)
+        faults = explainer.long_one(body, refusal)
     # Integers beyond 64 bits are wrong for the decoder alone.
     raise ObservationError(SUMMARY, faults or [fault_of(refusal)])
 

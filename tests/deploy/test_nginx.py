@@ -92,6 +92,26 @@ def test_requests_without_an_id_get_one_that_both_logs_have(proxy: Proxy) -> Non
     proxy.wait_for_log(proxy.get("/api/health/live", "").headers["X-Request-Id"])
 
 
+def test_pages_of_the_server_are_answered_and_those_of_other_sites_are_not(
+    proxy: Proxy, container: Container
+) -> None:
+    """As Swagger UI asks, from a browser that says where a page is from: the port included."""
+    for origin, refused in (
+        (proxy.url, False),
+        (f"https://{HOST}:{proxy.port}", True),
+        ("https://127.0.0.1", True),
+    ):
+        answer = requests.post(
+            f"{proxy.url}/api/predict",
+            json={},
+            headers={"Origin": origin},
+            auth=container.credentials,
+            verify=str(proxy.certificate),
+            timeout=30,
+        )
+        assert (answer.status_code == 403) is refused, (origin, answer.text)
+
+
 def test_plain_http_is_sent_to_https(proxy: Proxy) -> None:
     url = f"http://127.0.0.1:{proxy.plain_port}/api/schema"
     answer = requests.get(url, allow_redirects=False, headers={"Host": HOST}, timeout=30)

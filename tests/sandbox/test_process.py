@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from policy_server.contract.decoding import Decoder, Record
+from policy_server.contract.decoding import Decoder
 from policy_server.contract.reading import read_schema
+from policy_server.contract.records import Record
 from policy_server.errors import PreprocessorFailed, UploadRejected
 from policy_server.policy.features import Tried
 from policy_server.policy.preprocessor import UploadedPreprocessor

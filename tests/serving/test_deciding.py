@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from policy_server.contract.contract import Contract
-from policy_server.contract.decoding import Record
 from policy_server.contract.reading import read_schema
+from policy_server.contract.records import Record
 from policy_server.errors import EngineFailed, ObservationError, PreprocessorFailed
 from policy_server.policy.answers import Answer
 from policy_server.policy.engine import Floats, Network

@@ -6,7 +6,8 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from policy_server.contract.contract import Contract
-from policy_server.contract.decoding import Decoder, Record
+from policy_server.contract.decoding import Decoder
+from policy_server.contract.records import Record
 from policy_server.contract.schema import Observation, ObservationSchema
 from policy_server.policy.answers import Answer, Decision
 from policy_server.policy.features import Features

@@ -48,7 +48,7 @@ def choose_sweep(service: Service, held: Observation, key: str) -> Sweep | None:
 def _names(axes: list[Axis], left: Any, right: Any, key: str) -> tuple[str, str]:
     """The names of the axes across and upwards."""
     first = left.selectbox(
-        "Field across",
+        "X axis",
         [axis.name for axis in axes],
         key=f"{key}:x",
         index=_first_choice(axes),
@@ -58,7 +58,7 @@ def _names(axes: list[Axis], left: Any, right: Any, key: str) -> tuple[str, str]
     others = [NO_AXIS, *(axis.name for axis in axes if axis.name != first)]
     across = next((axis for axis in axes if axis.name == first), None)
     second = right.selectbox(
-        "Field upwards",
+        "Y axis",
         others,
         key=f"{key}:y",
         index=_second_choice(axes, across, others),

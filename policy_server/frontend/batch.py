@@ -26,9 +26,9 @@ def show(service: Service) -> None:
     """Show where a file goes in, and what comes out."""
     st.subheader("A file of observations")
     st.markdown(
-        "A CSV file with a column for each field goes in; the same with actions, meanings and "
-        "probabilities comes out. Items of lists have columns of their own, such as "
-        "`coordinates[0]`, or a cell holds the list as JSON. Empty cells are not sent."
+        "A CSV file with a column for each field goes in; the same with actions, meanings, "
+        "probabilities and the version comes out. Items of lists have columns of their own, "
+        "such as `coordinates[0]`, or a cell holds the list as JSON. Empty cells are not sent."
     )
     st.download_button(
         "Download a template",
@@ -109,13 +109,13 @@ def _decide(service: Service, found: Rows, drawn: bool) -> None:
     st.success(plain(f"{len(decisions):,} rows are decided, by version {version}."))
     st.download_button(
         "Download the decisions",
-        write_rows(found, decisions),
+        write_rows(found, decisions, version or ""),
         "decisions.csv",
         "text/csv",
         type="primary",
         icon=":material/download:",
         on_click="ignore",
-        help="The valid rows with actions, meanings and probabilities.",
+        help="The valid rows with actions, meanings, probabilities and the version.",
     )
     shown = [
         [*row.cells, *decision_cells(decision)]

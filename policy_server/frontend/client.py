@@ -115,9 +115,17 @@ class Client:
         if version is not None:
             headers[VERSION_HEADER] = version
         content = json.dumps(body).encode()
-        answer = self._ask(
-            "POST", operation, data=content, headers=headers, params=dict(query or {})
-        )
+        try:
+            answer = self._ask(
+                "POST", operation, data=content, headers=headers, params=dict(query or {})
+            )
+        except RequestFailed as error:
+            if version is None or not error.summary.startswith(f"Version {version} is asked for"):
+                raise
+            raise RequestFailed(
+                "Another version was activated meanwhile. Ask again, to see what it does.",
+                status=error.status,
+            ) from error
         return Answered(_json(answer, self.url), answer.headers.get(VERSION_HEADER, ""))
 
     def upload(self, operation: str, files: Mapping[str, tuple[str, bytes]]) -> Json:
@@ -176,11 +184,6 @@ def _refusal(answer: requests.Response, url: str) -> RequestFailed:
     except (ValueError, KeyError, TypeError, AttributeError):
         return RequestFailed(
             f"{url} answers with status {status}, but not as a policy server does.", status=status
-        )
-    if status == 409:
-        return RequestFailed(
-            "Another version was activated meanwhile. Ask again, to see what it does.",
-            status=status,
         )
     if status == 401:
         return RequestFailed(

@@ -24,7 +24,7 @@ from policy_server.frontend.service import Service
 from policy_server.frontend.snippets import secret, snippets
 from policy_server.frontend.wording import plain, say
 
-DRAWN, PROBABLE = "By chance", "Most probable"
+DRAWN, PROBABLE = "Sample", "Most probable"
 MAX_SEED = 2**53 - 1
 
 
@@ -83,8 +83,8 @@ def _question() -> Question:
         default=DRAWN,
         required=True,
         key="mode",
-        help="Drawn: as the policy was trained, by its probabilities. Most probable: without "
-        "chance; the mean where actions are continuous.",
+        help="Sample: drawn by the policy's probabilities, as it was trained. Most probable: "
+        "without chance; the mean where actions are continuous.",
     )
     seed = seeded.number_input(
         "Seed",
@@ -178,10 +178,11 @@ def _distribution(service: Service, observation: Observation) -> None:
 
 def _as_code(service: Service, observation: Observation, question: Question) -> None:
     st.markdown(
-        "**The same request**",
-        help="To copy: what the button sends, in other languages. "
-        f"The secret is taken from the variable {secret(service.client)}.",
+        "**Call it from code**",
+        help="To copy: what the button sends, in other languages.",
     )
+    kind = "key" if service.client.credentials.key else "password"
+    st.caption(f"Set the {kind} first, in a shell: `export {secret(service.client)}='...'`")
     told = snippets(service.client, question.operation, observation, question.seed)
     for tab, (code, language) in zip(st.tabs(list(told)), told.values(), strict=True):
         with tab:

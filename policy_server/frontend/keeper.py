@@ -18,7 +18,8 @@ def keep(command: list[str]) -> int:
     Returns:
         The command's exit code.
     """
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    # It inherits the listener that was given to this process to pass on.
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, close_fds=False)
 
     def end_with_input() -> None:
         # Not sys.stdin: its lock would be held when the interpreter shuts down.

@@ -7,9 +7,7 @@ import secrets
 import socket
 import subprocess
 import sys
-from collections.abc import Collection
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 from policy_server.contract.contract import ContractFile
@@ -22,6 +20,8 @@ SHOWN_LOG_BYTES = 4_000
 END_SECONDS = 30
 LOG_FILE = "server.log"
 OFFERED_PORTS = 100
+BACKLOG = 2048
+"""Connections that wait to be accepted; gunicorn's own number."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Workshop:
 
     Attributes:
         root: The checkout, with generate.py and gunicorn.conf.py.
-        base_path: Each schema gets a BASE_PATH of its own below it, and finds there what was
-            uploaded for it before.
+        base_path: Each schema of each visitor gets a BASE_PATH of its own below it, and finds
+            there what this visitor has uploaded for it before.
         port: Offered as the port to listen on, or the next that is free.
         user: Of the servers started; each has a password of its own, made up when it starts.
     """
@@ -50,53 +50,66 @@ class Workshop:
         """The first port from `port` on that nobody listens on."""
         for port in range(self.port, self.port + OFFERED_PORTS):
             with contextlib.suppress(ServerNotStarted):
-                _check_port(port)
+                _listen(port).close()
                 return port
         return self.port
 
     def start(
-        self, schema: str, title: str, port: int, taken: Collection[Path] = ()
+        self, visitor: str, schema: str, title: str, port: int, last: "OwnServer | None" = None
     ) -> "OwnServer":
         """Prepare a schema and start a server that serves it.
 
+        The front-end itself begins to listen on the port, and the server takes that over: nobody
+        else can answer there, and be told the password.
+
         Args:
+            visitor: Whose server it is.
             schema: Text of the observation schema.
             title: Name of the API.
             port: To listen on.
-            taken: A BASE_PATH of each server that runs: two must not share one.
+            last: The visitor's last server; ended once nothing speaks against the new one.
 
         Raises:
             SchemaError: The schema cannot be served.
             ServerNotStarted: The port is taken, or the schema cannot be prepared.
         """
-        _check_port(port)
         contract = ContractFile(schema, title=title).resolve()
-        name = hashlib.sha256(f"{contract.digest} {title}".encode()).hexdigest()[:16]
-        paths = (self.base_path / (f"{name}-{number}" if number else name) for number in count())
-        base_path = next(path for path in paths if path not in taken)
-        base_path.mkdir(parents=True, exist_ok=True)
-        # Never one of the environment: whoever opens the page may read it.
-        password = secrets.token_urlsafe(18)
-        environment = {
-            **os.environ,
-            "BASE_PATH": str(base_path),
-            "POLICY_SERVER_USER": self.user,
-            "POLICY_SERVER_PASSWORD": password,
-        }
-        self._prepare(contract.schema.text, title, environment)
-        log = base_path / LOG_FILE
+        if last is not None and last.port == port:
+            last.stop()
+        with _listen(port) as listener:
+            if last is not None:
+                last.stop()
+            name = hashlib.sha256(f"{contract.digest} {title} {visitor}".encode()).hexdigest()[:16]
+            base_path = self.base_path / name
+            base_path.mkdir(parents=True, exist_ok=True)
+            # Never one of the environment: whoever opens the page may read it.
+            credentials = Credentials(self.user, secrets.token_urlsafe(18))
+            environment = {
+                **os.environ,
+                "BASE_PATH": str(base_path),
+                "POLICY_SERVER_USER": credentials.user,
+                "POLICY_SERVER_PASSWORD": credentials.password,
+            }
+            self._prepare(contract.schema.text, title, environment)
+            keeper = self._keep(listener, environment, base_path / LOG_FILE)
+        return OwnServer(keeper, Client(f"http://{HOST}:{port}", credentials), port, base_path)
+
+    def _keep(
+        self, listener: socket.socket, environment: dict[str, str], log: Path
+    ) -> "subprocess.Popen[bytes]":
+        """Start the server that answers at a listener, and what ends it with the front-end."""
+        server = [*_module("gunicorn"), "app:app", "-b", f"fd://{listener.fileno()}"]
         with log.open("wb") as output:
-            keeper = subprocess.Popen(
-                [*_module("policy_server.frontend.keeper"), *_gunicorn(port)],
+            return subprocess.Popen(
+                [*_module("policy_server.frontend.keeper"), *server],
                 cwd=self.root,
                 env=environment,
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
+                pass_fds=[listener.fileno()],
                 start_new_session=True,  # Ctrl+C in the terminal is for the front-end
             )
-        client = Client(f"http://{HOST}:{port}", Credentials(self.user, password))
-        return OwnServer(keeper, client, base_path)
 
     def _prepare(self, schema: str, title: str, environment: dict[str, str]) -> None:
         command = [sys.executable, "generate.py", "schema", "-", f"--title={title}"]
@@ -123,11 +136,13 @@ class OwnServer:
 
     Attributes:
         client: Asks it.
+        port: Where it listens.
         base_path: Its own.
     """
 
     keeper: "subprocess.Popen[bytes]"
     client: Client
+    port: int
     base_path: Path
 
     @property
@@ -161,16 +176,15 @@ def _module(name: str) -> list[str]:
     return [sys.executable, "-m", name]
 
 
-def _gunicorn(port: int) -> list[str]:
-    return [*_module("gunicorn"), "app:app", "-b", f"{HOST}:{port}"]
-
-
-def _check_port(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise ServerNotStarted(
-                f"Port {port} is taken: choose another, or connect to the server that is there."
-            ) from error
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ServerNotStarted(
+            f"Port {port} is taken: choose another, or connect to the server that is there."
+        ) from error
+    return listener

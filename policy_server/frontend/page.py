@@ -108,7 +108,7 @@ def _head(service: Service, ready: Readiness) -> None:
 def _server(service: Service) -> None:
     own = visit.own(service.client)
     st.markdown(f"{plain(service.title)} {plain(service.version)} at {plain(service.client.url)}")
-    if own is not None:
+    if own is not None and own.exit_code is None:
         st.caption("For Swagger UI and for clients: user and password.")
         st.code(own.client.credentials.user, language=None)
         st.code(own.client.credentials.password, language=None)

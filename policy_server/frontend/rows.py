@@ -82,16 +82,19 @@ def read_rows(content: bytes, service: Service) -> Rows:
     return found
 
 
-def write_rows(found: Rows, decisions: Iterable[Decision]) -> bytes:
-    """The valid rows with what was decided on each: actions, meanings, probability or density."""
+def write_rows(found: Rows, decisions: Iterable[Decision], version: str) -> bytes:
+    """The valid rows with what was decided on each, and the version that decided.
+
+    That is actions, meanings, and a probability or density where the policy draws.
+    """
     target = io.StringIO(newline="")
     writer = csv.writer(target, lineterminator="\n")
     decisions = list(decisions)
     names = decision_columns(decisions[0]) if decisions else []
-    writer.writerow([*found.header, *names])
+    writer.writerow([*found.header, *names, "version"])
     for row, decision in zip(found.rows, decisions, strict=True):
         cells = [*row.cells, *[""] * (len(found.header) - len(row.cells))]
-        writer.writerow([*cells, *decision_cells(decision)])
+        writer.writerow([*cells, *decision_cells(decision), version])
     return target.getvalue().encode()
 
 

@@ -5,49 +5,44 @@ import re
 import secrets
 import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from functools import partial
 
 import streamlit as st
 
-from policy_server.errors import RequestFailed, ServerNotStarted
+from policy_server.errors import RequestFailed
 from policy_server.frontend.client import Client
 from policy_server.frontend.own_server import OwnServer, Workshop
+from policy_server.frontend.servers import Servers
 from policy_server.frontend.service import Service, open_service
 
 LIVE_SECONDS = 30.0
 POLL_SECONDS = 0.1
-MOST_SERVERS = 8
-"""Of one front-end, at a time; each takes about 100 MB."""
 COOKIE = "policy_server_visitor"
+COOKIE_SECONDS = 365 * 24 * 3600
 TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 NEXT_PAGE = "policy_server.frontend.decide"
 OF_ONE_SERVICE = ("decided", "history", "picture", "ranks", "comparison", "reports", "first_view")
 """What a visit remembers of one service and forgets with it."""
 
 
-@dataclass
-class Shared:
-    """What lives as long as the front-end.
-
-    Attributes:
-        servers: That visitors have started and not stopped, by visitor: one each.
-        starting: Held while a server is started, so that no two get the same BASE_PATH.
-    """
-
-    servers: dict[str, OwnServer] = field(default_factory=dict)
-    starting: threading.Lock = field(default_factory=threading.Lock)
-
-
 @st.cache_resource
-def shared() -> Shared:
-    """The one that all visitors share."""
+def servers() -> Servers:
+    """Those of all visitors; they live as long as the front-end."""
     # While the first visitor reads, what the next page needs is loaded.
     threading.Thread(target=importlib.import_module, args=[NEXT_PAGE], daemon=True).start()
-    return Shared()
+    return Servers()
+
+
+@st.cache_resource(scope="session", on_release=lambda leave: leave(), show_spinner=False)
+def _page() -> Callable[[], None]:
+    """That this visitor has this page open; released when the page closes."""
+    servers().came(visitor())
+    return partial(servers().left, visitor())
 
 
 def visitor() -> str:
-    """Who this visitor is: a token that their browser keeps until it is closed."""
+    """Who this visitor is: a token that their browser keeps."""
     if "visitor" not in st.session_state:
         kept = st.context.cookies.get(COOKIE, "")
         st.session_state["visitor"] = kept if TOKEN.fullmatch(kept) else secrets.token_urlsafe()
@@ -56,7 +51,8 @@ def visitor() -> str:
 
 def remember_visitor() -> None:
     """Let the browser keep who this visitor is, so that a page loaded anew finds their server."""
-    cookie = f"{COOKIE}={visitor()}; path=/; SameSite=Strict"
+    _page()
+    cookie = f"{COOKIE}={visitor()}; path=/; max-age={COOKIE_SECONDS}; SameSite=Strict"
     st.html(f"<script>document.cookie = '{cookie}'</script>", unsafe_allow_javascript=True)
 
 
@@ -85,17 +81,7 @@ def start(workshop: Workshop, schema: str, title: str, port: int) -> None:
         SchemaError: The schema cannot be served.
         ServerNotStarted: The port is taken, the schema cannot be prepared, or too many run.
     """
-    stop()
-    servers = shared().servers
-    with shared().starting:
-        running = [each for each in servers.values() if each.exit_code is None]
-        if len(running) >= MOST_SERVERS:
-            raise ServerNotStarted(
-                f"{MOST_SERVERS} servers that were started here run already: connect to one that "
-                "runs, or ask somebody to stop theirs."
-            )
-        taken = [each.base_path for each in running]
-        servers[visitor()] = server = workshop.start(schema, title, port, taken)
+    server = servers().start(visitor(), workshop, schema, title, port)
     deadline = time.monotonic() + LIVE_SECONDS
     while time.monotonic() < deadline and server.exit_code is None and not enter_own(server):
         time.sleep(POLL_SECONDS)
@@ -103,20 +89,23 @@ def start(workshop: Workshop, schema: str, title: str, port: int) -> None:
 
 def stop() -> None:
     """End the server that this visitor has started, if there is one."""
-    server = shared().servers.pop(visitor(), None)
-    if server is not None:
-        server.stop()
+    servers().stop(visitor())
 
 
 def started() -> OwnServer | None:
     """The server that this visitor has started and not stopped."""
-    return shared().servers.get(visitor())
+    return servers().of(visitor())
 
 
 def own(client: Client) -> OwnServer | None:
-    """The server that this visitor has started, where this client asks that one."""
+    """The server that this visitor has started, where this client asks that one.
+
+    The address alone does not say so: once it has ended, another may have the port.
+    """
     server = started()
-    return server if server is not None and server.client.url == client.url else None
+    if server is None or server.client.url != client.url:
+        return None
+    return server if server.client.credentials == client.credentials else None
 
 
 def refresh(service: Service) -> None:
@@ -132,6 +121,8 @@ def refresh(service: Service) -> None:
 
 def enter_own(server: OwnServer) -> bool:
     """Connect this visitor to a server of theirs; False where it does not answer."""
+    if server.exit_code is not None:  # who answers there now is somebody else
+        return False
     try:
         server.client.get("health/live", 1.0)
         enter(open_service(server.client))

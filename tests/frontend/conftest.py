@@ -9,8 +9,15 @@ from playwright.sync_api import Browser
 from policy_server.frontend.client import Client, Credentials
 from policy_server.frontend.service import Service, open_service
 from tests.support.browser import chromium
-from tests.support.server import PASSWORD, USER, Server
+from tests.support.networks import linear_onnx
+from tests.support.server import PASSWORD, USER, Server, gunicorn, publish
 from tests.support.visitor import Frontend, frontend
+
+SCHEMA_OF_TWO = """observations:
+  speed: {type: float, minimum: 0, maximum: 9}
+  gear: {type: float, minimum: 0, maximum: 5}
+parameters: {discrete: false}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +49,17 @@ def tuple_service(tuple_server: Server) -> Service:
 @pytest.fixture(scope="session")
 def thermostat_service(thermostat_server: Server) -> Service:
     return service_of(thermostat_server)
+
+
+@pytest.fixture(scope="session")
+def certain_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A policy that draws nothing."""
+    folder = tmp_path_factory.mktemp("certain")
+    (folder / "schema.yaml").write_text(SCHEMA_OF_TWO)
+    (folder / "policy.onnx").write_bytes(linear_onnx(2, 2, output="output"))
+    (folder / "model.yaml").write_text("reads: means\n")
+    with gunicorn(publish(folder, folder / "instance")) as server:
+        yield service_of(server)
 
 
 @pytest.fixture

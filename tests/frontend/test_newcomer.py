@@ -54,7 +54,7 @@ def _look_at_pictures(guest: Visitor) -> None:
     guest.turn_to("Picture")
     guest.press("Draw the picture")
     guest.sees("Most probable action over coordinates[0] and coordinates[1].")
-    guest.choose("Field upwards", "none: lines over one field")
+    guest.choose("Y axis", "none: lines over one field")
     guest.press("Draw the picture")
     guest.sees("What the policy weighs along coordinates[0]")
     guest.press("Rank the fields")
@@ -74,6 +74,8 @@ def _decide_on_a_file(guest: Visitor, file: Path) -> None:
     assert [row["id"] for row in rows] == ["3", "4"]
     assert {row["meaning"] for row in rows} <= LPOC_MEANINGS
     assert all(0 < float(row["probability"]) <= 1 for row in rows)
+    (version,) = {row["version"] for row in rows}
+    guest.sees(f"2 rows are decided, by version {version}.")
 
 
 def _compare_with_another_version(guest: Visitor, file: Path) -> None:

@@ -88,12 +88,13 @@ def test_what_comes_out_is_what_went_in_and_what_the_server_decides(
 ) -> None:
     service: Service = request.getfixturevalue(kind)
     found = read_rows(template(service), service)
-    decisions = decide_batch(service.client, [row.observation for row in found.rows]).decisions
-    (written,) = csv.DictReader(io.StringIO(write_rows(found, decisions).decode()))
+    batch = decide_batch(service.client, [row.observation for row in found.rows])
+    out = write_rows(found, batch.decisions, batch.version).decode()
+    (written,) = csv.DictReader(io.StringIO(out))
     (given,) = csv.DictReader(io.StringIO(template(service).decode()))
     assert given.items() <= written.items()
-    (decision,) = decisions
+    (decision,) = batch.decisions
     added = [value for name, value in written.items() if name not in given]
     last = decision.probability if decision.discrete else decision.density
-    wanted = [*decision.actions, *decision.meanings, last]
+    wanted = [*decision.actions, *decision.meanings, last, batch.version]
     assert added == [str(each) for each in wanted]

@@ -164,12 +164,6 @@ def test_a_model_that_is_asked_about_is_described_and_shown_without_a_density(
         guest.turn_to("Decide")
         guest.press("Decide")
         guest.sees("Decided by version")
-        print(
-            [
-                e.evaluate("e => e.outerHTML.slice(0,300)")
-                for e in guest.page.get_by_text("density").all()
-            ]
-        )
         assert guest.page.get_by_text("density").count() == 0
         guest.turn_to("Picture")
         guest.press("Draw the picture")

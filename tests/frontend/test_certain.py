@@ -1,0 +1,70 @@
+"""A policy that draws nothing: neither density nor entropy stands anywhere beside its decisions."""
+
+import csv
+import io
+
+from streamlit.testing.v1 import AppTest
+
+from policy_server.frontend import charts
+from policy_server.frontend.answers import Dimension, read_decision, read_distribution
+from policy_server.frontend.rows import read_rows, template, write_rows
+from policy_server.frontend.service import Service
+from policy_server.frontend.sweep import decide_batch
+
+
+def test_its_answers_have_no_density(certain_service: Service) -> None:
+    client, observation = certain_service.client, certain_service.example()
+    for operation in ("predict", "predict_deterministic"):
+        answer = client.decide(operation, observation).document
+        assert not {"density", "probability", "entropy"} & answer.keys()
+        assert read_decision(answer).certainty is None
+    weighed = client.decide("distribution", observation).document
+    assert "entropy" not in weighed
+    heads, dimensions = read_distribution(weighed)
+    assert heads == []
+    assert [each.standard_deviation for each in dimensions] == [0, 0]
+    assert charts.described(heads, dimensions).count("always") == 2
+
+
+def test_its_file_of_decisions_has_no_column_of_a_density(certain_service: Service) -> None:
+    found = read_rows(template(certain_service), certain_service)
+    batch = decide_batch(certain_service.client, [row.observation for row in found.rows])
+    out = write_rows(found, batch.decisions, batch.version).decode()
+    (row,) = csv.DictReader(io.StringIO(out))
+    assert list(row) == ["speed", "gear", "action[0]", "action[1]", "version"]
+    assert row["version"] == batch.version != ""
+
+
+def test_its_chart_is_one_line_without_an_area() -> None:
+    certain, spread = (
+        [layer["mark"]["type"] for layer in charts.density_curve(each, 0.5).to_dict()["layer"]]
+        for each in (Dimension(0.5, 0.0), Dimension(0.5, 0.1))
+    )
+    assert certain == ["rule", "text"]
+    assert spread == ["area", "rule", "text", "rule", "text"]
+
+
+def page(service: object) -> None:
+    from policy_server.frontend import decide  # the text of this function alone is run
+
+    decide.show(service)  # type: ignore[arg-type]
+
+
+def test_its_page_says_no_density(certain_service: Service) -> None:
+    app = AppTest.from_function(page, args=(certain_service,), default_timeout=60).run()
+    (button,) = (each for each in app.button if each.label == "Decide")
+    button.click().run()
+    assert not app.exception
+    decision = read_decision(certain_service.client.decide("predict", draft(app)).document)
+    assert decision.words.replace(".", "\\.").replace("-", "\\-") in " ".join(
+        each.value for each in app.markdown
+    )
+    assert not any("density" in each.value for each in (*app.markdown, *app.caption))
+    (table,) = app.dataframe
+    assert not {"density", "probability"} & set(table.value.columns)
+    assert table.value["decision"].tolist() == [decision.words]
+
+
+def draft(app: AppTest) -> object:
+    """What the page has asked about."""
+    return app.session_state["decided"].observation

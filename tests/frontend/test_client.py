@@ -1,0 +1,27 @@
+"""What the front-end makes of refusals."""
+
+import pytest
+
+from policy_server.errors import RequestFailed
+from policy_server.frontend.service import Service
+
+MEANWHILE = "Another version was activated meanwhile"
+
+
+def test_another_version_is_said_only_where_another_one_decides(certain_service: Service) -> None:
+    client, observation = certain_service.client, certain_service.example()
+    with pytest.raises(RequestFailed, match=MEANWHILE) as told:
+        client.decide("predict", observation, "a-version-of-yesterday")
+    assert told.value.status == 409
+    version = client.decide("predict", observation).version
+    assert client.decide("predict", observation, version).version == version
+
+
+def test_every_other_conflict_is_said_as_the_server_says_it(certain_service: Service) -> None:
+    client = certain_service.client
+    version = client.decide("predict", certain_service.example()).version
+    for asked in (None, version, "a-version-of-yesterday"):
+        with pytest.raises(RequestFailed, match="has no golden cases") as told:
+            client.decide(f"versions/{version}/verify", {}, asked)
+        assert told.value.status == 409
+        assert MEANWHILE not in str(told.value)

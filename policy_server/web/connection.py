@@ -134,8 +134,12 @@ class Connection(HttpToolsProtocol):
         self.transport.write(b"".join(parts))
 
     def _out_of_patience(self, detail: str) -> None:
-        if not self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if self._patience.received:
             self._refuse(http.HTTPStatus.REQUEST_TIMEOUT, detail)
+        else:  # a browser opens connections ahead of use, and would take that for its answer
+            self.transport.close()
 
     def _refuse(self, status: int, detail: str) -> None:
         """Say what is wrong, and read no further."""

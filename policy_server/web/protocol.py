@@ -186,6 +186,8 @@ class Protocol(Connection):
         self._patience.end()
         if self._fast() is not fast:  # another contract is served by now, or none any more
             self._begin(read_head(head))
+            if self._ending:
+                self.cycle.keep_alive = False
             return True
         body = bytes(self._held[: accepted.length])
         del self._held[: accepted.length]

@@ -9,6 +9,8 @@ CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*+;[\t -~\x80-\xff]*+)?")
 LINE_BYTES = 4096
 """Longest line of sizes, and of what follows the last chunk."""
 TRAILER_LINES = 100
+SMALL_CHUNKS, SMALL_BYTES = 1000, 16
+"""After so many chunks they must hold so many bytes on average: each takes its time to read."""
 BAD_CHUNK = "The body's chunks are not as HTTP/1.1 (RFC 9112) writes them."
 
 
@@ -54,7 +56,7 @@ class ChunkedBody:
         self.ended = False
         self._left = 0  # of a chunk, with the line break that ends it
         self._trailing = False
-        self._lines = 0
+        self._lines = self._chunks = self._bytes = 0
 
     def take(self, held: bytearray) -> bytes:
         """Take what belongs to the body from the front of `held`; returns its content.
@@ -100,9 +102,19 @@ class ChunkedBody:
             if match is None:
                 raise Malformed(BAD_CHUNK)
             size = int(match[1], 16)
+            self._count(size)
             self._trailing = not size
             self._left = size + 2 if size else 0
         return end + 2
+
+    def _count(self, size: int) -> None:
+        self._chunks += 1
+        self._bytes += size
+        if self._chunks > SMALL_CHUNKS and self._bytes < SMALL_BYTES * self._chunks:
+            raise Malformed(
+                f"The body's chunks hold fewer than {SMALL_BYTES} bytes on average: "
+                "send larger ones."
+            )
 
     def _read_trailer(self, line: bytes) -> None:
         """What follows the last chunk is read past: nothing here needs it."""

@@ -142,7 +142,18 @@ def test_an_endless_head_holds_nobody_up(server: Server, plain: socket.socket) -
     assert not sending.is_alive()
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET /api", KNOWN, b"\r\n"])
+def test_a_connection_that_says_nothing_is_closed_without_a_word(plain: socket.socket) -> None:
+    assert until_closed(plain) == b""
+
+
+def test_a_body_of_many_tiny_chunks_is_refused(plain: socket.socket) -> None:
+    plain.sendall(KNOWN + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\n \r\n" * 1001)
+    answer = until_closed(plain)
+    check_problem(answer, 400)
+    assert b"fewer than 16 bytes on average" in answer
+
+
+@pytest.mark.parametrize("sent", [b"GET /api", KNOWN, b"\r\n"])
 def test_a_head_that_is_never_complete_ends_the_connection(
     plain: socket.socket, sent: bytes
 ) -> None:

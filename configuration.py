@@ -12,6 +12,7 @@ from typing import Any
 
 import dotenv
 
+from policy_server import setting_texts
 from policy_server.build.limits import BuildLimits
 from policy_server.clients.engine import Engine
 from policy_server.clients.openapi_generator import OpenApiGenerator
@@ -22,68 +23,15 @@ from policy_server.serving.contracts import Contracts
 from policy_server.store.store import Store
 from policy_server.web.patience import ConnectionLimits
 
-BOOLEANS = {
-    **dict.fromkeys(("true", "1", "yes", "on"), True),
-    **dict.fromkeys(("false", "0", "no", "off"), False),
-}
 ENGINES = (OpenApiGenerator.name, SwaggerCodegen.name)
 ROOT = Path(__file__).resolve().parent
 TEMPLATE = ROOT / "swagger.template.yaml"
 BYTES_PER_KILOBYTE, BYTES_PER_MEGABYTE = 1_000, 1_000_000
 
 
-def _boolean(text: str) -> bool:
-    if text.lower() not in BOOLEANS:
-        raise ValueError("is true or false (also 1/0, yes/no, on/off)")
-    return BOOLEANS[text.lower()]
-
-
-def _count(least: int, most: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        number = int(text) if text.isascii() and text.isdigit() else -1
-        if not least <= number <= most:
-            raise ValueError(f"is a whole number from {least} to {most}")
-        return number
-
-    return parse
-
-
-def _fraction(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number <= 1:
-        raise ValueError("is a number from 0 to 1")
-    return number
-
-
-def _path(text: str) -> Path:
-    return Path(text).expanduser().absolute()
-
-
-def _keys(text: str) -> tuple[str, ...]:
-    keys = tuple(key.strip() for key in text.split(",") if key.strip())
-    if any(len(key) < 16 for key in keys):
-        raise ValueError("is a list of keys of 16 characters or more, separated by commas")
-    return keys
-
-
-def _user(text: str) -> str:
-    if ":" in text or not text.isprintable():
-        raise ValueError("is a printable name without a colon")
-    return text
-
-
 def _engine(text: str) -> str:
     if text not in ENGINES:
         raise ValueError(f"is {' or '.join(ENGINES)}")
-    return text
-
-
-def _isolation(text: str) -> str:
-    if text not in ("process", "none"):
-        raise ValueError("is process or none")
     return text
 
 
@@ -101,18 +49,31 @@ class Settings:
     """The settings of one process; secrets do not show in its representation."""
 
     base_path: Path = _setting(
-        "BASE_PATH", _path, _path("instance"), "Folder of everything generated and uploaded"
+        "BASE_PATH",
+        setting_texts.path,
+        setting_texts.path("instance"),
+        "Folder of everything generated and uploaded",
     )
     host: str = _setting("HOST", str, "127.0.0.1", "Address to listen on")
-    port: int = _setting("PORT", _count(0, 65_535), 8080, "Port to listen on; 0 takes a free one")
-    debug: bool = _setting("DEBUG", _boolean, False, "Log more, for developers")
+    port: int = _setting(
+        "PORT", setting_texts.count(0, 65_535), 8080, "Port to listen on; 0 takes a free one"
+    )
+    debug: bool = _setting("DEBUG", setting_texts.boolean, False, "Log more, for developers")
     tuple_actions: bool | None = _setting(
-        "TUPLE", _boolean, None, "An action has several components; not set: as the schema says"
+        "TUPLE",
+        setting_texts.boolean,
+        None,
+        "An action has several components; not set: as the schema says",
     )
     discrete_actions: bool | None = _setting(
-        "DISCRETE_ACTIONS", _boolean, None, "Actions are numbered; not set: as the schema says"
+        "DISCRETE_ACTIONS",
+        setting_texts.boolean,
+        None,
+        "Actions are numbered; not set: as the schema says",
     )
-    user: str = _setting("POLICY_SERVER_USER", _user, "policy", "The user who may do everything")
+    user: str = _setting(
+        "POLICY_SERVER_USER", setting_texts.user, "policy", "The user who may do everything"
+    )
     password: str | None = _setting(
         "POLICY_SERVER_PASSWORD",
         str,
@@ -120,108 +81,120 @@ class Settings:
         "Their password; not set: generated once and kept in `BASE_PATH/credentials`",
     )
     api_keys: tuple[str, ...] = _setting(
-        "POLICY_SERVER_API_KEYS", _keys, (), "Keys that may ask the policy, separated by commas"
+        "POLICY_SERVER_API_KEYS",
+        setting_texts.keys,
+        (),
+        "Keys that may ask the policy, separated by commas",
     )
     fast_path: bool = _setting(
         "POLICY_SERVER_FAST_PATH",
-        _boolean,
+        setting_texts.boolean,
         True,
         "Answer valid predictions before connexion sees them; the answers are the same without",
     )
     linger_microseconds: int = _setting(
         "POLICY_SERVER_LINGER_MICROSECONDS",
-        _count(0, 1_000),
+        setting_texts.count(0, 1_000),
         100,
         "How long a worker looks out for the next request before it sleeps, where clients ask "
         "again at once; 0: not at all",
     )
     preprocessor_isolation: str = _setting(
         "POLICY_SERVER_PREPROCESSOR_ISOLATION",
-        _isolation,
+        setting_texts.isolation,
         "process",
         "Where an uploaded preprocessor runs: `process`, one of its own for each worker, or `none`",
     )
     preprocessor_megabytes: int = _setting(
         "POLICY_SERVER_PREPROCESSOR_MEGABYTES",
-        _count(64, 1_000_000),
+        setting_texts.count(64, 1_000_000),
         512,
         "Most memory of a preprocessor's own process",
     )
     preprocessor_batch_seconds: int = _setting(
         "POLICY_SERVER_PREPROCESSOR_BATCH_SECONDS",
-        _count(1, 3_600),
+        setting_texts.count(1, 3_600),
         5,
         "Most for one batch of observations in a preprocessor's own process",
     )
     body_megabytes: int = _setting(
-        "POLICY_SERVER_BODY_MEGABYTES", _count(1, 10_000), 16, "Largest request that is no upload"
+        "POLICY_SERVER_BODY_MEGABYTES",
+        setting_texts.count(1, 10_000),
+        16,
+        "Largest request that is no upload",
     )
     waiting_decisions: int = _setting(
         "POLICY_SERVER_WAITING_DECISIONS",
-        _count(1, 1_000_000),
+        setting_texts.count(1, 1_000_000),
         20_000,
         "Decisions that may wait in each worker; who comes then is asked to come again",
     )
     request_seconds: int = _setting(
         "POLICY_SERVER_REQUEST_SECONDS",
-        _count(1, 86_400),
+        setting_texts.count(1, 86_400),
         60,
         "Most that the header `X-Request-Timeout` can ask for; more counts as this",
     )
     upload_megabytes: int = _setting(
-        "POLICY_SERVER_UPLOAD_MEGABYTES", _count(1, 10_000), 200, "Largest upload"
+        "POLICY_SERVER_UPLOAD_MEGABYTES", setting_texts.count(1, 10_000), 200, "Largest upload"
     )
     unpacked_megabytes: int = _setting(
-        "POLICY_SERVER_UNPACKED_MEGABYTES", _count(1, 100_000), 2000, "Largest unpacked model"
+        "POLICY_SERVER_UNPACKED_MEGABYTES",
+        setting_texts.count(1, 100_000),
+        2000,
+        "Largest unpacked model",
     )
     drain_seconds: int = _setting(
         "POLICY_SERVER_DRAIN_SECONDS",
-        _count(0, 25),
+        setting_texts.count(0, 25),
         1,
         "Between the failing of readiness and the closing of the listener, when it is stopped",
     )
     keep_alive_seconds: int = _setting(
         "POLICY_SERVER_KEEP_ALIVE_SECONDS",
-        _count(1, 86_400),
+        setting_texts.count(1, 86_400),
         75,
         "How long an unused connection stays open; longer than proxies and balancers keep theirs",
     )
     head_kilobytes: int = _setting(
         "POLICY_SERVER_HEAD_KILOBYTES",
-        _count(1, 1_000),
+        setting_texts.count(1, 1_000),
         64,
         "Longest head of a request; a kilobyte is 1,000 bytes",
     )
     head_seconds: int = _setting(
         "POLICY_SERVER_HEAD_SECONDS",
-        _count(1, 3_600),
+        setting_texts.count(1, 3_600),
         10,
         "Most for a head of a request, from its first byte or from the begin of the connection",
     )
     body_silence_seconds: int = _setting(
         "POLICY_SERVER_BODY_SILENCE_SECONDS",
-        _count(1, 3_600),
+        setting_texts.count(1, 3_600),
         10,
         "Longest silence within a body; over six times that it also makes 500 bytes a second",
     )
     keep_versions: int = _setting(
         "POLICY_SERVER_KEEP_VERSIONS",
-        _count(1, 100_000),
+        setting_texts.count(1, 100_000),
         20,
         "Versions that are kept; older ones are removed, less those that somebody needs",
     )
     model_megabytes: int = _setting(
-        "POLICY_SERVER_MODEL_MEGABYTES", _count(64, 1_000_000), 4000, "Most memory of a build"
+        "POLICY_SERVER_MODEL_MEGABYTES",
+        setting_texts.count(64, 1_000_000),
+        4000,
+        "Most memory of a build",
     )
     model_seconds: int = _setting(
         "POLICY_SERVER_MODEL_SECONDS",
-        _count(1, 86_400),
+        setting_texts.count(1, 86_400),
         300,
         "Most for each step of a model's build",
     )
     preprocessor_seconds: int = _setting(
         "POLICY_SERVER_PREPROCESSOR_SECONDS",
-        _count(1, 3_600),
+        setting_texts.count(1, 3_600),
         10,
         "Most for each step of a preprocessor's trial on 200 observations",
     )
@@ -245,7 +218,7 @@ class Settings:
 
     golden_tolerance: float = _setting(
         "POLICY_SERVER_GOLDEN_TOLERANCE",
-        _fraction,
+        setting_texts.fraction,
         0.001,
         "Largest difference between a golden case and what is found, relative above 1",
     )

@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "policy_server"
 MAY_IMPORT = {
     "errors": set(),
+    "setting_texts": set(),
     "contract": {"errors"},
     "policy": {"errors", "contract"},
     "sandbox": {"errors", "contract", "policy"},

@@ -1,0 +1,66 @@
+"""How the text of a setting is read; what cannot be used raises ValueError with what can be."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+BOOLEANS = {
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off"), False),
+}
+
+
+def boolean(text: str) -> bool:
+    """A truth value, in the usual spellings."""
+    if text.lower() not in BOOLEANS:
+        raise ValueError("is true or false (also 1/0, yes/no, on/off)")
+    return BOOLEANS[text.lower()]
+
+
+def count(least: int, most: int) -> Callable[[str], int]:
+    """A whole number between two bounds."""
+
+    def parse(text: str) -> int:
+        number = int(text) if text.isascii() and text.isdigit() else -1
+        if not least <= number <= most:
+            raise ValueError(f"is a whole number from {least} to {most}")
+        return number
+
+    return parse
+
+
+def fraction(text: str) -> float:
+    """A number from 0 to 1."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise ValueError("is a number from 0 to 1")
+    return number
+
+
+def path(text: str) -> Path:
+    """A path; `~` is the home folder."""
+    return Path(text).expanduser().absolute()
+
+
+def keys(text: str) -> tuple[str, ...]:
+    """API keys."""
+    keys = tuple(key.strip() for key in text.split(",") if key.strip())
+    if any(len(key) < 16 for key in keys):
+        raise ValueError("is a list of keys of 16 characters or more, separated by commas")
+    return keys
+
+
+def user(text: str) -> str:
+    """The name of a user."""
+    if ":" in text or not text.isprintable():
+        raise ValueError("is a printable name without a colon")
+    return text
+
+
+def isolation(text: str) -> str:
+    """Where a preprocessor runs."""
+    if text not in ("process", "none"):
+        raise ValueError("is process or none")
+    return text

@@ -28,6 +28,10 @@ PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIR
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
+class NotAReply(ConnectionError):
+    """Something else than a reply to the batch: uploaded code has forked, or wrote it itself."""
+
+
 class PreprocessorProcess:
     """Runs an uploaded preprocessor in a process of its own.
 
@@ -105,6 +109,8 @@ class PreprocessorProcess:
             clock = asyncio.get_running_loop().time
             asked = clock()
             reply = await self._child.ask(records, self._limits.seconds)
+            if len(reply.features) != len(records) * reply.width * np.dtype(np.float32).itemsize:
+                raise NotAReply
             self._pace.note(len(records), clock() - asked)
         except UploadRejected as error:
             raise PreprocessorFailed(str(error)) from error
@@ -113,6 +119,11 @@ class PreprocessorProcess:
             self._pace.note(len(records), self._limits.seconds)
             raise PreprocessorFailed(
                 f"preprocess did not return within {self._limits.seconds:g} seconds"
+            ) from error
+        except NotAReply as error:
+            self._end_child()
+            raise PreprocessorFailed(
+                "the preprocessor's process answered something else"
             ) from error
         except ConnectionError as error:
             cause = self._end_child()
@@ -125,9 +136,6 @@ class PreprocessorProcess:
         finally:
             if self._closed:  # somebody came late, with a version that decides no more
                 self._end_child()
-        if len(reply.features) != len(records) * reply.width * np.dtype(np.float32).itemsize:
-            self._end_child()  # uploaded code has forked, or written to the socket itself
-            raise PreprocessorFailed("the preprocessor's process answered something else")
         features = np.frombuffer(reply.features, np.float32).reshape(len(records), reply.width)
         return Tried(features, reply.failures, reply.too_large)
 
@@ -230,7 +238,7 @@ class _Child(asyncio.Protocol):
             return
         size, number = HEAD.unpack_from(self._buffer)
         if number != self._number:  # of a process that uploaded code has forked
-            self._fail(ConnectionError())
+            self._fail(NotAReply())
         elif len(self._buffer) >= HEAD.size + size:
             body = bytes(self._buffer[HEAD.size : HEAD.size + size])
             self._buffer.clear()
@@ -250,7 +258,7 @@ class _Child(asyncio.Protocol):
         try:
             self._reply.set_result(msgspec.msgpack.decode(body, type=Reply))
         except msgspec.MsgspecError as error:
-            self._reply.set_exception(ConnectionError(str(error)))
+            self._reply.set_exception(NotAReply(str(error)))
 
 
 def _spawn(theirs: socket.socket, task: Task, own_session: bool) -> subprocess.Popen[bytes]:

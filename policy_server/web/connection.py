@@ -156,6 +156,8 @@ class Connection(HttpToolsProtocol):
             phrase = http.HTTPStatus(status).phrase
             content, named = problems.problem(status, phrase, detail, name.decode())
             headers = [(key.lower().encode(), value.encode()) for key, value in named.items()]
+            if status == http.HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
+                headers.append((b"accept-encoding", b"identity"))
             headers += [(b"content-length", b"%d" % len(content)), (ID_HEADER, name)]
             self._write(status, headers, content, last=True)
         if self.transport.can_write_eof():

@@ -12,7 +12,7 @@ from policy_server.errors import UploadTooLarge
 from policy_server.web.receiving import replayed
 
 LENGTH, TYPE, TRANSFER = b"content-length", b"content-type", b"transfer-encoding"
-ENCODING = b"content-encoding"
+ENCODING, PLAIN = b"content-encoding", b"identity"
 BYTES_PER_MEGABYTE = 1_000_000
 
 
@@ -61,7 +61,7 @@ async def _limited(scope: Scope, receive: Receive, megabytes: int) -> tuple[Scop
     types = [value for name, value in scope["headers"] if name == TYPE]
     headers = [header for header in scope["headers"] if header[0] != TYPE]
     known = dict(headers)
-    _check_encodings(known)
+    _check_encoding(known)
     limit = megabytes * BYTES_PER_MEGABYTE
     if int(known.get(LENGTH, 0)) > limit:
         _refuse(megabytes)
@@ -76,18 +76,16 @@ async def _limited(scope: Scope, receive: Receive, megabytes: int) -> tuple[Scop
     return {**scope, "headers": headers}, receive
 
 
-def _check_encodings(headers: Mapping[bytes, bytes]) -> None:
-    for name, plain in ((ENCODING, b"identity"), (TRANSFER, b"chunked")):
-        value = headers.get(name, plain)
-        if value.strip().lower() != plain:
-            header = name.decode().title()
-            raise ProblemException(
-                status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE.value,
-                title=HTTPStatus.UNSUPPORTED_MEDIA_TYPE.phrase,
-                detail=f"Bodies are taken as they are, not with {header}: "
-                f"{value[:40].decode('latin-1')}. Send it uncompressed.",
-                headers={"Accept-Encoding": "identity"},
-            )
+def _check_encoding(headers: Mapping[bytes, bytes]) -> None:
+    value = headers.get(ENCODING, PLAIN)
+    if value.strip().lower() != PLAIN:
+        raise ProblemException(
+            status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE.value,
+            title=HTTPStatus.UNSUPPORTED_MEDIA_TYPE.phrase,
+            detail="Bodies are taken as they are, not with Content-Encoding: "
+            f"{value[:40].decode('latin-1')}. Send it uncompressed.",
+            headers={"Accept-Encoding": "identity"},
+        )
 
 
 async def _collect(receive: Receive, limit: int, megabytes: int) -> bytes:

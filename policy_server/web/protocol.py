@@ -6,7 +6,6 @@ and a task of its own; a head that comes again on its connection, byte for byte,
 moment and not even read. Everything else becomes a request of uvicorn's (connection.py).
 """
 
-import http
 from typing import Any, NamedTuple
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
@@ -19,6 +18,7 @@ from policy_server.web.request_head import (
     END_OF_HEAD,
     LONE_LINE_FEED,
     NOT_HTTP,
+    HeadTooLarge,
     Malformed,
     RequestHead,
     read_head,
@@ -33,10 +33,6 @@ class Known(NamedTuple):
     fast: FastPath
     head: bytes
     accepted: Accepted
-
-
-class HeadTooLarge(Exception):
-    """A head that nobody reads to its end."""
 
 
 class Protocol(Connection):
@@ -96,10 +92,8 @@ class Protocol(Connection):
                     break
             if self._body is not None:
                 self._patience.await_body()
-        except HeadTooLarge as error:
-            self._refuse(http.HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, str(error))
         except Malformed as error:
-            self._refuse(http.HTTPStatus.BAD_REQUEST, str(error))
+            self._refuse(error.status, str(error))
 
     def _taken_at_once(self, data: bytes) -> bool:
         """Take a whole request whose head is remembered: the usual case, at the least cost."""

@@ -6,6 +6,7 @@ proxy, a balancer) would guess otherwise, and one request would be two.
 
 import re
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 END_OF_HEAD = b"\r\n\r\n"
@@ -17,6 +18,7 @@ HEAD = re.compile(
     rb"HTTP/1\.([01])\r\n" + FIELD + rb"*+\r\n"
 )
 TRAILER = re.compile(FIELD)
+COMPRESSED = re.compile(rb"(?:(?:x-)?(?:gzip|compress)|deflate|br|zstd)[ \t]*,[ \t]*chunked", re.I)
 DIGITS = re.compile(rb"[0-9]{1,18}")
 LONE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 CHUNKED = -1
@@ -25,7 +27,25 @@ NOT_HTTP = "This is no request as HTTP/1.1 (RFC 9112) writes it."
 
 
 class Malformed(Exception):
-    """What came is no request that this server reads."""
+    """What came is no request that this server reads.
+
+    Attributes:
+        status: Of the answer.
+    """
+
+    status = HTTPStatus.BAD_REQUEST
+
+
+class HeadTooLarge(Malformed):
+    """A head that nobody reads to its end."""
+
+    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+
+
+class Compressed(Malformed):
+    """A body that its head announces as compressed on its way."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +148,13 @@ def _connection(headers: list[tuple[bytes, bytes]]) -> list[bytes]:
 def _length(named: dict[bytes, bytes], minor: int) -> int:
     length, transfer = named.get(b"content-length"), named.get(b"transfer-encoding")
     if transfer is not None:
-        if length is not None or not minor or transfer.lower() != b"chunked":
+        framed = length is None and bool(minor)
+        if framed and COMPRESSED.fullmatch(transfer):
+            raise Compressed(
+                "Bodies are taken as they are, not with Transfer-Encoding: "
+                f"{transfer.decode()}. Send it uncompressed."
+            )
+        if not framed or transfer.lower() != b"chunked":
             raise Malformed(
                 "Transfer-Encoding is `chunked` or absent, is of HTTP/1.1, and excludes "
                 "Content-Length."

@@ -141,7 +141,7 @@ def test_what_the_front_end_started_dies_with_it_even_when_it_is_killed(
     with frontend(tmp_path / "instance") as front:
         url = f"http://127.0.0.1:{front.server_port}/api/health/live"
         with visitor(browser, front) as guest:
-            guest.start_server(front)
+            guest.start_server(front.server_port)
             assert requests.get(url, timeout=30).ok
         os.kill(front.process.pid, signal.SIGKILL)
         front.process.wait(10)

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.support.browser import watched_page
 from tests.support.saved_models import RLLIB_INPUTS, categorical, save, weights
-from tests.support.server import ROOT
+from tests.support.server import ROOT, free_port
 from tests.support.visitor import Frontend, Visitor, visitor
 
 LPOC_MEANINGS = {"move up", "move right", "move down", "move left", "no movement"}
@@ -19,7 +19,7 @@ def test_from_a_schema_to_a_decision_and_the_same_in_swagger_ui(
 ) -> None:
     with visitor(browser, front, viewport={"width": 1280, "height": 1500}) as guest:
         assert guest.page.title() == "Policy server"
-        guest.start_server(front)
+        guest.start_server(front.server_port)
         guest.sees("no policy decides yet")
         guest.press("Upload the example's policy")
         guest.sees("is active: it decides from now on")
@@ -127,13 +127,11 @@ def test_a_schema_pasted_and_a_model_alone(
         features=len(names),
     )
     with visitor(browser, front) as guest:
-        if guest.button("Stop it").count():
-            guest.press("Stop it")
         guest.page.get_by_text("Paste it", exact=True).click()
         guest.settle()
         guest.fill("Schema", schema)
         guest.sees("A sound schema")
-        guest.start_server(front)
+        guest.start_server(free_port())
         guest.hand_over("Model", model)
         guest.press("Upload the model")
         guest.sees("is active: it decides from now on")

@@ -146,8 +146,8 @@ class Visitor:
         self.fill("Password", password)
         self.press("Connect")
 
-    def start_server(self, front: Frontend) -> None:
-        self.fill("Port", str(front.server_port))
+    def start_server(self, port: int) -> None:
+        self.fill("Port", str(port))
         self.press("Start the server")
         self.button("Server").wait_for()
         self.settle()

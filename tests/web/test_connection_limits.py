@@ -99,7 +99,9 @@ def check_problem(received: bytes, status: int) -> None:
         KNOWN + b"Content-Length: 17\r\nContent-Length: 17\r\n\r\n" + BODY,
         KNOWN + b"Content-Length: 17\r\nTransfer-Encoding: chunked\r\n\r\n" + BODY,
         KNOWN + b"Content-Length: +17\r\n\r\n" + BODY,
-        KNOWN + b"Transfer-Encoding: gzip, chunked\r\n\r\n",
+        KNOWN + b"Transfer-Encoding: chunked, gzip\r\n\r\n",
+        KNOWN + b"Transfer-Encoding: xgzip, chunked\r\n\r\n",
+        KNOWN + b"Content-Length: 17\r\nTransfer-Encoding: gzip, chunked\r\n\r\n" + BODY,
         KNOWN + b"Transfer-Encoding: chunked\r\n\r\n11 \n" + BODY + b"\r\n0\r\n\r\n" + b"x" * 9000,
     ],
 )
@@ -108,6 +110,14 @@ def test_what_is_not_http_is_refused_at_once_as_a_problem(
 ) -> None:
     plain.sendall(head)
     check_problem(until_closed(plain), 400)
+
+
+@pytest.mark.parametrize("coding", [b"gzip, chunked", b"X-GZIP ,\tchunked", b"br,chunked"])
+def test_bodies_compressed_on_their_way_are_refused_by_name(
+    plain: socket.socket, coding: bytes
+) -> None:
+    plain.sendall(KNOWN + b"Transfer-Encoding: " + coding + b"\r\n\r\n")
+    check_problem(until_closed(plain), 415)
 
 
 @pytest.mark.parametrize("line", [b"X: " + b"a" * HEAD_BYTES, b"X: a\r\n" * HEADERS + b"X: a"])

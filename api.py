@@ -9,9 +9,9 @@ import flask
 import msgspec
 from werkzeug.datastructures import FileStorage
 
-from policy_server.build.report import Part
 from policy_server.contract.records import Record
-from policy_server.policy.answers import Decision
+from policy_server.policy.answers import Query
+from policy_server.proving.report import Part
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.loading import LiveVersion
 from policy_server.serving.publication import VersionReport
@@ -39,8 +39,8 @@ def distribution() -> flask.Response:
 def predict_batch(seed: int | None = None, deterministic: bool = False) -> flask.Response:
     """Draw an action for each of many observations, or take the most probable ones."""
     live = _live()
-    decision: Decision = "mode" if deterministic else "draw"
-    predictions = on_loop(live.decider.decide, decoded_body(), decision, seed, _seconds())
+    query: Query = "mode" if deterministic else "draw"
+    predictions = on_loop(live.decider.decide, decoded_body(), query, seed, _seconds())
     return _decision(live, {"predictions": predictions})
 
 
@@ -145,7 +145,7 @@ def health_live() -> flask.Response:
 
 def health_ready() -> flask.Response:
     """A policy decides; NoActivePolicy says why where none does."""
-    current_service().departure.check()
+    current_service().shutdown.check()
     live = current_service().live
     health = {"status": "ok", "version": live.current().name}
     if live.deviation is not None:
@@ -183,11 +183,11 @@ def _seconds() -> float | None:
 async def _decide_with(
     lent: AbstractAsyncContextManager[LiveVersion],
     records: Sequence[Record],
-    decision: Decision,
+    query: Query,
     seed: int | None,
 ) -> flask.Response:
     async with lent as version:
-        predictions = await version.decider.decide(records, decision, seed)
+        predictions = await version.decider.decide(records, query, seed)
         return _decision(version, {"predictions": predictions})
 
 
@@ -200,9 +200,9 @@ def _published(report: VersionReport) -> flask.Response:
     return _json(report)
 
 
-def _decide_on_one(decision: Decision, seed: int | None = None) -> flask.Response:
+def _decide_on_one(query: Query, seed: int | None = None) -> flask.Response:
     live = _live()
-    answers = on_loop(live.decider.decide, decoded_body(), decision, seed, _seconds())
+    answers = on_loop(live.decider.decide, decoded_body(), query, seed, _seconds())
     return _decision(live, answers[0])
 
 

@@ -12,13 +12,13 @@ from policy_server.clients.library import ClientLibrary
 from policy_server.contract.contract import Contract
 from policy_server.contract.history import SchemaHistory
 from policy_server.errors import ConfigurationError, SchemaError
-from policy_server.serving.departure import Departure
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.publication import Publisher
+from policy_server.serving.shutdown import Shutdown
 from policy_server.serving.versions import Versions
 from policy_server.store.store import Store
 from policy_server.web.application import BodyLimits, Service, create_application
-from policy_server.web.lingering import Lingering
+from policy_server.web.busy_polling import BusyPolling
 from policy_server.web.protocol import protocol_with
 from policy_server.web.security import Authenticator, KeptCredentials
 from policy_server.web.switch import Application, ApplicationSwitch, Refresh
@@ -32,16 +32,12 @@ def create_app(settings: Settings) -> ApplicationSwitch:
     Raises:
         SchemaError: There is no schema yet, or it cannot be served.
     """
-    store, contracts = Store(settings.base_path), contracts_of(settings)
-    departure = Departure(settings.drain_seconds)
-    publisher = Publisher(
-        store, contracts, settings.build_limits, settings.keep_versions, departure
-    )
+    base_path, contracts = settings.base_path, contracts_of(settings)
+    store, shutdown = Store(base_path), Shutdown(settings.drain_seconds)
+    publisher = Publisher(store, contracts, settings.build_limits, settings.keep_versions, shutdown)
     versions, registration = Versions(store, contracts, settings.build_limits), store.register()
-    credentials = KeptCredentials(
-        settings.user, settings.password, settings.base_path / "credentials"
-    )
-    schemas, lingering = SchemaHistory(settings.base_path), Lingering(settings.linger_microseconds)
+    credentials = KeptCredentials(settings.user, settings.password, base_path / "credentials")
+    schemas, busy_polling = SchemaHistory(base_path), BusyPolling(settings.linger_microseconds)
     limits = BodyLimits(settings.body_megabytes, settings.upload_megabytes)
 
     def create(contract: Contract, refresh: Refresh) -> Application:
@@ -50,27 +46,27 @@ def create_app(settings: Settings) -> ApplicationSwitch:
             store, contract, settings.isolation, registration, settings.waiting_decisions
         )
         schemas.keep(contract.schema)
-        clients = ClientLibrary(settings.base_path, contract, specification, settings.engine)
+        clients = ClientLibrary(base_path, contract, specification, settings.generator)
         service = Service(
             contract,
             live,
             publisher,
             versions,
             refresh,
-            departure,
+            shutdown,
             settings.request_seconds,
             schemas,
             clients,
         )
         authenticator = Authenticator(credentials, settings.api_keys, specification)
         answer = create_application(
-            specification, api, service, authenticator, limits, lingering, settings.fast_path
+            specification, api, service, authenticator, limits, busy_polling, settings.fast_path
         )
         return Application(
             contract, live, answer, {"service": service, "authenticator": authenticator}
         )
 
-    return ApplicationSwitch(contracts, create, departure, settings.connection_limits)
+    return ApplicationSwitch(contracts, create, shutdown, settings.connection_limits)
 
 
 def _app_or_exit() -> ApplicationSwitch:

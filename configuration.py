@@ -13,25 +13,25 @@ from typing import Any
 import dotenv
 
 from policy_server import setting_texts
-from policy_server.build.limits import BuildLimits
-from policy_server.clients.engine import Engine
+from policy_server.clients.generator import Generator
 from policy_server.clients.openapi_generator import OpenApiGenerator
 from policy_server.clients.swagger_codegen import SwaggerCodegen
 from policy_server.errors import ConfigurationError, Fault
+from policy_server.proving.limits import BuildLimits
 from policy_server.sandbox.limits import ProcessLimits
 from policy_server.serving.contracts import Contracts
 from policy_server.store.store import Store
 from policy_server.web.patience import ConnectionLimits
 
-ENGINES = (OpenApiGenerator.name, SwaggerCodegen.name)
+GENERATORS = (OpenApiGenerator.name, SwaggerCodegen.name)
 ROOT = Path(__file__).resolve().parent
 TEMPLATE = ROOT / "swagger.template.yaml"
 BYTES_PER_KILOBYTE, BYTES_PER_MEGABYTE = 1_000, 1_000_000
 
 
-def _engine(text: str) -> str:
-    if text not in ENGINES:
-        raise ValueError(f"is {' or '.join(ENGINES)}")
+def _generator(text: str) -> str:
+    if text not in GENERATORS:
+        raise ValueError(f"is {' or '.join(GENERATORS)}")
     return text
 
 
@@ -200,7 +200,7 @@ class Settings:
     )
 
     clients_engine: str = _setting(
-        "POLICY_SERVER_CLIENTS_ENGINE", _engine, OpenApiGenerator.name, "What makes SDKs"
+        "POLICY_SERVER_CLIENTS_ENGINE", _generator, OpenApiGenerator.name, "What makes SDKs"
     )
     swagger_codegen: str = _setting(
         "POLICY_SERVER_SWAGGER_CODEGEN",
@@ -210,7 +210,7 @@ class Settings:
     )
 
     @property
-    def engine(self) -> Engine:
+    def generator(self) -> Generator:
         """What makes SDKs."""
         if self.clients_engine == SwaggerCodegen.name:
             return SwaggerCodegen(self.swagger_codegen)

@@ -236,7 +236,7 @@ def _credentials(settings: Settings, url: str) -> tuple[str, str]:
 def _make_clients(settings: Settings, contract: Contract, languages: Sequence[str]) -> bool:
     """Make SDKs, and say which; whether all of them could be made."""
     specification = contracts_of(settings).specification(contract)
-    library = ClientLibrary(settings.base_path, contract, specification, settings.engine)
+    library = ClientLibrary(settings.base_path, contract, specification, settings.generator)
     made = library.build(languages, show_progress())
     for name, failure in made.items():
         print(f"  {'FAILED' if failure else 'ok    '}  {name}{f': {failure}' if failure else ''}")

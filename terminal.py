@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from policy_server.build.report import Check
 from policy_server.contract.encoding import not_utf8
 from policy_server.errors import Fault, SchemaError
+from policy_server.proving.report import Check
 
 
 def show_progress() -> Callable[[str], None]:

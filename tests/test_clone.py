@@ -17,7 +17,7 @@ QUICK = (
     "tests/contract",
     "tests/policy",
     "tests/store",
-    "tests/build/test_archive.py",
+    "tests/proving/test_archive.py",
     "tests/test_structure.py",
 )
 

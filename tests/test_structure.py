@@ -15,16 +15,18 @@ MAY_IMPORT = {
     "contract": {"errors"},
     "policy": {"errors", "contract"},
     "sandbox": {"errors", "contract", "policy"},
-    "build": {"errors", "contract", "policy", "sandbox"},
+    "proving": {"errors", "contract", "policy", "sandbox"},
     "store": {"errors"},
     "clients": {"errors", "contract"},
     "frontend": {"errors", "contract"},
-    "serving": {"errors", "contract", "policy", "sandbox", "build", "store"},
+    "serving": {"errors", "contract", "policy", "sandbox", "proving", "store"},
     "web": {"errors", "contract", "policy", "serving", "clients"},
 }
 HEAVY = ("tensorflow", "onnxruntime", "onnx", "tf2onnx", "torch", "ray")
 SERVED = ("tensorflow", "onnxruntime")
 LAZY = {"tensorflow", "onnx", "tf2onnx", "torch", "ray"}
+PLUG_INS = {"policy/engines": {"engine"}}
+"""Rooms of plug-ins, and the files there that are none: what all of them share."""
 MAX_LINES, MAX_TEST_LINES, MAX_FUNCTION_LINES = 300, 450, 45
 NOT_OURS = {"instance", "build", "dist", "node_modules"}
 
@@ -111,6 +113,30 @@ def test_the_package_never_imports_a_top_level_file(path: Path) -> None:
     top_level = {file.stem for file in ROOT.glob("*.py")} | {"examples", "tests", "benchmarks"}
     assert "app" in top_level
     assert {name.split(".")[0] for name in imports(tree(path))} & top_level == set()
+
+
+@pytest.mark.parametrize("room", PLUG_INS)
+def test_plug_ins_are_imported_by_their_registry_alone(room: str) -> None:
+    folder = ROOT / PACKAGE / room
+    plug_ins = {path.stem for path in folder.glob("*.py")} - {
+        "__init__",
+        "registry",
+        *PLUG_INS[room],
+    }
+    assert plug_ins
+    prefix = ".".join([PACKAGE, *Path(room).parts])
+    modules = tuple(f"{prefix}.{name}" for name in plug_ins)
+    wrong = [
+        named(path)
+        for path in package_files()
+        if path != folder / "registry.py"
+        and any(
+            f"{name}.".startswith(f"{module}.")
+            for name in imports(tree(path))
+            for module in modules
+        )
+    ]
+    assert wrong == []
 
 
 @pytest.mark.parametrize("module", HEAVY)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from policy_server.clients.engine import Engine, Progress
+from policy_server.clients.generator import Generator, Progress
 from policy_server.clients.languages import Language
 from policy_server.clients.names import Package
 from policy_server.clients.sdk import Files, Sdk
@@ -17,7 +17,7 @@ NOT_KEPT = frozenset({"git_push.sh", ".travis.yml", "gradlew", "gradlew.bat", "t
 
 
 def build_files(
-    engine: Engine,
+    generator: Generator,
     contract: Contract,
     specification: Specification,
     languages: Sequence[Language],
@@ -27,7 +27,7 @@ def build_files(
     """Make SDKs.
 
     Args:
-        engine: What writes code.
+        generator: What writes code.
         contract: What they are for.
         specification: The contract as it is served.
         languages: Those that are wanted.
@@ -37,21 +37,21 @@ def build_files(
     Returns:
         Language -> its files, or why there are none.
     """
-    given = client_specification(specification, security=engine.sends_credentials)
+    given = client_specification(specification, security=generator.sends_credentials)
     package = Package.of(contract.title, contract.version)
     made: dict[str, Files | str] = {}
     for language in languages:
         if (reason := language.limit(given)) is not None:
             made[language.name] = reason
     possible = [language for language in languages if language.name not in made]
-    outcomes = engine.generate(given, possible, package, folder, progress) if possible else {}
+    outcomes = generator.generate(given, possible, package, folder, progress) if possible else {}
     schema = contract.schema
     example = schema.example() or random_observations(schema, 1, seed=0)[0]
     for language in possible:
         generated = outcomes[language.name]
         if isinstance(generated, str):
             made[language.name] = generated
-        elif engine.sends_credentials:
+        elif generator.sends_credentials:
             made[language.name] = _as_generated(generated)
         else:
             sdk = Sdk(language, given, package, schema.digest, example)

@@ -1,6 +1,6 @@
 """The SDKs of one contract: built once, kept by what they are made of, handed out from disk.
 
-`BASE_PATH/clients/<content>/<engine>/` holds a zip for each language, `clients.zip` with all of
+`BASE_PATH/clients/<content>/<generator>/` holds a zip for each language, `clients.zip` with all of
 them, and `failures.json`. The content is a hash of the specification and of the code that makes
 SDKs, so a changed schema, title or template never meets an old SDK.
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from policy_server.clients.archive import read_zip, write_zip
 from policy_server.clients.build import build_files
-from policy_server.clients.engine import Engine, Progress
+from policy_server.clients.generator import Generator, Progress
 from policy_server.clients.languages import NAMES, Language
 from policy_server.contract.contract import Contract
 from policy_server.contract.specification import Specification
@@ -48,16 +48,20 @@ class ClientLibrary:
         base_path: BASE_PATH.
         contract: What they are for.
         specification: The contract as it is served.
-        engine: What writes their code.
+        generator: What writes their code.
     """
 
     def __init__(
-        self, base_path: Path, contract: Contract, specification: Specification, engine: Engine
+        self,
+        base_path: Path,
+        contract: Contract,
+        specification: Specification,
+        generator: Generator,
     ) -> None:
         self._folder = base_path / "clients"
         self._contract = contract
         self._specification = specification
-        self._engine = engine
+        self._generator = generator
         self._building: threading.Thread | None = None
 
     def archive(self, language: str | None = None) -> bytes:
@@ -83,8 +87,8 @@ class ClientLibrary:
         if language is None and failures and failures.keys() >= self._known():
             raise ClientsFailed(f"There are no SDKs: {next(iter(failures.values()))}")
         if language is not None and language not in self._known():
-            raise ClientsFailed(f"There is no SDK for {language}: {self._engine.name} has none.")
-        self._engine.version()
+            raise ClientsFailed(f"There is no SDK for {language}: {self._generator.name} has none.")
+        self._generator.version()
         self._start()
         raise ClientsBuilding("The SDKs are being made; ask again in a moment.")
 
@@ -107,11 +111,12 @@ class ClientLibrary:
             ConfigurationError: A language is not known.
             ClientsUnavailable: There is nothing to build with, or nowhere to keep it.
         """
-        self._engine.version()
+        self._generator.version()
         known = self._known()
         faults = [
             Fault(
-                name, f"is not a language of {self._engine.name}: {', '.join(sorted(known))} are."
+                name,
+                f"is not a language of {self._generator.name}: {', '.join(sorted(known))} are.",
             )
             for name in languages
             if name not in known
@@ -134,11 +139,11 @@ class ClientLibrary:
         return meaning.hexdigest()[:32]
 
     def _known(self) -> frozenset[str]:
-        return frozenset(language.name for language in self._engine.languages())
+        return frozenset(language.name for language in self._generator.languages())
 
     def _shelf(self) -> Path:
-        engine = re.sub(r"[^\w.]+", "-", self._engine.version())
-        return self._folder / self._content / engine
+        generator = re.sub(r"[^\w.]+", "-", self._generator.version())
+        return self._folder / self._content / generator
 
     def _newest_shelf(self) -> Path | None:
         shelves = sorted((self._folder / self._content).glob("*/"), key=_age)
@@ -173,7 +178,7 @@ class ClientLibrary:
             shutil.rmtree(leftover, ignore_errors=True)
         missing = [
             language
-            for language in self._engine.languages()
+            for language in self._generator.languages()
             if language.name in names and not (shelf / f"{language.name}.zip").exists()
         ]
         failures = {name: why for name, why in _failures(shelf).items() if name not in names}
@@ -192,7 +197,7 @@ class ClientLibrary:
         if not missing:
             return failures
         made = build_files(
-            self._engine, self._contract, self._specification, missing, temporary, progress
+            self._generator, self._contract, self._specification, missing, temporary, progress
         )
         for name, files in made.items():
             if isinstance(files, str):

@@ -1,4 +1,4 @@
-"""The default engine: OpenAPI Generator, from PyPI, every language in one run of Java."""
+"""The default generator: OpenAPI Generator, from PyPI, every language in one run of Java."""
 
 import contextlib
 import importlib.metadata
@@ -8,8 +8,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from policy_server.clients.engine import JAVA_OPTIONS, Outcomes, Progress, run
 from policy_server.clients.failure import LanguageFailed
+from policy_server.clients.generator import JAVA_OPTIONS, Outcomes, Progress, run
 from policy_server.clients.languages import LANGUAGES, Language
 from policy_server.clients.mends_closed import JAVA_MENDS, PYTHON_MENDS, TYPESCRIPT_MENDS
 from policy_server.clients.mends_r import R_MENDS
@@ -47,12 +47,12 @@ class OpenApiGenerator:
     sends_credentials = False
 
     def version(self) -> str:
-        """See Engine."""
+        """See Generator."""
         find_jar()
         return f"{self.name} {importlib.metadata.version(DISTRIBUTION)}"
 
     def languages(self) -> Sequence[Language]:
-        """See Engine."""
+        """See Generator."""
         return LANGUAGES
 
     def generate(
@@ -63,7 +63,7 @@ class OpenApiGenerator:
         folder: Path,
         progress: Progress,
     ) -> Outcomes:
-        """See Engine."""
+        """See Generator."""
         jar, java = find_jar(), find_java()
         outcomes: dict[str, Path | str] = {}
         configured: list[tuple[Language, Path]] = []

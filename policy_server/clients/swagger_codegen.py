@@ -1,4 +1,4 @@
-"""The other engine: swagger-codegen, a program on the PATH or a jar, one run a language.
+"""The other generator: swagger-codegen, a program on the PATH or a jar, one run a language.
 
 What it writes is handed out as it is, with its own documentation: no client class of ours. What it
 would write wrongly is taken out of what it reads, or set right by its own options.
@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from policy_server.clients.engine import JAVA_OPTIONS, Outcomes, Progress, run
+from policy_server.clients.generator import JAVA_OPTIONS, Outcomes, Progress, run
 from policy_server.clients.languages import LANGUAGES, Language
 from policy_server.clients.names import Package
 from policy_server.clients.openapi_generator import find_java
@@ -24,7 +24,7 @@ OPTIONS: Mapping[str, Mapping[str, str]] = {
     # The names in the code are those in JSON too, so that others would not reach the server.
     "scala": {"modelPropertyNaming": "original"},
 }
-"""Language -> what this engine is told beside the names of the packages."""
+"""Language -> what this generator is told beside the names of the packages."""
 
 NOT_WRITTEN = "test/**\nsrc/test/**\ntest-requirements.txt\n"
 """Empty tests, in the syntax of its ignore file. Python would install them as a package `test`."""
@@ -44,7 +44,7 @@ class SwaggerCodegen:
         self._program = program
 
     def version(self) -> str:
-        """See Engine."""
+        """See Generator."""
         lines = list(run([*self._command(), "version"], Path.cwd()))
         if not lines or lines[-1].startswith("exit "):
             said = " ".join(lines[-2:])[:300] or "nothing"
@@ -52,7 +52,7 @@ class SwaggerCodegen:
         return f"{self.name} {lines[-1]}"
 
     def languages(self) -> Sequence[Language]:
-        """See Engine."""
+        """See Generator."""
         return [language for language in LANGUAGES if language.swagger_codegen]
 
     def generate(
@@ -63,7 +63,7 @@ class SwaggerCodegen:
         folder: Path,
         progress: Progress,
     ) -> Outcomes:
-        """See Engine."""
+        """See Generator."""
         command = self._command()
         document = folder / "specification.json"
         document.write_text(json.dumps(_adapted(specification)), encoding="utf-8")
@@ -98,7 +98,7 @@ class SwaggerCodegen:
 
 
 def _options(language: Language, package: Package) -> dict[str, str]:
-    """Names of packages as for the other engine, whose libraries this one does not know."""
+    """Names of packages as for the other generator, whose libraries this one does not know."""
     named = {key: value for key, value in language.options(package).items() if key != "library"}
     return {**named, "hideGenerationTimestamp": "true", **OPTIONS.get(language.name, {})}
 

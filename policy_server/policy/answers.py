@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policy_server.errors import EngineFailed, Fault, ObservationError
-from policy_server.policy.engine import Floats
+from policy_server.policy.engines.engine import Floats
 from policy_server.policy.families.family import Array, NotFinite, Numbered, Real
 from policy_server.policy.families.gaussian import density
 from policy_server.policy.features import place_of
@@ -16,7 +16,7 @@ from policy_server.policy.output_mapper import OutputMapper
 
 Answer = dict[str, Any]
 """A Prediction or a Distribution of the contract, ready for JSON."""
-Decision = Literal["draw", "mode", "describe"]
+Query = Literal["draw", "mode", "describe"]
 """What is asked: an action by chance, the most probable one, or all that the policy weighs."""
 
 
@@ -44,26 +44,26 @@ class Answers:
             "none": None,
         }[family.source]
 
-    def give(self, rows: Floats, decision: Decision, seed: int | None = None) -> list[Answer]:
+    def give(self, rows: Floats, query: Query, seed: int | None = None) -> list[Answer]:
         """Answer for each row of float32[B, W].
 
         Args:
             rows: Distribution inputs, from the network.
-            decision: What is asked.
+            query: What is asked.
             seed: Makes draws repeatable; a batch begins with the draw of its first alone.
 
         Raises:
             ObservationError: A row makes no distribution.
         """
-        if decision != "describe" and len(rows) == 1:
-            return [self._single(rows[0].tolist(), decision, seed)]
+        if query != "describe" and len(rows) == 1:
+            return [self._single(rows[0].tolist(), query, seed)]
         inputs = rows.astype(np.float64)
         self._check(inputs)
-        if decision == "describe":
+        if query == "describe":
             return self._describe(inputs)
         rng = self._rng if seed is None else np.random.default_rng(seed)
         family = self._family
-        actions = family.sample(inputs, rng) if decision == "draw" else family.mode(inputs)
+        actions = family.sample(inputs, rng) if query == "draw" else family.mode(inputs)
         logs = family.log_probability(inputs, actions)
         if logs is None:
             return [self._continuous(row, None) for row in actions.tolist()]
@@ -79,8 +79,8 @@ class Answers:
         pairs = zip(actions.tolist(), density(logs).tolist(), strict=True)
         return [self._continuous(*pair) for pair in pairs]
 
-    def _single(self, row: list[float], decision: Decision, seed: int | None) -> Answer:
-        draw = None if decision == "mode" else self._draw(seed)
+    def _single(self, row: list[float], query: Query, seed: int | None) -> Answer:
+        draw = None if query == "mode" else self._draw(seed)
         try:
             decided: Any = self._family.decide(row, draw)
         except NotFinite as error:

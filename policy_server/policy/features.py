@@ -16,7 +16,7 @@ FLAT, PLAIN = {list, tuple}, {float, int, bool}
 TOO_LARGE = "a number is too large for the network, which takes float32."
 
 
-class Tried(NamedTuple):
+class Outcome(NamedTuple):
     """What came of preprocessing observations, each by itself.
 
     Attributes:
@@ -47,7 +47,7 @@ class Tried(NamedTuple):
             raise ObservationError("The observation cannot be decided on.", faults)
 
 
-def joined(batches: Sequence[Tried]) -> Tried:
+def joined(batches: Sequence[Outcome]) -> Outcome:
     """What came of several batches as that of one; all rows have as many numbers as the first."""
     width = next((each.features.shape[1] for each in batches if _any_made(each)), 0)
     features = np.zeros((sum(len(each.features) for each in batches), width), np.float32)
@@ -63,11 +63,11 @@ def joined(batches: Sequence[Tried]) -> Tried:
         failures |= {start + row: cause for row, cause in {**misfits, **each.failures}.items()}
         too_large += [start + row for row in each.too_large]
         start += rows
-    return Tried(features, failures, too_large)
+    return Outcome(features, failures, too_large)
 
 
-def _any_made(tried: Tried) -> bool:
-    return len(tried.failures) < len(tried.features)
+def _any_made(outcome: Outcome) -> bool:
+    return len(outcome.failures) < len(outcome.features)
 
 
 def plain_rows(returned: Sequence[Any], width: int | None) -> Features | None:
@@ -86,13 +86,13 @@ def plain_rows(returned: Sequence[Any], width: int | None) -> Features | None:
     return features if np.isfinite(features).all() else None
 
 
-def narrowed(rows: NDArray[np.float64], failures: Mapping[int, str] | None = None) -> Tried:
+def narrowed(rows: NDArray[np.float64], failures: Mapping[int, str] | None = None) -> Outcome:
     """Narrow float64[B, F] to the float32 that networks take; rows beyond it are told."""
     features = narrow(rows)
     too_large: Collection[int] = ()
     if not _sum_is_finite(features):  # one call, where all is well
         too_large = set(np.flatnonzero(~np.isfinite(features).all(axis=1)).tolist())
-    return Tried(features, failures or {}, too_large)
+    return Outcome(features, failures or {}, too_large)
 
 
 def narrow(numbers: NDArray[np.float64]) -> Features:

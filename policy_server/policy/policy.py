@@ -7,9 +7,10 @@ import numpy as np
 from policy_server.contract.contract import Contract
 from policy_server.contract.records import Record
 from policy_server.errors import Fault, ObservationError, PreprocessorFailed
-from policy_server.policy.answers import Answer, Answers, Decision
-from policy_server.policy.engine import Engine, Floats, Network
-from policy_server.policy.features import TOO_LARGE, Features, Tried, as_float, narrow
+from policy_server.policy.answers import Answer, Answers, Query
+from policy_server.policy.engines.engine import Engine, Floats
+from policy_server.policy.features import TOO_LARGE, Features, Outcome, as_float, narrow
+from policy_server.policy.network import Network
 from policy_server.policy.output_mapper import OutputMapper
 from policy_server.policy.preprocessor import Preprocessor
 
@@ -40,13 +41,13 @@ class Policy:
         self._answers = Answers(network.distribution, contract.tuple, output_mapper)
 
     def decide(
-        self, records: Sequence[Record], decision: Decision, seed: int | None = None
+        self, records: Sequence[Record], query: Query, seed: int | None = None
     ) -> list[Answer]:
         """Decide on each of B records.
 
         Args:
             records: From the decoder.
-            decision: What is asked.
+            query: What is asked.
             seed: Makes draws repeatable; a batch begins with the draw of its first alone.
 
         Raises:
@@ -54,7 +55,7 @@ class Policy:
             PreprocessorFailed: Uploaded code failed.
             EngineFailed: The network could not be run.
         """
-        return self._answers.give(self.run(self.features(records)), decision, seed)
+        return self._answers.give(self.run(self.features(records)), query, seed)
 
     def features(self, records: Sequence[Record]) -> Features:
         """The network's input vectors, float32[B, F], of B records.
@@ -63,24 +64,24 @@ class Policy:
             ObservationError: A number is too large for the network.
             PreprocessorFailed: Uploaded code failed.
         """
-        tried = self.tried_features(records)
-        if tried.failures or tried.too_large:
-            tried.raise_for(0, len(records))
-        return tried.features
+        outcome = self.outcome(records)
+        if outcome.failures or outcome.too_large:
+            outcome.raise_for(0, len(records))
+        return outcome.features
 
-    def tried_features(self, records: Sequence[Record]) -> Tried:
+    def outcome(self, records: Sequence[Record]) -> Outcome:
         """Features of records that have nothing to do with each other: each may fail alone."""
         assert self._preprocessor is not None
         return self.fitting(self._preprocessor.features(records))
 
-    def fitting(self, tried: Tried) -> Tried:
+    def fitting(self, outcome: Outcome) -> Outcome:
         """The same features, if the network takes so many; raises PreprocessorFailed if not."""
-        made, taken = tried.features.shape[1], self.network.feature_width
-        if made != taken and len(tried.failures) < len(tried.features):
+        made, taken = outcome.features.shape[1], self.network.feature_width
+        if made != taken and len(outcome.failures) < len(outcome.features):
             raise PreprocessorFailed(
                 f"preprocess returned {made} numbers, the network takes {taken}"
             )
-        return tried
+        return outcome
 
     def raw_features(self, numbers: Sequence[float]) -> Features:
         """One input vector, float32[1, F], as a client sent it.
@@ -105,6 +106,6 @@ class Policy:
             return np.empty((0, self.network.distribution.input_width), np.float32)
         return self._engine.run(features)
 
-    def answers(self, inputs: Floats, decision: Decision, seed: int | None = None) -> list[Answer]:
+    def answers(self, inputs: Floats, query: Query, seed: int | None = None) -> list[Answer]:
         """Word the decisions that follow from float32[B, W]; raises ObservationError."""
-        return self._answers.give(inputs, decision, seed)
+        return self._answers.give(inputs, query, seed)

@@ -18,7 +18,7 @@ from policy_server.contract.encoding import not_utf8
 from policy_server.contract.records import Record
 from policy_server.contract.schema import Observation, ObservationSchema
 from policy_server.errors import PreprocessorFailed, UploadRejected
-from policy_server.policy.features import Tried, narrowed, numbers_of, plain_rows
+from policy_server.policy.features import Outcome, narrowed, numbers_of, plain_rows
 
 FILE = "preprocessor.py"
 MAX_MESSAGE_CHARACTERS = 500
@@ -27,7 +27,7 @@ MAX_MESSAGE_CHARACTERS = 500
 class Preprocessor(Protocol):
     """Makes the network's input vectors."""
 
-    def features(self, records: Sequence[Record]) -> Tried:
+    def features(self, records: Sequence[Record]) -> Outcome:
         """Turn B records into float32[B, F], each by itself."""
 
 
@@ -52,14 +52,14 @@ class SchemaPreprocessor:
         # Little endian by name: packing as the machine does it lets numbers overflow unseen.
         self._pack = struct.Struct(f"<{self._width}f").pack
 
-    def features(self, records: Sequence[Record]) -> Tried:
+    def features(self, records: Sequence[Record]) -> Outcome:
         flatten, pack = self._flatten, self._pack
         try:
             packed = b"".join([pack(*flatten(record)) for record in records])
         except OverflowError:  # a number beyond float32: which rows it is, is seldom asked
             rows = np.array([flatten(record) for record in records], dtype=np.float64)
             return narrowed(rows.reshape(len(records), self._width))
-        return Tried(np.frombuffer(packed, "<f4").reshape(len(records), self._width))
+        return Outcome(np.frombuffer(packed, "<f4").reshape(len(records), self._width))
 
 
 class UploadedPreprocessor:
@@ -100,7 +100,7 @@ class UploadedPreprocessor:
         """Whether it is asked for several observations in one call."""
         return callable(self._preprocess_batch)
 
-    def features(self, records: Sequence[Any]) -> Tried:
+    def features(self, records: Sequence[Any]) -> Outcome:
         observations = [self._to_observation(record) for record in records]
         together = self._together(observations)
         if together is not None and self._width in (None, together.shape[1]):
@@ -111,7 +111,7 @@ class UploadedPreprocessor:
             for row, each in enumerate(observations)
         ]
         plain = None if failures else plain_rows(returned, self._width)
-        return Tried(plain) if plain is not None else self._checked(returned, failures)
+        return Outcome(plain) if plain is not None else self._checked(returned, failures)
 
     def _attempt(
         self, call: Callable[[Any], Any], argument: Any, row: int, failures: dict[int, str]
@@ -127,7 +127,7 @@ class UploadedPreprocessor:
             failures[row] = _last_line(error, self._file)
         return None
 
-    def _checked(self, returned: Sequence[Any], failures: dict[int, str]) -> Tried:
+    def _checked(self, returned: Sequence[Any], failures: dict[int, str]) -> Outcome:
         """Features of all that was returned, row by row; what is wrong with one is its failure."""
         rows: list[NDArray[np.float64] | None] = [
             None if row in failures else self._attempt(numbers_of, value, row, failures)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from policy_server.contract.records import Record
-from policy_server.policy.features import Tried
+from policy_server.policy.features import Outcome
 from policy_server.sandbox.limits import ProcessLimits
 from policy_server.sandbox.process import PreprocessorProcess
 
@@ -40,7 +40,7 @@ class SandboxedPreprocessor:
         """Start the process and wait until it has loaded the file; raises UploadRejected."""
         self._loop.run_until_complete(self._process.start())
 
-    def features(self, records: Sequence[Record]) -> Tried:
+    def features(self, records: Sequence[Record]) -> Outcome:
         """Turn B records into float32[B, F]; raises PreprocessorFailed where the process ends."""
         return self._loop.run_until_complete(self._process.run(records))
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from policy_server.contract.records import Record
 from policy_server.errors import PreprocessorFailed, UploadRejected
-from policy_server.policy.features import Tried, joined
+from policy_server.policy.features import Outcome, joined
 from policy_server.sandbox.child import HEAD, Reply, Task
 from policy_server.sandbox.limits import ProcessLimits
 from policy_server.sandbox.pace import Pace
@@ -85,7 +85,7 @@ class PreprocessorProcess:
         if self._child is None:
             self._child = await _Child.started(self._task, own_session=self._own_session)
 
-    async def run(self, records: Sequence[Record]) -> Tried:
+    async def run(self, records: Sequence[Record]) -> Outcome:
         """Features of records, in as many batches as they need.
 
         Raises:
@@ -93,7 +93,7 @@ class PreprocessorProcess:
         """
         if len(records) <= self.rows:
             return await self._batch(records)
-        batches: list[Tried] = []
+        batches: list[Outcome] = []
         start = 0
         while start < len(records):
             end = start + self.rows
@@ -101,7 +101,7 @@ class PreprocessorProcess:
             start = end
         return joined(batches)
 
-    async def _batch(self, records: Sequence[Record]) -> Tried:
+    async def _batch(self, records: Sequence[Record]) -> Outcome:
         try:
             if self._child is None:
                 await self.start()
@@ -137,7 +137,7 @@ class PreprocessorProcess:
             if self._closed:  # somebody came late, with a version that decides no more
                 self._end_child()
         features = np.frombuffer(reply.features, np.float32).reshape(len(records), reply.width)
-        return Tried(features, reply.failures, reply.too_large)
+        return Outcome(features, reply.failures, reply.too_large)
 
     def close(self) -> None:
         """End the process."""

@@ -12,13 +12,20 @@ from policy_server.errors import (
     Overloaded,
     PreprocessorFailed,
 )
-from policy_server.policy.answers import Answer, Decision
-from policy_server.policy.engine import Floats
-from policy_server.policy.features import Features, Tried
+from policy_server.policy.answers import Answer, Query
+from policy_server.policy.engines.engine import Floats
+from policy_server.policy.features import Features, Outcome
 from policy_server.policy.policy import Policy
 from policy_server.policy.timing import MAX_BATCH, Timing
 from policy_server.sandbox.process import PreprocessorProcess
-from policy_server.serving.asked import Asked, Ready, fail_all, ready_of, records_of, stacked
+from policy_server.serving.pending import (
+    PendingRequest,
+    Ready,
+    fail_all,
+    ready_of,
+    records_of,
+    stacked,
+)
 
 THREAD_SECONDS = 0.002
 """A run of the network that takes longer leaves the event loop to others."""
@@ -47,7 +54,7 @@ class Decider:
         self._timing = timing or policy.network.timing
         self._together = process is not None or self._timing.batching_pays
         self._one_is_quick = process is None and not self._leaves_loop(1)
-        self._waiting: list[Asked] = []
+        self._waiting: list[PendingRequest] = []
         self._waiting_rows = 0
         self._most_waiting = most_waiting
         self._came = 0
@@ -57,7 +64,7 @@ class Decider:
     def decide(
         self,
         records: Sequence[Record],
-        decision: Decision,
+        query: Query,
         seed: int | None = None,
         seconds: float | None = None,
     ) -> "asyncio.Future[list[Answer]]":
@@ -67,18 +74,18 @@ class Decider:
         wait; DeadlineExceeded, where it takes more than these seconds.
         """
         if self._alone and self._one_is_quick and not self._came and len(records) == 1:
-            return self._decide_now(records, decision, seed)
-        return self._ask(records, None, decision, seed, seconds)
+            return self._decide_now(records, query, seed)
+        return self._ask(records, None, query, seed, seconds)
 
     def decide_features(
         self,
         features: Features,
-        decision: Decision,
+        query: Query,
         seed: int | None = None,
         seconds: float | None = None,
     ) -> "asyncio.Future[list[Answer]]":
         """Decide on input vectors; the future raises as that of `decide`."""
-        return self._ask((), features, decision, seed, seconds)
+        return self._ask((), features, query, seed, seconds)
 
     def close(self, closed: Callable[[], None] = lambda: None) -> None:
         """Let go of the preprocessor's process, once nobody waits any more; then call `closed`."""
@@ -95,38 +102,42 @@ class Decider:
         self,
         records: Sequence[Record],
         features: Features | None,
-        decision: Decision,
+        query: Query,
         seed: int | None,
         seconds: float | None,
     ) -> "asyncio.Future[list[Answer]]":
         loop = asyncio.get_running_loop()
-        asked = Asked(records, features, decision, seed, loop.create_future())
-        if self._together or self._leaves_loop(asked.rows):
-            self._wait(asked, seconds, loop)
+        request = PendingRequest(records, features, query, seed, loop.create_future())
+        if self._together or self._leaves_loop(request.rows):
+            self._wait(request, seconds, loop)
         else:
-            self._answer([asked])
-        return asked.done
+            self._answer([request])
+        return request.done
 
-    def _wait(self, asked: Asked, seconds: float | None, loop: asyncio.AbstractEventLoop) -> None:
+    def _wait(
+        self, request: PendingRequest, seconds: float | None, loop: asyncio.AbstractEventLoop
+    ) -> None:
         if self._waiting_rows >= self._most_waiting:
-            asked.fail(Overloaded(f"{self._waiting_rows} decisions are waiting: try again later."))
+            request.fail(
+                Overloaded(f"{self._waiting_rows} decisions are waiting: try again later.")
+            )
             return
         if seconds is not None:
             late = DeadlineExceeded(f"It was not decided within {seconds:g} seconds.")
-            timer = loop.call_later(seconds, asked.fail, late)
-            asked.done.add_done_callback(lambda _: timer.cancel())
-        self._waiting.append(asked)
-        self._waiting_rows += asked.rows
+            timer = loop.call_later(seconds, request.fail, late)
+            request.done.add_done_callback(lambda _: timer.cancel())
+        self._waiting.append(request)
+        self._waiting_rows += request.rows
         self._await_turn(loop)
 
     def _decide_now(
-        self, records: Sequence[Record], decision: Decision, seed: int | None
+        self, records: Sequence[Record], query: Query, seed: int | None
     ) -> "asyncio.Future[list[Answer]]":
         loop = asyncio.get_running_loop()
         self._await_turn(loop)
         done: asyncio.Future[list[Answer]] = loop.create_future()
         try:
-            done.set_result(self.policy.decide(records, decision, seed))
+            done.set_result(self.policy.decide(records, query, seed))
         except Exception as error:
             done.set_exception(error)
         return done
@@ -159,50 +170,50 @@ class Decider:
         finally:
             self._busy = None
 
-    def _next_round(self) -> list[Asked]:
-        together: list[Asked] = []
+    def _next_round(self) -> list[PendingRequest]:
+        together: list[PendingRequest] = []
         rows = taken = 0
         most = MAX_BATCH if self._process is None else self._process.rows
-        for asked in self._waiting:
-            if together and rows + asked.rows > most:
+        for request in self._waiting:
+            if together and rows + request.rows > most:
                 break
             taken += 1
-            self._waiting_rows -= asked.rows
-            if not asked.done.done():  # whoever asked may have gone, or its time is over
-                together.append(asked)
-                rows += asked.rows
+            self._waiting_rows -= request.rows
+            if not request.done.done():  # whoever request may have gone, or its time is over
+                together.append(request)
+                rows += request.rows
         del self._waiting[:taken]
         return together
 
-    def _answer(self, together: list[Asked]) -> None:
+    def _answer(self, together: list[PendingRequest]) -> None:
         try:
             records = records_of(together)
-            ready = ready_of(together, self._tried(records) if records else None)
+            ready = ready_of(together, self._outcome(records) if records else None)
             if ready:
                 self._settle(ready, self.policy.run(stacked(ready)))
         except Exception as error:  # whatever it is, nobody is to wait for ever
             fail_all(together, error)
 
-    async def _answer_elsewhere(self, together: list[Asked]) -> None:
+    async def _answer_elsewhere(self, together: list[PendingRequest]) -> None:
         try:
             records = records_of(together)
-            ready = ready_of(together, await self._tried_elsewhere(records) if records else None)
+            ready = ready_of(together, await self._outcome_elsewhere(records) if records else None)
             if ready:
                 self._settle(ready, await self._run(stacked(ready)))
         except Exception as error:  # see above
             fail_all(together, error)
 
-    def _tried(self, records: list[Record]) -> Tried | PreprocessorFailed:
+    def _outcome(self, records: list[Record]) -> Outcome | PreprocessorFailed:
         try:
-            return self.policy.tried_features(records)
+            return self.policy.outcome(records)
         except PreprocessorFailed as error:  # of these records; whoever sent features goes on
             return error
 
-    async def _tried_elsewhere(self, records: list[Record]) -> Tried | PreprocessorFailed:
+    async def _outcome_elsewhere(self, records: list[Record]) -> Outcome | PreprocessorFailed:
         if self._process is None:
             if self._leaves_loop(len(records)):
-                return await asyncio.to_thread(self._tried, records)
-            return self._tried(records)
+                return await asyncio.to_thread(self._outcome, records)
+            return self._outcome(records)
         try:
             return self.policy.fitting(await self._process.run(records))
         except PreprocessorFailed as error:
@@ -216,15 +227,15 @@ class Decider:
     def _settle(self, ready: Ready, inputs: Floats) -> None:
         """Give everyone their answers, of float32[B, W]."""
         start = 0
-        for asked, features in ready:
+        for request, features in ready:
             end = start + len(features)
-            if not asked.done.done():
+            if not request.done.done():
                 try:
-                    answers = self.policy.answers(inputs[start:end], asked.decision, asked.seed)
+                    answers = self.policy.answers(inputs[start:end], request.query, request.seed)
                 except Exception as error:
-                    asked.done.set_exception(error)
+                    request.done.set_exception(error)
                 else:
-                    asked.done.set_result(answers)
+                    request.done.set_result(answers)
             start = end
 
     def _leaves_loop(self, rows: int) -> bool:

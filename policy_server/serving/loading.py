@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from policy_server.build.assembly import SEED
-from policy_server.build.version_parts import VersionParts
 from policy_server.contract.contract import Contract
 from policy_server.contract.samples import random_observations
 from policy_server.errors import NoActivePolicy, VersionConflict
-from policy_server.policy.engine import Network
+from policy_server.policy.network import Network
 from policy_server.policy.policy import Policy
+from policy_server.proving.assembly import SEED
+from policy_server.proving.version_parts import VersionParts
 from policy_server.sandbox.limits import ProcessLimits
 from policy_server.sandbox.process import PreprocessorProcess
 from policy_server.serving.deciding import MOST_WAITING, Decider

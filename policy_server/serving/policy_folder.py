@@ -7,13 +7,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from policy_server.build import description
-from policy_server.build.foreign.endings import MODEL_ENDINGS, foreign_folder, refuse_foreign_ending
-from policy_server.build.formats import HEAD_BYTES, refuse_foreign_file
-from policy_server.build.onnx_file import embed_weights, may_lack_weights
-from policy_server.build.report import Part
 from policy_server.errors import UploadRejected
 from policy_server.policy import output_mapper, preprocessor
+from policy_server.proving import description
+from policy_server.proving.foreign.endings import (
+    MODEL_ENDINGS,
+    foreign_folder,
+    refuse_foreign_ending,
+)
+from policy_server.proving.formats import HEAD_BYTES, refuse_foreign_file
+from policy_server.proving.onnx_file import embed_weights, may_lack_weights
+from policy_server.proving.report import Part
 from policy_server.serving.bundle import Bundle
 
 MODEL_FILES = ("saved_model.zip", "model.zip", "policy.onnx", "model.onnx")

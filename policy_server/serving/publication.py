@@ -9,10 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from policy_server.build import description, golden
-from policy_server.build.build import Progress, build
-from policy_server.build.limits import BuildLimits
-from policy_server.build.report import BuildReport, Check, Part, checks_from
 from policy_server.contract.contract import Contract
 from policy_server.contract.encoding import not_utf8
 from policy_server.errors import (
@@ -23,10 +19,14 @@ from policy_server.errors import (
     VersionNotFound,
 )
 from policy_server.policy import output_mapper, preprocessor
-from policy_server.policy.engine import Network
+from policy_server.policy.network import Network
+from policy_server.proving import description, golden
+from policy_server.proving.build import Progress, build
+from policy_server.proving.limits import BuildLimits
+from policy_server.proving.report import BuildReport, Check, Part, checks_from
 from policy_server.serving.bundle import Bundle, ReadableFile
 from policy_server.serving.contracts import Contracts
-from policy_server.serving.departure import Departure
+from policy_server.serving.shutdown import Shutdown
 from policy_server.store.content import content_hash
 from policy_server.store.manifest import Manifest
 from policy_server.store.store import Store
@@ -71,7 +71,7 @@ class Publisher:
         contracts: Know what they must keep: the contract that is served when they are made.
         limits: How much a build may take.
         keep: How many versions are kept; older ones are removed unless somebody needs them.
-        departure: Of this process, which ends what is being made.
+        shutdown: Of this process, which ends what is being made.
     """
 
     def __init__(
@@ -80,13 +80,13 @@ class Publisher:
         contracts: Contracts,
         limits: BuildLimits,
         keep: int = KEEP_VERSIONS,
-        departure: Departure | None = None,
+        shutdown: Shutdown | None = None,
     ) -> None:
         self._store = store
         self._contracts = contracts
         self._limits = limits
         self._keep = keep
-        self._departure = departure or Departure()
+        self._shutdown = shutdown or Shutdown()
         self._seats = threading.Semaphore(MOST_UPLOADS)
 
     def upload(self, files: Mapping[Part, ReadableFile], created_by: str = "") -> VersionReport:
@@ -164,7 +164,7 @@ class Publisher:
         if not self._seats.acquire(blocking=False):
             raise Overloaded(f"{MOST_UPLOADS} uploads are under way already: try again later.")
         try:
-            with self._store.writing(self._departure.check):
+            with self._store.writing(self._shutdown.check):
                 yield
         finally:
             self._seats.release()
@@ -172,7 +172,7 @@ class Publisher:
     def _build(
         self, folder: Path, contract: Contract, uploaded: list[Part], progress: Progress
     ) -> BuildReport:
-        return build(folder, contract, uploaded, self._limits, progress, self._departure.check)
+        return build(folder, contract, uploaded, self._limits, progress, self._shutdown.check)
 
     def _contract_of(self, bundle: Bundle) -> Contract:
         if bundle.schema is None:

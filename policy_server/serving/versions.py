@@ -9,11 +9,11 @@ from typing import Literal
 
 import msgspec
 
-from policy_server.build.build import verify
-from policy_server.build.limits import BuildLimits
-from policy_server.build.report import BuildReport, Check, Part, checks_from
 from policy_server.contract.contract import Contract
 from policy_server.errors import UploadRejected, VersionConflict, VersionNotFound
+from policy_server.proving.build import verify
+from policy_server.proving.limits import BuildLimits
+from policy_server.proving.report import BuildReport, Check, Part, checks_from
 from policy_server.serving.contracts import Contracts
 from policy_server.serving.publication import VersionReport, report_of
 from policy_server.store.manifest import Manifest

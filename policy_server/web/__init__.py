@@ -1,4 +1,4 @@
-"""HTTP: application, security, validation, problems, limits, telemetry."""
+"""HTTP: application, security, validation, problems, limits, request ids."""
 
 import warnings
 

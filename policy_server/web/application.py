@@ -18,18 +18,18 @@ from policy_server.clients.library import ClientLibrary
 from policy_server.contract.contract import Contract
 from policy_server.contract.history import SchemaHistory
 from policy_server.contract.specification import Specification, operations
-from policy_server.serving.departure import Departure
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.publication import Publisher
+from policy_server.serving.shutdown import Shutdown
 from policy_server.serving.versions import Versions
 from policy_server.web import problems
+from policy_server.web.busy_polling import BusyPolling
 from policy_server.web.fast_path import FastPath
 from policy_server.web.gate import Gate
 from policy_server.web.limits import BYTES_PER_MEGABYTE, BodyMiddleware
-from policy_server.web.lingering import Lingering
+from policy_server.web.request_ids import RequestIdMiddleware
 from policy_server.web.security import Authenticator
 from policy_server.web.swagger_ui import FAVICON, swagger_ui
-from policy_server.web.telemetry import RequestIdMiddleware
 from policy_server.web.unread import UnreadBodies
 from policy_server.web.validation import DECODED, VALIDATORS
 
@@ -47,7 +47,7 @@ class Service:
         publisher: Makes versions of uploads.
         versions: Those that are there.
         refresh: Serves at once what was activated just now.
-        departure: Of this process.
+        shutdown: Of this process.
         most_seconds: Whoever would wait longer for a decision waits so long.
         schemas: Every schema that was served.
         clients: The SDKs of the contract.
@@ -58,7 +58,7 @@ class Service:
     publisher: Publisher
     versions: Versions
     refresh: Callable[[], Awaitable[None]]
-    departure: Departure
+    shutdown: Shutdown
     most_seconds: float
     schemas: SchemaHistory
     clients: ClientLibrary
@@ -100,7 +100,7 @@ def create_application(
     service: Service,
     authenticator: Authenticator,
     limits: BodyLimits,
-    lingering: Lingering,
+    busy_polling: BusyPolling,
     fast_path: bool = True,
 ) -> ASGIApp:
     """Make the application.
@@ -111,7 +111,7 @@ def create_application(
         service: What decides, and on what.
         authenticator: Knows who may do what.
         limits: How large requests may be.
-        lingering: Keeps this process awake for the next request; one for all contracts.
+        busy_polling: Keeps this process awake for the next request; one for all contracts.
         fast_path: Answer predictions of which everything is in order before connexion sees them.
     """
     application = _connexion_application(specification, operations)
@@ -130,7 +130,14 @@ def create_application(
     decoder, base = service.contract.decoder, specification["basePath"]
     limit = limits.body_megabytes * BYTES_PER_MEGABYTE
     return FastPath(
-        complete, service.live, authenticator, decoder, base, limit, service.most_seconds, lingering
+        complete,
+        service.live,
+        authenticator,
+        decoder,
+        base,
+        limit,
+        service.most_seconds,
+        busy_polling,
     )
 
 

@@ -14,8 +14,8 @@ from policy_server.web import problems
 from policy_server.web.patience import ConnectionLimits, Patience
 from policy_server.web.request_body import Body, body_of
 from policy_server.web.request_head import NOT_HTTP, Malformed, RequestHead
-from policy_server.web.telemetry import HEADER as ID_HEADER
-from policy_server.web.telemetry import new_name
+from policy_server.web.request_ids import HEADER as ID_HEADER
+from policy_server.web.request_ids import new_name
 
 FAREWELL_SECONDS = 1.0
 """Between a refusal and the end of the connection: a reset could overtake the refusal."""

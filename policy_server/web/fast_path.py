@@ -24,12 +24,12 @@ from policy_server.policy.answers import Answer
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.loading import LiveVersion
 from policy_server.web import problems
+from policy_server.web.busy_polling import BusyPolling
 from policy_server.web.heads import Accepted, Heads, Route
-from policy_server.web.lingering import Lingering
 from policy_server.web.receiving import READING, REFUSAL, body_up_to, replayed
+from policy_server.web.request_ids import HEADER as ID_HEADER
+from policy_server.web.request_ids import new_name
 from policy_server.web.security import Authenticator
-from policy_server.web.telemetry import HEADER as ID_HEADER
-from policy_server.web.telemetry import new_name
 
 JSON_HEADER = (b"content-type", b"application/json")
 STATE_KEY = "policy_server.fast_path"
@@ -37,7 +37,7 @@ STATE_KEY = "policy_server.fast_path"
 encode = msgspec.json.encode
 
 
-class Begun(NamedTuple):
+class PendingAnswer(NamedTuple):
     """A request that is being decided.
 
     Attributes:
@@ -70,7 +70,7 @@ class FastPath:
         base: What the operations' paths begin with.
         limit_bytes: Larger bodies are handed on.
         most_seconds: Whoever would wait longer waits so long.
-        lingering: Told by the HTTP protocol of requests and answers.
+        busy_polling: Told by the HTTP protocol of requests and answers.
     """
 
     def __init__(
@@ -82,9 +82,9 @@ class FastPath:
         base: str,
         limit_bytes: int,
         most_seconds: float,
-        lingering: Lingering,
+        busy_polling: BusyPolling,
     ) -> None:
-        self.lingering = lingering
+        self.busy_polling = busy_polling
         self._app = app
         self._live = live
         self._limit = limit_bytes
@@ -122,10 +122,10 @@ class FastPath:
         try:
             if more:
                 raise UploadTooLarge
-            begun = await self._begun(accepted, body, scope)
-            if not begun.done.done():
-                await _settled(begun.done)
-            reply = self.reply(begun)
+            pending = await self._pending(accepted, body, scope)
+            if not pending.done.done():
+                await _settled(pending.done)
+            reply = self.reply(pending)
         except Exception:  # not in order; or nobody foresaw it, and connexion's handlers log it
             await self._app(scope, replayed(body, receive, more=more), send)
             return
@@ -133,7 +133,7 @@ class FastPath:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
-    def begin(self, accepted: Accepted, body: bytes) -> Begun:
+    def begin(self, accepted: Accepted, body: bytes) -> PendingAnswer:
         """Read a body and let the policy decide.
 
         Raises:
@@ -141,7 +141,7 @@ class FastPath:
         """
         return self._begin(accepted, accepted.route.decode(body))
 
-    async def _begun(self, accepted: Accepted, body: bytes, scope: Scope) -> Begun:
+    async def _pending(self, accepted: Accepted, body: bytes, scope: Scope) -> PendingAnswer:
         """As `begin`; of a long body nobody else feels that it is being read."""
         if len(body) <= LONG_BYTES:
             return self.begin(accepted, body)
@@ -153,25 +153,25 @@ class FastPath:
             raise
         return self._begin(accepted, decoded)
 
-    def _begin(self, accepted: Accepted, decoded: Sequence[Any]) -> Begun:
+    def _begin(self, accepted: Accepted, decoded: Sequence[Any]) -> PendingAnswer:
         """Let the policy decide on records, or on features."""
-        route, decision, seed, *_, seconds = accepted
+        route, query, seed, *_, seconds = accepted
         try:
             live = self._live.current()
             if accepted.version is not None:
                 live.check_asked(accepted.version)
             if route.raw:
                 features = live.policy.raw_features(decoded)
-                done = live.decider.decide_features(features, decision, seed, seconds)
+                done = live.decider.decide_features(features, query, seed, seconds)
             else:
-                done = live.decider.decide(decoded, decision, seed, seconds)
+                done = live.decider.decide(decoded, query, seed, seconds)
         except PolicyServerError as error:
-            return Begun(accepted, None, _failed(error))
-        return Begun(accepted, live, done)
+            return PendingAnswer(accepted, None, _failed(error))
+        return PendingAnswer(accepted, live, done)
 
-    def reply(self, begun: Begun) -> Reply:
+    def reply(self, pending: PendingAnswer) -> Reply:
         """The answer to a request whose decisions are made."""
-        accepted, live, done = begun
+        accepted, live, done = pending
         name = accepted.name or new_name()
         try:
             content = encode(accepted.route.finish(done.result()))

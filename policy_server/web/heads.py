@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 from starlette.types import Scope
 
-from policy_server.policy.answers import Answer, Decision
+from policy_server.policy.answers import Answer, Query
 from policy_server.web.gate import ORIGIN, SITE, comes_from_another_site
 from policy_server.web.limits import LENGTH, TRANSFER, plain_media_type
+from policy_server.web.request_ids import HEADER as ID_HEADER
+from policy_server.web.request_ids import SANE_ID
 from policy_server.web.security import Authenticator, Role
-from policy_server.web.telemetry import HEADER as ID_HEADER
-from policy_server.web.telemetry import SANE_ID
 
 JSON_TYPES = frozenset({b"application/json", b"application/json;charset=utf-8"})
 """As plain_media_type writes them."""
@@ -23,7 +23,7 @@ SECONDS = re.compile(rb"[0-9]{1,6}([.][0-9]{1,9})?")
 VERSION_HEADER, TIMEOUT_HEADER = b"x-policy-version", b"x-request-timeout"
 BROWSERS = frozenset({SITE, ORIGIN})
 """Headers that programs do not send."""
-MODES: dict[bytes, Decision] = {b"deterministic=true": "mode", b"deterministic=false": "draw"}
+MODES: dict[bytes, Query] = {b"deterministic=true": "mode", b"deterministic=false": "draw"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Route:
 
     Attributes:
         decode: Body -> records; or features, where `raw` says so.
-        decision: What is asked of the policy.
+        query: What is asked of the policy.
         finish: Answers -> the answer of the operation.
         seeded: The operation takes a seed.
         modes: The operation can be asked for the most probable actions.
@@ -40,7 +40,7 @@ class Route:
     """
 
     decode: Callable[[bytes], Sequence[Any]]
-    decision: Decision
+    query: Query
     finish: Callable[[list[Answer]], Any]
     seeded: bool = False
     modes: bool = False
@@ -52,7 +52,7 @@ class Accepted(NamedTuple):
 
     Attributes:
         route: Of its operation.
-        decision: What is asked of the policy.
+        query: What is asked of the policy.
         seed: Makes draws repeatable.
         role: Of whoever asks.
         length: Bytes of the body; -1 where it comes in chunks.
@@ -62,7 +62,7 @@ class Accepted(NamedTuple):
     """
 
     route: Route
-    decision: Decision
+    query: Query
     seed: int | None
     role: Role
     length: int
@@ -150,11 +150,11 @@ def _length(headers: Mapping[bytes, bytes]) -> int | None:
     return -1 if transfer == b"chunked" else None
 
 
-def _asked(route: Route, query: bytes) -> tuple[Decision, int | None] | None:
+def _asked(route: Route, query: bytes) -> tuple[Query, int | None] | None:
     """What a query asks for: a decision and a seed; None where it is unusual."""
     if not query:
-        return route.decision, None
+        return route.query, None
     if route.modes and query in MODES:
         return MODES[query], None
     seed = SEED.fullmatch(query) if route.seeded else None
-    return (route.decision, int(seed[1])) if seed else None
+    return (route.query, int(seed[1])) if seed else None

@@ -11,8 +11,8 @@ from connexion.lifecycle import ConnexionRequest, ConnexionResponse
 from starlette.exceptions import HTTPException
 
 from policy_server import errors
+from policy_server.web.request_ids import request_id
 from policy_server.web.security import Role, role_of
-from policy_server.web.telemetry import request_id
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 2

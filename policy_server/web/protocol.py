@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
 from policy_server.web.connection import Connection
-from policy_server.web.fast_path import STATE_KEY, Begun, FastPath
+from policy_server.web.fast_path import STATE_KEY, FastPath, PendingAnswer
 from policy_server.web.heads import Accepted
 from policy_server.web.patience import ConnectionLimits
 from policy_server.web.request_head import (
@@ -38,7 +38,7 @@ class Known(NamedTuple):
 class Protocol(Connection):
     """One connection."""
 
-    __slots__ = ("_begun", "_ending", "_known", "_last_head", "_repeats", "_searched")
+    __slots__ = ("_ending", "_known", "_last_head", "_pending", "_repeats", "_searched")
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -46,7 +46,7 @@ class Protocol(Connection):
         self._last_head = b""
         self._repeats = False  # the head that came last was remembered
         self._known: Known | None = None
-        self._begun: Begun | None = None
+        self._pending: PendingAnswer | None = None
         self._ending = False
 
     def data_received(self, data: bytes) -> None:
@@ -64,20 +64,20 @@ class Protocol(Connection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give up what is being decided."""
-        if self._begun is not None:
-            self._begun.done.cancel()
+        if self._pending is not None:
+            self._pending.done.cancel()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
         """Close once what is being decided is answered."""
-        if self._begun is not None or self._known is not None:
+        if self._pending is not None or self._known is not None:
             self._ending = True
         else:
             super().shutdown()
 
     def is_busy(self) -> bool:
         """A whole request waits for its answer."""
-        return self._begun is not None or super().is_busy()
+        return self._pending is not None or super().is_busy()
 
     def _read_on(self) -> None:
         try:
@@ -97,7 +97,7 @@ class Protocol(Connection):
 
     def _taken_at_once(self, data: bytes) -> bool:
         """Take a whole request whose head is remembered: the usual case, at the least cost."""
-        if self._held or self._begun is not None or self._known is not None:
+        if self._held or self._pending is not None or self._known is not None:
             return False
         if self._body is not None or (self.cycle is not None and not self.cycle.response_complete):
             return False
@@ -190,31 +190,31 @@ class Protocol(Connection):
 
     def _decide(self, fast: FastPath, accepted: Accepted, head: bytes, body: bytes) -> None:
         try:
-            begun = fast.begin(accepted, body)
+            pending = fast.begin(accepted, body)
         except Exception:  # the body is not in order: connexion explains it
             self._answer_ordinarily(head, body)
             return
-        fast.lingering.asked()
-        if begun.done.done():
-            fast.lingering.answered()
-            self._answer(fast, begun, head, body)
+        fast.busy_polling.received()
+        if pending.done.done():
+            fast.busy_polling.answered()
+            self._answer(fast, pending, head, body)
         else:
-            self._begun = begun
-            begun.done.add_done_callback(lambda _: self._decided(fast, begun, head, body))
+            self._pending = pending
+            pending.done.add_done_callback(lambda _: self._decided(fast, pending, head, body))
 
-    def _decided(self, fast: FastPath, begun: Begun, head: bytes, body: bytes) -> None:
-        self._begun = None
-        fast.lingering.answered()
+    def _decided(self, fast: FastPath, pending: PendingAnswer, head: bytes, body: bytes) -> None:
+        self._pending = None
+        fast.busy_polling.answered()
         if self.transport.is_closing():
             return
-        self._answer(fast, begun, head, body)
+        self._answer(fast, pending, head, body)
         if self._held:
             self.flow.resume_reading()
             self._read_on()
 
-    def _answer(self, fast: FastPath, begun: Begun, head: bytes, body: bytes) -> None:
+    def _answer(self, fast: FastPath, pending: PendingAnswer, head: bytes, body: bytes) -> None:
         try:
-            status, headers, content = fast.reply(begun)
+            status, headers, content = fast.reply(pending)
         except Exception:  # nobody foresaw it: connexion's handlers log it and say so
             self._answer_ordinarily(head, body)
             return

@@ -19,8 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from policy_server.contract.contract import Contract
 from policy_server.errors import NoActivePolicy, SchemaError
 from policy_server.serving.contracts import Contracts
-from policy_server.serving.departure import Departure
 from policy_server.serving.live import LOOK_SECONDS, LivePolicy
+from policy_server.serving.shutdown import Shutdown
 from policy_server.web.patience import ConnectionLimits
 
 COURTESY_SECONDS = 0.0005
@@ -90,7 +90,7 @@ class ApplicationSwitch:
         contracts: Know which contract is served.
         create: Makes the application of a contract; it gets what its operations call to see
             another version or contract at once.
-        departure: Of this process; the worker begins it.
+        shutdown: Of this process; the worker begins it.
         connection_limits: Of this process; the worker keeps connections to them.
 
     Raises:
@@ -101,10 +101,10 @@ class ApplicationSwitch:
         self,
         contracts: Contracts,
         create: Create,
-        departure: Departure,
+        shutdown: Shutdown,
         connection_limits: ConnectionLimits,
     ) -> None:
-        self.departure = departure
+        self.shutdown = shutdown
         self.connection_limits = connection_limits
         self._contracts = contracts
         self._create = create
@@ -132,7 +132,7 @@ class ApplicationSwitch:
 
     async def refresh(self) -> None:
         """Serve the contract and the version that are active now."""
-        if self.departure.begun:
+        if self.shutdown.begun:
             return  # who stops takes up nothing new
         async with self._lock:
             try:

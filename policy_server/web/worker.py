@@ -9,7 +9,7 @@ from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
 from policy_server.errors import PolicyServerError
-from policy_server.serving.departure import Departure
+from policy_server.serving.shutdown import Shutdown
 from policy_server.web.fast_path import STATE_KEY
 from policy_server.web.protocol import protocol_with
 
@@ -74,20 +74,20 @@ class LeavingServer(Server):
     """A server that tells that it will stop before it closes its listener.
 
     From SIGTERM on readiness fails, and every answer asks its client to connect anew, which a load
-    balancer will do elsewhere. After the departure's seconds the listener is closed, requests that
+    balancer will do elsewhere. After the shutdown's seconds the listener is closed, requests that
     are being answered end, and the process with them.
 
     Args:
-        worker: Of gunicorn; its application has a `departure`.
+        worker: Of gunicorn; its application has a `shutdown`.
     """
 
     def __init__(self, worker: Worker) -> None:
         super().__init__(worker.config)
         self._worker = worker
-        self._departure: Departure = worker.wsgi.departure
+        self._shutdown: Shutdown = worker.wsgi.shutdown
         self._close_at: float | None = None
         # Whoever hangs is let go before gunicorn would kill the process and all that it answers.
-        rest = worker.cfg.graceful_timeout - self._departure.seconds - SPARE_SECONDS
+        rest = worker.cfg.graceful_timeout - self._shutdown.seconds - SPARE_SECONDS
         self.config.timeout_graceful_shutdown = max(int(rest), 1)
 
     async def on_tick(self, counter: int) -> bool:
@@ -99,8 +99,8 @@ class LeavingServer(Server):
         if not await super().on_tick(counter):
             return False
         if self._close_at is None:
-            self._departure.begin()
-            self._close_at = time.monotonic() + self._departure.seconds
+            self._shutdown.begin()
+            self._close_at = time.monotonic() + self._shutdown.seconds
             self.config.encoded_headers.append(CLOSE)
             self.server_state.default_headers.append(CLOSE)
             self.lifespan.state.pop(STATE_KEY, None)  # the short cut closes no connections

@@ -11,7 +11,7 @@ from benchmarks.ours import SCHEMA_FEATURES
 from benchmarks.preprocessor import FIELDS, preprocess
 from policy_server.contract.reading import read_schema
 from policy_server.contract.samples import random_observations
-from policy_server.policy.onnx_engine import OnnxEngine
+from policy_server.policy.engines.onnx import OnnxEngine
 from tests.support.policies import schema_features
 from tests.support.server import ROOT
 

@@ -1,4 +1,4 @@
-"""SDKs by the other engine: the real swagger-codegen writes them, and they ask real servers."""
+"""SDKs by the other generator: the real swagger-codegen writes them, and they ask real servers."""
 
 import re
 import shutil
@@ -48,8 +48,8 @@ def jar(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return swagger_codegen_jar(tmp_path_factory.mktemp("maven"))
 
 
-def run_engine(base_path: Path, program: Path | str) -> subprocess.CompletedProcess[str]:
-    """Run the command with the other engine."""
+def run_generator(base_path: Path, program: Path | str) -> subprocess.CompletedProcess[str]:
+    """Run the command with the other generator."""
     return run_command(
         "clients",
         "--engine",
@@ -61,7 +61,7 @@ def run_engine(base_path: Path, program: Path | str) -> subprocess.CompletedProc
 
 def write(service: Service, jar: Path, folder: Path) -> Written:
     """Make the SDKs of a service, and unpack them into a folder."""
-    done = run_engine(service.base_path, jar)
+    done = run_generator(service.base_path, jar)
     assert done.returncode == 0, done.stdout + done.stderr
     written = Written(service, done.stdout, done.stderr, folder)
     unpack((written.shelf / "clients.zip").read_bytes(), folder)
@@ -142,7 +142,7 @@ def test_the_same_contract_gives_the_same_zips(
     elsewhere = tmp_path / "instance"
     ignored = shutil.ignore_patterns("clients")
     shutil.copytree(written.service.base_path, elsewhere, ignore=ignored)
-    done = run_engine(elsewhere, jar)
+    done = run_generator(elsewhere, jar)
     assert done.stdout.startswith(MADE), done.stdout + done.stderr
     shelf = elsewhere / written.shelf.relative_to(written.service.base_path)
     for language in LANGUAGES:
@@ -154,7 +154,7 @@ def test_the_same_contract_gives_the_same_zips(
 def test_a_program_that_names_no_version_is_none(
     services: Mapping[str, Service], program: str
 ) -> None:
-    done = run_engine(services["tuple"].base_path, program)
+    done = run_generator(services["tuple"].base_path, program)
     assert done.returncode == 2
     assert f"`{program} version` names no version" in done.stderr
 

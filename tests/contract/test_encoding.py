@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy_server.build.golden import read_golden
 from policy_server.contract.encoding import not_utf8
 from policy_server.errors import UploadRejected
 from policy_server.policy.output_mapper import read_output_mapper
+from policy_server.proving.golden import read_golden
 
 
 @given(text=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from policy_server.build.archive import unpack_saved_model
-from policy_server.build.limits import BuildLimits
 from policy_server.errors import UploadRejected
+from policy_server.proving.archive import unpack_saved_model
+from policy_server.proving.limits import BuildLimits
 from tests.support.corpus import CORPUS
 
 

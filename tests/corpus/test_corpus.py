@@ -9,14 +9,14 @@ import pytest
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from policy_server.build.limits import BuildLimits
-from policy_server.build.report import Part
 from policy_server.contract.contract import Contract, ContractFile
 from policy_server.contract.samples import random_observations
-from policy_server.policy.engine import Network, load_engine
+from policy_server.policy.network import Network
 from policy_server.policy.output_mapper import OutputMapper
 from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import SchemaPreprocessor
+from policy_server.proving.limits import BuildLimits
+from policy_server.proving.report import Part
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.loading import load_version
 from policy_server.serving.publication import Publisher, VersionReport
@@ -131,7 +131,7 @@ def published(
         Policy(
             by_features,
             network,
-            load_engine(network, version / Part.MODEL),
+            network.load_engine(version / Part.MODEL),
             SchemaPreprocessor(by_features.schema),
             OutputMapper(),
         ),

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from policy_server.build.archive import unpack_saved_model
-from policy_server.build.limits import BuildLimits
-from policy_server.policy.onnx_engine import OnnxEngine
-from policy_server.policy.tensorflow_engine import SavedModel
+from policy_server.policy.engines.onnx import OnnxEngine
+from policy_server.policy.saved_model import SavedModel
+from policy_server.proving.archive import unpack_saved_model
+from policy_server.proving.limits import BuildLimits
 from tests.support.corpus import CORPUS
 
 

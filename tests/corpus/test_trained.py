@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 
-from policy_server.build.report import Part
-from policy_server.policy.engine import load_engine
 from policy_server.policy.output_mapper import OutputMapper
 from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import SchemaPreprocessor
-from tests.build.conftest import Candidate, CandidateOf, detail
-from tests.build.conftest import candidate_of as candidate_of
+from policy_server.proving.report import Part
+from tests.proving.conftest import Candidate, CandidateOf, detail
+from tests.proving.conftest import candidate_of as candidate_of
 from tests.support.contracts import contract_of
 from tests.support.corpus import CORPUS
 from tests.support.policies import predict_deterministic
@@ -44,7 +43,7 @@ def test_it_decides_as_its_framework_does(
     report = built.assemble()
     assert report.ready, report
     assert built.network.sizes == sizes
-    engine = load_engine(built.network, built.folder / Part.MODEL)
+    engine = built.network.load_engine(built.folder / Part.MODEL)
     np.testing.assert_allclose(engine.run(golden["observations"]), golden[output], atol=1e-5)
     observations = [{"x": row.tolist()} for row in golden["observations"]]
     made = SchemaPreprocessor(built.contract.schema)

@@ -15,14 +15,14 @@ import pytest
 from numpy.typing import NDArray
 from scipy import special
 
-from policy_server.build.limits import BuildLimits
-from policy_server.build.report import Part
 from policy_server.contract.contract import Contract
 from policy_server.errors import UploadRejected
-from policy_server.policy.engine import Network, load_engine
+from policy_server.policy.network import Network
 from policy_server.policy.output_mapper import OutputMapper
 from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import SchemaPreprocessor
+from policy_server.proving.limits import BuildLimits
+from policy_server.proving.report import Part
 from policy_server.serving.publication import Publisher, VersionReport
 from policy_server.store.store import Store
 from tests.support.contracts import contract_of, kept_contracts
@@ -117,7 +117,7 @@ class Desk:
     def policy(self, name: str) -> Policy:
         folder = self.store.folder(name)
         network = Network.read(folder)
-        engine = load_engine(network, folder / Part.MODEL)
+        engine = network.load_engine(folder / Part.MODEL)
         made = SchemaPreprocessor(self.contract.schema)
         return Policy(self.contract, network, engine, made, OutputMapper())
 

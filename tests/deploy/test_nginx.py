@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from configuration import Settings
-from policy_server.build.build import START_SECONDS
+from policy_server.proving.build import START_SECONDS
 from tests.deploy.conftest import Container
 from tests.deploy.dockerfile import ROOT
 from tests.deploy.processes import answers, running, wait_until
@@ -22,7 +22,7 @@ from tests.support.nginx import nginx_command
 from tests.support.server import free_port
 
 GIVEN = (ROOT / "deploy/nginx.conf").read_text(encoding="utf-8")
-BUILD = ROOT / "policy_server/build"
+BUILD = ROOT / "policy_server/proving"
 LONG_LOCATION = GIVEN.partition("    location ~ ")[2]
 HOST = "policy.example.com"
 

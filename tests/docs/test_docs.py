@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from configuration import Settings
-from policy_server.build import limits
-from policy_server.build.description import Description, read_description
-from policy_server.build.reading import NAMES, Reading
 from policy_server.contract.field_reading import COMPACT_TYPES, KEYWORDS, TYPES
 from policy_server.contract.reading import read_schema
 from policy_server.errors import SchemaError
 from policy_server.policy.output_mapper import read_output_mapper
 from policy_server.policy.preprocessor import UploadedPreprocessor
-from policy_server.policy.tensorflow_engine import CONSTANT_INPUTS, OBSERVATION_NAMES
+from policy_server.policy.saved_model import CONSTANT_INPUTS, OBSERVATION_NAMES
+from policy_server.proving import limits
+from policy_server.proving.description import Description, read_description
+from policy_server.proving.reading import NAMES, Reading
 from policy_server.serving.policy_folder import MODEL_FILES, MODEL_FOLDER
 
 ROOT = Path(__file__).resolve().parents[2]

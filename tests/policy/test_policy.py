@@ -15,10 +15,10 @@ from policy_server.contract.contract import Contract
 from policy_server.contract.reading import read_schema
 from policy_server.contract.specification import check_specification, render_specification
 from policy_server.errors import ObservationError, PreprocessorFailed
-from policy_server.policy.answers import Answer, Decision
-from policy_server.policy.engine import Network
+from policy_server.policy.answers import Answer, Query
+from policy_server.policy.engines.onnx import OnnxEngine
 from policy_server.policy.families.registry import FamilyName
-from policy_server.policy.onnx_engine import OnnxEngine
+from policy_server.policy.network import Network
 from policy_server.policy.output_mapper import OutputMapper
 from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import SchemaPreprocessor, UploadedPreprocessor
@@ -330,12 +330,12 @@ class TestWidths:
 
 
 class TestNoAnswer:
-    @pytest.mark.parametrize("decision", ["draw", "mode", "describe"])
-    def test_every_observation_without_one_is_named(self, decision: Decision, build: Build) -> None:
+    @pytest.mark.parametrize("query", ["draw", "mode", "describe"])
+    def test_every_observation_without_one_is_named(self, query: Query, build: Build) -> None:
         policy = build("Log", "categorical", (3,))
         batch = observations([1, 1, 1], [-1, 1, 1], [1, 0, 0], [0, 0, 0])
         with pytest.raises(ObservationError) as caught:
-            decide(policy, batch, decision)
+            decide(policy, batch, query)
         assert [(fault.place, fault.detail) for fault in caught.value.faults] == [
             (
                 "/observations/1",

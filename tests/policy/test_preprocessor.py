@@ -121,14 +121,14 @@ class TestNarrowed:
         assert len(raised_for([1e39, -1e39], [-1e39, 1e39]).faults) == 2
 
     def test_only_the_rows_asked_for_are_faulty(self) -> None:
-        tried = narrowed(np.array([[0.0], [1e39], [1.0]]), {2: "why"})
-        assert tried.features.dtype == np.float32
-        tried.raise_for(0, 1)
+        outcome = narrowed(np.array([[0.0], [1e39], [1.0]]), {2: "why"})
+        assert outcome.features.dtype == np.float32
+        outcome.raise_for(0, 1)
         with pytest.raises(ObservationError) as caught:
-            tried.raise_for(1, 2)
+            outcome.raise_for(1, 2)
         assert [fault.place for fault in caught.value.faults] == [""]
         with pytest.raises(PreprocessorFailed) as failed:
-            tried.raise_for(1, 3)
+            outcome.raise_for(1, 3)
         assert failed.value.cause == "why"
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policy_server.errors import ObservationError
-from policy_server.policy.answers import Answers, Decision
+from policy_server.policy.answers import Answers, Query
 from policy_server.policy.families.categorical import Categorical
 from policy_server.policy.families.deterministic import Deterministic
 from policy_server.policy.families.family import Array, Draw, NotFinite, Numbered, Real
@@ -156,22 +156,20 @@ def test_a_masked_action_is_never_drawn(uniform: float, mask: float) -> None:
 
 
 @families
-@pytest.mark.parametrize("decision", ["draw", "mode"])
-def test_an_answer_alone_is_that_of_the_first_of_a_batch(
-    family: Family, decision: Decision
-) -> None:
+@pytest.mark.parametrize("query", ["draw", "mode"])
+def test_an_answer_alone_is_that_of_the_first_of_a_batch(family: Family, query: Query) -> None:
     answers = Answers(family, True, OutputMapper())
     rng = np.random.default_rng(3)
     for seed in range(50):
         rows = rng.standard_normal((4, family.input_width)).tolist()
         inputs = np.array([meant(family, row) for row in rows], np.float32)
-        (alone,) = answers.give(inputs[:1], decision, seed)
-        first = answers.give(inputs, decision, seed)[0]
+        (alone,) = answers.give(inputs[:1], query, seed)
+        first = answers.give(inputs, query, seed)[0]
         assert alone.keys() == first.keys()
         for name, value in alone.items():
             expected = value if name == "meanings" else pytest.approx(value, rel=1e-9)
             assert first[name] == expected
-        assert answers.give(inputs[:1], decision, seed) == [alone]
+        assert answers.give(inputs[:1], query, seed) == [alone]
 
 
 @families

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from policy_server.build.limits import BuildLimits
-from policy_server.build.report import Part
+from policy_server.proving.limits import BuildLimits
+from policy_server.proving.report import Part
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.publication import Publisher
 from policy_server.store.store import Store

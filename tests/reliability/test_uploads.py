@@ -82,7 +82,7 @@ def builds(server: Server) -> dict[int, int]:
     for worker in children(server.process.pid):
         for child in children(worker):
             with contextlib.suppress(FileNotFoundError):
-                if b"policy_server.build.child" in Path(f"/proc/{child}/cmdline").read_bytes():
+                if b"policy_server.proving.child" in Path(f"/proc/{child}/cmdline").read_bytes():
                     found[child] = worker
     return found
 

@@ -19,7 +19,7 @@ from policy_server.contract.decoding import Decoder
 from policy_server.contract.reading import read_schema
 from policy_server.contract.records import Record
 from policy_server.errors import PreprocessorFailed, UploadRejected
-from policy_server.policy.features import Tried
+from policy_server.policy.features import Outcome
 from policy_server.policy.preprocessor import UploadedPreprocessor
 from policy_server.sandbox.limits import ProcessLimits
 from policy_server.sandbox.process import PreprocessorProcess
@@ -73,11 +73,11 @@ def children() -> set[str]:
     return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
 
 
-def run(process: PreprocessorProcess, *batches: list[Record]) -> list[Tried | PreprocessorFailed]:
+def run(process: PreprocessorProcess, *batches: list[Record]) -> list[Outcome | PreprocessorFailed]:
     """What comes of batches, one after the other; then the process is closed."""
 
-    async def ask() -> list[Tried | PreprocessorFailed]:
-        answers: list[Tried | PreprocessorFailed] = []
+    async def ask() -> list[Outcome | PreprocessorFailed]:
+        answers: list[Outcome | PreprocessorFailed] = []
         for batch in batches:
             try:
                 answers.append(await process.run(batch))
@@ -90,8 +90,8 @@ def run(process: PreprocessorProcess, *batches: list[Record]) -> list[Tried | Pr
     return asyncio.run(ask())
 
 
-def rows(answer: Tried | PreprocessorFailed) -> list[list[float]]:
-    assert isinstance(answer, Tried), answer.cause
+def rows(answer: Outcome | PreprocessorFailed) -> list[list[float]]:
+    assert isinstance(answer, Outcome), answer.cause
     return [list(map(float, row)) for row in answer.features]
 
 
@@ -109,7 +109,7 @@ def test_features_are_those_of_the_same_code_in_this_process(
     ]
     batch = [DECODER.convert(observation) for observation in observations]
     (there,) = run(process, batch)
-    assert isinstance(there, Tried)
+    assert isinstance(there, Outcome)
     expected = here.features(batch)
     assert there.features.dtype == np.float32
     np.testing.assert_array_equal(there.features, expected.features)
@@ -127,7 +127,7 @@ def test_an_observation_that_fails_fails_alone(process_of: Make) -> None:
     """
     answer, after = run(process_of(code), records(1, 2, 4, 0, 3), records(8))
     assert rows(answer) == [[1.0], [0.0], [0.25], [0.0], [0.0]]
-    assert isinstance(answer, Tried)
+    assert isinstance(answer, Outcome)
     assert answer.failures.keys() == {1, 3, 4}
     assert answer.failures[1] == "ValueError: no two (preprocessor.py, line 4)"
     assert rows(after) == [[0.125]]
@@ -183,7 +183,7 @@ def test_what_it_may_not_take_fails_there(process_of: Make, deed: str, cause: st
             return [observation["x"]]
     """
     answer, after = run(process_of(code), records(1, MAGIC), records(4))
-    if isinstance(answer, Tried):
+    if isinstance(answer, Outcome):
         assert cause in answer.failures[1]
         assert answer.failures.keys() == {1}
     assert rows(after) == [[4.0]]
@@ -200,7 +200,7 @@ def test_a_second_process_that_answers_too_confuses_nobody(process_of: Make) -> 
     """
     batches = [records(1, MAGIC), *(records(*range(10, 10 + size)) for size in (1, 2, 3, 3, 1))]
     for batch, answer in zip(batches, run(process_of(code), *batches), strict=True):
-        if isinstance(answer, Tried) and not answer.failures:
+        if isinstance(answer, Outcome) and not answer.failures:
             expected = [[DECODER.to_dict(record)["x"]] for record in batch]
             assert rows(answer) == expected
         elif isinstance(answer, PreprocessorFailed):
@@ -218,7 +218,7 @@ def test_it_reaches_no_network(process_of: Make) -> None:
                 return [1]
         """
         (answer,) = run(process_of(code), records(1))
-        assert isinstance(answer, Tried)
+        assert isinstance(answer, Outcome)
         assert "Network is unreachable" in answer.failures[0]
         with pytest.raises(BlockingIOError):
             listener.accept()
@@ -228,7 +228,7 @@ def test_it_has_none_of_the_servers_environment(tmp_path: Path) -> None:
     code = "import os\ndef preprocess(observation):\n    raise ValueError(sorted(os.environ))\n"
     (tmp_path / "preprocessor.py").write_text(code)
     done = run_parent(
-        tmp_path, "    tried = await process.run([{}])\n    print(tried.failures[0])\n"
+        tmp_path, "    outcome = await process.run([{}])\n    print(outcome.failures[0])\n"
     )
     printed = done.communicate(timeout=PATIENCE_SECONDS)[0].decode()
     assert "'PATH'" in printed
@@ -242,7 +242,7 @@ def test_it_runs_in_one_folder_wherever_its_parent_was_started(
     process = process_of("import os\ndef preprocess(o):\n    raise ValueError(os.getcwd())\n")
     with contextlib.chdir(tmp_path):
         (answer,) = run(process, records(1))
-    assert isinstance(answer, Tried)
+    assert isinstance(answer, Outcome)
     assert f"ValueError: {ROOT} " in answer.failures[0]
 
 
@@ -326,7 +326,7 @@ def test_large_batches_pass_whole(process_of: Make) -> None:
     code = "def preprocess(observation):\n    return [observation['x']] * 300\n"
     numbers = list(range(3000))
     (answer,) = run(process_of(code), records(*numbers))
-    assert isinstance(answer, Tried)
+    assert isinstance(answer, Outcome)
     np.testing.assert_array_equal(answer.features, np.repeat([numbers], 300, axis=0).T)
 
 
@@ -355,7 +355,7 @@ def test_failures_of_several_batches_are_told_by_their_rows(process_of: Make) ->
             return [observation["x"]] * (2 if observation["x"] == 50 else 1)
     """
     (answer,) = run(process_of(code), records(*range(70)))
-    assert isinstance(answer, Tried)
+    assert isinstance(answer, Outcome)
     assert set(answer.failures) == {0, 7, 50, 63}
     assert "returned 1 numbers for one observation and 2 for another" in answer.failures[50]
     assert set(answer.too_large) == {40}
@@ -364,13 +364,13 @@ def test_failures_of_several_batches_are_told_by_their_rows(process_of: Make) ->
 
 def test_batches_that_all_fail_are_told_whole(process_of: Make) -> None:
     (answer,) = run(process_of("def preprocess(o):\n    1 / 0\n"), records(*range(9)))
-    assert isinstance(answer, Tried)
+    assert isinstance(answer, Outcome)
     assert set(answer.failures) == set(range(9))
 
 
 def test_no_observations_have_no_features(process_of: Make) -> None:
     (answer,) = run(process_of(SUM), [])
-    assert isinstance(answer, Tried)
+    assert isinstance(answer, Outcome)
     assert len(answer.features) == 0
 
 
@@ -420,7 +420,7 @@ def test_the_event_loop_goes_on_meanwhile(process_of: Make) -> None:
     code = "import time\ndef preprocess(observation):\n    time.sleep(0.5)\n    return [1]\n"
     process = process_of(code)
 
-    async def count(work: Awaitable[Tried]) -> int:
+    async def count(work: Awaitable[Outcome]) -> int:
         turns, task = 0, asyncio.ensure_future(work)
         while not task.done():
             turns += 1

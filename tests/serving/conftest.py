@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from policy_server.build.assembly import Assembly
-from policy_server.build.limits import BuildLimits
-from policy_server.build.report import Part
 from policy_server.contract.contract import Contract
+from policy_server.proving.assembly import Assembly
+from policy_server.proving.limits import BuildLimits
+from policy_server.proving.report import Part
 from policy_server.store.store import Store
 from tests.support.contracts import contract_of
 from tests.support.networks import linear_onnx

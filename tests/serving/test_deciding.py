@@ -17,7 +17,8 @@ from policy_server.contract.reading import read_schema
 from policy_server.contract.records import Record
 from policy_server.errors import EngineFailed, ObservationError, PreprocessorFailed
 from policy_server.policy.answers import Answer
-from policy_server.policy.engine import Floats, Network
+from policy_server.policy.engines.engine import Floats
+from policy_server.policy.network import Network
 from policy_server.policy.output_mapper import OutputMapper
 from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import UploadedPreprocessor
@@ -53,6 +54,8 @@ class SoftmaxOfSums:
     Attributes:
         batches: Rows of each run.
     """
+
+    feature_width = 2
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds = seconds

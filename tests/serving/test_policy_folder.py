@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from policy_server.build.archive import unpack_saved_model
-from policy_server.build.limits import BuildLimits
-from policy_server.build.report import Part
 from policy_server.errors import UploadRejected
-from policy_server.policy.onnx_engine import OnnxEngine
+from policy_server.policy.engines.onnx import OnnxEngine
+from policy_server.proving.archive import unpack_saved_model
+from policy_server.proving.limits import BuildLimits
+from policy_server.proving.report import Part
 from policy_server.serving.policy_folder import open_policy_folder
 from tests.support.external_weights import EXPECTED, ROWS
 from tests.support.external_weights import write as write_network

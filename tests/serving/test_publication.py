@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from policy_server.build.limits import BuildLimits
-from policy_server.build.report import Part
 from policy_server.contract.contract import Contract
 from policy_server.errors import UploadRejected
+from policy_server.proving.limits import BuildLimits
+from policy_server.proving.report import Part
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.loading import load_version
 from policy_server.serving.publication import Publisher, VersionReport

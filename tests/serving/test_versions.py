@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import special
 
-from policy_server.build.limits import BuildLimits
-from policy_server.build.report import Part
 from policy_server.errors import VersionConflict, VersionNotFound
+from policy_server.proving.limits import BuildLimits
+from policy_server.proving.report import Part
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.publication import Publisher

@@ -9,7 +9,7 @@ from policy_server.contract.contract import Contract
 from policy_server.contract.decoding import Decoder
 from policy_server.contract.records import Record
 from policy_server.contract.schema import Observation, ObservationSchema
-from policy_server.policy.answers import Answer, Decision
+from policy_server.policy.answers import Answer, Query
 from policy_server.policy.features import Features
 from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import Preprocessor, SchemaPreprocessor
@@ -27,10 +27,10 @@ def records_of(policy: Policy, observations: Sequence[Observation]) -> list[Reco
 
 
 def decide(
-    policy: Policy, observations: Sequence[Observation], decision: Decision, seed: int | None = None
+    policy: Policy, observations: Sequence[Observation], query: Query, seed: int | None = None
 ) -> list[Answer]:
     """Decide on observations."""
-    return policy.decide(records_of(policy, observations), decision, seed)
+    return policy.decide(records_of(policy, observations), query, seed)
 
 
 def predict(
@@ -57,9 +57,9 @@ def predict_features(policy: Policy, features: Features, seed: int | None = None
 
 def features_of(preprocessor: Preprocessor, records: Sequence[Any]) -> Features:
     """Features of records that are one request: it fails where one of them does."""
-    tried = preprocessor.features(records)
-    tried.raise_for(0, len(records))
-    return tried.features
+    outcome = preprocessor.features(records)
+    outcome.raise_for(0, len(records))
+    return outcome.features
 
 
 def schema_features(schema: ObservationSchema, *observations: Observation) -> Features:
@@ -97,12 +97,12 @@ class LoopedLive:
         """Why another version than the active one decides."""
         return self._live.deviation
 
-    def decide(self, observation: Observation, decision: Decision) -> Answer:
+    def decide(self, observation: Observation, query: Query) -> Answer:
         """The current version's answer to one observation."""
         decider = self._live.current().decider
 
         async def ask() -> list[Answer]:
-            return await decider.decide(records_of(decider.policy, [observation]), decision)
+            return await decider.decide(records_of(decider.policy, [observation]), query)
 
         (answer,) = self._call(ask())
         return answer

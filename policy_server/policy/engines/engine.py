@@ -1,0 +1,23 @@
+"""What every engine can do."""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+class Engine(Protocol):
+    """Runs a network: features to distribution inputs."""
+
+    @property
+    def feature_width(self) -> int:
+        """F, the numbers that the network takes; -1 where its input leaves that open."""
+
+    def run(self, features: Floats) -> Floats:
+        """Turn float32[B, F] into float32[B, W].
+
+        Raises:
+            EngineFailed: The network could not be run.
+        """

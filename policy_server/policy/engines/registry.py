@@ -1,0 +1,59 @@
+"""All engines, by the names that `network.json` gives them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from policy_server.errors import EngineFailed
+from policy_server.policy.engines.engine import Engine
+
+
+@dataclass(frozen=True)
+class Loader:
+    """How an engine is loaded.
+
+    Attributes:
+        file: The file or folder that it runs, in a model's folder.
+        load: Makes the engine of that file and the name of the output that is served; raises
+            EngineFailed where it is damaged, or where the engine's library is not installed.
+    """
+
+    file: str
+    load: Callable[[Path, str], Engine]
+
+
+def _onnxruntime(path: Path, output: str) -> Engine:
+    from policy_server.policy.engines.onnx import OnnxEngine
+
+    return OnnxEngine(path)  # it has one output
+
+
+def _tensorflow(path: Path, output: str) -> Engine:
+    from policy_server.policy.engines.tensorflow import TensorFlowEngine
+
+    return TensorFlowEngine(path, output)
+
+
+ONNXRUNTIME, TENSORFLOW = "onnxruntime", "tensorflow"
+ENGINES = {
+    ONNXRUNTIME: Loader("network.onnx", _onnxruntime),
+    TENSORFLOW: Loader("saved_model", _tensorflow),
+}
+
+
+def load_engine(name: str, folder: Path, output: str = "") -> Engine:
+    """Load the engine of a model's folder.
+
+    Args:
+        name: Of the engine.
+        folder: Holds what the engine runs.
+        output: Name of the model's output that is served, where it has several.
+
+    Raises:
+        EngineFailed: Nobody knows this engine, its library is not installed, or the file is
+            damaged.
+    """
+    if name not in ENGINES:
+        raise EngineFailed(f"there is no engine `{name}` here: {', '.join(ENGINES)} are.")
+    loader = ENGINES[name]
+    return loader.load(folder / loader.file, output)

@@ -1,0 +1,279 @@
+"""SavedModels: TensorFlow's files, read and run with TensorFlow.
+
+The only file that imports TensorFlow. It uses the graph API, which reads the exports of every
+TensorFlow since 1.13; the object API refuses graphs with placeholders outside their signature.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policy_server.errors import EngineFailed
+from policy_server.policy.engines.engine import Floats
+
+OBSERVATION_NAMES = ("observations", "observation", "obs", "0/observation", "input", "inputs")
+ACTIONS = re.compile(r"actions(?:_(\d+))?")
+DRAWING = re.compile(r"^(Stateless|Parameterized)?(Truncated|Random|Multinomial)(?!.*Seed)")
+"""Operations that draw random numbers."""
+CONSTANT_INPUTS = ("is_training", "seq_lens", "timestep")
+"""Inputs that do not describe the situation; they have one right value when serving."""
+
+
+class UnusableModel(ValueError):
+    """A SavedModel that holds no policy which this server could run; the message says why."""
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What the model itself drew.
+
+    Attributes:
+        actions: One array an output, as the model gives them: [B], [B, heads] or [B, dimensions].
+        log_probability: float32[B], joint; None where the model does not say.
+    """
+
+    actions: list[NDArray[Any]]
+    log_probability: NDArray[np.float32] | None
+
+
+class SavedModel:
+    """A SavedModel in a session of its own.
+
+    Attributes:
+        output_name: Name in the signature of the output that `run` gives.
+
+    Raises:
+        UnusableModel: It cannot be loaded, or holds no policy.
+    """
+
+    output_name: str = ""
+
+    def __init__(self, folder: Path) -> None:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+        try:
+            import tensorflow
+        except ImportError as error:
+            raise UnusableModel(
+                "TensorFlow is not installed here, and a SavedModel needs it: build the version "
+                "where it is, or upload ONNX."
+            ) from error
+        self._tf = tensorflow
+        tensorflow.get_logger().setLevel("ERROR")
+        v1 = tensorflow.compat.v1
+        threads = v1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
+        self.graph = tensorflow.Graph()
+        self.session = v1.Session(graph=self.graph, config=threads)
+        try:
+            with self.graph.as_default():
+                meta = v1.saved_model.load(self.session, _tags(folder), str(folder))
+        except Exception as error:  # protobuf, I/O and TensorFlow errors alike
+            raise UnusableModel(f"TensorFlow cannot load it: {_first_line(error)}") from error
+        signature = _signature(meta.signature_def)
+        self.inputs = {str(name): str(info.name) for name, info in signature.inputs.items()}
+        self.outputs = {str(name): str(info.name) for name, info in signature.outputs.items()}
+
+    @cached_property
+    def observation_tensor(self) -> str:
+        """Name of the tensor that takes the features."""
+        for name in OBSERVATION_NAMES:
+            if name in self.inputs:
+                return self.inputs[name]
+        floats = [name for name in self.inputs.values() if self._tensor(name).dtype.is_floating]
+        if len(floats) != 1:
+            raise UnusableModel(
+                f"no input is called `observations` (there are {', '.join(sorted(self.inputs))})."
+            )
+        return floats[0]
+
+    def kinds(self) -> Mapping[str, tuple[str, int | None]]:
+        """Of each output, `integer`, `real` or `other`, and its rank; None where that is open."""
+        kinds = {}
+        for name, tensor_name in self.outputs.items():
+            tensor = self._tensor(tensor_name)
+            kind = "integer" if tensor.dtype.is_integer else "other"
+            kinds[name] = ("real" if tensor.dtype.is_floating else kind, tensor.shape.rank)
+        return kinds
+
+    def drawing(self) -> str:
+        """Operations that draw random numbers on the way to the output that is served."""
+        found = {operation.type for operation in self._ancestors([self.output_tensor])}
+        return ", ".join(sorted(kind for kind in found if DRAWING.search(kind)))
+
+    @property
+    def output_tensor(self) -> str:
+        """Name of the tensor that holds the output that is served."""
+        return self.outputs[self.output_name]
+
+    @cached_property
+    def feature_width(self) -> int:
+        """F: the numbers that the network takes, all axes but the batch flattened."""
+        shape = self._tensor(self.observation_tensor).shape
+        if shape.rank is None or None in shape[1:].as_list():
+            raise UnusableModel(
+                "the shape of its observations is open: export it with a fixed one."
+            )
+        return int(np.prod(shape[1:].as_list(), dtype=int))
+
+    @cached_property
+    def action_outputs(self) -> list[str]:
+        """Names of the outputs that hold drawn actions, in the order of the heads."""
+        numbered = {name: ACTIONS.fullmatch(name) for name in self.outputs}
+        names = [(int(match[1] or 0), name) for name, match in numbered.items() if match]
+        return [name for _, name in sorted(names)]
+
+    @property
+    def actions_are_integers(self) -> bool | None:
+        """Whether drawn actions are numbers of actions; None where the model draws none."""
+        kinds = {self._tensor(self.outputs[name]).dtype.is_integer for name in self.action_outputs}
+        if len(kinds) > 1:
+            raise UnusableModel(
+                "its actions are mixed (hybrid): numbered in one component and real in another, "
+                "which is not served. Export a policy for each component."
+            )
+        return kinds.pop() if kinds else None
+
+    def check_stateless(self, features: Floats) -> None:
+        """Raise UnusableModel if the distribution inputs depend on more than the observations.
+
+        They must be the same when run again, and when each further input has another value.
+
+        Args:
+            features: float32[B, F], some finite input vectors.
+        """
+        feeds = dict(self._feeds([self.output_tensor], features))
+        expected = self._fetch([self.output_tensor], feeds)[0]
+
+        def moves(inputs: Mapping[str, NDArray[Any]]) -> bool:
+            output = self._fetch([self.output_tensor], inputs)[0]
+            return not np.array_equal(output, expected, equal_nan=True)
+
+        if moves(feeds):
+            raise UnusableModel(
+                "its distribution inputs differ from run to run: export it without noise in its "
+                "parameters and without dropout."
+            )
+        for name in sorted(feeds.keys() - {self.observation_tensor}):
+            if any(constant in self._called(name) for constant in CONSTANT_INPUTS):
+                continue
+            if any(moves({**feeds, name: other}) for other in _others(feeds[name])):
+                raise UnusableModel(
+                    f"its decisions depend on `{name}`, which one observation does not tell: "
+                    "policies with memory are not served."
+                )
+
+    def run(self, features: Floats) -> Floats:
+        """The output that is served, float32[B, W], of float32[B, F]."""
+        output = np.asarray(self._run([self.output_tensor], features)[0], dtype=np.float32)
+        return output[:, np.newaxis] if output.ndim == 1 else output
+
+    def draw(self, features: Floats) -> Draws:
+        """Let the model draw one action a row itself."""
+        names = [self.outputs[name] for name in self.action_outputs]
+        has_log = "action_logp" in self.outputs
+        values = self._run([*names, self.outputs["action_logp"]] if has_log else names, features)
+        return Draws(values[: len(names)], values[-1] if has_log else None)
+
+    def _run(self, fetches: list[str], features: Floats) -> list[NDArray[Any]]:
+        return self._fetch(fetches, self._feeds(fetches, features))
+
+    def _fetch(self, fetches: list[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        try:
+            return list(self.session.run(fetches, feeds))
+        except (self._tf.errors.OpError, ValueError, TypeError) as error:  # those: of feeds
+            raise EngineFailed(f"TensorFlow failed: {_first_line(error)}") from error
+
+    def _feeds(self, fetches: Iterable[str], features: Floats) -> Mapping[str, NDArray[Any]]:
+        """Values for every placeholder that the fetches need, in the signature or not."""
+        if features.shape[1] != self.feature_width:
+            raise EngineFailed(
+                f"{features.shape[1]} features were given, the network takes {self.feature_width}"
+            )
+        observation = self._tensor(self.observation_tensor)
+        shape = [len(features), *observation.shape[1:].as_list()]
+        feeds: dict[str, NDArray[Any]] = {
+            observation.name: features.reshape(shape).astype(observation.dtype.as_numpy_dtype)
+        }
+        listed = set(self.inputs.values())
+        for operation in self._ancestors(fetches):
+            name = operation.outputs[0].name if operation.outputs else ""
+            wanted = operation.type == "Placeholder" or name in listed
+            if wanted and name not in feeds:
+                lengths = "seq_lens" in self._called(name)
+                feeds[name] = _neutral(operation.outputs[0], len(features), fill=int(lengths))
+        return feeds
+
+    def _called(self, tensor_name: str) -> str:
+        """All that an input is called: by the graph, and by the signature where it lists it."""
+        names = [name for name, tensor in self.inputs.items() if tensor == tensor_name]
+        return " ".join([tensor_name, *names])
+
+    def _ancestors(self, fetches: Iterable[str]) -> list[Any]:
+        seen: dict[str, Any] = {}
+        waiting = [self._tensor(name).op for name in fetches]
+        while waiting:
+            operation = waiting.pop()
+            if operation.name not in seen:
+                seen[operation.name] = operation
+                waiting += [tensor.op for tensor in operation.inputs]
+                waiting += list(operation.control_inputs)
+        return list(seen.values())
+
+    def _tensor(self, name: str) -> Any:
+        return self.graph.get_tensor_by_name(name)
+
+
+def _neutral(tensor: Any, batch: int, fill: int) -> NDArray[Any]:
+    """The value that an input has when nothing is said, in the input's shape and type."""
+    sizes = tensor.shape.as_list() if tensor.shape.rank is not None else []
+    shape = [batch if index == 0 else size or 1 for index, size in enumerate(sizes)]
+    return np.full(shape, fill, dtype=tensor.dtype.as_numpy_dtype)
+
+
+def _others(values: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Other values of an input: ones for zeros and the reverse; random ones of real numbers."""
+    yield np.asarray(np.logical_not(values), dtype=values.dtype)
+    if np.issubdtype(values.dtype, np.floating):
+        rng = np.random.default_rng(0)
+        for scale in (1.0, 10.0):
+            yield np.asarray(scale * rng.standard_normal(values.shape), dtype=values.dtype)
+
+
+def _tags(folder: Path) -> list[str]:
+    """The tag set to load: `serve` if there is one, else the first."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    model = saved_model_pb2.SavedModel()
+    model.ParseFromString((folder / "saved_model.pb").read_bytes())
+    tag_sets = [list(graph.meta_info_def.tags) for graph in model.meta_graphs]
+    if not tag_sets:
+        raise ValueError("it holds no graph")
+    return ["serve"] if ["serve"] in tag_sets else tag_sets[0]
+
+
+def _signature(signatures: Mapping[str, Any]) -> Any:
+    named = {name: value for name, value in signatures.items() if not name.startswith("__saved")}
+    for name in ("serving_default", "action"):
+        if name in named:
+            return named[name]
+    if len(named) != 1:
+        raise UnusableModel(
+            f"it has the signatures {', '.join(sorted(named)) or '(none)'}: "
+            "`serving_default` is wanted."
+        )
+    return next(iter(named.values()))
+
+
+def _node(tensor_name: str) -> str:
+    return tensor_name.split(":", maxsplit=1)[0]
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

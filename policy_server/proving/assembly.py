@@ -1,0 +1,293 @@
+"""The parts of a candidate together: do they fit each other and the contract?"""
+
+import errno
+import traceback
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from policy_server.contract.contract import Contract
+from policy_server.contract.samples import random_observations
+from policy_server.errors import (
+    EngineFailed,
+    ObservationError,
+    PreprocessorFailed,
+    UploadRejected,
+)
+from policy_server.policy import output_mapper, preprocessor
+from policy_server.policy.features import Features
+from policy_server.policy.network import Network
+from policy_server.policy.output_mapper import OutputMapper, read_output_mapper
+from policy_server.policy.policy import Policy
+from policy_server.policy.preprocessor import Preprocessor, SchemaPreprocessor
+from policy_server.proving import description
+from policy_server.proving.built_model import (
+    BuiltModel,
+    ModelFacts,
+    load_built_model,
+    save_undeclared,
+)
+from policy_server.proving.description import Description, read_description
+from policy_server.proving.heads import contradiction, declared_sizes_fault
+from policy_server.proving.independence import RowProof
+from policy_server.proving.limits import BuildLimits
+from policy_server.proving.model import build_model
+from policy_server.proving.reading import Undeclared
+from policy_server.proving.replay import replay
+from policy_server.proving.report import BuildReport, Check, Part
+from policy_server.proving.speed import in_words, measure
+from policy_server.proving.trial import Trial, features_of
+
+OBSERVATIONS = 200
+DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+SEED = 1
+
+
+class Assembly:
+    """Builds one candidate, in the order in which parts depend on each other.
+
+    Args:
+        folder: The candidate's folder, with a folder for each part that it has.
+        contract: What it must keep.
+        uploaded: The parts that are new.
+        limits: How much it may take.
+        step: Told what is being done and how many seconds it may take.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        contract: Contract,
+        uploaded: Collection[Part],
+        limits: BuildLimits,
+        step: Callable[[str, float], None],
+    ) -> None:
+        self._folder = folder
+        self._contract = contract
+        self._uploaded = uploaded
+        self._limits = limits
+        self._step = step
+        self._report = BuildReport()
+        self._trial: Trial | None = None
+        observations = random_observations(contract.schema, OBSERVATIONS, SEED)
+        self._records = [contract.decoder.convert(observation) for observation in observations]
+
+    def build(self) -> BuildReport:
+        """Make every check that can be made; stop at a part that can never serve.
+
+        Raises:
+            OSError: The disk is full, or may not be written to.
+        """
+        try:
+            model = self._model()
+            mapper = self._output_mapper()
+            tried = self._preprocessor()
+            if model is not None:
+                self._whole(model, mapper, tried)
+            if self._trial is not None:
+                self._report.passed("repeatable", self._trial.again())
+            if model is not None and Part.MODEL in self._uploaded:
+                model.keep()
+        except UploadRejected as error:
+            self._report.reject(error)
+        except PreprocessorFailed as error:
+            self._report.rejected = f"The preprocessor fails on a valid observation: {error.cause}."
+        except OSError as error:
+            if error.errno in DISK_FAULTS:
+                raise
+            self._failed(error)
+        except Exception as error:
+            # A fault of this project's, or a file odder than was thought of: say which, and go on.
+            self._failed(error)
+        finally:
+            if self._trial is not None:
+                self._trial.close()
+        return self._report
+
+    def _failed(self, error: Exception) -> None:
+        traceback.print_exc()
+        self._report.rejected = f"The build failed: {type(error).__name__}: {error}."
+
+    def _has(self, part: Part) -> bool:
+        return (self._folder / part).is_dir()
+
+    def _model(self) -> BuiltModel | None:
+        folder = self._folder / Part.MODEL
+        if not self._has(Part.MODEL):
+            self._report.failed("model", "no model yet: upload one", Part.MODEL)
+            return None
+        try:
+            built = self._built(folder)
+        except Undeclared as undeclared:
+            if Part.MODEL in self._uploaded:
+                save_undeclared(folder, undeclared)
+            where = "upload it with the model, as `description_file`; in a folder it is model.yaml"
+            self._misfit("reading", f"{undeclared}; {where}", Part.DESCRIPTION)
+            return None
+        self._report.passed("model", built.facts.actions.detail)
+        conflict = contradiction(built.facts.actions, self._contract)
+        if conflict is not None:
+            raise UploadRejected(conflict)
+        return built
+
+    def _built(self, folder: Path) -> BuiltModel:
+        """The model, built of what was uploaded or from an earlier build; raises Undeclared."""
+        if Part.MODEL not in self._uploaded:
+            return load_built_model(folder)
+        described = self._folder / Part.DESCRIPTION / description.FILE
+        return build_model(
+            folder / "upload",
+            folder,
+            self._contract,
+            read_description(described) if described.is_file() else Description(),
+            self._limits,
+            lambda what: self._step(what, self._limits.model_seconds),
+        )
+
+    def _output_mapper(self) -> OutputMapper:
+        if not self._has(Part.OUTPUT_MAPPER):
+            return OutputMapper()
+        if not self._contract.discrete:
+            raise UploadRejected(
+                "Continuous actions have no meanings: this contract takes no output mapper."
+            )
+        mapper = read_output_mapper(self._folder / Part.OUTPUT_MAPPER / output_mapper.FILE)
+        self._report.passed("output mapper", f"maps {len(mapper.meanings)} head(s)")
+        return mapper
+
+    def _preprocessor(self) -> tuple[Preprocessor, Features] | None:
+        """The preprocessor and what it makes of random valid observations; None if missing."""
+        loaded: Preprocessor
+        if self._has(Part.PREPROCESSOR):
+            path = self._folder / Part.PREPROCESSOR / preprocessor.FILE
+            self._trial = Trial(path, self._records, self._limits, self._step)
+            loaded, features = self._trial.preprocessor, self._trial.features()
+        else:
+            try:
+                loaded = SchemaPreprocessor(self._contract.schema)
+            except UploadRejected as error:
+                self._report.failed("preprocessor", str(error), Part.PREPROCESSOR)
+                return None
+            features = features_of(loaded, self._records)
+        self._report.passed(
+            "preprocessor",
+            f"{'the schema' if self._trial is None else 'the preprocessor'} makes "
+            f"{features.shape[1]} finite features of each of {len(features)} random valid "
+            "observations",
+        )
+        return loaded, features
+
+    def _whole(
+        self, model: BuiltModel, mapper: OutputMapper, tried: tuple[Preprocessor, Features] | None
+    ) -> None:
+        """Check the model with the parts that are there; write the network if all of them fit."""
+        fits = tried is not None and self._check_width(model.facts, tried[1])
+        if tried is not None and fits:
+            self._step("deciding on random observations", self._limits.model_seconds)
+            proof = model.prove(tried[1])
+            if proof is not None:
+                self._report.passed("proof", proof)
+            rows = RowProof.of(model.engine.run, tried[1])
+            self._report.passed("rows", rows.detail)
+        self._report.passed("engine", model.facts.engine_detail)
+        network = self._network(model.facts, mapper)
+        if network is None or not self._check_meanings(network, mapper):
+            return
+        if tried is not None and fits:
+            policy = Policy(self._contract, network, model.engine, tried[0], mapper)
+            self._check_decisions(policy)
+            self._check_golden(policy, mapper)
+            making, features = tried
+            timing = measure(model.engine, features, making, self._records)
+            self._report.passed("speed", in_words(timing))
+            rows.check_again()
+            replace(network, timing=timing).write(self._folder)
+
+    def _network(self, facts: ModelFacts, mapper: OutputMapper) -> Network | None:
+        """The distribution that the model's output stands for, if that can be told yet."""
+        sizes = facts.actions.sizes
+        if sizes is None and not self._contract.tuple:
+            sizes = (facts.output_width,)
+        elif sizes is None:
+            sizes = self._declared_sizes(facts, mapper)
+        if sizes is None:
+            return None
+        family = facts.actions.family
+        return Network(facts.engine, facts.feature_width, family, sizes, output=facts.output)
+
+    def _declared_sizes(self, facts: ModelFacts, mapper: OutputMapper) -> tuple[int, ...] | None:
+        """Sizes of the heads as the output mapper declares them."""
+        declared = tuple(len(head) for head in mapper.meanings)
+        heads = facts.actions.heads
+        wanted = f"{heads} heads" if heads else "the heads"
+        detail = (
+            f"the sizes of {wanted} cannot be read off the model: upload an output mapper, a list "
+            f"of one map for each head, {facts.output_width} actions in all"
+        )
+        if sum(declared) == facts.output_width and heads in (None, len(declared)):
+            fault = declared_sizes_fault(self._folder / Part.MODEL, declared) if heads else None
+            if fault is None:
+                return declared
+            detail += f"; {fault}"
+        if declared:
+            detail += f" (this one has {' + '.join(map(str, declared))})"
+        self._misfit("heads", detail, Part.OUTPUT_MAPPER)
+        return None
+
+    def _check_width(self, facts: ModelFacts, features: Features) -> bool:
+        made, taken = features.shape[1], facts.feature_width
+        maker = "the preprocessor" if self._has(Part.PREPROCESSOR) else "the schema"
+        detail = f"{maker} makes {made} features, the network takes {taken}"
+        if made == taken:
+            self._report.passed("width", detail)
+            return True
+        self._misfit("width", f"{detail}: upload a preprocessor that fits", Part.PREPROCESSOR)
+        return False
+
+    def _check_meanings(self, network: Network, mapper: OutputMapper) -> bool:
+        family = network.distribution
+        if not family.numbered:
+            return True
+        faults = mapper.faults(family.head_sizes or [None] * family.dimensions)
+        if not faults:
+            detail = "every action has a meaning" if mapper.meanings else "actions are numbers"
+            self._report.passed("meanings", detail)
+            return True
+        self._misfit("meanings", "; ".join(faults), Part.OUTPUT_MAPPER)
+        return False
+
+    def _misfit(self, name: str, detail: str, part: Part) -> None:
+        """A part and the model do not fit: the later one is to blame, a model may come first."""
+        if part in self._uploaded:
+            remedy = "; if it belongs to a new model, upload that first" * (
+                Part.MODEL not in self._uploaded
+            )
+            raise UploadRejected(f"{detail[0].upper()}{detail[1:]}{remedy}.")
+        self._report.failed(name, detail, part)
+
+    def _check_decisions(self, policy: Policy) -> None:
+        try:
+            decisions = policy.decide(self._records, "draw", SEED)
+        except ObservationError as error:
+            raise UploadRejected(
+                f"The network has no finite answer to a valid observation: {error}"
+            ) from error
+        except EngineFailed as error:
+            raise UploadRejected(
+                f"The policy cannot decide on a valid observation: {error}."
+            ) from error
+        kind = "probability" if policy.network.discrete else "density"
+        certain = [decision[kind] for decision in decisions if kind in decision]
+        mean = f", mean {kind} of the actions {np.mean(certain):.3g}" if certain else ""
+        self._report.passed("decisions", f"{len(decisions)} decisions{mean}")
+
+    def _check_golden(self, policy: Policy, mapper: OutputMapper) -> None:
+        if not self._has(Part.GOLDEN):
+            return
+        self._step("replaying the golden cases", self._limits.model_seconds)
+        outcome = replay(self._folder, self._contract, policy, mapper, self._limits)
+        self._report.checks.append(Check("golden cases", outcome.agrees, outcome.detail))
+        if not outcome.agrees:
+            raise UploadRejected(outcome.detail, outcome.faults)

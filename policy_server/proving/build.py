@@ -1,0 +1,233 @@
+"""Runs a build in a process of its own, with a limit of memory, and of time for each step."""
+
+import contextlib
+import json
+import logging
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from policy_server.contract.contract import Contract
+from policy_server.errors import StoreFailed, UploadRejected
+from policy_server.proving.child import Job
+from policy_server.proving.limits import BuildLimits
+from policy_server.proving.memory import end_session, session_bytes
+from policy_server.proving.report import BuildReport, Part
+
+ROOT = Path(__file__).resolve().parents[2]
+PRINTED_BYTES = 4_000
+"""What is kept of all that a build prints, its end; uploaded code may print anything."""
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+"""Of the environment; what else is there may be secret, and the child runs uploaded code."""
+START_SECONDS = 60.0
+WATCH_SECONDS = 0.2
+"""How often the memory of a build is looked at."""
+CHUNK_BYTES = 65_536
+
+Progress = Callable[[str], None]
+Check = Callable[[], None]
+"""Raises what is to stop a build."""
+
+logger = logging.getLogger(__name__)
+
+
+def build(
+    folder: Path,
+    contract: Contract,
+    uploaded: Sequence[Part],
+    limits: BuildLimits,
+    progress: Progress,
+    check: Check = lambda: None,
+) -> BuildReport:
+    """Build a candidate and prove it.
+
+    Args:
+        folder: The candidate's folder, with a folder for each part; the build writes into it.
+        contract: What it must keep.
+        uploaded: The parts that are new.
+        limits: How much it may take.
+        progress: Told what is being done, a few words at a time.
+        check: Called all the while; what it raises stops the build.
+
+    Raises:
+        UploadRejected: The build process died, was too slow, or took too much memory; a report
+            says everything else.
+        StoreFailed: It could not write what it builds.
+    """
+    job = Job(
+        str(folder),
+        contract.schema.text,
+        contract.discrete,
+        contract.tuple,
+        [str(part) for part in uploaded],
+        limits,
+    )
+    return _run(job, progress, check)
+
+
+def verify(
+    folder: Path, contract: Contract, limits: BuildLimits, progress: Progress
+) -> BuildReport:
+    """Replay the golden cases of a version that is there.
+
+    Args:
+        folder: The version's; nothing is written into it.
+        contract: What it was proven against.
+        limits: How much it may take.
+        progress: Told what is being done, a few words at a time.
+
+    Raises:
+        UploadRejected: The process died or was too slow; a report says everything else.
+    """
+    schema = contract.schema.text
+    job = Job(str(folder), schema, contract.discrete, contract.tuple, [], limits, verify=True)
+    return _run(job, progress, lambda: None)
+
+
+def _run(job: Job, progress: Progress, check: Check) -> BuildReport:
+    with _child(job) as child:
+        try:
+            report = _report_of(child, progress, check)
+        except UploadRejected:
+            child.log(logging.WARNING)
+            raise
+        child.log(logging.DEBUG if report.rejected is None else logging.WARNING)
+        return report
+
+
+class _Child:
+    """The build process, until the deadline of the step that it is in.
+
+    Raises:
+        UploadRejected: A step did not end in time, took too much memory, or what the process says
+            is no message.
+    """
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], descriptor: int, limits: BuildLimits
+    ) -> None:
+        self.process = process
+        self._limits = limits
+        self._watched = 0.0
+        self._descriptor = descriptor
+        self._printed = b""
+        self.allow("starting the build", START_SECONDS)
+
+    def allow(self, step: str, seconds: float) -> None:
+        """Wait for the end of a step that may take `seconds` from now."""
+        self.step = step
+        self._seconds = seconds
+        self._deadline = time.monotonic() + seconds
+
+    def messages(self, check: Check) -> Iterator[dict[str, Any]]:
+        """What the process says, until it says no more; what it prints is read beside."""
+        assert self.process.stdout is not None
+        said = b""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._descriptor, selectors.EVENT_READ)
+            selector.register(self.process.stdout.fileno(), selectors.EVENT_READ)
+            while left := self._left():
+                ready = selector.select(min(left, WATCH_SECONDS))
+                check()
+                self._check_memory()
+                for key, _ in ready:
+                    chunk = os.read(key.fd, CHUNK_BYTES)
+                    if key.fd != self._descriptor:
+                        self._printed = (self._printed + chunk)[-PRINTED_BYTES:]
+                        if not chunk:
+                            selector.unregister(key.fd)
+                    elif chunk:
+                        *lines, said = (said + chunk).split(b"\n")
+                        yield from map(json.loads, lines)
+                    else:
+                        return
+        raise self._too_slow()
+
+    def end(self) -> str:
+        """How the process ended, which it must before the deadline."""
+        try:
+            code = self.process.wait(self._left())
+        except subprocess.TimeoutExpired as error:
+            raise self._too_slow() from error
+        return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+    def log(self, level: int) -> None:
+        """Write the end of what the process printed to the log."""
+        printed = self._printed.decode(errors="replace").strip()
+        if printed:
+            logger.log(level, "the build printed: %s", printed)
+
+    def _left(self) -> float:
+        return max(self._deadline - time.monotonic(), 0.0)
+
+    def _check_memory(self) -> None:
+        now = time.monotonic()
+        if now < self._watched + WATCH_SECONDS:
+            return
+        self._watched = now
+        taken, most = session_bytes(self.process.pid), self._limits.memory_bytes
+        if taken > most:
+            raise UploadRejected(
+                f"The build was stopped: {self.step} took {taken // 1_000_000} MB of memory, and "
+                f"{most // 1_000_000} MB are allowed."
+            )
+
+    def _too_slow(self) -> UploadRejected:
+        return UploadRejected(
+            f"The build was stopped: {self.step} did not end within {self._seconds:g} seconds."
+        )
+
+
+def _report_of(child: _Child, progress: Progress, check: Check) -> BuildReport:
+    try:
+        for message in child.messages(check):
+            if "unstored" in message:
+                raise StoreFailed(
+                    f"What was built cannot be kept: {message['unstored']}. Nothing was changed."
+                )
+            if "report" in message:
+                return BuildReport.from_dict(message["report"])
+            child.allow(str(message["step"]), float(message["seconds"]))
+            progress(child.step)
+    except (ValueError, TypeError, LookupError) as error:
+        # Uploaded code can find the descriptor, if only by closing or writing to all it has.
+        raise UploadRejected(f"The build was disturbed while {child.step}: {error!r}.") from error
+    raise UploadRejected(f"The build process ended early ({child.end()}) while {child.step}.")
+
+
+@contextlib.contextmanager
+def _child(job: Job) -> Iterator[_Child]:
+    receiver, sender = os.pipe()
+    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    environment |= {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "policy_server.proving.child", str(sender)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        pass_fds=(sender,),
+        env=environment,
+        start_new_session=True,
+    )
+    os.close(sender)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        with contextlib.suppress(BrokenPipeError):  # a child that died at once is told apart later
+            process.stdin.write(job.as_json().encode())
+            process.stdin.close()
+        yield _Child(process, receiver, job.limits)
+    finally:
+        # The whole session: uploaded code may have started processes of its own.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        end_session(process.pid)
+        process.wait()
+        process.stdout.close()
+        os.close(receiver)

@@ -1,0 +1,193 @@
+"""A model as the build knows it: what serves it, and facts that other parts must fit."""
+
+import json
+import shutil
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from policy_server.errors import EngineFailed, UploadRejected
+from policy_server.policy.engines.engine import Engine, Floats
+from policy_server.policy.engines.registry import ENGINES, TENSORFLOW
+from policy_server.policy.network import Network
+from policy_server.policy.saved_model import UnusableModel
+from policy_server.proving.heads import Actions
+from policy_server.proving.independence import RowProof
+from policy_server.proving.reading import Reading, Undeclared
+
+PROOF_TOLERANCE = 1e-4
+PROOF_SCALES = (0.1, 1.0, 1.0, 10.0)
+PROOF_ROWS = 64
+"""Rows of features drawn at each of the scales."""
+FACTS_FILE = "facts.json"
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What is known of a model, whatever the other parts are.
+
+    Attributes:
+        feature_width: F, numbers that the network takes.
+        output: Name of the output that is served.
+        output_width: W, numbers that it has for each observation.
+        reading: What these numbers stand for; None where the model's own draws tell.
+        actions: What it says of its actions.
+        engine_detail: Why this engine serves it.
+    """
+
+    engine: str
+    feature_width: int
+    output: str
+    output_width: int
+    reading: Reading | None
+    actions: Actions
+    engine_detail: str
+
+    def write(self, folder: Path) -> None:
+        """Save the facts in the model's folder."""
+        (folder / FACTS_FILE).write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> "ModelFacts":
+        """Read the facts of a model's folder.
+
+        Raises:
+            Undeclared: It was never known how the model is read.
+        """
+        fields = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
+        if "undeclared" in fields:
+            raise Undeclared(fields["undeclared"])
+        actions = fields["actions"]
+        sizes = tuple(actions["sizes"]) if actions["sizes"] is not None else None
+        reading = fields["reading"] and Reading(fields["reading"])
+        known = {"actions": Actions(**{**actions, "sizes": sizes}), "reading": reading}
+        return cls(**{**fields, **known})
+
+
+class BuiltModel:
+    """A model and, while it is being built, the original to compare it with.
+
+    Attributes:
+        facts: What is known of it.
+        engine: What will serve it.
+    """
+
+    def __init__(
+        self, facts: ModelFacts, engine: Engine, folder: Path, original: Engine | None = None
+    ) -> None:
+        self.facts = facts
+        self.engine = engine
+        self._folder = folder
+        self._original = original
+
+    def prove(self, features: Floats) -> str | None:
+        """Compare what serves with the original, and let the original serve where they differ.
+
+        Args:
+            features: float32[B, F], of valid observations.
+
+        Returns:
+            What came of it; None where the original itself serves, or is not at hand.
+        """
+        if self._original is None:
+            return None
+        difference = compare(self.engine, self._original, features)
+        if difference <= PROOF_TOLERANCE:
+            return f"equal to the original to {difference:.1e} on {len(features)} observations"
+        detail = f"TensorFlow serves it: {differs(difference)} on valid observations"
+        self.facts = replace(self.facts, engine=TENSORFLOW, engine_detail=detail)
+        self.engine, self._original = self._original, None
+        return detail
+
+    def keep(self) -> None:
+        """Write the facts, and drop what nothing will be served from."""
+        _drop_all_but(self.facts.engine, self._folder)
+        self.facts.write(self._folder)
+
+
+def load_built_model(folder: Path) -> BuiltModel:
+    """The model of an earlier build, from its folder.
+
+    Raises:
+        UploadRejected: What was built is damaged.
+        Undeclared: It was never known how it is read.
+    """
+    try:
+        facts = ModelFacts.read(folder)
+        sizes = (facts.output_width,)
+        network = Network(facts.engine, facts.feature_width, "greedy", sizes, output=facts.output)
+        return BuiltModel(facts, network.load_engine(folder), folder)
+    except (OSError, ValueError, TypeError, KeyError, EngineFailed) as error:
+        raise UploadRejected(
+            f"The model that was uploaded before is damaged: {error}. Upload it again."
+        ) from error
+
+
+def save_undeclared(folder: Path, undeclared: Undeclared) -> None:
+    """Save in a model's folder that its reading is not known, and what is asked."""
+    _drop_all_but(None, folder)
+    text = json.dumps({"undeclared": str(undeclared)})
+    (folder / FACTS_FILE).write_text(text, encoding="utf-8")
+
+
+def _drop_all_but(engine: str | None, folder: Path) -> None:
+    """Remove from a model's folder what other engines would run."""
+    for file in (loader.file for name, loader in ENGINES.items() if name != engine):
+        if (folder / file).is_dir():
+            shutil.rmtree(folder / file)
+        else:
+            (folder / file).unlink(missing_ok=True)
+
+
+def proof_features(width: int) -> Floats:
+    """Random input vectors at several scales, float32[B, F]."""
+    rng = np.random.default_rng(0)
+    rows = [scale * rng.standard_normal((PROOF_ROWS, width)) for scale in PROOF_SCALES]
+    return np.concatenate(rows).astype(np.float32)
+
+
+def proof_outputs(engine: Engine, name: str, features: Floats) -> Floats:
+    """A network's outputs, float32[B, W], which are the same each time it is asked.
+
+    Raises:
+        UnusableModel: They are not, or not of that shape, or nothing in them is finite.
+    """
+    outputs = engine.run(features)
+    if outputs.ndim != 2 or len(outputs) != len(features):
+        raise UnusableModel(
+            f"its output `{name}` has the shape {list(outputs.shape)} for {len(features)} "
+            "observations: one row of numbers for each is wanted."
+        )
+    if not np.isfinite(outputs).any():
+        raise UnusableModel(f"its output `{name}` is not finite, whatever the observation.")
+    if not np.array_equal(outputs, engine.run(features), equal_nan=True):
+        raise UnusableModel(
+            f"its output `{name}` differs from run to run: what an action is drawn from is wanted, "
+            "not the draw. Export that, as `logits` or `mean_log_std`."
+        )
+    fault = RowProof(engine.run, features).fault()
+    if fault is not None:
+        raise UnusableModel(f"its output `{name}` {fault}")
+    return outputs
+
+
+def compare(served: Engine, original: Engine, features: Floats) -> float:
+    """The largest difference between two engines' outputs, relative where they exceed 1.
+
+    Equal infinities, which mask actions, do not differ; neither do two NaNs, which a network may
+    give to features that no observation has. Infinity stands for outputs that cannot be compared.
+    """
+    ours, theirs = served.run(features), original.run(features)
+    if ours.shape != theirs.shape:
+        return np.inf
+    with np.errstate(invalid="ignore"):
+        differences = np.abs(ours - theirs) / np.maximum(1.0, np.abs(theirs))
+    same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
+    differences = np.where(same, 0.0, np.where(np.isnan(differences), np.inf, differences))
+    return float(np.max(differences, initial=0.0))
+
+
+def differs(difference: float) -> str:
+    """How far a converted network lies from the original, in words."""
+    return f"converted, its output differs by {difference:.1e} ({PROOF_TOLERANCE:.0e} is allowed)"

@@ -1,0 +1,95 @@
+"""From an uploaded ONNX file to what is served of it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from policy_server.contract.contract import Contract
+from policy_server.errors import EngineFailed, UploadRejected
+from policy_server.policy.engines.registry import ENGINES, ONNXRUNTIME
+from policy_server.policy.saved_model import UnusableModel
+from policy_server.proving.built_model import (
+    BuiltModel,
+    ModelFacts,
+    proof_features,
+    proof_outputs,
+)
+from policy_server.proving.description import Description
+from policy_server.proving.heads import stated_actions
+from policy_server.proving.onnx_kinds import ml_agents_output
+from policy_server.proving.onnx_model import OnnxUpload
+from policy_server.proving.reading import (
+    Output,
+    listed,
+    named_output,
+    only_output,
+    read,
+)
+
+
+def build_onnx(
+    upload: Path,
+    folder: Path,
+    contract: Contract,
+    description: Description,
+    progress: Callable[[str], None],
+) -> BuiltModel:
+    """Reduce an ONNX file to the output that is served.
+
+    Raises:
+        Undeclared: Nothing says which output that is, or how it is read.
+        UploadRejected, UnusableModel, EngineFailed: It cannot be served.
+    """
+    progress("reading the ONNX file")
+    model = OnnxUpload(upload, description.output)
+    target = folder / ENGINES[ONNXRUNTIME].file
+    name = named_output(model.outputs, description.output) or ml_agents_output(model.outputs)
+    output = _unnamed(model, target, contract) if name is None else _tried(model, name, target)
+    reading = read(output, description.reads, discrete=contract.discrete)
+    engine = model.reduce(output.name, target)
+    facts = ModelFacts(
+        ONNXRUNTIME,
+        engine.feature_width,
+        output.name,
+        output.width,
+        reading,
+        stated_actions(output, reading, discrete=contract.discrete),
+        f"ONNX Runtime runs the uploaded network's output `{output.name}`",
+    )
+    return BuiltModel(facts, engine, folder)
+
+
+def _tried(model: OnnxUpload, name: str, target: Path) -> Output:
+    """An output and what it is for the proof inputs."""
+    engine = model.reduce(name, target)
+    if engine.feature_width < 1:
+        raise UnusableModel("the shape of its input is open: export it with a fixed one.")
+    rows = proof_outputs(engine, name, proof_features(engine.feature_width))
+    if drawing := model.drawing(name):
+        raise UnusableModel(
+            f"its output `{name}` is drawn by the network itself ({drawing}): what it is drawn "
+            "from is wanted, such as the logits."
+        )
+    return Output(name, model.is_integer(name), rows)
+
+
+def _unnamed(model: OnnxUpload, target: Path, contract: Contract) -> Output:
+    """The output that is served where none has a name that tells."""
+    tried: list[Output] = []
+    faults: list[Exception] = []
+    for name in model.outputs:
+        if not (model.is_integer(name) or model.is_real(name)):
+            continue
+        try:
+            tried.append(_tried(model, name, target))
+        except (UploadRejected, UnusableModel, EngineFailed, ValueError) as error:
+            # Outputs beside the policy's, such as a state or a constant, need not be servable.
+            faults.append(error)
+    if tried:
+        return only_output(tried, discrete=contract.discrete)
+    if faults:
+        raise faults[0]
+    raise UploadRejected(
+        f"No output of the ONNX file ({listed(model.outputs)}) holds numbers that follow from the "
+        "observations: export the logits as `logits`, mean and log standard deviation side by side "
+        "as `mean_log_std`, or values of actions as `q_values`."
+    )

@@ -1,0 +1,222 @@
+"""From an uploaded SavedModel to what is served of it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from policy_server.contract.contract import Contract
+from policy_server.errors import EngineFailed, UploadRejected
+from policy_server.policy.engines.engine import Engine, Floats
+from policy_server.policy.engines.registry import (
+    ENGINES,
+    ONNXRUNTIME,
+    TENSORFLOW,
+    load_engine,
+)
+from policy_server.policy.saved_model import SavedModel, UnusableModel
+from policy_server.proving.archive import unpack_saved_model
+from policy_server.proving.built_model import (
+    PROOF_TOLERANCE,
+    BuiltModel,
+    ModelFacts,
+    compare,
+    differs,
+    proof_features,
+    proof_outputs,
+)
+from policy_server.proving.conversion import ConversionFailed, convert_to_onnx
+from policy_server.proving.description import Description
+from policy_server.proving.heads import Actions, Evidence, derive_actions, stated_actions
+from policy_server.proving.limits import BuildLimits
+from policy_server.proving.reading import (
+    NUMBERED,
+    REAL,
+    Output,
+    Reading,
+    listed,
+    named_output,
+    only_output,
+    read,
+)
+
+MIN_DRAWS = 32
+TF_AGENTS = "0/step_type"
+"""An input of every policy that TF-Agents saves, and of no other."""
+
+
+def build_saved_model(
+    upload: Path,
+    folder: Path,
+    contract: Contract,
+    description: Description,
+    limits: BuildLimits,
+    progress: Callable[[str], None],
+) -> BuiltModel:
+    """Reduce a SavedModel to the output that is served, and convert that.
+
+    Raises:
+        Undeclared: Nothing says which output that is, or how it is read.
+        UploadRejected, UnusableModel, EngineFailed: It cannot be served.
+    """
+    progress("unpacking the model")
+    original = folder / ENGINES[TENSORFLOW].file
+    unpack_saved_model(upload, original, limits)
+    progress("loading TensorFlow and the model")
+    model = SavedModel(original)
+    try:
+        return _built(model, folder, contract, description, progress)
+    except UnusableModel as error:
+        if TF_AGENTS not in model.inputs:
+            raise
+        raise UnusableModel(
+            f"it is a TF-Agents policy (PolicySaver), and {error} Save the policy that acts "
+            "without chance and memory, `PolicySaver(GreedyPolicy(policy)).save(folder)`: its "
+            "`action` is served as the action itself."
+        ) from error
+
+
+def _built(
+    model: SavedModel,
+    folder: Path,
+    contract: Contract,
+    description: Description,
+    progress: Callable[[str], None],
+) -> BuiltModel:
+    features = proof_features(model.feature_width)
+    output = _chosen(model, features, contract, description)
+    model.output_name = output.name
+    progress("comparing its own draws with the distribution")
+    reading, actions = _read(model, output, features, folder, contract, description)
+    progress("converting the network and proving it")
+    engine, detail = _convert(model, folder, features)
+    facts = ModelFacts(
+        TENSORFLOW if engine is None else ONNXRUNTIME,
+        model.feature_width,
+        output.name,
+        output.width,
+        reading,
+        actions,
+        detail,
+    )
+    if engine is None:
+        return BuiltModel(facts, model, folder)
+    return BuiltModel(facts, engine, folder, model)
+
+
+def _chosen(
+    model: SavedModel, features: Floats, contract: Contract, description: Description
+) -> Output:
+    """The output that is served: declared, named, proven by draws, or the only possible one."""
+    kinds = model.kinds()
+    name = named_output(list(kinds), description.output)
+    if name is not None:
+        return _tried(model, name, features)
+    tried = []
+    faults: list[UnusableModel | EngineFailed] = []
+    for each, (kind, rank) in kinds.items():
+        if kind != "other" and rank in (1, 2):
+            try:
+                tried.append(_tried(model, each, features))
+            except (UnusableModel, EngineFailed) as error:
+                # Draws and outputs beside the policy's need not be servable.
+                faults.append(error)
+    if "action_logp" in kinds and model.action_outputs:
+        for output in tried:
+            if not output.integer and output.width > 1 and _proves(model, output, features):
+                return output
+    if tried:
+        return only_output(tried, discrete=contract.discrete)
+    if faults:
+        raise faults[0]
+    raise UnusableModel(
+        "no output holds the distribution inputs (logits, or mean and log standard deviation): "
+        f"there are {listed(sorted(kinds))}. Export them as `logits` or `mean_log_std`."
+    )
+
+
+def _tried(model: SavedModel, name: str, features: Floats) -> Output:
+    """An output and what it is for the proof inputs."""
+    model.output_name = name
+    kind, _ = model.kinds()[name]
+    rows = proof_outputs(model, name, features)
+    model.check_stateless(features)
+    if drawing := model.drawing():
+        raise UnusableModel(
+            f"its output `{name}` is drawn by the network itself ({drawing}): what it is drawn "
+            "from is wanted, such as the logits."
+        )
+    return Output(name, kind == "integer", rows)
+
+
+def _proves(model: SavedModel, output: Output, features: Floats) -> bool:
+    """The model's own draws follow from this output."""
+    try:
+        evidence = _evidence(model, output, features)
+        derive_actions(evidence, bool(model.actions_are_integers))
+    except (UploadRejected, UnusableModel):
+        return False
+    return True
+
+
+def _read(
+    model: SavedModel,
+    output: Output,
+    features: Floats,
+    folder: Path,
+    contract: Contract,
+    description: Description,
+) -> tuple[Reading | None, Actions]:
+    """What the output is and what its actions are: the model's own draws first, if it has any."""
+    drawn = model.actions_are_integers is not None and output.name not in model.action_outputs
+    if drawn and "action_logp" in model.outputs and output.name != "q_values":
+        evidence = _evidence(model, output, features)
+        actions = derive_actions(evidence, bool(model.actions_are_integers))
+        if actions.sizes is None:
+            evidence.write(folder)
+        declared = description.reads
+        if declared and actions.family not in (NUMBERED.get(declared), REAL.get(declared)):
+            raise UploadRejected(
+                f"model.yaml says `reads: {declared}`, but the model's own draws prove "
+                f"{actions.detail}: leave `reads` out."
+            )
+        return None, actions
+    reading = read(output, description.reads, discrete=contract.discrete)
+    if not drawn or output.name == "q_values":
+        return reading, stated_actions(output, reading, discrete=contract.discrete)
+    evidence = _evidence(model, output, features)
+    heads = evidence.actions.shape[1]
+    actions = stated_actions(output, reading, discrete=contract.discrete, heads=heads)
+    if actions.sizes is None:
+        evidence.write(folder)
+    return reading, actions
+
+
+def _evidence(model: SavedModel, output: Output, features: Floats) -> Evidence:
+    """What the model draws itself, beside the output that it draws from."""
+    model.output_name = output.name
+    # Draws and inputs from one run would be best; the network is deterministic, so two will do.
+    sound = ~np.isnan(output.rows).any(axis=1)  # a network need not answer to features at random
+    rows = len(output.rows)
+    if sound.sum() < MIN_DRAWS:
+        raise UnusableModel(
+            f"its output `{output.name}` is no number for {rows - sound.sum()} of {rows} random "
+            "inputs."
+        )
+    return Evidence.of(model.draw(features[sound]), output.rows[sound].astype(np.float64))
+
+
+def _convert(model: SavedModel, folder: Path, features: Floats) -> tuple[Engine | None, str]:
+    """The network as ONNX, if it can be converted and proven, and how it will be served."""
+    try:
+        convert_to_onnx(model, folder / ENGINES[ONNXRUNTIME].file)
+        engine = load_engine(ONNXRUNTIME, folder)
+        difference = compare(engine, model, features)
+    except (ConversionFailed, EngineFailed) as error:
+        return None, f"TensorFlow serves it: it cannot be converted ({error})"
+    if difference > PROOF_TOLERANCE:
+        return None, f"TensorFlow serves it: {differs(difference)}"
+    return engine, (
+        f"ONNX Runtime runs the reduced network; on {len(features)} random inputs its output "
+        f"agrees with TensorFlow's to {difference:.1e}"
+    )

@@ -1,0 +1,232 @@
+"""Replays golden cases: does the policy give what training gave?"""
+
+import contextlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from policy_server.contract.contract import Contract
+from policy_server.errors import Fault, ObservationError, PreprocessorFailed, UploadRejected
+from policy_server.policy.families.family import Family, NotFinite, relative_differences
+from policy_server.policy.families.registry import FAMILIES
+from policy_server.policy.features import Features
+from policy_server.policy.output_mapper import OutputMapper
+from policy_server.policy.policy import Policy
+from policy_server.proving.golden import (
+    FILE,
+    QUANTITIES,
+    GoldenCases,
+    Recorded,
+    read_golden,
+)
+from policy_server.proving.limits import BuildLimits
+from policy_server.proving.reading import NUMBERED, REAL, WORDS, Reading
+from policy_server.proving.report import Part
+from policy_server.proving.verdict import MAX_SHOWN, QUANTITY_WORDS, Compared, Outcome, Verdict
+
+Array = NDArray[np.float64]
+
+
+def replay(
+    folder: Path, contract: Contract, policy: Policy, mapper: OutputMapper, limits: BuildLimits
+) -> Outcome:
+    """Replay the golden cases in the folder of a version.
+
+    Args:
+        folder: Holds them in the folder `golden`.
+        contract: What their observations are.
+        policy: The version's.
+        mapper: What the policy's actions mean.
+        limits: How much their arrays may unpack to, and how far numbers may lie apart.
+
+    Raises:
+        UploadRejected: They cannot be read, or not be asked of this policy.
+    """
+    cases = read_golden(folder / Part.GOLDEN / FILE, limits.unpacked_bytes)
+    return Replay(cases, contract, policy, mapper, limits.golden_tolerance).run()
+
+
+class Replay:
+    """Asks a policy what training was asked.
+
+    Args:
+        cases: As they were recorded.
+        contract: What observations are.
+        policy: Asked for features and distribution inputs.
+        mapper: What its actions mean.
+        tolerance: Largest difference that is none; float32 networks are never quite equal.
+    """
+
+    def __init__(
+        self,
+        cases: GoldenCases,
+        contract: Contract,
+        policy: Policy,
+        mapper: OutputMapper,
+        tolerance: float,
+    ) -> None:
+        self._cases = cases
+        self._contract = contract
+        self._policy = policy
+        self._mapper = mapper
+        self._tolerance = tolerance
+        self._family = policy.network.distribution
+
+    def run(self) -> Outcome:
+        """Compare all that was recorded.
+
+        Raises:
+            UploadRejected: A case cannot be asked of this policy.
+            EngineFailed: The network could not be run.
+        """
+        features = self._features()
+        inputs = self._policy.run(features).astype(np.float64)
+        try:
+            outcome = self._compared(self._family, features, inputs)
+        except UploadRejected as error:
+            hint = self._other_readings(features, inputs)
+            raise UploadRejected(f"{error.summary} {hint}".rstrip(), error.faults) from error
+        if outcome.agrees:
+            return outcome
+        hint = self._other_readings(features, inputs)
+        return replace(outcome, detail=f"{outcome.detail} {hint}".rstrip())
+
+    def _compared(self, family: Family, features: Features, inputs: Array) -> Outcome:
+        """Compare with what follows if the network's output selects from a family."""
+        try:
+            family.check(inputs)
+        except NotFinite as error:
+            raise UploadRejected(f"A golden case makes no distribution: {error}.") from error
+        compared = [
+            self._compare(family, quantity, self._cases.recorded[quantity], features, inputs)
+            for quantity in QUANTITIES
+            if quantity in self._cases.recorded
+        ]
+        return Verdict(self._cases, compared, self._tolerance, numbered=family.numbered).outcome()
+
+    def _other_readings(self, features: Features, inputs: Array) -> str:
+        """Readings of the network's output under which all cases agree, in a sentence."""
+        network, readings = self._policy.network, NUMBERED if self._family.numbered else REAL
+        agreeing: dict[str, Reading] = {}
+        for reading, name in readings.items():
+            if name == network.family or len(network.sizes) > 1:
+                continue
+            half = len(inputs[0]) // (2 if reading is Reading.MEAN_LOG_STD else 1)
+            sizes = (1,) * half if name == "given" else (half,)
+            with contextlib.suppress(UploadRejected, ValueError):
+                if self._compared(FAMILIES[name](sizes), features, inputs).agrees:
+                    agreeing.setdefault(name, reading)
+        if not agreeing:
+            return ""
+        now = next(WORDS[each] for each, name in readings.items() if name == network.family)
+        what = "the recorded actions" if "actions" in self._cases.recorded else "what was recorded"
+        gives = " or ".join(f"read as {WORDS[each]}" for each in agreeing.values())
+        same = " equals" if "deterministic" in agreeing else f", {gives}, gives"
+        lines = " or ".join(f"`reads: {each}`" for each in agreeing.values())
+        return (
+            f"Your output `{network.output}`{same} {what}; it is read as {now}. Write {lines} "
+            "into model.yaml."
+        )
+
+    def _features(self) -> Features:
+        cases, width = self._cases, self._policy.network.feature_width
+        if cases.features is not None:
+            if cases.features.shape[1] != width:
+                raise UploadRejected(
+                    f"The golden cases hold {cases.features.shape[1]} features each, the network "
+                    f"takes {width}."
+                )
+            return cases.features
+        records, faults = [], []
+        for place, observation in zip(cases.places, cases.observations or (), strict=True):
+            try:
+                records.append(self._contract.decoder.decode(observation))
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+                faults.append(Fault(place, f"not an observation of the contract: {error}."))
+        if faults:
+            summary = "The golden cases do not keep the contract."
+            raise UploadRejected(summary, faults[:MAX_SHOWN])
+        try:
+            return self._policy.features(records)
+        except PreprocessorFailed as error:
+            raise UploadRejected(
+                f"The preprocessor fails on a golden case: {error.cause}."
+            ) from error
+        except ObservationError as error:
+            raise UploadRejected(f"A golden case makes no features: {error}") from error
+
+    def _compare(
+        self, family: Family, quantity: str, recorded: Recorded, features: Features, inputs: Array
+    ) -> Compared:
+        rows = recorded.rows
+        found = self._found(family, quantity, features[rows], inputs[rows])
+        width = found.shape[1]
+        faults = [
+            Fault(self._cases.places[row], f"{len(values)} were recorded.")
+            for row, values in zip(rows, recorded.values, strict=True)
+            if len(values) != width
+        ]
+        if faults:
+            summary = f"Of {QUANTITY_WORDS[quantity]} this policy has {width}."
+            raise UploadRejected(f"The golden cases do not fit. {summary}", faults[:MAX_SHOWN])
+        if quantity == "meanings":
+            expected: NDArray[Any] = np.array(recorded.values, dtype=object)
+            return Compared(quantity, rows, expected, found, (expected != found).astype(float))
+        expected = np.array(recorded.values, dtype=np.float64)
+        if quantity == "actions":
+            # Actions that are as probable as each other may be told apart by float32's last bit.
+            differences = family.shortfall(inputs[rows], expected)
+        else:
+            differences = relative_differences(expected, found)
+        return Compared(quantity, rows, expected, found, differences)
+
+    def _found(
+        self, family: Family, quantity: str, features: Features, inputs: Array
+    ) -> NDArray[Any]:
+        """What this policy gives for a quantity, [R, K]."""
+        if quantity == "features":
+            return features.astype(np.float64)
+        if quantity == "distribution_inputs":
+            return inputs
+        if quantity == "actions":
+            return family.mode(inputs)
+        if quantity == "meanings" and family.numbered:
+            return self._meanings(family.mode(inputs).astype(np.int64))
+        if quantity == "log_probability":
+            found = self._log_probability(family, inputs)
+        elif quantity == "entropy":
+            found = family.entropy(inputs)
+        else:
+            found = family.recorded(quantity, inputs)
+        if found is None:
+            kind = "numbered" if family.numbered else "real"
+            raise UploadRejected(
+                f"The golden cases state {QUANTITY_WORDS[quantity]}, but the actions of this "
+                f"policy are {kind} ({self._policy.network.family})."
+            )
+        return found.reshape(len(inputs), -1)
+
+    def _log_probability(self, family: Family, inputs: Array) -> Array | None:
+        drawn = self._cases.drawn
+        assert drawn is not None
+        if drawn.shape[1] != family.dimensions:
+            raise UploadRejected(
+                f"The golden cases hold {drawn.shape[1]} actions each, this policy takes "
+                f"{family.dimensions}."
+            )
+        if family.numbered:
+            sizes = np.array(family.head_sizes or [np.inf])
+            if (drawn != np.floor(drawn)).any() or (drawn < 0).any() or (drawn >= sizes).any():
+                raise UploadRejected("The golden cases hold actions that this policy cannot take.")
+        return family.log_probability(inputs, drawn)
+
+    def _meanings(self, actions: NDArray[np.int64]) -> NDArray[Any]:
+        meaning = self._mapper.meaning
+        rows = [
+            [meaning(head, action) for head, action in enumerate(row)] for row in actions.tolist()
+        ]
+        return np.array(rows, dtype=object)

@@ -1,0 +1,29 @@
+"""How long the parts of a policy take: serving chooses by it what goes together."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from policy_server.contract.records import Record
+from policy_server.policy.engines.engine import Engine
+from policy_server.policy.features import Features
+from policy_server.policy.preprocessor import Preprocessor
+from policy_server.policy.timing import BATCHES, Timing, median_seconds
+
+
+def measure(
+    engine: Engine, features: Features, preprocessor: Preprocessor, records: Sequence[Record]
+) -> Timing:
+    """Measure one run of the network on each of BATCHES rows, and the features of one record."""
+    runs = [median_seconds(partial(engine.run, features[:rows])) for rows in BATCHES]
+    few = records[: BATCHES[1]]
+    each = median_seconds(partial(preprocessor.features, few)) / len(few)
+    return Timing(tuple(runs), each)
+
+
+def in_words(timing: Timing) -> str:
+    """The measured times, in microseconds, as a report says them."""
+    micro = [f"{seconds * 1e6:.0f}" for seconds in (*timing.runs, timing.preprocessor_seconds)]
+    return (
+        f"the network takes {micro[0]} us for 1 row, {micro[1]} for 8, {micro[2]} for 64; an "
+        f"observation's features take {micro[3]}"
+    )

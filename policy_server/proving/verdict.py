@@ -1,0 +1,148 @@
+"""What came of a replay of golden cases, in sentences."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policy_server.errors import Fault
+from policy_server.proving.diagnosis import diagnosis
+from policy_server.proving.golden import QUANTITIES, GoldenCases, shown_observation
+
+Array = NDArray[np.float64]
+MAX_SHOWN = 20
+"""Numbers of the worst case that are shown."""
+QUANTITY_WORDS = {name: name.replace("_", " ") for name in QUANTITIES} | {
+    "actions": "most probable actions",
+    "log_probability": "log-probability of the action drawn",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a replay.
+
+    Attributes:
+        agrees: Every case agrees.
+        detail: How many cases there are and how they agree, or not, in sentences.
+        faults: The worst case, field by field.
+    """
+
+    agrees: bool
+    detail: str
+    faults: list[Fault] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One quantity of the R cases that state it.
+
+    Attributes:
+        expected: [R, K] numbers or meanings.
+        found: [R, K], likewise.
+        differences: float64[R, K]; relative where what is expected exceeds 1.
+    """
+
+    quantity: str
+    rows: list[int]
+    expected: NDArray[Any]
+    found: NDArray[Any]
+    differences: Array
+
+
+class Verdict:
+    """Says whether golden cases agree, and of those that do not, how.
+
+    Args:
+        cases: As they were recorded.
+        compared: All quantities that they state, in the order in which one follows from another.
+        tolerance: Largest difference that is none.
+        numbered: Actions are numbered.
+    """
+
+    def __init__(
+        self, cases: GoldenCases, compared: Sequence[Compared], tolerance: float, *, numbered: bool
+    ) -> None:
+        self._cases = cases
+        self._compared = compared
+        self._tolerance = tolerance
+        self._numbered = numbered
+
+    def outcome(self) -> Outcome:
+        """The outcome for all cases."""
+        wrong = [each for each in self._compared if (each.differences > self._tolerance).any()]
+        return self._disagreement(wrong) if wrong else self._agreement()
+
+    def _agreement(self) -> Outcome:
+        largest = ", ".join(
+            f"{QUANTITY_WORDS[each.quantity]} to {each.differences.max():.1e}"
+            for each in self._compared
+        )
+        return Outcome(True, f"{self._count()} agree: {largest}")
+
+    def _count(self) -> str:
+        without = "" if self._cases.features is None else " of features, without the preprocessor,"
+        return f"{len(self._cases.places)} golden cases{without}"
+
+    def _disagreement(self, wrong: list[Compared]) -> Outcome:
+        """What to say of quantities that differ: of the first, others may follow from it."""
+        rows = {
+            each.rows[index]
+            for each in wrong
+            for index in np.flatnonzero((each.differences > self._tolerance).any(axis=1)).tolist()
+        }
+        first = wrong[0]
+        worst = int(np.argmax(first.differences.max(axis=1)))
+        row = first.rows[worst]
+        agreeing = {each.quantity for each in self._compared} - {each.quantity for each in wrong}
+        detail = (
+            f"{len(rows)} of {self._count()} disagree with what was recorded, by more than "
+            f"{self._tolerance:g}: {', '.join(QUANTITY_WORDS[each.quantity] for each in wrong)}. "
+            f"{self._cause(first, 'features' in agreeing)} "
+            f"The worst is {self._cases.places[row]}."
+        )
+        observation = self._cases.observations
+        shown = shown_observation(observation[row]) if observation is not None else []
+        return Outcome(False, detail, [*shown, *self._numbers(first, worst)])
+
+    def _cause(self, first: Compared, features_agree: bool) -> str:
+        """Where the difference comes from, as far as can be told."""
+        if first.quantity != "meanings":
+            found = diagnosis(first.quantity, first.expected, first.found, self._tolerance)
+            if found:
+                return found
+        if first.quantity == "features":
+            return "The preprocessor makes other features than training did."
+        if first.quantity == "meanings":
+            return "The output mapper gives actions other meanings."
+        if features_agree or self._cases.features is not None:
+            return "The features are those that were recorded: it is the network that differs."
+        return "Record `features` as well, to tell whether preprocessor or network differs."
+
+    def _numbers(self, compared: Compared, index: int) -> Iterator[Fault]:
+        """Expected and found of one case, where they differ."""
+        differing = np.flatnonzero(compared.differences[index] > self._tolerance).tolist()
+        for position in differing[:MAX_SHOWN]:
+            expected, found = compared.expected[index, position], compared.found[index, position]
+            yield Fault(
+                f"/{compared.quantity}/{position}",
+                f"expected {_shown(expected)}, found {_shown(found)}"
+                + self._by(compared, index, position),
+            )
+        if len(differing) > MAX_SHOWN:
+            yield Fault(f"/{compared.quantity}", f"and {len(differing) - MAX_SHOWN} more.")
+
+    def _by(self, compared: Compared, index: int, position: int) -> str:
+        """How much two numbers differ; of numbered actions, how probable they are counts."""
+        if compared.quantity == "meanings":
+            return "."
+        if compared.quantity == "actions" and self._numbered:
+            return f", which is more probable by {compared.differences[index, position]:.3g}."
+        difference = abs(compared.found[index, position] - compared.expected[index, position])
+        return f": the difference is {difference:.3g}."
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else f"{value:.6g}"

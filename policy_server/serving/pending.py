@@ -1,0 +1,90 @@
+"""Requests for decisions while they wait, and what goes together of them."""
+
+import asyncio
+from collections.abc import Sequence
+
+import numpy as np
+
+from policy_server.contract.records import Record
+from policy_server.errors import PolicyServerError, PreprocessorFailed
+from policy_server.policy.answers import Answer, Query
+from policy_server.policy.features import Features, Outcome
+
+NOTHING: Features = np.empty((0, 0), np.float32)
+
+
+class PendingRequest:
+    """One request: its records, or its features, and who waits for its answers."""
+
+    __slots__ = ("done", "features", "query", "records", "rows", "seed")
+
+    def __init__(
+        self,
+        records: Sequence[Record],
+        features: Features | None,
+        query: Query,
+        seed: int | None,
+        done: "asyncio.Future[list[Answer]]",
+    ) -> None:
+        self.records = records
+        self.features = features
+        self.rows = len(records) if features is None else len(features)
+        self.query: Query = query
+        self.seed = seed
+        self.done = done
+
+    def fail(self, error: Exception) -> None:
+        """Tell whoever waits, if they still do."""
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
+Ready = list[tuple[PendingRequest, Features]]
+"""Requests whose features are made."""
+
+
+def records_of(together: list[PendingRequest]) -> list[Record]:
+    """The records of all that have no features yet."""
+    if len(together) == 1:
+        return list(together[0].records)
+    return [record for request in together for record in request.records]
+
+
+def ready_of(together: list[PendingRequest], outcome: Outcome | PreprocessorFailed | None) -> Ready:
+    """Features of each, less those that failed and are told so.
+
+    Args:
+        together: In the order of their records.
+        outcome: What came of these records; None where there were none.
+    """
+    ready: Ready = []
+    start = 0
+    for request in together:
+        if request.features is not None:
+            ready.append((request, request.features))
+            continue
+        end = start + request.rows
+        try:
+            if isinstance(outcome, PreprocessorFailed):
+                raise outcome
+            if outcome is None:  # nobody sent a record: this is an empty batch
+                ready.append((request, NOTHING))
+            else:
+                outcome.raise_for(start, end)
+                ready.append((request, outcome.features[start:end]))
+        except PolicyServerError as error:
+            request.fail(error)
+        start = end
+    return ready
+
+
+def stacked(ready: Ready) -> Features:
+    """All features as one float32[B, F]."""
+    rows = [features for _, features in ready if len(features)] or [ready[0][1]]
+    return rows[0] if len(rows) == 1 else np.concatenate(rows)
+
+
+def fail_all(together: list[PendingRequest], error: Exception) -> None:
+    """Tell all who still wait."""
+    for request in together:
+        request.fail(error)

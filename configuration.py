@@ -20,12 +20,12 @@ from policy_server.errors import ConfigurationError, Fault
 from policy_server.proving.limits import BuildLimits
 from policy_server.sandbox.limits import ProcessLimits
 from policy_server.serving.contracts import Contracts
+from policy_server.serving.limits import ServingLimits
 from policy_server.store.store import Store
 from policy_server.web.patience import ConnectionLimits
 
 GENERATORS = (OpenApiGenerator.name, SwaggerCodegen.name)
-ROOT = Path(__file__).resolve().parent
-TEMPLATE = ROOT / "swagger.template.yaml"
+TEMPLATE = Path(__file__).resolve().with_name("swagger.template.yaml")
 BYTES_PER_KILOBYTE, BYTES_PER_MEGABYTE = 1_000, 1_000_000
 
 
@@ -224,10 +224,10 @@ class Settings:
     )
 
     @property
-    def isolation(self) -> ProcessLimits | None:
-        """Limits of the preprocessor's own process; None where it has none."""
+    def serving_limits(self) -> ServingLimits:
+        """How much the decisions of a worker may take."""
         limits = self.build_limits.isolation
-        return limits if limits.confined else None
+        return ServingLimits(limits if limits.confined else None, self.waiting_decisions)
 
     @property
     def connection_limits(self) -> ConnectionLimits:

@@ -18,6 +18,7 @@ from policy_server.policy.features import Features, Outcome
 from policy_server.policy.policy import Policy
 from policy_server.policy.timing import MAX_BATCH, Timing
 from policy_server.sandbox.process import PreprocessorProcess
+from policy_server.serving.limits import ServingLimits
 from policy_server.serving.pending import (
     PendingRequest,
     Ready,
@@ -29,7 +30,6 @@ from policy_server.serving.pending import (
 
 THREAD_SECONDS = 0.002
 """A run of the network that takes longer leaves the event loop to others."""
-MOST_WAITING = 20_000
 
 
 class Decider:
@@ -39,7 +39,7 @@ class Decider:
         policy: Loaded and warm.
         process: Runs its uploaded preprocessor; None where it has none, or runs in this process.
         timing: How long its parts take; as the build measured, where nothing else is said.
-        most_waiting: Decisions; whoever comes when so many wait is turned away.
+        most_waiting: Decisions; requests that come when so many wait are turned away.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Decider:
         policy: Policy,
         process: PreprocessorProcess | None = None,
         timing: Timing | None = None,
-        most_waiting: int = MOST_WAITING,
+        most_waiting: int = ServingLimits.waiting_decisions,
     ) -> None:
         self.policy = policy
         self._process = process

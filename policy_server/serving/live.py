@@ -14,14 +14,11 @@ from policy_server.errors import (
     VersionConflict,
     VersionNotFound,
 )
-from policy_server.sandbox.limits import ProcessLimits
-from policy_server.serving.deciding import MOST_WAITING
+from policy_server.serving.limits import ServingLimits
 from policy_server.serving.loading import AnotherContract, LiveVersion, load_version
 from policy_server.store.store import Store
 from policy_server.store.workers import Registration
 
-LOOK_SECONDS = 0.2
-"""How often the store is looked at: an upload to one worker is to reach all within a second."""
 RETRY_SECONDS = 2.0
 """How long a version that could not be loaded is left alone: its disk may be mended."""
 
@@ -29,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class LivePolicy:
-    """Holds the active version in memory and follows the store, on one event loop.
+    """Holds the active version in memory, on one event loop; `refresh` takes up another one.
 
     A version that cannot be loaded never replaces one that decides, nor does one of another
     contract. Where none decides yet, the newest sound one of the contract does in its place.
@@ -37,9 +34,8 @@ class LivePolicy:
     Args:
         store: Where versions lie.
         contract: What a version must have been proven against.
-        isolation: Limits of the process that runs an uploaded preprocessor; None runs it here.
-        registration: Tells everybody what decides.
-        most_waiting: Decisions of this worker; whoever comes when so many wait is turned away.
+        limits: How much its decisions may take.
+        registration: Shows what decides.
 
     Attributes:
         stands_in: The newest sound version may decide where the active one cannot be loaded. Not
@@ -50,35 +46,28 @@ class LivePolicy:
         self,
         store: Store,
         contract: Contract,
-        isolation: ProcessLimits | None = None,
+        limits: ServingLimits,
         registration: Registration | None = None,
-        most_waiting: int = MOST_WAITING,
     ) -> None:
         self.stands_in = True
-        self._most_waiting = most_waiting
         self._store = store
         self._contract = contract
-        self._isolation = isolation
+        self._limits = limits
         self._live: LiveVersion | None = None
         self._reason = "no version was activated yet: upload a model."
         self._refused: tuple[str, float] | None = None
         self._swap = asyncio.Lock()
         self._lending = asyncio.Lock()
-        self._follower: asyncio.Task[None] | None = None
         self._registration = registration or store.register()
 
     async def start(self) -> None:
-        """Load the active version, if there is one, and follow the store from now on."""
+        """Load the active version, if there is one."""
         await asyncio.to_thread(self._store.clean)
         self._registration.open()
         await self.refresh()
-        self._follower = asyncio.create_task(self._follow())
 
     async def stop(self) -> None:
-        """Follow the store no longer, and let go of the version."""
-        if self._follower is not None:
-            self._follower.cancel()
-            await asyncio.gather(self._follower, return_exceptions=True)
+        """Let go of the version."""
         if self._live is not None:
             self._live.close()
         self._registration.close()
@@ -143,9 +132,7 @@ class LivePolicy:
                 self._replace(loaded)
 
     async def _load(self, name: str) -> LiveVersion:
-        return await load_version(
-            self._store, name, self._contract, self._isolation, self._most_waiting
-        )
+        return await load_version(self._store, name, self._contract, self._limits)
 
     def _decides(self, name: str) -> bool:
         if self._live is None or self._live.name != name:
@@ -195,11 +182,3 @@ class LivePolicy:
         if reason != self._reason:  # once, not at each new attempt
             logger.error("version %s cannot be loaded: %s", name, reason, exc_info=not known)
         self._refused, self._reason = (name, time.monotonic()), reason
-
-    async def _follow(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            try:
-                await self.refresh()
-            except Exception:  # whatever is wrong with the disk, the version in memory goes on
-                logger.exception("the store cannot be read")

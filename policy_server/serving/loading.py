@@ -13,9 +13,9 @@ from policy_server.policy.network import Network
 from policy_server.policy.policy import Policy
 from policy_server.proving.assembly import SEED
 from policy_server.proving.version_parts import VersionParts
-from policy_server.sandbox.limits import ProcessLimits
 from policy_server.sandbox.process import PreprocessorProcess
-from policy_server.serving.deciding import MOST_WAITING, Decider
+from policy_server.serving.deciding import Decider
+from policy_server.serving.limits import ServingLimits
 from policy_server.store.store import Store
 from policy_server.store.uses import Use
 
@@ -64,8 +64,7 @@ async def load_version(
     store: Store,
     name: str,
     contract: Contract,
-    isolation: ProcessLimits | None,
-    most_waiting: int = MOST_WAITING,
+    limits: ServingLimits,
 ) -> LiveVersion:
     """Load a version and let it decide once, so that the first client does not wait.
 
@@ -75,7 +74,7 @@ async def load_version(
     """
     use = store.use(name)
     try:
-        decider = await _load(store, name, contract, isolation, most_waiting)
+        decider = await _load(store, name, contract, limits)
         return LiveVersion(name, decider, use)
     except BaseException:
         use.close()
@@ -86,8 +85,7 @@ async def _load(
     store: Store,
     name: str,
     contract: Contract,
-    isolation: ProcessLimits | None,
-    most_waiting: int,
+    limits: ServingLimits,
 ) -> Decider:
     manifest = store.manifest(name)
     if manifest.contract != contract.digest:
@@ -100,9 +98,7 @@ async def _load(
     damage = await asyncio.to_thread(store.damage, name)
     if damage is not None:
         raise NoActivePolicy(f"version {name} is damaged: {damage}.")
-    decider = await asyncio.to_thread(
-        _read_decider, store.folder(name), name, contract, isolation, most_waiting
-    )
+    decider = await asyncio.to_thread(_read_decider, store.folder(name), name, contract, limits)
     try:
         # The first observation that the build saw it decide on; zeros, say, need not be valid.
         (observation,) = random_observations(contract.schema, 1, SEED)
@@ -117,8 +113,7 @@ def _read_decider(
     folder: Path,
     name: str,
     contract: Contract,
-    isolation: ProcessLimits | None,
-    most_waiting: int,
+    limits: ServingLimits,
 ) -> Decider:
     network = _read_network(folder, name)
     parts = VersionParts.read(folder, network)
@@ -126,12 +121,14 @@ def _read_decider(
     if width != network.distribution.input_width:
         raise NoActivePolicy(f"version {name} is damaged: its network puts out {width} numbers.")
     process = None
-    if parts.uploaded is not None and isolation is not None:
+    if parts.uploaded is not None and limits.isolation is not None:
         each = network.timing.preprocessor_seconds
-        process = PreprocessorProcess(parts.uploaded, isolation, network.feature_width, each=each)
+        process = PreprocessorProcess(
+            parts.uploaded, limits.isolation, network.feature_width, each=each
+        )
     here = parts.preprocessor(contract) if process is None else None
     policy = Policy(contract, network, parts.engine, here, parts.mapper)
-    return Decider(policy, process, network.timing, most_waiting)
+    return Decider(policy, process, network.timing, limits.waiting_decisions)
 
 
 def _read_network(folder: Path, name: str) -> Network:

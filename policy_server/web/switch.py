@@ -19,7 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from policy_server.contract.contract import Contract
 from policy_server.errors import NoActivePolicy, SchemaError
 from policy_server.serving.contracts import Contracts
-from policy_server.serving.live import LOOK_SECONDS, LivePolicy
+from policy_server.serving.follower import following
+from policy_server.serving.live import LivePolicy
 from policy_server.serving.shutdown import Shutdown
 from policy_server.web.patience import ConnectionLimits
 
@@ -153,23 +154,15 @@ class ApplicationSwitch:
         # of a second, whenever an application was made and another let go.
         gc.collect()
         gc.freeze()
-        follower = asyncio.create_task(self._follow())
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        for task in (follower, *self._tasks):
+        async with following(self.refresh):
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(follower, *self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._drop_next()
         await self._current.live.stop()
         await send({"type": "lifespan.shutdown.complete"})
-
-    async def _follow(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            try:
-                await self.refresh()
-            except Exception:  # whatever is wrong with the disk, what is in memory goes on
-                logger.exception("the contract cannot be read")
 
     async def _serve(self, contract: Contract) -> None:
         if self._next is not None and self._next.contract != contract:

@@ -18,6 +18,7 @@ from policy_server.policy.preprocessor import SchemaPreprocessor
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.report import Part
 from policy_server.serving.bundle import Bundle
+from policy_server.serving.limits import ServingLimits
 from policy_server.serving.loading import load_version
 from policy_server.serving.publication import Publisher, VersionReport
 from policy_server.store.store import Store
@@ -127,7 +128,7 @@ def published(
     return Published(
         contract,
         report,
-        asyncio.run(load_version(store, report.version, contract, None)).policy,
+        asyncio.run(load_version(store, report.version, contract, ServingLimits())).policy,
         Policy(
             by_features,
             network,

@@ -20,6 +20,8 @@ from examples.quiet_tensorflow import tf
 from policy_server.contract.schema import Observation
 from policy_server.errors import NoActivePolicy
 from policy_server.sandbox.limits import ProcessLimits
+from policy_server.serving.follower import LOOK_SECONDS, following
+from policy_server.serving.limits import ServingLimits
 from policy_server.serving.live import RETRY_SECONDS, LivePolicy
 from policy_server.serving.loading import load_version
 from policy_server.store.store import Store
@@ -37,24 +39,27 @@ FOLLOWER = """
 import asyncio, sys, time
 from pathlib import Path
 from policy_server.errors import NoActivePolicy
+from policy_server.serving.follower import following
+from policy_server.serving.limits import ServingLimits
 from policy_server.serving.live import LivePolicy
 from policy_server.store.store import Store
 from tests.support.contracts import contract_of
 
 
 async def main():
-    live = LivePolicy(Store(Path(sys.argv[1])), contract_of())
+    live = LivePolicy(Store(Path(sys.argv[1])), contract_of(), ServingLimits())
     await live.start()
     last = None
-    while True:
-        name = live.current().name
-        if name != last:
-            decider = live.current().decider
-            record = decider.policy.decoder.convert({"x": [0.5, -1.0, 2.0]})
-            (answer,) = await decider.decide([record], "draw")
-            print(name, time.time(), flush=True)
-            last = name
-        await asyncio.sleep(0.01)
+    async with following(live.refresh):
+        while True:
+            name = live.current().name
+            if name != last:
+                decider = live.current().decider
+                record = decider.policy.decoder.convert({"x": [0.5, -1.0, 2.0]})
+                (answer,) = await decider.decide([record], "draw")
+                print(name, time.time(), flush=True)
+                last = name
+            await asyncio.sleep(0.01)
 
 
 asyncio.run(main())
@@ -244,8 +249,10 @@ def test_what_was_refused_is_told_once_and_not_tried_at_every_look(
     loads.unlink()
     missing.unlink()
     live.start()
-    time.sleep(RETRY_SECONDS + 0.7)
-    assert len(loads.read_text()) == 2
+    started = time.monotonic()
+    while len(loads.read_text()) < 2:
+        time.sleep(0.05)
+    assert time.monotonic() - started > RETRY_SECONDS - LOOK_SECONDS
     told = [record for record in caplog.records if "cannot be loaded" in record.message]
     assert len(told) == 1
 
@@ -274,7 +281,7 @@ def test_zeros_need_not_be_an_observation(store: Store) -> None:
     code = "def preprocess(observation):\n    return [1 / (1 + abs(x)) for x in observation['x']]\n"
     model = reciprocal_onnx()
     name = make_version(store, model=model, preprocessor=code)
-    assert asyncio.run(load_version(store, name, CONTRACT, None)).name == name
+    assert asyncio.run(load_version(store, name, CONTRACT, ServingLimits())).name == name
 
 
 def reciprocal_onnx() -> bytes:
@@ -306,9 +313,10 @@ def test_what_onnx_cannot_say_tensorflow_really_serves(
 def test_stopping_ends_the_task_and_leaves_no_thread(store: Store) -> None:
     async def start_and_stop() -> None:
         tasks = asyncio.all_tasks()
-        live = LivePolicy(store, CONTRACT)
+        live = LivePolicy(store, CONTRACT, ServingLimits())
         await live.start()
-        assert len(asyncio.all_tasks()) == len(tasks) + 1
+        async with following(live.refresh):
+            assert len(asyncio.all_tasks()) == len(tasks) + 1
         await live.stop()
         assert asyncio.all_tasks() == tasks
         make_version(store)
@@ -320,5 +328,25 @@ def test_stopping_ends_the_task_and_leaves_no_thread(store: Store) -> None:
     assert threading.active_count() == before
 
 
+def test_a_look_that_fails_is_logged_and_followed_by_another(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    looks = 0
+
+    async def look() -> None:
+        nonlocal looks
+        looks += 1
+        raise OSError("the disk is away")
+
+    async def follow() -> None:
+        async with following(look):
+            while looks < 2:
+                await asyncio.sleep(0.01)
+
+    asyncio.run(follow())
+    errors = [record.exc_info[1] for record in caplog.records if record.exc_info is not None]
+    assert [str(error) for error in errors] == ["the disk is away"] * looks
+
+
 def test_what_was_never_started_can_be_stopped(store: Store) -> None:
-    asyncio.run(LivePolicy(store, CONTRACT).stop())
+    asyncio.run(LivePolicy(store, CONTRACT, ServingLimits()).stop())

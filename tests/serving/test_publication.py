@@ -12,6 +12,7 @@ from policy_server.errors import UploadRejected
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.report import Part
 from policy_server.serving.bundle import Bundle
+from policy_server.serving.limits import ServingLimits
 from policy_server.serving.loading import load_version
 from policy_server.serving.publication import Publisher, VersionReport
 from policy_server.store.store import Store
@@ -72,7 +73,7 @@ class Desk:
         """The active version, which can be loaded and decide."""
         name = self.store.active()
         assert name is not None
-        version = asyncio.run(load_version(self.store, name, self.contract, None))
+        version = asyncio.run(load_version(self.store, name, self.contract, ServingLimits()))
         assert predict(version.policy, [{"x": [1.0, 2.0, 3.0]}])
         return name
 

@@ -12,6 +12,7 @@ from policy_server.errors import VersionConflict, VersionNotFound
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.report import Part
 from policy_server.serving.bundle import Bundle
+from policy_server.serving.limits import ServingLimits
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.publication import Publisher
 from policy_server.serving.versions import Versions
@@ -127,7 +128,7 @@ def test_any_complete_version_can_be_asked(store: Store) -> None:
             return list(answer["heads"][0]["probabilities"])
 
     async def scenario() -> None:
-        live = LivePolicy(store, CONTRACT)
+        live = LivePolicy(store, CONTRACT, ServingLimits())
         await live.start()
         for name, seed in seeds.items():
             expected = special.softmax(np.array(FEATURES) @ linear_kernel(3, 4, seed))

@@ -1,6 +1,7 @@
 """Policies, asked as tests like to: with observations that nobody decoded yet, and in one call."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
@@ -14,6 +15,8 @@ from policy_server.policy.features import Features
 from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import Preprocessor, SchemaPreprocessor
 from policy_server.sandbox.limits import ProcessLimits
+from policy_server.serving.follower import following
+from policy_server.serving.limits import ServingLimits
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.loading import LiveVersion
 from policy_server.store.store import Store
@@ -75,7 +78,8 @@ class LoopedLive:
     def __init__(
         self, store: Store, contract: Contract, isolation: ProcessLimits | None = None
     ) -> None:
-        self._live = LivePolicy(store, contract, isolation)
+        self._live = LivePolicy(store, contract, ServingLimits(isolation))
+        self._ends = contextlib.AsyncExitStack()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
@@ -83,6 +87,7 @@ class LoopedLive:
     def start(self) -> None:
         """Load the active version and follow the store."""
         self._call(self._live.start())
+        self._call(self._ends.enter_async_context(following(self._live.refresh)))
 
     def refresh(self) -> None:
         """Look at the store now."""
@@ -110,6 +115,7 @@ class LoopedLive:
     def close(self) -> None:
         """Stop following, and end the loop and its threads."""
         try:
+            self._call(self._ends.aclose())
             self._call(self._live.stop())
             self._call(self._loop.shutdown_default_executor())
         finally:

@@ -1,0 +1,18 @@
+"""How much the decisions of one worker may take."""
+
+from dataclasses import dataclass
+
+from policy_server.sandbox.limits import ProcessLimits
+
+
+@dataclass(frozen=True)
+class ServingLimits:
+    """How much the decisions of one worker may take.
+
+    Attributes:
+        isolation: Of the process that runs an uploaded preprocessor; None runs it in the worker.
+        waiting_decisions: Requests that come when so many decisions wait are turned away.
+    """
+
+    isolation: ProcessLimits | None = None
+    waiting_decisions: int = 20_000

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from configuration import ROOT, read_settings
+from configuration import TEMPLATE, read_settings
 from policy_server.errors import ConfigurationError
 from policy_server.frontend import page
 from policy_server.frontend.own_server import Workshop
@@ -14,7 +14,7 @@ except ConfigurationError as error:
 else:
     page.show(
         Workshop(
-            root=ROOT,
+            root=TEMPLATE.parent,
             base_path=settings.base_path / "frontend",
             port=settings.port,
             user=settings.user,

@@ -43,7 +43,7 @@ def create_app(settings: Settings) -> ApplicationSwitch:
     def create(contract: Contract, refresh: Refresh) -> Application:
         specification = contracts.specification(contract)
         live = LivePolicy(store, contract, settings.serving_limits, registration)
-        schemas.keep(contract.schema)
+        schemas.save(contract.schema)
         clients = ClientLibrary(base_path, contract, specification, settings.generator)
         service = Service(
             contract,

@@ -95,7 +95,7 @@ class Commands:
         contract = given.resolve(file=file)
         for warning in contract.schema.warnings:
             print_warning(warning)
-        SchemaHistory(settings.base_path).keep(contract.schema)
+        SchemaHistory(settings.base_path).save(contract.schema)
         store = Store(settings.base_path)
         with store.writing():
             specification = write_specification(contract, TEMPLATE, settings.base_path)

@@ -21,8 +21,8 @@ class SchemaHistory:
     def __init__(self, base_path: Path) -> None:
         self._folder = base_path / "schemas"
 
-    def keep(self, schema: ObservationSchema) -> None:
-        """Keep a schema, unless it is kept already."""
+    def save(self, schema: ObservationSchema) -> None:
+        """Save a schema, unless it is saved already."""
         path = self._path(schema.digest)
         if not path.exists():
             write_atomically(path, schema.text)

@@ -127,7 +127,7 @@ class Contracts:
         write_specification(contract, self._template, folder, self._folders())
         ContractFile.of(contract).write(folder)
 
-    def keep(self, contract: Contract) -> None:
+    def save(self, contract: Contract) -> None:
         """Make a contract that was activated that of BASE_PATH, if it had none of other meaning.
 
         So what only changed in its documentation is served as it is now.

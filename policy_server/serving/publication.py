@@ -39,7 +39,7 @@ FILES = {
     Part.GOLDEN: golden.FILE,
 }
 
-KEEP_VERSIONS = 20
+RETAINED_VERSIONS = 20
 MOST_UPLOADS = 4
 """Of one worker, in the making or waiting: each holds a thread, and other operations need some."""
 
@@ -70,7 +70,7 @@ class Publisher:
         store: Where versions go.
         contracts: Know what they must keep: the contract that is served when they are made.
         limits: How much a build may take.
-        keep: How many versions are kept; older ones are removed unless somebody needs them.
+        retain: How many versions are kept; older ones are removed unless somebody needs them.
         shutdown: Of this process, which ends what is being made.
     """
 
@@ -79,13 +79,13 @@ class Publisher:
         store: Store,
         contracts: Contracts,
         limits: BuildLimits,
-        keep: int = KEEP_VERSIONS,
+        retain: int = RETAINED_VERSIONS,
         shutdown: Shutdown | None = None,
     ) -> None:
         self._store = store
         self._contracts = contracts
         self._limits = limits
-        self._keep = keep
+        self._retain = retain
         self._shutdown = shutdown or Shutdown()
         self._seats = threading.Semaphore(MOST_UPLOADS)
 
@@ -148,7 +148,7 @@ class Publisher:
                 report.raise_unless_ready()
                 published = self._commit(folder, contract, gathered, report, created_by)
             if bundle.schema is not None:
-                self._contracts.keep(contract)
+                self._contracts.save(contract)
             return published
 
     def check(self, bundle: Bundle, progress: Progress) -> BuildReport:
@@ -253,7 +253,7 @@ class Publisher:
         )
         pointed = self._point(manifest)
         try:
-            removed = self._store.keep(self._keep)
+            removed = self._store.prune(self._retain)
             logger.info("removed old versions: %s", ", ".join(removed) or "none")
         except PolicyServerError as error:  # the upload itself is safe
             logger.warning("old versions cannot be removed: %s", error)

@@ -186,7 +186,7 @@ class Store:
                     )
                 self._remove(name)
 
-    def keep(self, count: int) -> list[str]:
+    def prune(self, count: int) -> list[str]:
         """Remove the oldest versions beyond a number, less those that somebody needs.
 
         Returns:

@@ -63,7 +63,7 @@ def test_schemas_are_found_by_their_digest(tmp_path: Path) -> None:
     history = SchemaHistory(tmp_path)
     kept = [schema("a: {type: int}"), schema("b: {type: int}")]
     for each in [*kept, *kept]:
-        history.keep(each)
+        history.save(each)
     assert [history.find(each.digest) for each in kept] == kept
     assert len(list((tmp_path / "schemas").iterdir())) == len(kept)
 

@@ -47,7 +47,7 @@ def server(base: Path) -> Iterator[Server]:
 
 def publish(base: Path, number: int) -> str:
     """Publish as the command line does, beside the server."""
-    publisher = Publisher(Store(base), read_contracts(base), BuildLimits(), keep=KEPT)
+    publisher = Publisher(Store(base), read_contracts(base), BuildLimits(), retain=KEPT)
     files = parts_of(number)
     parts = {
         Part.MODEL: io.BytesIO(files["model_file"][1]),

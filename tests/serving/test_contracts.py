@@ -44,7 +44,7 @@ class Base:
             self.contracts().put(contract, self.store.folder(name))
         return name
 
-    def keep(self, contract: Contract) -> None:
+    def save(self, contract: Contract) -> None:
         ContractFile.of(contract).write(self.path)
 
 
@@ -59,7 +59,7 @@ def test_without_anything_the_remedy_is_told(base: Base) -> None:
 
 
 def test_the_active_version_comes_first(base: Base) -> None:
-    base.keep(OLD)
+    base.save(OLD)
     assert base.served() == OLD
     name = base.version(NEW)
     assert base.served() == NEW
@@ -75,23 +75,23 @@ def test_it_needs_no_other(base: Base) -> None:
 
 def test_what_means_the_same_counts_as_it_is_documented_now(base: Base) -> None:
     base.version(NEW)
-    base.keep(described(NEW))
+    base.save(described(NEW))
     assert base.served() == described(NEW)
     assert base.served().title == "Described"
 
 
 def test_a_version_of_an_older_server_keeps_the_contract_of_the_base_path(base: Base) -> None:
-    base.keep(OLD)
+    base.save(OLD)
     name = base.version(NEW, carried=False)
     assert base.served() == OLD  # under which it does not decide, and says so
     with pytest.raises(VersionConflict, match="not at hand"):
         base.contracts().of(name)
-    base.keep(NEW)
+    base.save(NEW)
     assert base.contracts().of(name) == base.served() == NEW
 
 
 def test_a_damaged_contract_of_a_version_is_no_contract(base: Base) -> None:
-    base.keep(OLD)
+    base.save(OLD)
     name = base.version(NEW)
     (base.store.folder(name) / "contract.json").write_text("{")
     assert base.served() == OLD
@@ -111,7 +111,7 @@ SAYING = SILENT + "parameters: {discrete: true, tuple: false}\n"
 
 
 def test_a_schema_that_is_silent_leaves_what_an_action_is(base: Base) -> None:
-    base.keep(replace(NEW, discrete=False, tuple=True, title="Factory", version="3"))
+    base.save(replace(NEW, discrete=False, tuple=True, title="Factory", version="3"))
     contracts = base.contracts()
     made = contracts.of_schema(SILENT, "s.yaml")
     assert (made.discrete, made.tuple, made.title, made.version) == (False, True, "Factory", "3")
@@ -133,8 +133,8 @@ def test_an_activated_contract_is_kept_where_none_of_other_meaning_is(base: Base
         (OLD, NEW, OLD),
     ):
         if kept is not None:
-            base.keep(kept)
-        contracts.keep(activated)
+            base.save(kept)
+        contracts.save(activated)
         assert ContractFile.read(base.path).resolve() == then
 
 

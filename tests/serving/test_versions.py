@@ -181,7 +181,7 @@ def test_a_damaged_version_of_the_same_content_is_made_anew(
 
 def test_old_versions_go_but_those_in_use_stay(store: Store, tmp_path: Path) -> None:
     contracts = kept_contracts(CONTRACT, tmp_path / "base")
-    publisher = Publisher(store, contracts, BuildLimits(), keep=2)
+    publisher = Publisher(store, contracts, BuildLimits(), retain=2)
     made = [upload(publisher, Part.MODEL, linear_onnx(3, 4, seed)) for seed in range(2)]
     use = store.use(made[0])
     made += [upload(publisher, Part.MODEL, linear_onnx(3, 4, seed)) for seed in range(2, 4)]

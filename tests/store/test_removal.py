@@ -190,13 +190,13 @@ def test_the_newest_are_kept_and_whatever_somebody_needs(store: Store) -> None:
     made = [make(store, str(number)).name for number in range(8)]
     store.activate(made[0])
     use = store.use(made[2])
-    assert store.keep(3) == [made[1], *made[3:5]]
+    assert store.prune(3) == [made[1], *made[3:5]]
     assert store.names() == [made[0], made[2], *made[5:]]
     use.close()
-    assert store.keep(3) == [made[2]]
-    assert store.keep(3) == []
+    assert store.prune(3) == [made[2]]
+    assert store.prune(3) == []
     make(store, "later")
-    assert store.keep(3) == [made[0], made[5]]
+    assert store.prune(3) == [made[0], made[5]]
 
 
 def test_a_content_is_known_again_by_its_hash(store: Store) -> None:

@@ -31,8 +31,8 @@ def build_files(
         contract: What they are for.
         specification: The contract as it is served.
         languages: Those that are wanted.
-        folder: For what is in between; somebody else removes it.
-        progress: Told what was done.
+        folder: For intermediate files; the caller removes it.
+        progress: Called with what was done.
 
     Returns:
         Language -> its files, or why there are none.

@@ -40,7 +40,7 @@ class Language:
     Attributes:
         name: In the words of users, of `/clients/{language}` and of the zip's folders.
         generator: OpenAPI Generator's name for what writes it.
-        options: What that generator is told, given the names of the packages.
+        options: Options of that generator, given the names of the packages.
         source: Folder of the generated code that is kept; everything else is ours.
         camel: Fields are called `hasCore`, not `has_core`.
         swagger_codegen: swagger-codegen's name for what writes it; None where nothing does.

@@ -161,7 +161,7 @@ class ClientLibrary:
                 self._build(list(NAMES), lambda _: None)
         except BlockingIOError:
             pass  # another process builds
-        except Exception:  # nobody foresaw it, and a request must not wait for what never comes
+        except Exception:  # unforeseen, and a request must not wait for ever
             logger.exception("The SDKs could not be made.")
             self._give_up("the build crashed; the log has the cause.")
 

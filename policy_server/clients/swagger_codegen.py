@@ -24,7 +24,7 @@ OPTIONS: Mapping[str, Mapping[str, str]] = {
     # The names in the code are those in JSON too, so that others would not reach the server.
     "scala": {"modelPropertyNaming": "original"},
 }
-"""Language -> what this generator is told beside the names of the packages."""
+"""Language -> options of this generator beside the names of the packages."""
 
 NOT_WRITTEN = "test/**\nsrc/test/**\ntest-requirements.txt\n"
 """Empty tests, in the syntax of its ignore file. Python would install them as a package `test`."""

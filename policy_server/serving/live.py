@@ -122,7 +122,7 @@ class LivePolicy:
                 return  # another application serves it
             try:
                 loaded = await self._load(name)
-            except Exception as error:  # a damaged version fails in ways nobody has listed
+            except Exception as error:  # a damaged version fails in ways that cannot be listed
                 self._refuse(name, error)
                 possible = self._live is None and not isinstance(error, AnotherContract)
                 if possible and self.stands_in:

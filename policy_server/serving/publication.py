@@ -70,7 +70,7 @@ class Publisher:
         store: Where versions go.
         contracts: Know what they must keep: the contract that is served when they are made.
         limits: How much a build may take.
-        retain: How many versions are kept; older ones are removed unless somebody needs them.
+        retain: How many versions are kept; older ones are removed unless they are needed.
         shutdown: Of this process, which ends what is being made.
     """
 
@@ -152,7 +152,7 @@ class Publisher:
             return published
 
     def check(self, bundle: Bundle, progress: Progress) -> BuildReport:
-        """Build a bundle and tell what comes of it; keep and activate nothing."""
+        """Build a bundle and report the outcome; save and activate nothing."""
         with self._turn(), self._store.stage() as folder:
             contract = self._contract_of(bundle)
             self._gather(folder, contract, bundle.parts, None)

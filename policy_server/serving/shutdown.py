@@ -6,7 +6,7 @@ from policy_server.errors import Stopping
 
 
 class Shutdown:
-    """Told to whoever should begin nothing any more.
+    """That this process is about to stop; checked before anything long is begun.
 
     Args:
         seconds: From its beginning until no connection is accepted any more.

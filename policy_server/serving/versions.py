@@ -162,7 +162,7 @@ class Versions:
         return report
 
     def delete(self, name: str) -> None:
-        """Remove a version that nobody needs.
+        """Remove a version that is not needed.
 
         Raises:
             VersionNotFound: There is no such version.

@@ -65,7 +65,7 @@ class Store:
             yield
 
     def clean(self) -> None:
-        """Remove what a crash has left, unless somebody makes a version: they did so before."""
+        """Remove what a crash has left; a process that makes a version has done so already."""
         registered(self._workers)
         if not self._leftovers():
             return
@@ -84,7 +84,7 @@ class Store:
             shutil.rmtree(folder, ignore_errors=True)
 
     def copy_parts(self, name: str, parts: Iterable[str], folder: Path) -> None:
-        """Give a version in the making parts of another, as hard links: nobody writes to them."""
+        """Give a version in the making parts of another, as hard links, never written to."""
         for part in parts:
             shutil.copytree(self.folder(name) / part, folder / part, copy_function=os.link)
 
@@ -163,7 +163,7 @@ class Store:
             self._candidate.write(name)
 
     def delete(self, name: str) -> None:
-        """Remove a version that nobody needs.
+        """Remove a version that is not needed.
 
         Raises:
             VersionNotFound: There is no such version.
@@ -187,7 +187,7 @@ class Store:
                 self._remove(name)
 
     def prune(self, count: int) -> list[str]:
-        """Remove the oldest versions beyond a number, less those that somebody needs.
+        """Remove the oldest versions beyond a number, less those that are needed.
 
         Returns:
             Names of those that were removed.
@@ -254,7 +254,7 @@ class Store:
         return registered(self._workers)
 
     def _sweep(self) -> None:
-        """Remove what a crash has left, as only whoever holds the lock may."""
+        """Remove what a crash has left, as only the process that holds the lock may."""
         if not self._leftovers():
             return
         with locked(self._base, "pointers.lock"):

@@ -42,7 +42,7 @@ class Use:
 
 @contextlib.contextmanager
 def unused(folder: Path) -> Iterator[bool]:
-    """Whether nobody uses a version; while the block runs, nobody begins to."""
+    """Whether a version is unused; while the block runs, no process begins to use it."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,7 +1,7 @@
-"""Which worker serves which version: a locked file for each, so that nobody counts the dead.
+"""Which worker serves which version: a locked file for each, so that dead workers are not counted.
 
 A file's lock ends with the process that holds it, however that ends. A file that can be locked is
-what a dead worker has left, and is removed by whoever finds it.
+what a dead worker has left, and is removed by the process that finds it.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ class Worker:
 class Registration:
     """Tells everybody what this process serves, until it is closed or the process ends.
 
-    Where the store cannot be written to, nobody is told, and nothing else changes.
+    Where the store cannot be written to, this is a warning in the log, and nothing else changes.
 
     Args:
         folder: Holds the files of all workers.
@@ -98,7 +98,7 @@ def registered(folder: Path) -> list[Worker]:
 
 
 def _locked_file(folder: Path) -> tuple[int, Path] | None:
-    """A new file, locked; None where somebody has removed it before it was."""
+    """A new file, locked; None where another process removed it before it was locked."""
     descriptor, name = tempfile.mkstemp(dir=folder, prefix=f"{os.getpid()}-")
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     if os.fstat(descriptor).st_nlink:

@@ -2,10 +2,11 @@
 
 import streamlit as st
 
-from configuration import TEMPLATE, read_settings
+from configuration import read_settings
 from policy_server.errors import ConfigurationError
 from policy_server.frontend import page
 from policy_server.frontend.own_server import Workshop
+from policy_server.resources import CHECKOUT
 
 try:
     settings = read_settings()
@@ -14,7 +15,7 @@ except ConfigurationError as error:
 else:
     page.show(
         Workshop(
-            root=TEMPLATE.parent,
+            root=CHECKOUT,
             base_path=settings.base_path / "frontend",
             port=settings.port,
             user=settings.user,

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "policy_server"
 MAY_IMPORT = {
     "errors": set(),
-    "setting_texts": set(),
+    "resources": set(),
     "contract": {"errors"},
     "policy": {"errors", "contract"},
     "sandbox": {"errors", "contract", "policy"},
@@ -20,7 +20,29 @@ MAY_IMPORT = {
     "clients": {"errors", "contract"},
     "frontend": {"errors", "contract"},
     "serving": {"errors", "contract", "policy", "sandbox", "proving", "store"},
-    "web": {"errors", "contract", "policy", "serving", "clients"},
+    "web": {"errors", "resources", "contract", "policy", "proving", "serving", "clients"},
+    "app": {
+        "errors",
+        "resources",
+        "contract",
+        "sandbox",
+        "proving",
+        "store",
+        "clients",
+        "serving",
+        "web",
+    },
+    "commands": {
+        "errors",
+        "resources",
+        "contract",
+        "proving",
+        "store",
+        "clients",
+        "serving",
+        "web",
+        "app",
+    },
 }
 HEAVY = ("tensorflow", "onnxruntime", "onnx", "tf2onnx", "torch", "ray")
 SERVED = ("tensorflow", "onnxruntime")

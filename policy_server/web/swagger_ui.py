@@ -1,10 +1,9 @@
 """The Swagger UI: carried in assets/swagger-ui, needs nothing from other hosts."""
 
-from pathlib import Path
-
 from connexion.options import SwaggerUIOptions
 
-ASSETS = Path(__file__).resolve().parents[2] / "assets"
+from policy_server.resources import ASSETS
+
 FAVICON = ASSETS / "favicon.svg"
 
 

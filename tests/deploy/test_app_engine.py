@@ -7,7 +7,7 @@ import pytest
 import requests
 import yaml
 
-from configuration import Settings
+from policy_server.app.settings import Settings
 from tests.deploy.conftest import Container
 from tests.deploy.dockerfile import ROOT, Dockerfile
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from configuration import Settings
+from policy_server.app.settings import Settings
 from policy_server.proving.build import START_SECONDS
 from tests.deploy.conftest import Container
 from tests.deploy.dockerfile import ROOT

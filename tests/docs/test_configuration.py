@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from configuration import Settings
+from policy_server.app.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from configuration import Settings
+from policy_server.app.settings import Settings
 from policy_server.contract.field_reading import COMPACT_TYPES, KEYWORDS, TYPES
 from policy_server.contract.reading import read_schema
 from policy_server.errors import SchemaError

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from configuration import TEMPLATE
 from policy_server.contract.contract import Contract, ContractFile
 from policy_server.contract.reading import read_schema
 from policy_server.contract.specification import specification_path
 from policy_server.errors import SchemaError, VersionConflict, VersionNotFound
+from policy_server.resources import TEMPLATE
 from policy_server.serving.contracts import Contracts
 from policy_server.store.store import Store
 from tests.serving.conftest import make_version

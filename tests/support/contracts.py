@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from configuration import TEMPLATE
 from policy_server.contract.contract import Contract, ContractFile
 from policy_server.contract.reading import read_schema
+from policy_server.resources import TEMPLATE
 from policy_server.serving.contracts import Contracts
 from policy_server.store.store import Store
 

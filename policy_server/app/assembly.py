@@ -1,0 +1,80 @@
+"""Wires the rooms into one application."""
+
+import logging
+import sys
+from types import ModuleType
+
+from policy_server.app.settings import Settings, contracts_of, read_settings
+from policy_server.clients.library import ClientLibrary
+from policy_server.contract.contract import Contract
+from policy_server.contract.history import SchemaHistory
+from policy_server.errors import ConfigurationError, SchemaError
+from policy_server.serving.live import LivePolicy
+from policy_server.serving.publication import Publisher
+from policy_server.serving.shutdown import Shutdown
+from policy_server.serving.versions import Versions
+from policy_server.store.store import Store
+from policy_server.web import handlers
+from policy_server.web.application import BodyLimits, Service, create_application
+from policy_server.web.busy_polling import BusyPolling
+from policy_server.web.security import Authenticator, KeptCredentials
+from policy_server.web.switch import Application, ApplicationSwitch, Refresh
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwitch:
+    """The application of these settings.
+
+    Args:
+        settings: Of this process.
+        api: Holds a function for each operationId of the contract.
+
+    Raises:
+        SchemaError: There is no schema yet, or it cannot be served.
+    """
+    base_path, contracts = settings.base_path, contracts_of(settings)
+    store, shutdown = Store(base_path), Shutdown(settings.drain_seconds)
+    publisher = Publisher(store, contracts, settings.build_limits, settings.keep_versions, shutdown)
+    versions, registration = Versions(store, contracts, settings.build_limits), store.register()
+    credentials = KeptCredentials(settings.user, settings.password, base_path / "credentials")
+    schemas, busy_polling = SchemaHistory(base_path), BusyPolling(settings.linger_microseconds)
+    limits = BodyLimits(settings.body_megabytes, settings.upload_megabytes)
+
+    def create(contract: Contract, refresh: Refresh) -> Application:
+        specification = contracts.specification(contract)
+        live = LivePolicy(store, contract, settings.serving_limits, registration)
+        schemas.save(contract.schema)
+        clients = ClientLibrary(base_path, contract, specification, settings.generator)
+        service = Service(
+            contract,
+            live,
+            publisher,
+            versions,
+            refresh,
+            shutdown,
+            settings.request_seconds,
+            schemas,
+            clients,
+        )
+        authenticator = Authenticator(credentials, settings.api_keys, specification)
+        answer = create_application(
+            specification, api, service, authenticator, limits, busy_polling, settings.fast_path
+        )
+        return Application(
+            contract, live, answer, {"service": service, "authenticator": authenticator}
+        )
+
+    return ApplicationSwitch(contracts, create, shutdown, settings.connection_limits)
+
+
+def app_or_exit(api: ModuleType = handlers) -> ApplicationSwitch:
+    """The application of the environment's settings; exit code 2, with every fault, without one."""
+    try:
+        settings = read_settings()
+        logging.basicConfig(format=LOG_FORMAT)
+        logging.getLogger("policy_server").setLevel("DEBUG" if settings.debug else "INFO")
+        return create_app(settings, api)
+    except (ConfigurationError, SchemaError) as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from error

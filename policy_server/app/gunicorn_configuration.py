@@ -1,0 +1,34 @@
+"""Worker class and limits of the production server, under the names that gunicorn reads."""
+
+import gc
+import sys
+from typing import Any
+
+from policy_server.app.settings import contracts_of, read_settings
+from policy_server.errors import ConfigurationError, SchemaError
+
+try:
+    settings = read_settings()
+except ConfigurationError as error:
+    print(error, file=sys.stderr)
+    raise SystemExit(2) from error
+
+bind = f"{settings.host}:{settings.port}"
+worker_class = "policy_server.web.worker.Worker"
+control_socket_disable = True
+graceful_timeout = 30
+keepalive = settings.keep_alive_seconds
+
+
+def on_starting(server: Any) -> None:
+    """Say what is wrong with the contract once, instead of once a worker and for ever."""
+    try:
+        contracts = contracts_of(settings)
+        contracts.specification(contracts.served())
+    except SchemaError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from error
+    # Workers begin as copies of this process, and share what nobody writes to: the collector would
+    # write to everything.
+    gc.collect()
+    gc.freeze()

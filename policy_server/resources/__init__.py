@@ -1,0 +1,16 @@
+"""Files that are no code: the template of the contract, the Swagger UI, icons.
+
+In a checkout they lie at its top level, where people look for them; `setup.py` copies them beside
+this file into what is installed.
+"""
+
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+FOLDER = next(
+    folder
+    for folder in (Path(__file__).resolve().parent, CHECKOUT)
+    if (folder / "swagger.template.yaml").is_file()
+)
+TEMPLATE = FOLDER / "swagger.template.yaml"
+ASSETS = FOLDER / "assets"

@@ -11,13 +11,14 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "policy_server"
 MAY_IMPORT = {
     "errors": set(),
+    "files": set(),
     "setting_texts": set(),
-    "contract": {"errors"},
+    "contract": {"errors", "files"},
     "policy": {"errors", "contract"},
     "sandbox": {"errors", "contract", "policy"},
     "proving": {"errors", "contract", "policy", "sandbox"},
-    "store": {"errors"},
-    "clients": {"errors", "contract"},
+    "store": {"errors", "files"},
+    "clients": {"errors", "files", "contract"},
     "frontend": {"errors", "contract"},
     "serving": {"errors", "contract", "policy", "sandbox", "proving", "store"},
     "web": {"errors", "contract", "policy", "serving", "clients"},

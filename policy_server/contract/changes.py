@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 
+from policy_server.contract.pointers import pointer_to
 from policy_server.contract.schema import DOCUMENTATION_KEYWORDS, Field, ObservationSchema
 from policy_server.errors import Fault
 
@@ -10,7 +11,7 @@ from policy_server.errors import Fault
 def changes(old: ObservationSchema, new: ObservationSchema) -> list[Fault]:
     """What a client of `old` must know of `new`; documentation does not count."""
     return [
-        Fault(f"/{name.replace('~', '~0').replace('/', '~1')}", sentence)
+        Fault(pointer_to([name]), sentence)
         for name in {**new.fields, **old.fields}
         for sentence in _sentences(name, old, new)
     ]

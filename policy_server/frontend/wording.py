@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from policy_server.contract.pointers import steps_of
 from policy_server.contract.schema import Field
 from policy_server.errors import FaultsError, PolicyServerError
 
@@ -32,8 +33,7 @@ def place_of(pointer: str, detail: str) -> str:
     """A fault with its place as people write it: `/coordinates/1` is `coordinates[1]`."""
     if not pointer.startswith("/"):
         return f"{pointer}: {detail}" if pointer else detail
-    steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer[1:].split("/")]
-    return f"{path_name(int(step) if step.isdigit() else step for step in steps)} {detail}"
+    return f"{path_name(steps_of(pointer))} {detail}"
 
 
 def path_name(steps: Any) -> str:

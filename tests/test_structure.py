@@ -26,7 +26,10 @@ MAY_IMPORT = {
 HEAVY = ("tensorflow", "onnxruntime", "onnx", "tf2onnx", "torch", "ray")
 SERVED = ("tensorflow", "onnxruntime")
 LAZY = {"tensorflow", "onnx", "tf2onnx", "torch", "ray"}
-PLUG_INS = {"policy/engines": {"engine"}}
+PLUG_INS = {
+    "contract/fields": {"array", "bounded", "controls", "enumerated", "field", "keywords"},
+    "policy/engines": {"engine"},
+}
 """Rooms of plug-ins, and the files there that are none: what all of them share."""
 MAX_LINES, MAX_TEST_LINES, MAX_FUNCTION_LINES = 300, 450, 45
 NOT_OURS = {"instance", "build", "dist", "node_modules"}

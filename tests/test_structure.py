@@ -11,13 +11,14 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "policy_server"
 MAY_IMPORT = {
     "errors": set(),
+    "files": set(),
     "resources": set(),
-    "contract": {"errors"},
+    "contract": {"errors", "files"},
     "policy": {"errors", "contract"},
     "sandbox": {"errors", "contract", "policy"},
     "proving": {"errors", "contract", "policy", "sandbox"},
-    "store": {"errors"},
-    "clients": {"errors", "contract"},
+    "store": {"errors", "files"},
+    "clients": {"errors", "files", "contract"},
     "frontend": {"errors", "contract"},
     "serving": {"errors", "contract", "policy", "sandbox", "proving", "store"},
     "web": {"errors", "resources", "contract", "policy", "proving", "serving", "clients"},
@@ -47,7 +48,10 @@ MAY_IMPORT = {
 HEAVY = ("tensorflow", "onnxruntime", "onnx", "tf2onnx", "torch", "ray")
 SERVED = ("tensorflow", "onnxruntime")
 LAZY = {"tensorflow", "onnx", "tf2onnx", "torch", "ray"}
-PLUG_INS = {"policy/engines": {"engine"}}
+PLUG_INS = {
+    "contract/fields": {"array", "bounded", "controls", "enumerated", "field", "keywords"},
+    "policy/engines": {"engine"},
+}
 """Rooms of plug-ins, and the files there that are none: what all of them share."""
 MAX_LINES, MAX_TEST_LINES, MAX_FUNCTION_LINES = 300, 450, 45
 NOT_OURS = {"instance", "build", "dist", "node_modules"}

@@ -31,6 +31,7 @@ from policy_server.errors import (
     ConfigurationError,
     Fault,
 )
+from policy_server.files import write_atomically
 
 WHOLE = "clients"
 """Name of the zip that holds every language."""
@@ -166,10 +167,8 @@ class ClientLibrary:
             self._give_up("the build crashed; the log has the cause.")
 
     def _give_up(self, reason: str) -> None:
-        shelf = self._shelf()
-        shelf.mkdir(parents=True, exist_ok=True)
         failures = dict.fromkeys(sorted(self._known()), reason)
-        (shelf / "failures.json").write_text(json.dumps(failures), encoding="utf-8")
+        write_atomically(self._shelf() / "failures.json", json.dumps(failures))
 
     def _build(self, names: Sequence[str], progress: Progress) -> dict[str, str]:
         shelf = self._shelf()
@@ -184,8 +183,8 @@ class ClientLibrary:
         failures = {name: why for name, why in _failures(shelf).items() if name not in names}
         with tempfile.TemporaryDirectory(dir=self._folder, prefix=UNFINISHED) as temporary:
             failures |= self._fill(shelf, missing, Path(temporary), progress)
-            _put(Path(temporary), shelf / "failures.json", json.dumps(failures).encode())
-            self._put_whole(shelf, Path(temporary), failures)
+            write_atomically(shelf / "failures.json", json.dumps(failures))
+            self._put_whole(shelf, failures)
         self._forget()
         return failures
 
@@ -204,10 +203,10 @@ class ClientLibrary:
                 failures[name] = files
             else:
                 content = write_zip({f"{name}/{path}": text for path, text in files.items()})
-                _put(temporary, shelf / f"{name}.zip", content)
+                write_atomically(shelf / f"{name}.zip", content)
         return failures
 
-    def _put_whole(self, shelf: Path, temporary: Path, failures: Mapping[str, str]) -> None:
+    def _put_whole(self, shelf: Path, failures: Mapping[str, str]) -> None:
         """Once every language was tried, those that are there make the whole."""
         zips = {name: shelf / f"{name}.zip" for name in self._known()}
         made = [name for name in NAMES if name in zips and zips[name].exists()]
@@ -220,7 +219,7 @@ class ClientLibrary:
         lines += [f"- `{name}`: see its README.md" for name in made]
         lines += [f"- no {name}: {why}" for name, why in sorted(failures.items())]
         files["README.md"] = ("\n".join(lines) + "\n").encode()
-        _put(temporary, shelf / f"{WHOLE}.zip", write_zip(files))
+        write_atomically(shelf / f"{WHOLE}.zip", write_zip(files))
 
     def _forget(self) -> None:
         """Remove what was made for contracts of long ago."""
@@ -251,10 +250,3 @@ def _failures(shelf: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     return failures
-
-
-def _put(temporary: Path, target: Path, content: bytes) -> None:
-    """Replace a file in one step."""
-    new = temporary / target.name
-    new.write_bytes(content)
-    new.replace(target)

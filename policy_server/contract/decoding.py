@@ -9,10 +9,13 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta
 
+from policy_server.contract.fields.array import Array
+from policy_server.contract.fields.field import Field
+from policy_server.contract.fields.registry import TYPES
 from policy_server.contract.long_reading import MALFORMED, LongReader, moved
 from policy_server.contract.pieces import TooMany, Uncut, pieces
 from policy_server.contract.records import Record, copied, record_type
-from policy_server.contract.schema import Field, Observation, ObservationSchema
+from policy_server.contract.schema import Observation, ObservationSchema
 
 MAX_BATCH_ITEMS = 10_000
 """As the contract's template says."""
@@ -25,7 +28,7 @@ REFUSED = (msgspec.MsgspecError, UnicodeError, RecursionError, TooMany)
 
 
 RAW = ObservationSchema(
-    {"obs": Field("array", items=Field("number"), max_items=MAX_RAW_ITEMS)}, frozenset({"obs"})
+    {"obs": Array(items=TYPES["number"](), max_items=MAX_RAW_ITEMS)}, frozenset({"obs"})
 )
 """The network's own input vector, as /predict_raw takes it."""
 
@@ -45,16 +48,13 @@ class Decoder:
             forbid_unknown_fields=True,
         )
         self._names = tuple(schema.fields)
-        self._arrays = [name for name, field in schema.fields.items() if field.items is not None]
+        self._arrays = [name for name, field in schema.fields.items() if isinstance(field, Array)]
         self._decode = msgspec.json.Decoder(self.record_type).decode
         self._decode_rows = msgspec.json.Decoder(list[self.record_type]).decode  # type: ignore[name-defined]
         self._long, self._long_raw = LongReader(schema), LongReader(RAW)
         self._decode_raw = msgspec.json.Decoder(record_type(RAW)).decode
         self._decode_batch = msgspec.json.Decoder(batch_type).decode
-        self._always_whole = all(
-            name in schema.required or field.default is not None
-            for name, field in schema.fields.items()
-        )
+        self._always_whole = all(map(schema.always_has, schema.fields))
 
     def decode(self, body: bytes) -> Record:
         """Decode the JSON of one observation.
@@ -133,7 +133,7 @@ def compile_features(schema: ObservationSchema) -> Callable[[Record], tuple[floa
     """
     tables: dict[str, Any] = {"UNSET": UNSET}
     terms = [
-        _optional(_terms(f"o.f{index}", field, tables), f"o.f{index}", field, name, schema)
+        _optional(field, f"o.f{index}", tables, always=schema.always_has(name))
         for index, (name, field) in enumerate(schema.fields.items())
     ]
     code = f"lambda o: ({''.join(f'{term}, ' for term in terms)})"
@@ -141,23 +141,9 @@ def compile_features(schema: ObservationSchema) -> Callable[[Record], tuple[floa
     return compiled
 
 
-def _terms(place: str, field: Field, tables: dict[str, Any]) -> str:
-    """Code of the features of one value, `a, b, c`."""
-    if field.items is not None:
-        return ", ".join(
-            _terms(f"{place}[{index}]", field.items, tables) for index in range(field.min_items)
-        )
-    if field.type == "string":
-        table = f"t{len(tables)}"
-        tables[table] = {
-            value: tuple(float(value == member) for member in field.enum) for value in field.enum
-        }
-        return f"*{table}[{place}]"
-    return place
-
-
-def _optional(terms: str, place: str, field: Field, name: str, schema: ObservationSchema) -> str:
-    if name in schema.required or field.default is not None:
+def _optional(field: Field, place: str, tables: dict[str, Any], *, always: bool) -> str:
+    terms = field.feature_terms(place, tables)
+    if always:
         return terms
     zeros = ", ".join(["0.0"] * (field.feature_width or 0))
     return f"*(({zeros},) if {place} is UNSET else ({terms},))"

@@ -14,23 +14,11 @@ from policy_server.contract.document import (
     plain_value,
     switch,
 )
-from policy_server.contract.field_checks import BOUNDS, KeywordChecks, Keywords, wrong_value
-from policy_server.contract.schema import Field, FieldType, Value
+from policy_server.contract.fields.array import Array
+from policy_server.contract.fields.field import Field, Value
+from policy_server.contract.fields.keywords import BOUNDS, Found, Keywords
+from policy_server.contract.fields.registry import COMPACT_TYPES, TYPES
 
-TYPES: dict[str, FieldType] = {
-    "integer": "integer",
-    "number": "number",
-    "boolean": "boolean",
-    "string": "string",
-    "array": "array",
-}
-COMPACT_TYPES: dict[str, FieldType] = {
-    "int": "integer",
-    "float": "number",
-    "bool": "boolean",
-    "str": "string",
-    "list": "array",
-}
 LIST_OF = re.compile(r"[Ll]ist\[(.+)\]")
 KEYWORDS = {
     "type": "type",
@@ -50,6 +38,8 @@ KEYWORDS = {
 TEXTS = ("description", "format")
 VALUES = ("enum", "default", "example")
 """What stands in these is text where the field, or what its arrays hold, is a string."""
+NOT_KEPT = ("type", "items", "default", "example")
+"""Not what the first, bare field is made of."""
 MAX_NESTING = 8
 
 
@@ -74,14 +64,14 @@ class FieldReader:
         found = self._keywords(name, node, top=True)
         return self._field(name, node, found) if found is not None else None
 
-    def _keywords(self, name: str, node: yaml.Node, *, top: bool) -> Keywords | None:
+    def _keywords(self, name: str, node: yaml.Node, *, top: bool) -> Found | None:
         body = mapping(node, f"the field `{name}`", self.faults)
         if body is None:
             return None
         known = dict(KEYWORDS)
         if self.compact:
             known |= {python_name: python_name for python_name in KEYWORDS.values()}
-        found: Keywords = {}
+        found: Found = {}
         for keyword, key, value in entries(body, self.faults):
             if keyword == "required" and self.compact and top:
                 self._read_required(name, value)
@@ -107,7 +97,7 @@ class FieldReader:
         elif required is None:
             self.faults.add(node, f"`required` of `{name}` is true or false.")
 
-    def _field(self, name: str, node: yaml.Node, found: Keywords, depth: int = 0) -> Field | None:
+    def _field(self, name: str, node: yaml.Node, found: Found, depth: int = 0) -> Field | None:
         if depth > MAX_NESTING:
             self.faults.add(node, f"`{name}` is nested deeper than {MAX_NESTING} arrays.")
             return None
@@ -123,18 +113,18 @@ class FieldReader:
                 type_node, f"`{written}` of `{name}` is not a type: {self._type_names()}."
             )
             return None
-        items = self._items(name, node, found, depth) if types[written] == "array" else None
-        return self._checked(name, types[written], items, found)
+        kind = types[written]
+        items = self._items(name, node, found, depth) if kind is Array else None
+        return self._checked(name, kind, items, found)
 
     def _type_names(self) -> str:
-        return (
-            "int, float, bool, str, List[int], List[float]"
-            if self.compact
-            else ", ".join(sorted(TYPES))
-        )
+        if not self.compact:
+            return ", ".join(sorted(TYPES))
+        scalars = [name for name, kind in COMPACT_TYPES.items() if kind is not Array]
+        return ", ".join([*scalars, "List[int]", "List[float]"])
 
     def _list(
-        self, name: str, node: yaml.Node, found: Keywords, item_type: str, depth: int
+        self, name: str, node: yaml.Node, found: Found, item_type: str, depth: int
     ) -> Field | None:
         """`List[int]`: bounds, enum and format speak of the items, all else of the list."""
         of_items = {key: found[key] for key in (*BOUNDS, "enum", "format") if key in found}
@@ -144,9 +134,9 @@ class FieldReader:
             remedy = f"`items` of `{name}` goes with the type `list`: {found['type'][1]} says it."
             self.faults.add(found["items"][0], remedy)
         items = self._field(f"{name}[]", node, of_items, depth + 1)
-        return self._checked(name, "array", items, of_list) if items is not None else None
+        return self._checked(name, Array, items, of_list) if items is not None else None
 
-    def _items(self, name: str, node: yaml.Node, found: Keywords, depth: int) -> Field | None:
+    def _items(self, name: str, node: yaml.Node, found: Found, depth: int) -> Field | None:
         if "items" not in found:
             self.faults.add(node, f"the array `{name}` needs `items`, what each of its items is.")
             return None
@@ -156,31 +146,37 @@ class FieldReader:
         return self._field(f"{name}[]", found["items"][0], keywords, depth + 1)
 
     def _checked(
-        self, name: str, type_: FieldType, items: Field | None, found: Keywords
+        self, name: str, kind: type[Field], items: Field | None, found: Found
     ) -> Field | None:
-        if (items.leaf.type if items else type_) == "string":
+        if (items.leaf if items else kind).textual:
             nodes = {key: found[key][0] for key in VALUES if key in found}
             found = found | {
                 key: (node, plain_value(node, text=True)) for key, node in nodes.items()
             }
-        checks = KeywordChecks(name, type_, found, self.faults)
-        if not checks.check(items) or (type_ == "array" and items is None):
+        before = len(self.faults.faults)
+        given = Keywords(name, found, self.faults)
+        kind.check(given, items)
+        for keyword in filter(found.__contains__, TEXTS):
+            if not isinstance(given.value(keyword), str):
+                given.fault(keyword, f"`{keyword}` of `{name}` is a text.")
+        if len(self.faults.faults) > before or (kind is Array and items is None):
             return None
-        values = {key: value for key, (_, value) in found.items() if key not in ("type", "items")}
-        values["enum"] = tuple(values.get("enum", ()))
-        default, example = values.pop("default", None), values.pop("example", None)
-        bare = Field(type=type_, items=items, **values)
-        checks.check_range(bare)
-        return self._with_values(name, bare, default, example, found)
+        values = {key: value for key, (_, value) in found.items() if key not in NOT_KEPT}
+        if "enum" in values:
+            values["enum"] = tuple(values["enum"])
+        field = kind.of(values if items is None else {**values, "items": items})
+        if field.is_empty():
+            keyword = "minimum" if "minimum" in given else "maximum"
+            given.fault(keyword, f"no {kind.json_type} lies within the bounds of `{name}`.")
+        return self._with_values(name, field, given)
 
-    def _with_values(
-        self, name: str, bare: Field, default: object, example: object, found: Keywords
-    ) -> Field:
+    def _with_values(self, name: str, bare: Field, given: Keywords) -> Field:
         """Add `default` and `example`: a wrong default is a fault, a wrong example is left out."""
-        if "default" in found and (wrong := wrong_value(bare, default)):
-            self.faults.add(found["default"][0], f"`default` of `{name}`: {wrong}.")
-        if "example" in found and (wrong := wrong_value(bare, example)):
-            place = f"{self.faults.file}:{line_of(found['example'][0])}"
+        default, example = given.value("default"), given.value("example")
+        if "default" in given and (wrong := bare.wrong_value(default)):
+            given.fault("default", f"`default` of `{name}`: {wrong}.")
+        if "example" in given and (wrong := bare.wrong_value(example)):
+            place = f"{self.faults.file}:{line_of(given.found['example'][0])}"
             self.warnings.append(f"{place}: `example` of `{name}` is left out: {wrong}.")
             example = None
         return replace(bare, default=cast(Value, default), example=cast(Value, example))

@@ -3,10 +3,10 @@
 import re
 from pathlib import Path
 
-from policy_server.contract.contract import write_atomically
 from policy_server.contract.reading import read_schema
 from policy_server.contract.schema import ObservationSchema
 from policy_server.errors import SchemaError
+from policy_server.files import write_atomically
 
 HASH = re.compile(r"[0-9a-f]{64}")
 

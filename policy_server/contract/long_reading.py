@@ -16,8 +16,10 @@ from typing import Any, NoReturn
 import msgspec
 from msgspec import UNSET
 
-from policy_server.contract.records import Record, partial_type, record_type, value_type
-from policy_server.contract.schema import Field, ObservationSchema
+from policy_server.contract.fields.array import Array
+from policy_server.contract.fields.field import Field, Scalar
+from policy_server.contract.records import Record, partial_type, record_type
+from policy_server.contract.schema import ObservationSchema
 
 SHOWN_BYTES = 65_536
 """So much is decoded to see what is wrong with it."""
@@ -49,16 +51,16 @@ class LongArray:
     Args:
         name: Of the field.
         field: Its arrays.
-        items: What each item may be.
     """
 
-    def __init__(self, name: str, field: Field, items: Field) -> None:
+    def __init__(self, name: str, field: Array) -> None:
+        items = field.items
         self._name = name
         self._least, self._most = field.min_items, field.max_items
-        self._nested = items.type == "array"
-        self._countable = items.type not in ("string", "array")
+        self._nested = isinstance(items, Array)
+        self._countable = isinstance(items, Scalar) and items.comma_free
         self._decode: Callable[[bytes], list[Any]] = msgspec.json.Decoder(
-            list[value_type(items)]  # type: ignore[misc]
+            list[items.decoded_type()]  # type: ignore[misc]
         ).decode
         item, count = _pattern(items), max(PART_NUMBERS // (items.feature_width or 1), 1)
         self._parts = re.compile(rb"(?:%s%s%s,){1,%d}+" % (SPACE, item, SPACE, count), re.DOTALL)
@@ -133,9 +135,9 @@ class LongReader:
         self._attributes = {name: f"f{index}" for index, name in enumerate(schema.fields)}
         self._required = [name for name in schema.fields if name in schema.required]
         self._arrays = {
-            name: LongArray(name, field, field.items)
+            name: LongArray(name, field)
             for name, field in schema.fields.items()
-            if field.items is not None
+            if isinstance(field, Array)
         }
 
     def read(self, body: bytes) -> Record:
@@ -238,9 +240,10 @@ def _behind_space(body: bytes, place: int) -> int:
 
 def _pattern(items: Field) -> bytes:
     """What matches one item; no array that is longer than it may be."""
-    if items.items is None:
+    if not isinstance(items, Array):
         return SCALAR
-    inner = NUMBER if items.items.items is None else SPACE + _pattern(items.items) + SPACE
+    nested = isinstance(items.items, Array)
+    inner = SPACE + _pattern(items.items) + SPACE if nested else NUMBER
     return rb"\[(?:%s,?+){0,%d}+\]" % (inner, items.max_items or 0)
 
 

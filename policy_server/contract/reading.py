@@ -1,7 +1,6 @@
 """A schema file, in either dialect, to an ObservationSchema with every fault listed."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import yaml
 
@@ -14,7 +13,8 @@ from policy_server.contract.document import (
     switch,
 )
 from policy_server.contract.field_reading import FieldReader
-from policy_server.contract.schema import Field, ObservationSchema, Parameters
+from policy_server.contract.fields.field import Field
+from policy_server.contract.schema import ObservationSchema, Parameters
 from policy_server.errors import Fault, SchemaError
 
 SWAGGER, COMPACT = "Observation", "observations"
@@ -148,19 +148,10 @@ def _read_fields(node: yaml.MappingNode, reader: FieldReader) -> dict[str, Field
             reader.faults.add(key, "`$ref` is a reference in OpenAPI: give the field another name.")
         field = reader.read(name, value)
         if field is not None:
-            fields[name] = _with_number_format(field)
+            fields[name] = field
     if not node.value:
         reader.faults.add(node, "an observation has at least one field.")
     return fields
-
-
-def _with_number_format(field: Field) -> Field:
-    """Numbers are doubles where the file does not say: some generators take float32 otherwise."""
-    if field.items is not None:
-        return replace(field, items=_with_number_format(field.items))
-    if field.type == "number" and field.format is None:
-        return replace(field, format="double")
-    return field
 
 
 def _read_parameters(

@@ -4,16 +4,15 @@ A record is one decoded observation: a struct whose attributes `f0`, `f1`, ... a
 schema's order, so that whatever a field is called never becomes code.
 """
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
-from policy_server.contract.schema import Field, ObservationSchema
+from policy_server.contract.fields.field import Field
+from policy_server.contract.schema import ObservationSchema
 
 Record: TypeAlias = msgspec.Struct
-PYTHON_TYPES = {"integer": int, "number": float, "boolean": bool, "string": str}
-LOWEST_INTEGER, HIGHEST_INTEGER = -(2**63), 2**63 - 1
 
 
 def record_type(schema: ObservationSchema) -> type[Record]:
@@ -29,27 +28,10 @@ def record_type(schema: ObservationSchema) -> type[Record]:
 def partial_type(schema: ObservationSchema) -> type[Record]:
     """The same, of which any field may be absent; none has a default."""
     fields = [
-        (f"f{index}", value_type(field) | UnsetType, UNSET)
+        (f"f{index}", field.decoded_type() | UnsetType, UNSET)
         for index, field in enumerate(schema.fields.values())
     ]
     return _struct(schema, fields)
-
-
-def value_type(field: Field) -> Any:
-    """The type of one value."""
-    if field.enum:
-        return Literal[field.enum]
-    if field.items is not None:
-        sizes = Meta(min_length=field.min_items or None, max_length=field.max_items)
-        return Annotated[list[value_type(field.items)], sizes]  # type: ignore[misc]
-    type_ = PYTHON_TYPES[field.type]
-    lowest, highest = field.lowest, field.highest
-    if field.type == "integer":
-        lowest = int(max(LOWEST_INTEGER, LOWEST_INTEGER if lowest is None else lowest))
-        highest = int(min(HIGHEST_INTEGER, HIGHEST_INTEGER if highest is None else highest))
-    if lowest is None and highest is None:
-        return type_
-    return Annotated[type_, Meta(ge=lowest, le=highest)]
 
 
 def copied(items: list[Any]) -> list[Any]:
@@ -65,12 +47,12 @@ def _struct(schema: ObservationSchema, fields: list[Any]) -> type[Record]:
 
 
 def _typed(field: Field, required: bool) -> tuple[Any, ...]:
-    type_ = value_type(field)
+    type_ = field.decoded_type()
     if required:
         return (type_,)
-    if field.default is None:
+    default = field.decoded_default()
+    if default is None:
         return type_ | UnsetType, UNSET
-    default = field.default
     if isinstance(default, list):
         return type_, msgspec.field(default_factory=lambda: copied(default))
-    return type_, float(default) if field.type == "number" else default
+    return type_, default

@@ -2,97 +2,14 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
-FieldType = Literal["integer", "number", "boolean", "string", "array"]
-Scalar: TypeAlias = bool | int | float | str
-Value: TypeAlias = "Scalar | list[Value]"
-Observation: TypeAlias = "dict[str, Value]"
+from policy_server.contract.fields.field import Field, Value
 
-DOCUMENTATION_KEYWORDS = frozenset({"description", "example", "format"})
-
-
-@dataclass(frozen=True)
-class Field:
-    """What the value of one field, or of one item of an array, may be.
-
-    Attributes:
-        type: The JSON type.
-        enum: The only values allowed, for integers and strings; empty means any.
-        minimum: Smallest number allowed, itself excluded where `exclusive_minimum` says so.
-        maximum: Largest number allowed, itself excluded where `exclusive_maximum` says so.
-        items: What each item of an array may be.
-        min_items: Fewest items of an array.
-        max_items: Most items of an array; None means no limit.
-        default: What stands for the field where it is not sent.
-        example: A value for documentation and forms.
-    """
-
-    type: FieldType
-    description: str | None = None
-    format: str | None = None
-    enum: tuple[int | str, ...] = ()
-    minimum: float | None = None
-    maximum: float | None = None
-    exclusive_minimum: bool = False
-    exclusive_maximum: bool = False
-    items: "Field | None" = None
-    min_items: int = 0
-    max_items: int | None = None
-    default: "Value | None" = None
-    example: "Value | None" = None
-
-    @property
-    def leaf(self) -> "Field":
-        """What its arrays hold, however deep; the field itself where it is no array."""
-        return self if self.items is None else self.items.leaf
-
-    @property
-    def feature_width(self) -> int | None:
-        """How many features the field makes: None where the number varies."""
-        if self.items is None:
-            return len(self.enum) if self.type == "string" else 1
-        item_width = self.items.feature_width
-        if item_width is None or self.min_items != self.max_items:
-            return None
-        return self.min_items * item_width
-
-    @property
-    def lowest(self) -> float | None:
-        """The lowest integer or float64 within the bounds; None where there is no minimum."""
-        if self.minimum is None:
-            return None
-        return _first(self.type, self.minimum, self.exclusive_minimum)
-
-    @property
-    def highest(self) -> float | None:
-        """The highest integer or float64 within the bounds; None where there is no maximum."""
-        if self.maximum is None:
-            return None
-        return -_first(self.type, -self.maximum, self.exclusive_maximum)
-
-    def as_json_schema(self) -> dict[str, object]:
-        """The field as a Swagger 2.0 schema object."""
-        keywords: dict[str, object] = {
-            "type": self.type,
-            "description": self.description,
-            "format": self.format,
-            "enum": list(self.enum) or None,
-            "minimum": self.minimum,
-            "maximum": self.maximum,
-            "exclusiveMinimum": self.exclusive_minimum or None,
-            "exclusiveMaximum": self.exclusive_maximum or None,
-            "items": self.items.as_json_schema() if self.items else None,
-            "minItems": self.min_items or None,
-            "maxItems": self.max_items,
-            "default": self.default,
-            "example": self.example,
-        }
-        return {name: value for name, value in keywords.items() if value is not None}
+Observation: TypeAlias = dict[str, Value]
 
 
 @dataclass(frozen=True)
@@ -135,7 +52,11 @@ class ObservationSchema:
             definition["example"] = example
         return definition
 
-    def example(self) -> "Observation | None":
+    def always_has(self, name: str) -> bool:
+        """Whether each decoded observation has a field: it must be sent, or has a default."""
+        return name in self.required or self.fields[name].default is not None
+
+    def example(self) -> Observation | None:
         """One whole observation from the fields' examples; None where a required one has none."""
         example = {
             name: field.example for name, field in self.fields.items() if field.example is not None
@@ -146,24 +67,6 @@ class ObservationSchema:
     def digest(self) -> str:
         """A hash of what the schema means; documentation does not count."""
         meaning = [
-            [name, _without_documentation(field.as_json_schema()), name in self.required]
-            for name, field in self.fields.items()
+            [name, field.meaning(), name in self.required] for name, field in self.fields.items()
         ]
         return hashlib.sha256(json.dumps(meaning).encode()).hexdigest()
-
-
-def _first(type_: FieldType, bound: float, exclusive: bool) -> float:
-    """The lowest value that is not below a bound, or above it where that is excluded."""
-    if type_ == "integer":
-        return math.floor(bound) + 1 if exclusive else math.ceil(bound)
-    nearest = float(bound)  # of an integer beyond 2^53, perhaps on the wrong side of it
-    outside = nearest <= bound if exclusive else nearest < bound
-    return math.nextafter(nearest, math.inf) if outside else nearest
-
-
-def _without_documentation(keywords: Mapping[str, object]) -> dict[str, object]:
-    return {
-        name: _without_documentation(value) if isinstance(value, Mapping) else value
-        for name, value in sorted(keywords.items())
-        if name not in DOCUMENTATION_KEYWORDS
-    }

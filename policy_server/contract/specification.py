@@ -12,8 +12,10 @@ import jinja2
 import jinja2.sandbox
 import yaml
 
-from policy_server.contract.contract import Contract, write_atomically
+from policy_server.contract.contract import Contract
+from policy_server.contract.pointers import pointer_to, steps_of
 from policy_server.errors import Fault, SchemaError
+from policy_server.files import write_atomically
 
 Specification = dict[str, Any]
 KEPT_OR_EXPONENT = re.compile(r'("(?:[^"\\]|\\.)*"|[0-9]+\.[0-9]+)|([0-9]+)e')
@@ -178,8 +180,7 @@ def _reference_faults(specification: Specification) -> list[Fault]:
 
 
 def _leads_somewhere(reference: str, node: Any) -> bool:
-    for part in reference.removeprefix("#/").split("/"):
-        name = part.replace("~1", "/").replace("~0", "~")
+    for name in steps_of(reference.removeprefix("#")):
         if not isinstance(node, Mapping) or name not in node:
             return False
         node = node[name]
@@ -192,16 +193,11 @@ def _validator_faults(specification: Specification) -> list[Fault]:
     validator = OpenAPIV2SpecValidator(_without_file_type(specification))
     try:
         return [
-            Fault(_pointer(error.absolute_path), error.message.splitlines()[0])
+            Fault(pointer_to(error.absolute_path), error.message.splitlines()[0])
             for error in validator.iter_errors()
         ]
     except Exception as error:  # it counts on sections that it has not checked yet
         return [Fault("", f"it is too unlike OpenAPI 2.0 to be checked: {error!r:.200}.")]
-
-
-def _pointer(path: Iterable[str | int]) -> str:
-    parts = (str(part).replace("~", "~0").replace("/", "~1") for part in path)
-    return "".join(f"/{part}" for part in parts)
 
 
 def _operation_faults(specification: Specification) -> list[Fault]:

@@ -1,7 +1,8 @@
 """Arrays in the form: tables for one or two levels, JSON for deeper ones."""
 
+import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -9,14 +10,30 @@ import streamlit as st
 from msgspec import MsgspecError
 
 from policy_server.contract.decoding import Decoder
-from policy_server.contract.schema import Field, ObservationSchema, Value
+from policy_server.contract.fields.controls import (
+    Choice,
+    Control,
+    ListEntry,
+    NumberEntry,
+    Switch,
+)
+from policy_server.contract.fields.field import Field, Value
+from policy_server.contract.schema import ObservationSchema
 
 MAX_ROW_ITEMS = 16
 """A fixed list up to this length lies in one row; others stand in a column."""
 
 
-def show(field: Field, value: Any, key: str, label: str, help: str) -> Value:
+def show(field: Field, control: ListEntry, value: Any, key: str, label: str, help: str) -> Value:
     """Show an array.
+
+    Args:
+        field: Checks what is entered.
+        control: What the field wants to be shown.
+        value: What the array holds.
+        key: Of the control in the page.
+        label: What it is called.
+        help: What the schema says of it.
 
     Returns:
         What it holds now.
@@ -24,19 +41,18 @@ def show(field: Field, value: Any, key: str, label: str, help: str) -> Value:
     Raises:
         ValueError: A cell is empty, or the array as a whole is not valid.
     """
-    item = field.items
-    assert item is not None
-    if item.items is not None and item.items.items is not None:
+    item, size = control.item, control.size
+    if isinstance(item, ListEntry) and isinstance(item.item, ListEntry):
         return json_input(field, value, key, label, help)
     st.markdown(label, help=help)
-    if item.items is not None:
-        rows = _edited(item.items, value, key, label, "fixed")
-        return _checked(field, rows)
-    if field.min_items == field.max_items and field.min_items <= MAX_ROW_ITEMS:
-        (row,) = _edited(item, [value], key, label, "fixed")
+    edited = functools.partial(_edited, field.leaf.python_type, key=key, label=label)
+    if isinstance(item, ListEntry):
+        return _checked(field, edited(item.item, value, num_rows="fixed"))
+    if size is not None and size <= MAX_ROW_ITEMS:
+        (row,) = edited(item, [value], num_rows="fixed")
         return _checked(field, row)
-    fixed = field.min_items == field.max_items
-    rows = _edited(item, [[each] for each in value], key, label, "fixed" if fixed else "dynamic")
+    column = [[each] for each in value]
+    rows = edited(item, column, num_rows="dynamic" if size is None else "fixed")
     return _checked(field, [row[0] for row in rows])
 
 
@@ -50,7 +66,12 @@ def json_input(field: Field, value: Any, key: str, label: str, help: str) -> Val
 
 
 def _edited(
-    item: Field, rows: Sequence[Sequence[Any]], key: str, label: str, num_rows: Any
+    kind: Callable[[Any], Any],
+    item: Control,
+    rows: Sequence[Sequence[Any]],
+    key: str,
+    label: str,
+    num_rows: Any,
 ) -> list[list[Any]]:
     """Rows of items after editing.
 
@@ -71,20 +92,20 @@ def _edited(
     found: list[list[Any]] = [list(row) for row in edited.itertuples(index=False)]
     if any(pd.isna(cell) for row in found for cell in row):
         raise ValueError("a cell of the table is empty.")
-    kind = {"integer": int, "number": float, "boolean": bool}.get(item.type, str)
     return [[kind(cell) for cell in row] for row in found]
 
 
-def _column(item: Field, name: str) -> Any:
+def _column(item: Control, name: str) -> Any:
     wanted: Any = {"label": name, "required": True}
-    if item.enum:
-        return st.column_config.SelectboxColumn(**wanted, options=list(item.enum))
-    if item.type == "boolean":
-        return st.column_config.CheckboxColumn(**wanted)
-    step = 1 if item.type == "integer" else None
-    return st.column_config.NumberColumn(
-        **wanted, min_value=item.lowest, max_value=item.highest, step=step
-    )
+    match item:
+        case Choice(options):
+            return st.column_config.SelectboxColumn(**wanted, options=options)
+        case Switch():
+            return st.column_config.CheckboxColumn(**wanted)
+        case NumberEntry(whole, lowest, highest):
+            return st.column_config.NumberColumn(
+                **wanted, min_value=lowest, max_value=highest, step=1 if whole else None
+            )
 
 
 def _checked(field: Field, value: Any) -> Value:

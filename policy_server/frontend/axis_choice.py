@@ -4,7 +4,9 @@ from typing import Any
 
 import streamlit as st
 
-from policy_server.contract.schema import Observation, Value
+from policy_server.contract.fields.controls import Switch
+from policy_server.contract.fields.field import Value
+from policy_server.contract.schema import Observation
 from policy_server.frontend.service import Service
 from policy_server.frontend.sweep import Axis, Sweep, axes_of, largest_batch, value_at
 
@@ -77,7 +79,8 @@ def _fitted(
     count = wanted
     while True:
         values = [
-            axis.values(low, high, count) for axis, (low, high) in zip(axes, limits, strict=True)
+            axis.field.spread(low, high, count)
+            for axis, (low, high) in zip(axes, limits, strict=True)
         ]
         sweep = Sweep(tuple(axes), tuple(values))
         if sweep.points <= room or count <= 2:
@@ -90,17 +93,15 @@ def _fitted(
 
 def _limits(axis: Axis, held: Observation, key: str) -> tuple[float, float] | None:
     """From where to where; asked for only where the schema leaves it open."""
-    value = value_at(held, axis.path)
-    if axis.field.enum or axis.field.type in ("boolean", "string"):
-        return 0.0, 1.0
-    low, high = axis.limits(value)
-    if axis.field.lowest is not None and axis.field.highest is not None:
+    low, high = axis.field.span(value_at(held, axis.path))
+    open_below, open_above = axis.field.open_ends
+    if not open_below and not open_above:
         return low, high
     start, end = st.columns(2)
     told = "The schema gives this field no bounds on both sides: choose what to look at."
     limits: dict[str, Any] = {"step": 1.0, "format": "%.6g"}
-    least = None if axis.field.lowest is None else low
-    most = None if axis.field.highest is None else high
+    least = None if open_below else low
+    most = None if open_above else high
     low = start.number_input(
         f"{axis.name} from", least, most, value=low, key=f"{key}:from", help=told, **limits
     )
@@ -131,8 +132,8 @@ def _second_choice(axes: list[Axis], first: Axis | None, others: list[str]) -> i
 
 
 def _promise(axis: Axis) -> int:
-    if axis.field.type == "number":
+    if axis.field.stepless:
         return 3
     if len(axis.path) > 1:
         return 2
-    return 1 if axis.field.type == "integer" or axis.field.enum else 0
+    return 0 if isinstance(axis.field.control(), Switch) else 1

@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from policy_server.contract.fields.field import Value
 from policy_server.contract.samples import random_observations
-from policy_server.contract.schema import Observation, Value
+from policy_server.contract.schema import Observation
 from policy_server.errors import RequestFailed
 from policy_server.frontend import charts, maps
 from policy_server.frontend.answers import Decision, percent

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import streamlit as st
 
-from policy_server.contract.samples import random_value
-from policy_server.contract.schema import Observation, Value
+from policy_server.contract.fields.field import Value
+from policy_server.contract.schema import Observation
 from policy_server.frontend.service import Service
 
 
@@ -51,7 +51,7 @@ def draft_of(service: Service) -> Draft:
         values: dict[str, Value] = {}
         for name, each in service.schema.fields.items():
             given = each.example if each.example is not None else each.default
-            values[name] = given if given is not None else random_value(each, rng)
+            values[name] = given if given is not None else each.sample(rng)
         draft = Draft(values, [])
         draft.load(service.example())
         st.session_state[key] = draft

@@ -6,12 +6,14 @@ from typing import Any
 
 import streamlit as st
 
-from policy_server.contract.schema import Field, Observation, Value
+from policy_server.contract.fields.controls import Choice, ListEntry, NumberEntry, Switch
+from policy_server.contract.fields.field import Field, Value
+from policy_server.contract.schema import Observation
 from policy_server.errors import RequestFailed
 from policy_server.frontend import array_input
 from policy_server.frontend.draft import Draft
 from policy_server.frontend.service import Service
-from policy_server.frontend.wording import bounds, help_of, label, say
+from policy_server.frontend.wording import help_of, label, say
 
 Texts = dict[str, Any]
 """A control's label and help."""
@@ -142,23 +144,25 @@ def _field(service: Service, draft: Draft, name: str) -> None:
 
 
 def _value(field: Field, value: Any, key: str, texts: Texts) -> Value:
-    if field.items is not None:
-        return array_input.show(field, value, key, **texts)
-    if field.enum:
-        options = list(field.enum)
-        chosen: Value = st.selectbox(
-            **texts, options=options, index=options.index(value), key=key, filter_mode="contains"
-        )
-        return chosen
-    if field.type == "boolean":
-        return st.checkbox(**texts, value=bool(value), key=key, wrap=True)
-    if field.type == "integer":
-        return _integer(field, int(value), key, texts)
-    return _number(field, float(value), key, texts)
+    match field.control():
+        case ListEntry() as control:
+            return array_input.show(field, control, value, key, **texts)
+        case Choice(options):
+            index = options.index(value)
+            chosen: Value = st.selectbox(
+                **texts, options=options, index=index, key=key, filter_mode="contains"
+            )
+            return chosen
+        case Switch():
+            return st.checkbox(**texts, value=bool(value), key=key, wrap=True)
+        case NumberEntry(whole=True) as control:
+            return _integer(field, control, int(value), key, texts)
+        case NumberEntry() as control:
+            return _number(control, float(value), key, texts)
 
 
-def _integer(field: Field, value: int, key: str, texts: Texts) -> Value:
-    low, high = field.lowest, field.highest
+def _integer(field: Field, control: NumberEntry, value: int, key: str, texts: Texts) -> Value:
+    low, high = control.lowest, control.highest
     if low is not None and high is not None and 0 < high - low <= MAX_SLIDER_SPAN:
         return int(
             st.slider(**texts, min_value=int(low), max_value=int(high), value=value, key=key)
@@ -167,7 +171,7 @@ def _integer(field: Field, value: int, key: str, texts: Texts) -> Value:
     most = SAFE_INTEGER if high is None else int(high)
     if not -SAFE_INTEGER <= max(least, -SAFE_INTEGER) <= value <= min(most, SAFE_INTEGER):
         return array_input.json_input(field, value, key, **texts)
-    texts = _with_bounds(field, texts)
+    texts = _with_limits(control, texts)
     entered = st.number_input(
         **texts,
         min_value=max(least, -SAFE_INTEGER),
@@ -178,8 +182,8 @@ def _integer(field: Field, value: int, key: str, texts: Texts) -> Value:
     return int(entered)
 
 
-def _number(field: Field, value: float, key: str, texts: Texts) -> Value:
-    low, high = field.lowest, field.highest
+def _number(control: NumberEntry, value: float, key: str, texts: Texts) -> Value:
+    low, high = control.lowest, control.highest
     if low is not None and high is not None and 0 < high - low <= MAX_SLIDER_SPAN:
         step = 10.0 ** math.floor(math.log10((high - low) / 100))
         places = max(0, -math.floor(math.log10(step)))
@@ -194,7 +198,7 @@ def _number(field: Field, value: float, key: str, texts: Texts) -> Value:
                 key=key,
             )
         )
-    texts = _with_bounds(field, texts)
+    texts = _with_limits(control, texts)
     entered = st.number_input(
         **texts,
         min_value=None if low is None else float(low),
@@ -207,6 +211,6 @@ def _number(field: Field, value: float, key: str, texts: Texts) -> Value:
     return float(entered)
 
 
-def _with_bounds(field: Field, texts: Texts) -> Texts:
-    limits = bounds(field)
+def _with_limits(control: NumberEntry, texts: Texts) -> Texts:
+    limits = control.limits
     return {**texts, "label": f"{texts['label']} ({limits})"} if limits else texts

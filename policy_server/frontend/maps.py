@@ -8,7 +8,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from policy_server.contract.schema import Value
+from policy_server.contract.fields.field import Value
 from policy_server.frontend.answers import percent
 from policy_server.frontend.charts import OTHER, ink
 from policy_server.frontend.sensitivity import Sensitivity
@@ -185,7 +185,7 @@ def shares(words: Sequence[str], most: int = 6) -> str:
 
 def _measured(axis: Axis, count: int) -> bool:
     """Shown on a scale of numbers, not as a row of names."""
-    return axis.stepless or (axis.field.type == "integer" and count > 30)
+    return axis.field.stepless or (axis.field.numeric and count > 30)
 
 
 def _cells(sweep: Sweep, overlap: float = 1.0) -> pd.DataFrame:

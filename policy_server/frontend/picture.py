@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from policy_server.contract.schema import Observation, Value
+from policy_server.contract.fields.field import Value
+from policy_server.contract.schema import Observation
 from policy_server.errors import RequestFailed
 from policy_server.frontend import charts, maps, sensitivity
 from policy_server.frontend.answers import read_distribution

@@ -10,7 +10,8 @@ from typing import Any
 
 from msgspec import MsgspecError
 
-from policy_server.contract.schema import Field, Observation
+from policy_server.contract.fields.array import Array
+from policy_server.contract.schema import Observation
 from policy_server.errors import Fault
 from policy_server.frontend.answers import Decision
 from policy_server.frontend.service import Service
@@ -18,7 +19,6 @@ from policy_server.frontend.sweep import value_at
 from policy_server.frontend.wording import path_name
 
 ITEM = re.compile(r"^(?P<name>.+?)(?P<steps>(?:\[\d+\])+)$")
-BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 MAX_ROWS = 200_000
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """A text that begins so is a formula to spreadsheets."""
@@ -181,38 +181,15 @@ def _observation(
             continue  # not sent
         field = service.schema.fields[name]
         if not steps:
-            observation[name] = _value(field, cell.strip())
+            observation[name] = field.parse(cell.strip())
             continue
         items: Any = observation.setdefault(name, [])
         for depth, step in enumerate(steps):
-            if field.items is None or step > len(items):
+            if not isinstance(field, Array) or step > len(items):
                 raise ValueError(f"{path_name((name, *steps))} has no place in the field.")
             field = field.items
             last = depth == len(steps) - 1
             if step == len(items):
-                items.append(_value(field, cell.strip()) if last else [])
+                items.append(field.parse(cell.strip()) if last else [])
             items = items[step] if not last else items
     return observation
-
-
-def _value(field: Field, cell: str) -> Any:
-    """What a cell means; the text itself where it means nothing, for the check to refuse."""
-    if field.items is not None:
-        try:
-            return json.loads(cell)
-        except (ValueError, RecursionError):
-            return cell
-    if field.type == "boolean":
-        return BOOLEANS.get(cell.lower(), cell)
-    if field.type == "string":
-        return cell
-    try:
-        return int(cell)
-    except ValueError:
-        pass
-    try:
-        number = float(cell)
-    except ValueError:
-        return cell
-    whole = field.type == "integer" and number.is_integer()
-    return int(number) if whole else number

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from policy_server.contract.samples import random_observations, random_value
-from policy_server.contract.schema import Field, Observation, Value
+from policy_server.contract.fields.field import Field, Scalar, Value
+from policy_server.contract.samples import random_observations
+from policy_server.contract.schema import Observation
 from policy_server.frontend.service import Service
-from policy_server.frontend.sweep import Axis, Batch, decide_batch, largest_batch
+from policy_server.frontend.sweep import Batch, decide_batch, largest_batch
 
 MOST_VALUES, LEAST_VALUES = 9, 2
 MOST_OBSERVATIONS = 50
@@ -62,7 +63,7 @@ def measure(service: Service, seed: int = 0) -> Sensitivity:
     bases = [_complete(service, each) for each in random_observations(service.schema, count, seed)]
     batch: list[Observation] = [*bases]
     for name, field in fields.items():
-        for value in _moves(name, field, values, rng):
+        for value in _moves(field, values, rng):
             batch += [{**base, name: value} for base in bases]
     decided = decide_batch(service.client, batch)
     left_out = len(service.schema.fields) - len(fields)
@@ -73,12 +74,11 @@ def _complete(service: Service, observation: Observation) -> Observation:
     return {**service.random_observation(len(observation)), **observation}
 
 
-def _moves(name: str, field: Field, count: int, rng: np.random.Generator) -> list[Value]:
+def _moves(field: Field, count: int, rng: np.random.Generator) -> list[Value]:
     """Exactly `count` values of a field, over its range as evenly as it has them."""
-    if field.items is not None:
-        return [random_value(field, rng) for _ in range(count)]
-    axis = Axis((name,), field)
-    found = axis.values(*axis.limits(0), count)
+    if not isinstance(field, Scalar):
+        return [field.sample(rng) for _ in range(count)]
+    found = field.spread(*field.span(0), count)
     return [found[index * len(found) // count] for index in range(count)]
 
 

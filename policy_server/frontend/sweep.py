@@ -2,7 +2,6 @@
 
 import copy
 import json
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +9,9 @@ from urllib.parse import quote
 
 import numpy as np
 
-from policy_server.contract.schema import Field, Observation, ObservationSchema, Value
+from policy_server.contract.fields.array import Array
+from policy_server.contract.fields.field import Field, Scalar, Value
+from policy_server.contract.schema import Observation, ObservationSchema
 from policy_server.frontend.answers import Decision, read_decision
 from policy_server.frontend.client import Client
 from policy_server.frontend.wording import path_name
@@ -19,8 +20,6 @@ MAX_BATCH = 10_000
 MAX_BATCH_BYTES = 12_000_000
 """Servers take 16 megabytes unless told otherwise."""
 MAX_AXES = 2_000
-SPAN = 10.0
-"""How far a field without a bound is moved to either side of its value."""
 
 Path = tuple[str | int, ...]
 
@@ -35,47 +34,12 @@ class Axis:
     """
 
     path: Path
-    field: Field
+    field: Scalar
 
     @property
     def name(self) -> str:
         """As it is shown: `coordinates[1]`."""
         return path_name(self.path)
-
-    @property
-    def stepless(self) -> bool:
-        """Its values are numbers that lie close together."""
-        return self.field.type == "number" and not self.field.enum
-
-    def limits(self, value: Any) -> tuple[float, float]:
-        """Where a sweep of a number begins and ends, from its bounds and the value it has."""
-        low, high = self.field.lowest, self.field.highest
-        middle = float(value) if isinstance(value, int | float) else 0.0
-        if low is None:
-            low = (middle if high is None else min(middle, high)) - SPAN
-        if high is None:
-            high = max(middle, low) + SPAN
-        return float(low), float(high)
-
-    def values(self, low: float, high: float, count: int) -> list[Value]:
-        """At most `count` values from `low` to `high`, ends included; all where there are few."""
-        if self.field.enum:
-            return [*self.field.enum]
-        if self.field.type == "boolean":
-            return [False, True]
-        if self.field.type == "number":
-            # The distance between the ends may be beyond what a float holds.
-            shares = [index / (count - 1) for index in range(count)] if count > 1 else [0.0]
-            return [min(max(low * (1 - each) + high * each, low), high) for each in shares]
-        first, last = math.ceil(low), math.floor(high)
-        if self.field.lowest is not None:  # large integers were rounded on their way to floats
-            first = max(first, math.ceil(self.field.lowest))
-        if self.field.highest is not None:
-            last = min(last, math.floor(self.field.highest))
-        if last - first < count:
-            return [*range(first, last + 1)]
-        steps = {first + (last - first) * index // (count - 1) for index in range(count)}
-        return sorted(steps)
 
 
 @dataclass(frozen=True)
@@ -133,9 +97,9 @@ def axes_of(schema: ObservationSchema, observation: Observation) -> list[Axis]:
 
 
 def _axes(path: Path, field: Field, value: Value) -> Iterator[Axis]:
-    if field.items is None:
+    if isinstance(field, Scalar):
         yield Axis(path, field)
-    elif isinstance(value, list):
+    elif isinstance(field, Array) and isinstance(value, list):
         for index, item in enumerate(value):
             yield from _axes((*path, index), field.items, item)
 

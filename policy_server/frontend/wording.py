@@ -5,7 +5,8 @@ from typing import Any
 
 import streamlit as st
 
-from policy_server.contract.schema import Field
+from policy_server.contract.fields.field import Field
+from policy_server.contract.pointers import steps_of
 from policy_server.errors import FaultsError, PolicyServerError
 
 MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~:$&])")
@@ -32,30 +33,13 @@ def place_of(pointer: str, detail: str) -> str:
     """A fault with its place as people write it: `/coordinates/1` is `coordinates[1]`."""
     if not pointer.startswith("/"):
         return f"{pointer}: {detail}" if pointer else detail
-    steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer[1:].split("/")]
-    return f"{path_name(int(step) if step.isdigit() else step for step in steps)} {detail}"
+    return f"{path_name(steps_of(pointer))} {detail}"
 
 
 def path_name(steps: Any) -> str:
     """A way into an observation: a field's name, and the positions within it."""
     first, *others = steps
     return "".join([str(first), *(f"[{step}]" for step in others)])
-
-
-def bounds(field: Field) -> str:
-    """What a value may be, in words; empty where everything is allowed."""
-    low, high = field.minimum, field.maximum
-    at_least = "above" if field.exclusive_minimum else "at least"
-    at_most = "below" if field.exclusive_maximum else "at most"
-    if (
-        low is not None
-        and high is not None
-        and not (field.exclusive_minimum or field.exclusive_maximum)
-    ):
-        return f"{low:g} to {high:g}"
-    words = [f"{at_least} {low:g}"] if low is not None else []
-    words += [f"{at_most} {high:g}"] if high is not None else []
-    return " and ".join(words)
 
 
 def label(name: str, field: Field) -> str:
@@ -69,17 +53,7 @@ def label(name: str, field: Field) -> str:
 def help_of(name: str, field: Field, required: bool) -> str:
     """All that the schema says about a field."""
     sentences = [f"{plain(field.description.strip())}  " if field.description else ""]
-    inner, counts = field, ""
-    if field.items is not None:
-        least, most = field.min_items, field.max_items
-        size = f"{least}" if least == most else f"{least} to {most if most is not None else 'any'}"
-        inner, counts = field.items, f"{size} items, each: "
-        while inner.items is not None:
-            inner, counts = inner.items, f"{counts}a list of "
-    kind = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}
-    wanted = " or ".join(map(str, inner.enum)) if inner.enum else kind.get(inner.type, inner.type)
-    limits = bounds(inner)
-    sentences.append(plain(f"{counts}{wanted}{f', {limits}' if limits else ''}."))
+    sentences.append(plain(f"{field.entry_in_words()}."))
     sentences.append(
         f"The request calls it {plain(name)}; it {'must' if required else 'may'} be sent."
     )

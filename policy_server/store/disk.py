@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from policy_server.errors import StoreFailed
+from policy_server.files import write_atomically
 
 RETRY_SECONDS = 0.02
 
@@ -33,11 +34,7 @@ class Pointer:
 
     def write(self, name: str) -> None:
         """Point to a version."""
-        with self.unfinished.open("w", encoding="utf-8") as file:
-            file.write(name + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        self.unfinished.replace(self._path)
+        write_atomically(self._path, f"{name}\n", self.unfinished)
         sync(self._path.parent)
 
     def clear(self) -> None:

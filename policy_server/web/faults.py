@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from jsonschema.exceptions import ValidationError
 
+from policy_server.contract.pointers import pointer_to
 from policy_server.errors import Fault
 
 MAX_FAULTS = 100
@@ -45,17 +46,17 @@ def faults_of(errors: Iterable[ValidationError]) -> list[Fault]:
 
 
 def _faults(error: ValidationError) -> Iterator[Fault]:
-    place = pointer(error.absolute_path)
+    place = pointer_to(error.absolute_path)
     # The attributes of an error that a validator made are always set; its types say otherwise.
     keyword, wanted = str(error.validator), cast(Any, error.validator_value)
     instance, schema = cast(Any, error.instance), cast(Mapping[str, Any], error.schema)
     if keyword == "required":
         for name in wanted:
             if name not in instance:
-                yield Fault(f"{place}{pointer([name])}", "is missing.")
+                yield Fault(f"{place}{pointer_to([name])}", "is missing.")
     elif keyword == "additionalProperties":
         for name in (name for name in instance if name not in schema.get("properties", {})):
-            yield Fault(f"{place}{pointer([name])}", "is not a field of the schema.")
+            yield Fault(f"{place}{pointer_to([name])}", "is not a field of the schema.")
     elif keyword in SENTENCES:
         sentence = SENTENCES[keyword](wanted, schema)
         yield Fault(place, f"{sentence}, not {_shown(keyword, instance)}.")
@@ -68,11 +69,6 @@ def _shown(keyword: str, instance: object) -> str:
         return str(len(instance))
     text = json.dumps(instance, ensure_ascii=False)
     return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}..."
-
-
-def pointer(path: Iterable[str | int]) -> str:
-    """A JSON pointer (RFC 6901) to where these steps lead."""
-    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)
 
 
 PLACE = re.compile(r" - at `\$(.*)`$", re.DOTALL)
@@ -118,8 +114,8 @@ def fault_of(error: Exception) -> Fault:
     text = PLACE.sub("", str(error))
     for pattern, said in DECODER_FIELDS.items():
         if field := pattern.fullmatch(text):
-            return Fault(pointer([*steps, field[1]]), f"{said}.")
+            return Fault(pointer_to([*steps, field[1]]), f"{said}.")
     for pattern, sentence in DECODER_SENTENCES.items():
         if found := pattern.fullmatch(text):
-            return Fault(pointer(steps), f"{sentence(*found.groups())}.")
-    return Fault(pointer(steps), f"{text}.")
+            return Fault(pointer_to(steps), f"{sentence(*found.groups())}.")
+    return Fault(pointer_to(steps), f"{text}.")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from policy_server.clients.names import identifiers
+from policy_server.contract.fields.bounded import Bounded
 from tests.clients.conftest import Drive, Results, Service, Step
 from tests.clients.strangers import REDIRECTS, answering, pointing_to
 from tests.clients.suite import (
@@ -38,9 +39,11 @@ UPLOADS = {
 def invalid(service: Service) -> tuple[dict[str, Any], str]:
     """An observation with one number out of bounds, and the pointer to it."""
     example = dict(service.schema.example() or {})
-    name = next(name for name, field in service.schema.fields.items() if field.maximum is not None)
-    maximum = service.schema.fields[name].maximum
-    assert maximum is not None
+    name, maximum = next(
+        (name, field.maximum)
+        for name, field in service.schema.fields.items()
+        if isinstance(field, Bounded) and field.maximum is not None
+    )
     return {**example, name: maximum + 1}, f"/{name}"
 
 

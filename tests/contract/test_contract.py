@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from policy_server.contract.contract import Contract, ContractFile, write_atomically
+from policy_server.contract.contract import Contract, ContractFile
 from policy_server.contract.reading import read_schema
 from policy_server.errors import SchemaError
 
@@ -113,37 +113,3 @@ class TestContractFile:
     def test_a_file_of_a_person_may_leave_out_what_has_a_default(self, tmp_path: Path) -> None:
         (tmp_path / "contract.json").write_text(json.dumps({"schema": SCHEMA}))
         assert ContractFile.read(tmp_path) == ContractFile(SCHEMA)
-
-
-class TestWriteAtomically:
-    def test_it_replaces_the_text_and_leaves_nothing_beside(self, tmp_path: Path) -> None:
-        path = tmp_path / "folder" / "file"
-        write_atomically(path, "old")
-        write_atomically(path, "größer")
-        assert path.read_bytes() == "größer".encode()
-        assert list(path.parent.iterdir()) == [path]
-        assert path.stat().st_mode & 0o777 == 0o644
-
-    def test_a_reader_that_had_it_open_keeps_the_old_text(self, tmp_path: Path) -> None:
-        path = tmp_path / "file"
-        write_atomically(path, "old")
-        with path.open() as reader:
-            write_atomically(path, "new and longer")
-            assert reader.read() == "old"
-
-    def test_a_write_that_fails_leaves_the_old_text_and_nothing_beside(
-        self, tmp_path: Path
-    ) -> None:
-        path = tmp_path / "file"
-        write_atomically(path, "old")
-        with pytest.raises(UnicodeEncodeError):
-            write_atomically(path, "x" * 100_000 + "\ud800")
-        assert path.read_text() == "old"
-        assert list(tmp_path.iterdir()) == [path]
-
-    def test_a_replacement_that_fails_leaves_nothing_beside(self, tmp_path: Path) -> None:
-        path = tmp_path / "file"
-        (path / "inner").mkdir(parents=True)
-        with pytest.raises(OSError, match="director"):
-            write_atomically(path, "new")
-        assert list(tmp_path.iterdir()) == [path]

@@ -13,9 +13,13 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from policy_server.contract.decoding import Decoder, compile_features
+from policy_server.contract.fields.array import Array
+from policy_server.contract.fields.bounded import Bounded
+from policy_server.contract.fields.field import Field
+from policy_server.contract.fields.string import String
 from policy_server.contract.reading import UNSPEAKABLE, read_schema
 from policy_server.contract.samples import random_observations
-from policy_server.contract.schema import Field, Observation, ObservationSchema
+from policy_server.contract.schema import Observation, ObservationSchema
 from policy_server.errors import SchemaError
 from tests.support.schemas import descriptions
 
@@ -72,15 +76,15 @@ def nearly_valid(draw: st.DrawFn, schema: ObservationSchema) -> Any:
 def beside(draw: st.DrawFn, value: Any, field: Field | None) -> Any:
     """Something next to a value: an item more, a bound passed, another type."""
     if isinstance(value, list):
-        inside = field.items if field is not None else None
+        inside = field.items if isinstance(field, Array) else None
         index = draw(st.integers(0, max(len(value) - 1, 0)))
         changed = [draw(beside(item, inside)) for item in value[index : index + 1]]
         new = [*value[:index], *changed, *value[index + 1 :]]
         return draw(st.sampled_from([new, value[1:], [*value, *value[:1]], [*value, None]]))
     if isinstance(value, bool) or not isinstance(value, int | float):
         return draw(st.sampled_from([f"{value}", f"{value} ", 0, 1, None]))
-    ends = [end for end in (field.minimum, field.maximum) if end is not None] if field else []
-    near = [draw(st.sampled_from([value, *ends]))]
+    ends = (field.minimum, field.maximum) if isinstance(field, Bounded) else ()
+    near = [draw(st.sampled_from([value, *(end for end in ends if end is not None)]))]
     near += [near[0] - 1, near[0] + 1, -near[0]]
     if abs(near[0]) < 1e300:
         near += [math.nextafter(near[0], side) for side in (-math.inf, math.inf)]
@@ -275,9 +279,9 @@ def flattened(schema: ObservationSchema, observation: Observation) -> list[float
 
 
 def _flat(field: Field, value: Any) -> list[float]:
-    if field.items is not None:
+    if isinstance(field, Array):
         return [number for item in value for number in _flat(field.items, item)]
-    if field.type == "string":
+    if isinstance(field, String):
         return [1.0 if value == member else 0.0 for member in field.enum]
     return [float(value)]
 
@@ -358,7 +362,7 @@ class TestHostileNames:
         st.text(st.characters(exclude_categories=["Cs"])),
     )
     def test_any_name_and_any_value(self, name: str, value: str) -> None:
-        schema = ObservationSchema({name: Field("string", enum=(value,))}, frozenset({name}))
+        schema = ObservationSchema({name: String(enum=(value,))}, frozenset({name}))
         decoder, flatten = Decoder(schema), compile_features(schema)
         record = decoder.decode(json.dumps({name: value}).encode())
         assert decoder.to_dict(record) == {name: value}

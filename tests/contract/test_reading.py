@@ -7,8 +7,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policy_server.contract.fields.array import Array
+from policy_server.contract.fields.integer import Integer
+from policy_server.contract.fields.number import Number
+from policy_server.contract.fields.string import String
 from policy_server.contract.reading import read_schema
-from policy_server.contract.schema import Field, ObservationSchema, Parameters
+from policy_server.contract.schema import ObservationSchema, Parameters
 from policy_server.errors import SchemaError
 from tests.support.schemas import Description, descriptions
 
@@ -61,15 +65,13 @@ class TestDialects:
     def test_a_file_becomes_what_it_says(self, text: str) -> None:
         assert meaning(read_schema(text)) == (
             [
-                ("id", Field("integer", "Table ID", minimum=0, maximum=10, example=0)),
+                ("id", Integer(description="Table ID", minimum=0, maximum=10, example=0)),
                 (
                     "coordinates",
-                    Field(
-                        "array", items=Field("integer"), min_items=2, max_items=2, example=[1, 1]
-                    ),
+                    Array(items=Integer(), min_items=2, max_items=2, example=[1, 1]),
                 ),
-                ("mood", Field("string", enum=("calm", "cross"), default="calm")),
-                ("speed", Field("number", format="double", minimum=0, exclusive_minimum=True)),
+                ("mood", String(enum=("calm", "cross"), default="calm")),
+                ("speed", Number(minimum=0, exclusive_minimum=True)),
             ],
             frozenset({"id", "coordinates"}),
             Parameters(tuple=False, discrete=True),
@@ -129,7 +131,7 @@ class TestWholeFiles:
         schema = read_schema(BARE)
 
         assert list(schema.fields) == ["mouse_row", "mouse_col", "cheese_row"]
-        assert set(schema.fields.values()) == {Field("number", format="double")}
+        assert set(schema.fields.values()) == {Number()}
         assert schema.required == schema.fields.keys()
         assert schema.parameters == Parameters(tuple=False, discrete=True)
         assert schema.text == BARE.replace('"1234567asdfgh"', "'***'")
@@ -171,7 +173,7 @@ class TestNames:
         text = "\n".join(["Observation:", required, "  properties:", *lines])
         schema = read_schema(text)
         assert list(schema.fields) == names
-        assert [field.minimum for field in schema.fields.values()] == list(range(1000))
+        assert list(schema.fields.values()) == [Number(minimum=index) for index in range(1000)]
         assert schema.required == set(names)
 
 

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from policy_server.contract.fields.field import Field
+from policy_server.contract.fields.integer import Integer
+from policy_server.contract.fields.number import Number
 from policy_server.contract.reading import read_schema
-from policy_server.contract.samples import random_observations, random_value
-from policy_server.contract.schema import Field, Observation
+from policy_server.contract.samples import random_observations
+from policy_server.contract.schema import Observation
 from tests.support.schemas import Description, descriptions
 
 SCHEMA = read_schema("""\
@@ -33,7 +36,7 @@ def values(name: str) -> set[object]:
 
 def values_of(field: Field, count: int = 400) -> list[object]:
     rng = np.random.default_rng(0)
-    return [random_value(field, rng) for _ in range(count)]
+    return [field.sample(rng) for _ in range(count)]
 
 
 class TestRandomObservations:
@@ -98,14 +101,17 @@ class TestRandomValue:
         ],
     )
     @pytest.mark.parametrize("exclusive", [False, True])
-    @pytest.mark.parametrize("type_", ["integer", "number"])
+    @pytest.mark.parametrize("type_", [Integer, Number])
     def test_wide_and_distant_ranges_are_kept(
-        self, type_: str, minimum: float | None, maximum: float | None, exclusive: bool
+        self,
+        type_: type[Integer | Number],
+        minimum: float | None,
+        maximum: float | None,
+        exclusive: bool,
     ) -> None:
         if exclusive and minimum == maximum is not None:
             return
-        field = Field(
-            type_,  # type: ignore[arg-type]
+        field = type_(
             minimum=minimum,
             maximum=maximum,
             exclusive_minimum=exclusive and minimum is not None,
@@ -119,13 +125,13 @@ class TestRandomValue:
             assert (len(set(drawn)) > 1) == (field.lowest is None or field.lowest != field.highest)
 
     def test_numbers_are_spread_over_their_range(self) -> None:
-        drawn = np.array(values_of(Field("number", minimum=-1e308, maximum=1e308), 2000))
+        drawn = np.array(values_of(Number(minimum=-1e308, maximum=1e308), 2000))
         inside = drawn[np.abs(drawn) < 1e308] / 1e308
         assert abs(inside.mean()) < 0.08  # a standard error is 0.014
         assert abs(inside.var() - 1 / 3) < 0.05
 
     def test_integers_are_spread_over_their_range(self) -> None:
-        counts = Counter(values_of(Field("integer", minimum=1, maximum=6), 6000))
+        counts = Counter(values_of(Integer(minimum=1, maximum=6), 6000))
         assert set(counts) == set(range(1, 7))
         assert all(800 < counts[face] < 1000 for face in range(2, 6))  # 900 and the ends more
         assert counts[1] > 1000

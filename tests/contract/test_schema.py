@@ -5,39 +5,44 @@ import math
 import jsonschema
 import pytest
 
+from policy_server.contract.fields.array import Array
+from policy_server.contract.fields.boolean import Boolean
+from policy_server.contract.fields.field import Field
+from policy_server.contract.fields.integer import Integer, IntegerEnum
+from policy_server.contract.fields.number import Number
+from policy_server.contract.fields.string import String
 from policy_server.contract.reading import read_schema
-from policy_server.contract.schema import Field, ObservationSchema
+from policy_server.contract.schema import ObservationSchema
 
-NUMBER = Field("number")
+NUMBER = Number()
 
 
 class TestFeatureWidth:
     @pytest.mark.parametrize(
         ("field", "width"),
         [
-            (Field("integer"), 1),
-            (Field("integer", enum=(1, 5, 9)), 1),
-            (Field("boolean"), 1),
-            (Field("string", enum=("a", "b", "c")), 3),
-            (Field("array", items=NUMBER, min_items=4, max_items=4), 4),
-            (Field("array", items=NUMBER, min_items=0, max_items=0), 0),
-            (Field("array", items=NUMBER), None),
-            (Field("array", items=NUMBER, min_items=2), None),
-            (Field("array", items=NUMBER, max_items=2), None),
+            (Integer(), 1),
+            (IntegerEnum(enum=(1, 5, 9)), 1),
+            (Boolean(), 1),
+            (String(enum=("a", "b", "c")), 3),
+            (Array(items=NUMBER, min_items=4, max_items=4), 4),
+            (Array(items=NUMBER, min_items=0, max_items=0), 0),
+            (Array(items=NUMBER), None),
+            (Array(items=NUMBER, min_items=2), None),
+            (Array(items=NUMBER, max_items=2), None),
             (
-                Field("array", items=Field("string", enum=("a", "b")), min_items=3, max_items=3),
+                Array(items=String(enum=("a", "b")), min_items=3, max_items=3),
                 6,
             ),
             (
-                Field(
-                    "array",
-                    items=Field("array", items=NUMBER, min_items=2, max_items=2),
+                Array(
+                    items=Array(items=NUMBER, min_items=2, max_items=2),
                     min_items=3,
                     max_items=3,
                 ),
                 6,
             ),
-            (Field("array", items=Field("array", items=NUMBER), min_items=1, max_items=1), None),
+            (Array(items=Array(items=NUMBER), min_items=1, max_items=1), None),
         ],
     )
     def test_it_counts_numbers(self, field: Field, width: int | None) -> None:
@@ -48,48 +53,46 @@ class TestEnds:
     @pytest.mark.parametrize(
         ("field", "lowest", "highest"),
         [
-            (Field("integer"), None, None),
-            (Field("integer", minimum=2, maximum=5), 2, 5),
-            (Field("integer", minimum=2.5, maximum=5.5), 3, 5),
-            (Field("integer", minimum=-2.5, maximum=-1.5), -2, -2),
+            (Integer(), None, None),
+            (Integer(minimum=2, maximum=5), 2, 5),
+            (Integer(minimum=2.5, maximum=5.5), 3, 5),
+            (Integer(minimum=-2.5, maximum=-1.5), -2, -2),
             (
-                Field("integer", minimum=2, maximum=5, exclusive_minimum=True,
+                Integer(minimum=2, maximum=5, exclusive_minimum=True,
                       exclusive_maximum=True),
                 3,
                 4,
             ),
-            (Field("integer", minimum=2**60 + 1, maximum=10**30), 2**60 + 1, 10**30),
+            (Integer(minimum=2**60 + 1, maximum=10**30), 2**60 + 1, 10**30),
             (NUMBER, None, None),
-            (Field("number", minimum=2, maximum=5), 2.0, 5.0),
+            (Number(minimum=2, maximum=5), 2.0, 5.0),
             (
-                Field("number", minimum=0, maximum=1, exclusive_minimum=True,
+                Number(minimum=0, maximum=1, exclusive_minimum=True,
                       exclusive_maximum=True),
                 5e-324,
                 1 - 2**-53,
             ),
-            (Field("number", minimum=2**53 + 1), float(2**53 + 2), None),
-            (Field("number", maximum=2**53 + 1), None, float(2**53)),
+            (Number(minimum=2**53 + 1), float(2**53 + 2), None),
+            (Number(maximum=2**53 + 1), None, float(2**53)),
         ],
     )  # fmt: skip
     def test_they_are_the_outermost_values_allowed(
-        self, field: Field, lowest: float | None, highest: float | None
+        self, field: Integer | Number, lowest: float | None, highest: float | None
     ) -> None:
         assert (field.lowest, field.highest) == (lowest, highest)
-        if field.type == "number":
+        if isinstance(field, Number):
             assert not isinstance(field.lowest, int)
 
     def test_beyond_the_largest_number_there_is_none(self) -> None:
-        field = Field("number", minimum=1.7976931348623157e308, exclusive_minimum=True)
+        field = Number(minimum=1.7976931348623157e308, exclusive_minimum=True)
         assert field.lowest == math.inf
 
 
 class TestJsonSchema:
     def test_every_keyword_is_said_as_swagger_says_it(self) -> None:
-        field = Field(
-            "array",
+        field = Array(
             description="d",
-            items=Field(
-                "number",
+            items=Number(
                 format="float",
                 minimum=0,
                 maximum=1,
@@ -135,7 +138,7 @@ class TestJsonSchema:
 
 class TestExample:
     def test_it_is_made_of_the_fields_examples(self) -> None:
-        fields = {"a": Field("integer", example=0), "b": Field("boolean", example=False)}
+        fields = {"a": Integer(example=0), "b": Boolean(example=False)}
         schema = ObservationSchema({**fields, "c": NUMBER}, frozenset({"a"}))
         assert schema.example() == {"a": 0, "b": False}
         assert schema.as_json_schema()["example"] == {"a": 0, "b": False}

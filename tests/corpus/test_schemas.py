@@ -3,8 +3,9 @@
 import pytest
 import yaml
 
+from policy_server.contract.fields.number import Number
 from policy_server.contract.reading import read_schema
-from policy_server.contract.schema import Field, Parameters
+from policy_server.contract.schema import Parameters
 from policy_server.policy.output_mapper import read_output_mapper
 from tests.support.corpus import CORPUS
 
@@ -31,7 +32,7 @@ def test_the_compact_file_is_read_and_its_key_is_not_kept() -> None:
     schema = read_schema(text)
 
     assert list(schema.fields) == list(yaml.safe_load(text)["observations"])
-    assert set(schema.fields.values()) == {Field("number", format="double")}
+    assert set(schema.fields.values()) == {Number()}
     assert schema.required == schema.fields.keys()
     assert schema.parameters == Parameters(tuple=False, discrete=True)
     assert schema.text == text.replace('"1234567asdfgh"', "'***'")

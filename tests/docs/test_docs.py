@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from policy_server.app.settings import Settings
-from policy_server.contract.field_reading import COMPACT_TYPES, KEYWORDS, TYPES
+from policy_server.contract.field_reading import KEYWORDS
+from policy_server.contract.fields.registry import COMPACT_TYPES, TYPES
 from policy_server.contract.reading import read_schema
 from policy_server.errors import SchemaError
 from policy_server.policy.output_mapper import read_output_mapper

@@ -30,8 +30,8 @@ def test_whatever_is_moved_stays_valid_and_all_else_as_it_was(description: Descr
     held = random_observations(schema, 1, seed=0)[0]
     before = json.dumps(held)
     for axis in axes_of(schema, held)[:20]:
-        low, high = axis.limits(value_at(held, axis.path))
-        for value in axis.values(low, high, 5):
+        low, high = axis.field.span(value_at(held, axis.path))
+        for value in axis.field.spread(low, high, 5):
             changed = moved(held, {axis.path: value})
             decoder.convert(changed)
             assert value_at(changed, axis.path) == value
@@ -44,7 +44,7 @@ def test_each_point_has_the_decision_that_the_server_takes_there(lpoc_service: S
     held = lpoc_service.example()
     axes = {axis.name: axis for axis in axes_of(lpoc_service.schema, held)}
     chosen = (axes["coordinates[0]"], axes["has_core"])
-    values = tuple(axis.values(0, 6, 100) for axis in chosen)
+    values = tuple(axis.field.spread(0, 6, 100) for axis in chosen)
     sweep = Sweep(chosen, values).decided(lpoc_service.client, held)
     assert sweep.points == len(sweep.decisions) == 7 * 2
     for (column, core), decision in zip(sweep.grid(), sweep.decisions, strict=True):

@@ -1,0 +1,127 @@
+"""Arrays of any other type; arrays of arrays hold numbers and have a fixed size."""
+
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from msgspec import Meta
+
+from policy_server.contract.fields.controls import ListEntry
+from policy_server.contract.fields.field import Field, Scalar, Value
+from policy_server.contract.fields.keywords import SIZES, Keywords
+
+MAX_ITEMS = 1_000_000
+EXTRA_ITEMS = 4
+"""So many items more than the fewest are drawn at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Array(Field):
+    """A list of values.
+
+    Attributes:
+        items: What each item may be.
+        min_items: Fewest items.
+        max_items: Most items; None means no limit.
+    """
+
+    json_type = "array"
+    compact_type = "list"
+
+    items: Field
+    min_items: int = 0
+    max_items: int | None = None
+
+    @classmethod
+    def check_sizes(cls, given: Keywords, items: Field | None) -> None:
+        for keyword in SIZES:
+            value = given.value(keyword)
+            if keyword in given and not (type(value) is int and 0 <= value <= MAX_ITEMS):
+                fault = f"`{keyword}` of `{given.name}` is a count up to {MAX_ITEMS:,}."
+                given.fault(keyword, fault)
+        low, high = map(given.value, SIZES)
+        if type(low) is int and type(high) is int and low > high:
+            given.fault("min_items", f"`{given.name}` has more items at least than at most.")
+        if isinstance(items, Array):
+            cls._check_nesting(given, items)
+
+    @classmethod
+    def _check_nesting(cls, given: Keywords, items: "Array") -> None:
+        low, high = map(given.value, SIZES)
+        width = items.feature_width
+        if not items.leaf.numeric or width is None or low is None or low != high:
+            given.fault(
+                "type",
+                f"the nested array `{given.name}` must hold numbers and have a fixed size: "
+                "minItems equal to maxItems at every level.",
+            )
+        elif type(low) is int and low * width > MAX_ITEMS:
+            given.fault("type", f"`{given.name}` holds more than {MAX_ITEMS:,} numbers.")
+
+    def unservable(self, value: Any) -> str | None:
+        return next(filter(None, map(self.items.unservable, value)), None)
+
+    @property
+    def size(self) -> int | None:
+        """How many items there are; None where that varies."""
+        return self.min_items if self.min_items == self.max_items else None
+
+    @property
+    def leaf(self) -> Scalar:
+        return self.items.leaf
+
+    def type_keywords(self) -> dict[str, object]:
+        return {
+            "items": self.items.as_json_schema(),
+            "minItems": self.min_items or None,
+            "maxItems": self.max_items,
+        }
+
+    def values_in_words(self) -> str:
+        if self.size is not None:
+            size = f"{self.size} items"
+        elif self.max_items is None:
+            size = f"{self.min_items} items or more"
+        else:
+            size = f"{self.min_items} to {self.max_items} items"
+        return f"a list of {size}, each {self.items.in_words()}"
+
+    def entry_in_words(self) -> str:
+        most = "any" if self.max_items is None else self.max_items
+        size = f"{self.min_items} to {most}" if self.size is None else f"{self.size}"
+        levels, inner = 0, self.items
+        while isinstance(inner, Array):
+            levels, inner = levels + 1, inner.items
+        return f"{size} items, each: {'a list of ' * levels}{inner.entry_in_words()}"
+
+    def control(self) -> ListEntry:
+        return ListEntry(self.items.control(), self.size)
+
+    def parse(self, text: str) -> Any:
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            return text
+
+    def decoded_type(self) -> Any:
+        sizes = Meta(min_length=self.min_items or None, max_length=self.max_items)
+        return Annotated[list[self.items.decoded_type()], sizes]  # type: ignore[misc]
+
+    def sample(self, rng: np.random.Generator) -> Value:
+        most = self.min_items + EXTRA_ITEMS
+        if self.max_items is not None:
+            most = min(most, self.max_items)
+        size = int(rng.integers(self.min_items, most + 1))
+        return [self.items.sample(rng) for _ in range(size)]
+
+    @property
+    def feature_width(self) -> int | None:
+        width = self.items.feature_width
+        return None if width is None or self.size is None else self.size * width
+
+    def feature_terms(self, place: str, tables: dict[str, Any]) -> str:
+        terms = [
+            self.items.feature_terms(f"{place}[{index}]", tables) for index in range(self.min_items)
+        ]
+        return ", ".join(terms)

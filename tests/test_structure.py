@@ -14,12 +14,13 @@ MAY_IMPORT = {
     "setting_texts": set(),
     "contract": {"errors"},
     "policy": {"errors", "contract"},
+    "version": {"errors", "contract", "policy"},
     "sandbox": {"errors", "contract", "policy"},
-    "proving": {"errors", "contract", "policy", "sandbox"},
+    "proving": {"errors", "contract", "policy", "version", "sandbox"},
     "store": {"errors"},
     "clients": {"errors", "contract"},
     "frontend": {"errors", "contract"},
-    "serving": {"errors", "contract", "policy", "sandbox", "proving", "store"},
+    "serving": {"errors", "contract", "policy", "version", "sandbox", "proving", "store"},
     "web": {"errors", "contract", "policy", "serving", "clients"},
 }
 HEAVY = ("tensorflow", "onnxruntime", "onnx", "tf2onnx", "torch", "ray")

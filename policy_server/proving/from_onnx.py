@@ -9,7 +9,7 @@ from policy_server.policy.engines.registry import ENGINES, ONNXRUNTIME
 from policy_server.policy.saved_model import UnusableModel
 from policy_server.proving.built_model import (
     BuiltModel,
-    ModelFacts,
+    describe,
     proof_features,
     proof_outputs,
 )
@@ -46,16 +46,10 @@ def build_onnx(
     output = _unnamed(model, target, contract) if name is None else _tried(model, name, target)
     reading = read(output, description.reads, discrete=contract.discrete)
     engine = model.reduce(output.name, target)
-    facts = ModelFacts(
-        ONNXRUNTIME,
-        engine.feature_width,
-        output.name,
-        output.width,
-        reading,
-        stated_actions(output, reading, discrete=contract.discrete),
-        f"ONNX Runtime runs the uploaded network's output `{output.name}`",
-    )
-    return BuiltModel(facts, engine, folder)
+    actions = stated_actions(output, reading, discrete=contract.discrete)
+    detail = f"ONNX Runtime runs the uploaded network's output `{output.name}`"
+    described = describe(ONNXRUNTIME, engine.feature_width, output, actions, detail)
+    return BuiltModel(described, engine, folder)
 
 
 def _tried(model: OnnxUpload, name: str, target: Path) -> Output:

@@ -19,8 +19,8 @@ from policy_server.proving.archive import unpack_saved_model
 from policy_server.proving.built_model import (
     PROOF_TOLERANCE,
     BuiltModel,
-    ModelFacts,
     compare,
+    describe,
     differs,
     proof_features,
     proof_outputs,
@@ -33,7 +33,6 @@ from policy_server.proving.reading import (
     NUMBERED,
     REAL,
     Output,
-    Reading,
     listed,
     named_output,
     only_output,
@@ -87,21 +86,14 @@ def _built(
     output = _chosen(model, features, contract, description)
     model.output_name = output.name
     progress("comparing its own draws with the distribution")
-    reading, actions = _read(model, output, features, folder, contract, description)
+    actions = _actions(model, output, features, folder, contract, description)
     progress("converting the network and proving it")
     engine, detail = _convert(model, folder, features)
-    facts = ModelFacts(
-        TENSORFLOW if engine is None else ONNXRUNTIME,
-        model.feature_width,
-        output.name,
-        output.width,
-        reading,
-        actions,
-        detail,
-    )
+    name = TENSORFLOW if engine is None else ONNXRUNTIME
+    described = describe(name, model.feature_width, output, actions, detail)
     if engine is None:
-        return BuiltModel(facts, model, folder)
-    return BuiltModel(facts, engine, folder, model)
+        return BuiltModel(described, model, folder)
+    return BuiltModel(described, engine, folder, model)
 
 
 def _chosen(
@@ -159,15 +151,15 @@ def _proves(model: SavedModel, output: Output, features: Floats) -> bool:
     return True
 
 
-def _read(
+def _actions(
     model: SavedModel,
     output: Output,
     features: Floats,
     folder: Path,
     contract: Contract,
     description: Description,
-) -> tuple[Reading | None, Actions]:
-    """What the output is and what its actions are: the model's own draws first, if it has any."""
+) -> Actions:
+    """What the actions of the output are: the model's own draws first, if it has any."""
     drawn = model.actions_are_integers is not None and output.name not in model.action_outputs
     if drawn and "action_logp" in model.outputs and output.name != "q_values":
         evidence = _evidence(model, output, features)
@@ -180,16 +172,16 @@ def _read(
                 f"model.yaml says `reads: {declared}`, but the model's own draws prove "
                 f"{actions.detail}: leave `reads` out."
             )
-        return None, actions
+        return actions
     reading = read(output, description.reads, discrete=contract.discrete)
     if not drawn or output.name == "q_values":
-        return reading, stated_actions(output, reading, discrete=contract.discrete)
+        return stated_actions(output, reading, discrete=contract.discrete)
     evidence = _evidence(model, output, features)
     heads = evidence.actions.shape[1]
     actions = stated_actions(output, reading, discrete=contract.discrete, heads=heads)
     if actions.sizes is None:
         evidence.write(folder)
-    return reading, actions
+    return actions
 
 
 def _evidence(model: SavedModel, output: Output, features: Floats) -> Evidence:

@@ -13,12 +13,13 @@ from policy_server.contract.contract import Contract
 from policy_server.errors import UploadRejected, VersionConflict, VersionNotFound
 from policy_server.proving.build import verify
 from policy_server.proving.limits import BuildLimits
-from policy_server.proving.report import BuildReport, Check, Part, checks_from
+from policy_server.proving.report import BuildReport, Check, checks_from
 from policy_server.serving.contracts import Contracts
 from policy_server.serving.publication import VersionReport, report_of
 from policy_server.store.manifest import Manifest
 from policy_server.store.store import Store
 from policy_server.store.workers import Worker
+from policy_server.version.parts import Part
 
 logger = logging.getLogger(__name__)
 

@@ -29,7 +29,8 @@ from policy_server.proving.description import Description, read_description
 from policy_server.proving.heads import contradiction, declared_sizes_fault
 from policy_server.proving.independence import RowProof
 from policy_server.proving.limits import BuildLimits
-from policy_server.proving.model import build_model
+from policy_server.proving.readers.reader import ModelUpload
+from policy_server.proving.readers.registry import read_model
 from policy_server.proving.reading import Undeclared
 from policy_server.proving.replay import replay
 from policy_server.proving.report import BuildReport, Check
@@ -137,14 +138,15 @@ class Assembly:
         if Part.MODEL not in self._uploaded:
             return load_built_model(folder)
         described = uploaded_file(self._folder, Part.DESCRIPTION)
-        return build_model(
-            folder / "upload",
+        upload = ModelUpload(
+            uploaded_file(self._folder, Part.MODEL),
             folder,
             self._contract,
             read_description(described) if described.is_file() else Description(),
             self._limits,
             lambda what: self._step(what, self._limits.model_seconds),
         )
+        return read_model(upload)
 
     def _output_mapper(self) -> OutputMapper:
         if not self._has(Part.OUTPUT_MAPPER):

@@ -11,6 +11,7 @@ import msgspec
 
 from policy_server.contract.contract import Contract
 from policy_server.errors import UploadRejected, VersionConflict, VersionNotFound
+from policy_server.policy.engines.registry import ENGINES
 from policy_server.proving.build import verify
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.report import BuildReport, Check, checks_from
@@ -24,9 +25,6 @@ from policy_server.version.parts import Part
 logger = logging.getLogger(__name__)
 
 State = Literal["active", "complete", "incomplete"]
-EngineWord = Literal["onnx", "tensorflow"]
-ENGINES: dict[str | None, EngineWord] = {"onnxruntime": "onnx", "tensorflow": "tensorflow"}
-"""What clients call an engine."""
 
 
 class Version(msgspec.Struct, omit_defaults=True):
@@ -51,7 +49,7 @@ class Version(msgspec.Struct, omit_defaults=True):
     hash: str
     schema_hash: str
     workers: int
-    engine: EngineWord | None = None
+    engine: str | None = None
 
 
 @dataclass(frozen=True)
@@ -186,5 +184,5 @@ def _version(manifest: Manifest, active: str | None, workers: int) -> Version:
         hash=manifest.hash,
         schema_hash=manifest.schema_hash,
         workers=workers,
-        engine=ENGINES.get(manifest.engine),
+        engine=ENGINES[manifest.engine].word if manifest.engine in ENGINES else None,
     )

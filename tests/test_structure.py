@@ -1,8 +1,9 @@
 """Who may import whom, and how long files and functions may be."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,23 @@ MAY_IMPORT = {
     "resources": set(),
     "contract": {"errors", "files"},
     "policy": {"errors", "contract"},
+    "version": {"errors", "contract", "policy"},
     "sandbox": {"errors", "contract", "policy"},
-    "proving": {"errors", "contract", "policy", "sandbox"},
+    "proving": {"errors", "contract", "policy", "version", "sandbox"},
     "store": {"errors", "files"},
     "clients": {"errors", "files", "contract"},
     "frontend": {"errors", "contract"},
-    "serving": {"errors", "contract", "policy", "sandbox", "proving", "store"},
-    "web": {"errors", "resources", "contract", "policy", "proving", "serving", "clients"},
+    "serving": {"errors", "contract", "policy", "version", "sandbox", "proving", "store"},
+    "web": {
+        "errors",
+        "resources",
+        "contract",
+        "policy",
+        "version",
+        "proving",
+        "serving",
+        "clients",
+    },
     "app": {
         "errors",
         "resources",
@@ -51,6 +62,7 @@ LAZY = {"tensorflow", "onnx", "tf2onnx", "torch", "ray"}
 PLUG_INS = {
     "contract/fields": {"array", "bounded", "controls", "enumerated", "field", "keywords"},
     "policy/engines": {"engine"},
+    "proving/readers": {"reader"},
 }
 """Rooms of plug-ins, and the files there that are none: what all of them share."""
 MAX_LINES, MAX_TEST_LINES, MAX_FUNCTION_LINES = 300, 450, 45
@@ -141,6 +153,46 @@ def test_the_package_never_imports_a_top_level_file(path: Path) -> None:
     assert {name.split(".")[0] for name in imports(tree(path))} & top_level == set()
 
 
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported_modules(tree: ast.Module, modules: Collection[str]) -> set[str]:
+    """Which of these modules one imports, in functions too, but not for its annotations alone."""
+    idle = {
+        id(inner)
+        for each in ast.walk(tree)
+        if isinstance(each, ast.If) and "TYPE_CHECKING" in ast.unparse(each.test)
+        for inner in ast.walk(each)
+    }
+    nodes = [each for each in ast.walk(tree) if isinstance(each, ast.Import | ast.ImportFrom)]
+    found = set()
+    for name in (name for node in nodes if id(node) not in idle for name in imports(node)):
+        while name and name not in modules:
+            name = name.rpartition(".")[0]
+        found.add(name)
+    return found - {""}
+
+
+def circle(graph: Mapping[str, set[str]]) -> list[str]:
+    """Modules of which each imports the one before, the first the last; none where there are none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    modules = {module_of(path): path for path in package_files()}
+    graph = {
+        name: imported_modules(tree(path), modules) - {name, PACKAGE}
+        for name, path in modules.items()
+    }
+    assert sum(map(len, graph.values())) > 100
+    assert circle(graph) == []
+
+
 @pytest.mark.parametrize("room", PLUG_INS)
 def test_plug_ins_are_imported_by_their_registry_alone(room: str) -> None:
     folder = ROOT / PACKAGE / room
@@ -207,3 +259,16 @@ def test_the_rules_find_what_breaks_them() -> None:
     module = ast.parse(code)
     assert set(imports(module)) == {"tensorflow", "onnx", "policy_server.web.limits"}
     assert eager_imports(module) == {"tensorflow"}
+
+
+def test_the_rules_find_a_circle() -> None:
+    files = {
+        "p.a": "def f():\n    from p.b import g\n",
+        "p.b": "import p.c.d\n",
+        "p.c.d": "from p import a\n",
+        "p.e": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from p.a import f\n",
+    }
+    graph = {name: imported_modules(ast.parse(code), files) for name, code in files.items()}
+    assert graph == {"p.a": {"p.b"}, "p.b": {"p.c.d"}, "p.c.d": {"p.a"}, "p.e": set()}
+    assert set(circle(graph)) == {"p.a", "p.b", "p.c.d"}
+    assert circle({**graph, "p.c.d": {"p.e"}}) == []

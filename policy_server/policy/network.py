@@ -1,7 +1,6 @@
-"""What is known of a network: the description that a version's engine is loaded from."""
+"""The network of a version: what runs it, what it takes, and what its output stands for."""
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from policy_server.policy.engines.engine import Engine
@@ -13,7 +12,7 @@ from policy_server.policy.timing import Timing
 
 @dataclass(frozen=True)
 class Network:
-    """What the build found out about a model; kept beside it.
+    """The network of a version.
 
     Attributes:
         engine: Name of what runs it.
@@ -51,14 +50,3 @@ class Network:
             EngineFailed: What runs it is not installed, or the file is damaged.
         """
         return load_engine(self.engine, folder, self.output)
-
-    def write(self, folder: Path) -> None:
-        """Keep the description in a model folder."""
-        (folder / "network.json").write_text(json.dumps(asdict(self)), encoding="utf-8")
-
-    @classmethod
-    def read(cls, folder: Path) -> "Network":
-        """Read the description of a model folder."""
-        fields = json.loads((folder / "network.json").read_text(encoding="utf-8"))
-        timing = Timing(tuple(fields["timing"]["runs"]), fields["timing"]["preprocessor_seconds"])
-        return cls(**{**fields, "sizes": tuple(fields["sizes"]), "timing": timing})

@@ -23,6 +23,11 @@ class OutputMapper:
     def __init__(self, meanings: Sequence[dict[int, str]] = ()) -> None:
         self.meanings = tuple(meanings)
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many actions of each head have a meaning."""
+        return tuple(len(meanings) for meanings in self.meanings)
+
     def meaning(self, head: int, action: int) -> str:
         """The meaning of an action of a head."""
         return self.meanings[head][action] if self.meanings else str(action)

@@ -8,7 +8,7 @@ from policy_server.contract.contract import Contract
 from policy_server.contract.records import Record
 from policy_server.errors import Fault, ObservationError, PreprocessorFailed
 from policy_server.policy.answers import Answer, Answers, Query
-from policy_server.policy.engines.engine import Engine, Floats
+from policy_server.policy.engines.engine import AsyncEngine, Engine, Floats
 from policy_server.policy.features import TOO_LARGE, Features, Outcome, as_float, narrow
 from policy_server.policy.network import Network
 from policy_server.policy.output_mapper import OutputMapper
@@ -37,6 +37,7 @@ class Policy:
         self.network = network
         self.decoder = contract.decoder
         self._engine = engine
+        self._awaited = engine if isinstance(engine, AsyncEngine) else None
         self._preprocessor = preprocessor
         self._answers = Answers(network.distribution, contract.tuple, output_mapper)
 
@@ -105,6 +106,17 @@ class Policy:
         if not len(features):
             return np.empty((0, self.network.distribution.input_width), np.float32)
         return self._engine.run(features)
+
+    @property
+    def is_awaited(self) -> bool:
+        """Its network runs elsewhere: `run_async` leaves the event loop to others meanwhile."""
+        return self._awaited is not None
+
+    async def run_async(self, features: Features) -> Floats:
+        """As `run`, of a policy whose network runs elsewhere."""
+        if not len(features) or self._awaited is None:
+            return self.run(features)
+        return await self._awaited.run_async(features)
 
     def answers(self, inputs: Floats, query: Query, seed: int | None = None) -> list[Answer]:
         """Word the decisions that follow from float32[B, W]; raises ObservationError."""

@@ -3,7 +3,6 @@
 import errno
 import traceback
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,29 +15,30 @@ from policy_server.errors import (
     PreprocessorFailed,
     UploadRejected,
 )
-from policy_server.policy import output_mapper, preprocessor
 from policy_server.policy.features import Features
 from policy_server.policy.network import Network
 from policy_server.policy.output_mapper import OutputMapper, read_output_mapper
 from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import Preprocessor, SchemaPreprocessor
-from policy_server.proving import description
 from policy_server.proving.built_model import (
     BuiltModel,
-    ModelFacts,
+    drop_what_was_built,
     load_built_model,
-    save_undeclared,
 )
 from policy_server.proving.description import Description, read_description
 from policy_server.proving.heads import contradiction, declared_sizes_fault
 from policy_server.proving.independence import RowProof
 from policy_server.proving.limits import BuildLimits
-from policy_server.proving.model import build_model
+from policy_server.proving.readers.reader import ModelUpload
+from policy_server.proving.readers.registry import read_model
 from policy_server.proving.reading import Undeclared
 from policy_server.proving.replay import replay
-from policy_server.proving.report import BuildReport, Check, Part
+from policy_server.proving.report import BuildReport, Check
 from policy_server.proving.speed import in_words, measure
 from policy_server.proving.trial import Trial, features_of
+from policy_server.version.network_description import NetworkDescription, write_undescribed
+from policy_server.version.parts import Part, uploaded_file
+from policy_server.version.version_parts import known_sizes, network_of, write_timing
 
 OBSERVATIONS = 200
 DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -122,12 +122,13 @@ class Assembly:
             built = self._built(folder)
         except Undeclared as undeclared:
             if Part.MODEL in self._uploaded:
-                save_undeclared(folder, undeclared)
+                drop_what_was_built(folder)
+                write_undescribed(folder, str(undeclared))
             where = "upload it with the model, as `description_file`; in a folder it is model.yaml"
             self._misfit("reading", f"{undeclared}; {where}", Part.DESCRIPTION)
             return None
-        self._report.passed("model", built.facts.actions.detail)
-        conflict = contradiction(built.facts.actions, self._contract)
+        self._report.passed("model", built.description.family_detail)
+        conflict = contradiction(built.actions, self._contract)
         if conflict is not None:
             raise UploadRejected(conflict)
         return built
@@ -136,15 +137,16 @@ class Assembly:
         """The model, built of what was uploaded or from an earlier build; raises Undeclared."""
         if Part.MODEL not in self._uploaded:
             return load_built_model(folder)
-        described = self._folder / Part.DESCRIPTION / description.FILE
-        return build_model(
-            folder / "upload",
+        described = uploaded_file(self._folder, Part.DESCRIPTION)
+        upload = ModelUpload(
+            uploaded_file(self._folder, Part.MODEL),
             folder,
             self._contract,
             read_description(described) if described.is_file() else Description(),
             self._limits,
             lambda what: self._step(what, self._limits.model_seconds),
         )
+        return read_model(upload)
 
     def _output_mapper(self) -> OutputMapper:
         if not self._has(Part.OUTPUT_MAPPER):
@@ -153,7 +155,7 @@ class Assembly:
             raise UploadRejected(
                 "Continuous actions have no meanings: this contract takes no output mapper."
             )
-        mapper = read_output_mapper(self._folder / Part.OUTPUT_MAPPER / output_mapper.FILE)
+        mapper = read_output_mapper(uploaded_file(self._folder, Part.OUTPUT_MAPPER))
         self._report.passed("output mapper", f"maps {len(mapper.meanings)} head(s)")
         return mapper
 
@@ -161,7 +163,7 @@ class Assembly:
         """The preprocessor and what it makes of random valid observations; None if missing."""
         loaded: Preprocessor
         if self._has(Part.PREPROCESSOR):
-            path = self._folder / Part.PREPROCESSOR / preprocessor.FILE
+            path = uploaded_file(self._folder, Part.PREPROCESSOR)
             self._trial = Trial(path, self._records, self._limits, self._step)
             loaded, features = self._trial.preprocessor, self._trial.features()
         else:
@@ -182,8 +184,8 @@ class Assembly:
     def _whole(
         self, model: BuiltModel, mapper: OutputMapper, tried: tuple[Preprocessor, Features] | None
     ) -> None:
-        """Check the model with the parts that are there; write the network if all of them fit."""
-        fits = tried is not None and self._check_width(model.facts, tried[1])
+        """Check the model with the parts that are there; time them where all of them fit."""
+        fits = tried is not None and self._check_width(model.description, tried[1])
         if tried is not None and fits:
             self._step("deciding on random observations", self._limits.model_seconds)
             proof = model.prove(tried[1])
@@ -191,8 +193,8 @@ class Assembly:
                 self._report.passed("proof", proof)
             rows = RowProof.of(model.engine.run, tried[1])
             self._report.passed("rows", rows.detail)
-        self._report.passed("engine", model.facts.engine_detail)
-        network = self._network(model.facts, mapper)
+        self._report.passed("engine", model.description.engine_detail)
+        network = self._network(model.description, mapper)
         if network is None or not self._check_meanings(network, mapper):
             return
         if tried is not None and fits:
@@ -203,30 +205,24 @@ class Assembly:
             timing = measure(model.engine, features, making, self._records)
             self._report.passed("speed", in_words(timing))
             rows.check_again()
-            replace(network, timing=timing).write(self._folder)
+            write_timing(self._folder, timing)
 
-    def _network(self, facts: ModelFacts, mapper: OutputMapper) -> Network | None:
-        """The distribution that the model's output stands for, if that can be told yet."""
-        sizes = facts.actions.sizes
-        if sizes is None and not self._contract.tuple:
-            sizes = (facts.output_width,)
-        elif sizes is None:
-            sizes = self._declared_sizes(facts, mapper)
-        if sizes is None:
-            return None
-        family = facts.actions.family
-        return Network(facts.engine, facts.feature_width, family, sizes, output=facts.output)
+    def _network(self, described: NetworkDescription, mapper: OutputMapper) -> Network | None:
+        """The network that the version will have, if that can be told yet."""
+        sizes = known_sizes(described, self._contract) or self._declared_sizes(described, mapper)
+        return None if sizes is None else network_of(described, sizes)
 
-    def _declared_sizes(self, facts: ModelFacts, mapper: OutputMapper) -> tuple[int, ...] | None:
+    def _declared_sizes(
+        self, described: NetworkDescription, mapper: OutputMapper
+    ) -> tuple[int, ...] | None:
         """Sizes of the heads as the output mapper declares them."""
-        declared = tuple(len(head) for head in mapper.meanings)
-        heads = facts.actions.heads
+        declared, heads = mapper.sizes, described.heads
         wanted = f"{heads} heads" if heads else "the heads"
         detail = (
             f"the sizes of {wanted} cannot be read off the model: upload an output mapper, a list "
-            f"of one map for each head, {facts.output_width} actions in all"
+            f"of one map for each head, {described.output_width} actions in all"
         )
-        if sum(declared) == facts.output_width and heads in (None, len(declared)):
+        if sum(declared) == described.output_width and heads in (None, len(declared)):
             fault = declared_sizes_fault(self._folder / Part.MODEL, declared) if heads else None
             if fault is None:
                 return declared
@@ -236,8 +232,8 @@ class Assembly:
         self._misfit("heads", detail, Part.OUTPUT_MAPPER)
         return None
 
-    def _check_width(self, facts: ModelFacts, features: Features) -> bool:
-        made, taken = features.shape[1], facts.feature_width
+    def _check_width(self, described: NetworkDescription, features: Features) -> bool:
+        made, taken = features.shape[1], described.feature_width
         maker = "the preprocessor" if self._has(Part.PREPROCESSOR) else "the schema"
         detail = f"{maker} makes {made} features, the network takes {taken}"
         if made == taken:

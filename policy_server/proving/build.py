@@ -18,7 +18,8 @@ from policy_server.errors import StoreFailed, UploadRejected
 from policy_server.proving.child import Job
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.memory import end_session, session_bytes
-from policy_server.proving.report import BuildReport, Part
+from policy_server.proving.report import BuildReport
+from policy_server.version.parts import Part
 
 ROOT = Path(__file__).resolve().parents[2]
 PRINTED_BYTES = 4_000

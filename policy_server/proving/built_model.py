@@ -1,85 +1,52 @@
 """A model as the build knows it: what serves it, and facts that other parts must fit."""
 
-import json
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from policy_server.errors import EngineFailed, UploadRejected
 from policy_server.policy.engines.engine import Engine, Floats
-from policy_server.policy.engines.registry import ENGINES, TENSORFLOW
-from policy_server.policy.network import Network
+from policy_server.policy.engines.registry import ENGINES, TENSORFLOW, load_engine
 from policy_server.policy.saved_model import UnusableModel
 from policy_server.proving.heads import Actions
 from policy_server.proving.independence import RowProof
-from policy_server.proving.reading import Reading, Undeclared
+from policy_server.proving.reading import Output, Undeclared
+from policy_server.version.network_description import NetworkDescription, Undescribed
+from policy_server.version.version_parts import read_description
 
 PROOF_TOLERANCE = 1e-4
 PROOF_SCALES = (0.1, 1.0, 1.0, 10.0)
 PROOF_ROWS = 64
 """Rows of features drawn at each of the scales."""
-FACTS_FILE = "facts.json"
-
-
-@dataclass(frozen=True)
-class ModelFacts:
-    """What is known of a model, whatever the other parts are.
-
-    Attributes:
-        feature_width: F, numbers that the network takes.
-        output: Name of the output that is served.
-        output_width: W, numbers that it has for each observation.
-        reading: What these numbers stand for; None where the model's own draws tell.
-        actions: What it says of its actions.
-        engine_detail: Why this engine serves it.
-    """
-
-    engine: str
-    feature_width: int
-    output: str
-    output_width: int
-    reading: Reading | None
-    actions: Actions
-    engine_detail: str
-
-    def write(self, folder: Path) -> None:
-        """Save the facts in the model's folder."""
-        (folder / FACTS_FILE).write_text(json.dumps(asdict(self)), encoding="utf-8")
-
-    @classmethod
-    def read(cls, folder: Path) -> "ModelFacts":
-        """Read the facts of a model's folder.
-
-        Raises:
-            Undeclared: It was never known how the model is read.
-        """
-        fields = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
-        if "undeclared" in fields:
-            raise Undeclared(fields["undeclared"])
-        actions = fields["actions"]
-        sizes = tuple(actions["sizes"]) if actions["sizes"] is not None else None
-        reading = fields["reading"] and Reading(fields["reading"])
-        known = {"actions": Actions(**{**actions, "sizes": sizes}), "reading": reading}
-        return cls(**{**fields, **known})
 
 
 class BuiltModel:
     """A model and, while it is being built, the original to compare it with.
 
     Attributes:
-        facts: What is known of it.
+        description: What is known of it.
         engine: What will serve it.
     """
 
     def __init__(
-        self, facts: ModelFacts, engine: Engine, folder: Path, original: Engine | None = None
+        self,
+        description: NetworkDescription,
+        engine: Engine,
+        folder: Path,
+        original: Engine | None = None,
     ) -> None:
-        self.facts = facts
+        self.description = description
         self.engine = engine
         self._folder = folder
         self._original = original
+
+    @property
+    def actions(self) -> Actions:
+        """What is known of its actions."""
+        known = self.description
+        return Actions(known.family, known.sizes, known.heads, known.family_detail)
 
     def prove(self, features: Floats) -> str | None:
         """Compare what serves with the original, and let the original serve where they differ.
@@ -96,14 +63,14 @@ class BuiltModel:
         if difference <= PROOF_TOLERANCE:
             return f"equal to the original to {difference:.1e} on {len(features)} observations"
         detail = f"TensorFlow serves it: {differs(difference)} on valid observations"
-        self.facts = replace(self.facts, engine=TENSORFLOW, engine_detail=detail)
+        self.description = replace(self.description, engine=TENSORFLOW, engine_detail=detail)
         self.engine, self._original = self._original, None
         return detail
 
     def keep(self) -> None:
-        """Write the facts, and drop what nothing will be served from."""
-        _drop_all_but(self.facts.engine, self._folder)
-        self.facts.write(self._folder)
+        """Write the description, and drop what nothing will be served from."""
+        _drop_all_but(self.description.engine, self._folder)
+        self.description.write(self._folder)
 
 
 def load_built_model(folder: Path) -> BuiltModel:
@@ -114,21 +81,37 @@ def load_built_model(folder: Path) -> BuiltModel:
         Undeclared: It was never known how it is read.
     """
     try:
-        facts = ModelFacts.read(folder)
-        sizes = (facts.output_width,)
-        network = Network(facts.engine, facts.feature_width, "greedy", sizes, output=facts.output)
-        return BuiltModel(facts, network.load_engine(folder), folder)
+        described = read_description(folder)
+        engine = load_engine(described.engine, folder, described.output)
+        return BuiltModel(described, engine, folder)
+    except Undescribed as undescribed:
+        raise Undeclared(str(undescribed)) from undescribed
     except (OSError, ValueError, TypeError, KeyError, EngineFailed) as error:
         raise UploadRejected(
             f"The model that was uploaded before is damaged: {error}. Upload it again."
         ) from error
 
 
-def save_undeclared(folder: Path, undeclared: Undeclared) -> None:
-    """Save in a model's folder that its reading is not known, and what is asked."""
+def describe(
+    engine: str, feature_width: int, output: Output, actions: Actions, engine_detail: str
+) -> NetworkDescription:
+    """The description of a model that was just built."""
+    return NetworkDescription(
+        engine=engine,
+        engine_detail=engine_detail,
+        feature_width=feature_width,
+        output=output.name,
+        output_width=output.width,
+        family=actions.family,
+        sizes=actions.sizes,
+        heads=actions.heads,
+        family_detail=actions.detail,
+    )
+
+
+def drop_what_was_built(folder: Path) -> None:
+    """Remove from a model's folder what any engine would run."""
     _drop_all_but(None, folder)
-    text = json.dumps({"undeclared": str(undeclared)})
-    (folder / FACTS_FILE).write_text(text, encoding="utf-8")
 
 
 def _drop_all_but(engine: str | None, folder: Path) -> None:

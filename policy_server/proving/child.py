@@ -18,9 +18,9 @@ from policy_server.contract.contract import Contract
 from policy_server.contract.reading import read_schema
 from policy_server.proving.assembly import Assembly
 from policy_server.proving.limits import BuildLimits
-from policy_server.proving.report import Part
 from policy_server.proving.verification import verify
 from policy_server.sandbox.limits import ProcessLimits
+from policy_server.version.parts import Part
 
 PR_SET_PDEATHSIG = 1
 

@@ -10,8 +10,9 @@ from policy_server.contract.document import FaultList, entries, read_document
 from policy_server.contract.encoding import not_utf8
 from policy_server.errors import Fault, SchemaError, UploadRejected
 from policy_server.proving.reading import Reading
+from policy_server.version.parts import FILES, Part
 
-FILE = "model.yaml"
+FILE = FILES[Part.DESCRIPTION]
 KEYS = ("output", "reads")
 PLANNED_KEYS = ("inputs", "action_range", "memory", "normalise")
 PLANNED_READINGS = {

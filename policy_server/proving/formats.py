@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from typing import NoReturn
 
 from policy_server.errors import UploadRejected
 from policy_server.proving.foreign import pytorch
@@ -104,6 +105,14 @@ def refuse_foreign_file(head: bytes) -> None:
         what = next(filter(None, (look(head) for look in LOOKS)), None)
     if what is not None:
         raise UploadRejected(f"The model is {what}")
+
+
+def refuse_unknown_file() -> NoReturn:
+    """Raise UploadRejected for a file that nothing is known of."""
+    raise UploadRejected(
+        "The model is not a sound ONNX file, nor a zip, nor of any other kind that is known here. "
+        f"{EITHER}."
+    )
 
 
 def _by_start(head: bytes) -> str | None:

@@ -18,8 +18,6 @@ from policy_server.contract.encoding import MARK, not_utf8
 from policy_server.errors import Fault, UploadRejected
 from policy_server.proving.reading import NAMES
 
-FILE = "cases"
-"""Under which a version keeps them, whichever form they have."""
 MAX_FAULTS = 20
 ZIP = b"PK"
 QUANTITIES = (

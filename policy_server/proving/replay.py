@@ -17,7 +17,6 @@ from policy_server.policy.features import Features
 from policy_server.policy.output_mapper import OutputMapper
 from policy_server.policy.policy import Policy
 from policy_server.proving.golden import (
-    FILE,
     QUANTITIES,
     GoldenCases,
     Recorded,
@@ -25,8 +24,8 @@ from policy_server.proving.golden import (
 )
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.reading import NUMBERED, REAL, WORDS, Reading
-from policy_server.proving.report import Part
 from policy_server.proving.verdict import MAX_SHOWN, QUANTITY_WORDS, Compared, Outcome, Verdict
+from policy_server.version.parts import Part, uploaded_file
 
 Array = NDArray[np.float64]
 
@@ -46,7 +45,7 @@ def replay(
     Raises:
         UploadRejected: They cannot be read, or not be asked of this policy.
     """
-    cases = read_golden(folder / Part.GOLDEN / FILE, limits.unpacked_bytes)
+    cases = read_golden(uploaded_file(folder, Part.GOLDEN), limits.unpacked_bytes)
     return Replay(cases, contract, policy, mapper, limits.golden_tolerance).run()
 
 

@@ -2,20 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from enum import StrEnum
 from typing import Any
 
 from policy_server.errors import Fault, UploadRejected
-
-
-class Part(StrEnum):
-    """The parts that a version is made of; each is a folder of the version, named like this."""
-
-    MODEL = "model"
-    DESCRIPTION = "description"
-    PREPROCESSOR = "preprocessor"
-    OUTPUT_MAPPER = "output_mapper"
-    GOLDEN = "golden"
+from policy_server.version.parts import Part
 
 
 @dataclass(frozen=True)

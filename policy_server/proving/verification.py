@@ -6,14 +6,13 @@ from pathlib import Path
 
 from policy_server.contract.contract import Contract
 from policy_server.errors import UploadRejected
-from policy_server.policy.network import Network
 from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import Preprocessor
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.replay import replay
 from policy_server.proving.report import BuildReport, Check
-from policy_server.proving.version_parts import VersionParts
 from policy_server.sandbox.preprocessor import SandboxedPreprocessor
+from policy_server.version.version_parts import VersionParts, read_network
 
 
 def verify(
@@ -32,7 +31,7 @@ def verify(
     sandboxed: SandboxedPreprocessor | None = None
     try:
         step("loading the version", limits.model_seconds)
-        parts = VersionParts.read(folder, Network.read(folder))
+        parts = VersionParts.read(folder, read_network(folder, contract))
         if parts.uploaded is None:
             making = parts.preprocessor(contract)
         else:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from policy_server.proving.report import Part
+from policy_server.version.parts import Part
 
 
 class ReadableFile(Protocol):

@@ -52,8 +52,9 @@ class Decider:
         self.policy = policy
         self._process = process
         self._timing = timing or policy.network.timing
-        self._together = process is not None or self._timing.batching_pays
-        self._one_is_quick = process is None and not self._leaves_loop(1)
+        self._is_awaited = process is not None or policy.is_awaited
+        self._together = self._is_awaited or self._timing.batching_pays
+        self._one_is_quick = not self._is_awaited and not self._leaves_loop(1)
         self._waiting: list[PendingRequest] = []
         self._waiting_rows = 0
         self._most_waiting = most_waiting
@@ -156,7 +157,7 @@ class Decider:
         once; the answers are the same either way.
         """
         self._alone, self._came = self._came < 2, 0
-        if self._process is None and not self._leaves_loop(sum(a.rows for a in self._waiting)):
+        if not self._is_awaited and not self._leaves_loop(sum(a.rows for a in self._waiting)):
             while self._waiting:
                 self._answer(self._next_round())
         elif self._waiting:
@@ -220,6 +221,8 @@ class Decider:
             return error
 
     async def _run(self, features: Features) -> Floats:
+        if self.policy.is_awaited:
+            return await self.policy.run_async(features)
         if self._timing.run_seconds(len(features)) > THREAD_SECONDS:
             return await asyncio.to_thread(self.policy.run, features)
         return self.policy.run(features)

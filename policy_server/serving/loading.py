@@ -12,12 +12,12 @@ from policy_server.errors import NoActivePolicy, VersionConflict
 from policy_server.policy.network import Network
 from policy_server.policy.policy import Policy
 from policy_server.proving.assembly import SEED
-from policy_server.proving.version_parts import VersionParts
 from policy_server.sandbox.process import PreprocessorProcess
 from policy_server.serving.deciding import Decider
 from policy_server.serving.limits import ServingLimits
 from policy_server.store.store import Store
 from policy_server.store.uses import Use
+from policy_server.version.version_parts import VersionParts, read_network
 
 
 class AnotherContract(NoActivePolicy):
@@ -115,7 +115,7 @@ def _read_decider(
     contract: Contract,
     limits: ServingLimits,
 ) -> Decider:
-    network = _read_network(folder, name)
+    network = _read_network(folder, name, contract)
     parts = VersionParts.read(folder, network)
     width = parts.engine.run(np.zeros((1, network.feature_width), np.float32)).shape[1]
     if width != network.distribution.input_width:
@@ -131,8 +131,8 @@ def _read_decider(
     return Decider(policy, process, network.timing, limits.waiting_decisions)
 
 
-def _read_network(folder: Path, name: str) -> Network:
+def _read_network(folder: Path, name: str, contract: Contract) -> Network:
     try:
-        return Network.read(folder)
+        return read_network(folder, contract)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise NoActivePolicy(f"version {name} is damaged: {error}") from error

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from policy_server.errors import UploadRejected
-from policy_server.policy import output_mapper, preprocessor
-from policy_server.proving import description
 from policy_server.proving.foreign.endings import (
     MODEL_ENDINGS,
     foreign_folder,
@@ -17,8 +15,8 @@ from policy_server.proving.foreign.endings import (
 )
 from policy_server.proving.formats import HEAD_BYTES, refuse_foreign_file
 from policy_server.proving.onnx_file import embed_weights, may_lack_weights
-from policy_server.proving.report import Part
 from policy_server.serving.bundle import Bundle
+from policy_server.version.parts import FILES, Part
 
 MODEL_FILES = ("saved_model.zip", "model.zip", "policy.onnx", "model.onnx")
 GOLDEN_FILES = ("golden.jsonl", "golden.npz")
@@ -45,13 +43,10 @@ def open_policy_folder(folder: Path, golden: Path | None = None) -> Iterator[Bun
         raise UploadRejected(f"{folder} is not a folder.")
     with contextlib.ExitStack() as files:
         parts: dict[Part, BinaryIO] = {Part.MODEL: files.enter_context(_open_model(folder))}
-        for part, name in (
-            (Part.DESCRIPTION, description.FILE),
-            (Part.PREPROCESSOR, preprocessor.FILE),
-            (Part.OUTPUT_MAPPER, output_mapper.FILE),
-        ):
-            if (folder / name).is_file():
-                parts[part] = files.enter_context((folder / name).open("rb"))
+        for part in (Part.DESCRIPTION, Part.PREPROCESSOR, Part.OUTPUT_MAPPER):
+            file = folder / FILES[part]
+            if file.is_file():
+                parts[part] = files.enter_context(file.open("rb"))
         recorded = golden or _golden_file(folder)
         if recorded is not None:
             parts[Part.GOLDEN] = files.enter_context(_open(recorded))

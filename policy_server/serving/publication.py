@@ -4,7 +4,7 @@ import contextlib
 import logging
 import shutil
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,26 +18,17 @@ from policy_server.errors import (
     UploadRejected,
     VersionNotFound,
 )
-from policy_server.policy import output_mapper, preprocessor
-from policy_server.policy.network import Network
-from policy_server.proving import description, golden
 from policy_server.proving.build import Progress, build
 from policy_server.proving.limits import BuildLimits
-from policy_server.proving.report import BuildReport, Check, Part, checks_from
+from policy_server.proving.report import BuildReport, Check, checks_from
 from policy_server.serving.bundle import Bundle, ReadableFile
 from policy_server.serving.contracts import Contracts
 from policy_server.serving.shutdown import Shutdown
 from policy_server.store.content import content_hash
 from policy_server.store.manifest import Manifest
 from policy_server.store.store import Store
-
-FILES = {
-    Part.MODEL: "upload",
-    Part.DESCRIPTION: description.FILE,
-    Part.PREPROCESSOR: preprocessor.FILE,
-    Part.OUTPUT_MAPPER: output_mapper.FILE,
-    Part.GOLDEN: golden.FILE,
-}
+from policy_server.version.parts import Part, uploaded_file, uploaded_paths
+from policy_server.version.version_parts import read_description
 
 RETAINED_VERSIONS = 20
 MOST_UPLOADS = 4
@@ -213,7 +204,7 @@ class Publisher:
         self._contracts.put(contract, folder)
         for part, file in uploaded.items():
             (folder / part).mkdir()
-            with (folder / part / FILES[part]).open("wb") as sink:
+            with uploaded_file(folder, part).open("wb") as sink:
                 shutil.copyfileobj(file, sink)
         others: set[Part] = set()
         if base is not None:
@@ -227,7 +218,9 @@ class Publisher:
 
     def _known(self, folder: Path, contract: Contract, parts: set[Part]) -> Manifest | None:
         """The version that was made of the same before, if there is one."""
-        return self._store.alike(contract.digest, content_hash(folder, parts, _uploaded(parts)))
+        return self._store.alike(
+            contract.digest, content_hash(folder, parts, uploaded_paths(parts))
+        )
 
     def _commit(
         self,
@@ -247,9 +240,9 @@ class Publisher:
             checks=[asdict(check) for check in report.checks],
             complete=report.ready,
             created_by=created_by,
-            engine=Network.read(folder).engine if report.ready else None,
+            engine=read_description(folder / Part.MODEL).engine if report.ready else None,
             schema_hash=contract.schema.digest,
-            uploaded=_uploaded(parts),
+            uploaded=uploaded_paths(parts),
         )
         pointed = self._point(manifest)
         try:
@@ -272,8 +265,3 @@ def report_of(manifest: Manifest) -> VersionReport:
     """What to tell of a version that was just pointed to."""
     state: Literal["active", "incomplete"] = "active" if manifest.complete else "incomplete"
     return VersionReport(manifest.name, state, tuple(checks_from(manifest.checks)))
-
-
-def _uploaded(parts: Iterable[Part]) -> list[str]:
-    """Paths of the files of which a version is built."""
-    return [f"{part}/{FILES[part]}" for part in parts]

@@ -11,21 +11,20 @@ import msgspec
 
 from policy_server.contract.contract import Contract
 from policy_server.errors import UploadRejected, VersionConflict, VersionNotFound
+from policy_server.policy.engines.registry import ENGINES
 from policy_server.proving.build import verify
 from policy_server.proving.limits import BuildLimits
-from policy_server.proving.report import BuildReport, Check, Part, checks_from
+from policy_server.proving.report import BuildReport, Check, checks_from
 from policy_server.serving.contracts import Contracts
 from policy_server.serving.publication import VersionReport, report_of
 from policy_server.store.manifest import Manifest
 from policy_server.store.store import Store
 from policy_server.store.workers import Worker
+from policy_server.version.parts import Part
 
 logger = logging.getLogger(__name__)
 
 State = Literal["active", "complete", "incomplete"]
-EngineWord = Literal["onnx", "tensorflow"]
-ENGINES: dict[str | None, EngineWord] = {"onnxruntime": "onnx", "tensorflow": "tensorflow"}
-"""What clients call an engine."""
 
 
 class Version(msgspec.Struct, omit_defaults=True):
@@ -50,7 +49,7 @@ class Version(msgspec.Struct, omit_defaults=True):
     hash: str
     schema_hash: str
     workers: int
-    engine: EngineWord | None = None
+    engine: str | None = None
 
 
 @dataclass(frozen=True)
@@ -185,5 +184,5 @@ def _version(manifest: Manifest, active: str | None, workers: int) -> Version:
         hash=manifest.hash,
         schema_hash=manifest.schema_hash,
         workers=workers,
-        engine=ENGINES.get(manifest.engine),
+        engine=ENGINES[manifest.engine].word if manifest.engine in ENGINES else None,
     )

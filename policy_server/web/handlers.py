@@ -11,10 +11,10 @@ from werkzeug.datastructures import FileStorage
 
 from policy_server.contract.records import Record
 from policy_server.policy.answers import Query
-from policy_server.proving.report import Part
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.loading import LiveVersion
 from policy_server.serving.publication import VersionReport
+from policy_server.version.parts import Part
 from policy_server.web.application import current_service, decoded_body, on_loop
 
 Json = dict[str, Any]

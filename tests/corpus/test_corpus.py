@@ -11,17 +11,17 @@ from scipy import special, stats
 
 from policy_server.contract.contract import Contract, ContractFile
 from policy_server.contract.samples import random_observations
-from policy_server.policy.network import Network
 from policy_server.policy.output_mapper import OutputMapper
 from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import SchemaPreprocessor
 from policy_server.proving.limits import BuildLimits
-from policy_server.proving.report import Part
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.limits import ServingLimits
 from policy_server.serving.loading import load_version
 from policy_server.serving.publication import Publisher, VersionReport
 from policy_server.store.store import Store
+from policy_server.version.parts import Part
+from policy_server.version.version_parts import read_network
 from tests.support.contracts import contract_of, kept_contracts
 from tests.support.corpus import CORPUS
 from tests.support.policies import distributions, predict, predict_features
@@ -123,7 +123,7 @@ def published(
     assert store.active() == report.version
     golden = np.load(folder / "golden.npz")
     version = store.folder(report.version)
-    network = Network.read(version)
+    network = read_network(version, contract)
     by_features = contract_of(network.feature_width)
     return Published(
         contract,

@@ -17,14 +17,14 @@ from scipy import special
 
 from policy_server.contract.contract import Contract
 from policy_server.errors import UploadRejected
-from policy_server.policy.network import Network
 from policy_server.policy.output_mapper import OutputMapper
 from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import SchemaPreprocessor
 from policy_server.proving.limits import BuildLimits
-from policy_server.proving.report import Part
 from policy_server.serving.publication import Publisher, VersionReport
 from policy_server.store.store import Store
+from policy_server.version.parts import Part
+from policy_server.version.version_parts import read_network
 from tests.support.contracts import contract_of, kept_contracts
 from tests.support.corpus import CORPUS
 from tests.support.policies import distributions, predict_deterministic
@@ -116,7 +116,7 @@ class Desk:
 
     def policy(self, name: str) -> Policy:
         folder = self.store.folder(name)
-        network = Network.read(folder)
+        network = read_network(folder, self.contract)
         engine = network.load_engine(folder / Part.MODEL)
         made = SchemaPreprocessor(self.contract.schema)
         return Policy(self.contract, network, engine, made, OutputMapper())

@@ -151,9 +151,9 @@ def test_a_body_above_the_upload_limit_ends_at_nginx(proxy: Proxy) -> None:
 def test_nginx_waits_longer_for_an_upload_than_its_build_may_take() -> None:
     settings = Settings()
     assembly = (BUILD / "assembly.py").read_text(encoding="utf-8")
-    # Of these one stands for those of from_saved_model.py.
+    # Of these one stands for those of the reader of SavedModels.
     steps = assembly.count("self._limits.model_seconds") - 1
-    steps += (BUILD / "from_saved_model.py").read_text(encoding="utf-8").count('progress("')
+    steps += (BUILD / "readers/saved_model.py").read_text(encoding="utf-8").count('progress("')
     trials = (BUILD / "trial.py").read_text(encoding="utf-8").count('self._begin("')
     build = START_SECONDS + steps * settings.model_seconds + trials * settings.preprocessor_seconds
     # A part may be tried with the version that waits for it and then with the active one.

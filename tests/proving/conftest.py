@@ -14,16 +14,11 @@ from policy_server.policy.network import Network
 from policy_server.proving.assembly import Assembly
 from policy_server.proving.build import build
 from policy_server.proving.limits import BuildLimits
-from policy_server.proving.report import BuildReport, Part
+from policy_server.proving.report import BuildReport
+from policy_server.version.parts import FILES, Part
+from policy_server.version.version_parts import read_network
 
 LIMITS = BuildLimits()
-FILES = {
-    Part.MODEL: "upload",
-    Part.PREPROCESSOR: "preprocessor.py",
-    Part.DESCRIPTION: "model.yaml",
-    Part.OUTPUT_MAPPER: "output_mapper.yaml",
-    Part.GOLDEN: "cases",
-}
 
 
 @dataclass
@@ -70,7 +65,7 @@ class Candidate:
     @property
     def network(self) -> Network:
         """What the build wrote."""
-        return Network.read(self.folder)
+        return read_network(self.folder, self.contract)
 
 
 CandidateOf = Callable[..., Candidate]

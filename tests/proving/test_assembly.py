@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from policy_server.proving.assembly import OBSERVATIONS
-from policy_server.proving.report import BuildReport, Part
+from policy_server.proving.report import BuildReport
+from policy_server.version.parts import Part
 from tests.proving.conftest import Candidate, CandidateOf, detail
 from tests.support.contracts import contract_of
 from tests.support.networks import linear_kernel, linear_onnx
@@ -170,7 +171,7 @@ def test_an_older_model_is_used_as_it_lies_and_not_written_to(candidate_of: Cand
     assert contents(candidate.folder / Part.MODEL) == before
 
 
-@pytest.mark.parametrize("damage", ["facts.json", "network.onnx"])
+@pytest.mark.parametrize("damage", ["network.json", "network.onnx"])
 @pytest.mark.parametrize("cut", [True, False])
 def test_an_older_model_that_is_damaged_is_to_be_uploaded_again(
     candidate_of: CandidateOf, damage: str, cut: bool

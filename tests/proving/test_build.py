@@ -11,7 +11,8 @@ import pytest
 from policy_server.errors import UploadRejected
 from policy_server.proving.build import build
 from policy_server.proving.limits import BuildLimits
-from policy_server.proving.report import BuildReport, Check, Part
+from policy_server.proving.report import BuildReport, Check
+from policy_server.version.parts import Part
 from tests.proving.conftest import Candidate, CandidateOf
 from tests.support.contracts import contract_of
 
@@ -158,7 +159,7 @@ SECRETS = """
 import os, sys
 from policy_server.proving.build import build
 from policy_server.proving.limits import BuildLimits
-from policy_server.proving.report import Part
+from policy_server.version.parts import Part
 from pathlib import Path
 from tests.support.contracts import contract_of
 folder = Path(sys.argv[1])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from examples.quiet_tensorflow import tf
-from policy_server.proving.report import Part
+from policy_server.version.parts import Part
 from tests.proving.conftest import CandidateOf, agrees, detail
 from tests.support.contracts import contract_of
 from tests.support.saved_models import Input, categorical, pack, save, weights

@@ -14,7 +14,8 @@ from policy_server.contract.contract import Contract
 from policy_server.contract.reading import read_schema
 from policy_server.contract.samples import random_observations
 from policy_server.proving.limits import BuildLimits
-from policy_server.proving.report import BuildReport, Part
+from policy_server.proving.report import BuildReport
+from policy_server.version.parts import Part
 from tests.proving.conftest import Candidate, CandidateOf
 from tests.support.networks import linear_kernel, linear_onnx
 

@@ -15,7 +15,8 @@ from policy_server.policy.engines.engine import Floats
 from policy_server.proving.built_model import compare
 from policy_server.proving.description import Description
 from policy_server.proving.limits import BuildLimits
-from policy_server.proving.model import build_model
+from policy_server.proving.readers.reader import ModelUpload
+from policy_server.proving.readers.registry import read_model
 from policy_server.proving.report import BuildReport
 from tests.proving.conftest import CandidateOf, agrees, detail
 from tests.support.contracts import contract_of
@@ -34,7 +35,8 @@ ROWS = np.random.default_rng(3).uniform(-2, 2, (50, 3)).astype(np.float32)
 
 
 def build(folder: Path, contract: Contract, description: Description) -> None:
-    build_model(folder / "upload", folder, contract, description, BuildLimits(), lambda _: None)
+    file = folder / "upload"
+    read_model(ModelUpload(file, folder, contract, description, BuildLimits(), lambda _: None))
 
 
 class Fixed:

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from policy_server.errors import EngineFailed, UploadRejected
 from policy_server.policy.engines.engine import Engine
 from policy_server.proving.onnx_model import OnnxUpload
-from policy_server.proving.report import Part
+from policy_server.version.parts import Part
 from tests.proving.conftest import CandidateOf
 from tests.support.contracts import contract_of
 from tests.support.networks import linear_onnx

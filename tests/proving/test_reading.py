@@ -13,7 +13,8 @@ from policy_server.contract.contract import Contract
 from policy_server.policy.output_mapper import OutputMapper
 from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import SchemaPreprocessor
-from policy_server.proving.report import BuildReport, Part
+from policy_server.proving.report import BuildReport
+from policy_server.version.parts import Part
 from tests.proving.conftest import Candidate, CandidateOf, detail
 from tests.support.contracts import contract_of
 from tests.support.networks import linear_kernel, linear_onnx

@@ -11,7 +11,7 @@ from policy_server.contract.contract import Contract
 from policy_server.policy.output_mapper import OutputMapper
 from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import SchemaPreprocessor
-from policy_server.proving.report import Part
+from policy_server.version.parts import Part
 from tests.proving.conftest import Candidate, CandidateOf, detail
 from tests.support.contracts import contract_of
 from tests.support.policies import predict

@@ -13,8 +13,8 @@ import pytest
 
 from policy_server.proving.assembly import Assembly
 from policy_server.proving.limits import BuildLimits
-from policy_server.proving.report import Part
 from policy_server.sandbox.limits import ProcessLimits
+from policy_server.version.parts import Part
 from tests.proving.conftest import CandidateOf, detail
 from tests.support.contracts import contract_of
 from tests.support.networks import linear_onnx
@@ -223,7 +223,7 @@ import sys
 from pathlib import Path
 from policy_server.proving.build import build
 from policy_server.proving.limits import BuildLimits
-from policy_server.proving.report import Part
+from policy_server.version.parts import Part
 from tests.support.contracts import contract_of
 folder = Path(sys.argv[1])
 print(build(folder, contract_of(), [Part.PREPROCESSOR], BuildLimits(), lambda _: None).rejected)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from policy_server.proving.limits import BuildLimits
-from policy_server.proving.report import Part
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.publication import Publisher
 from policy_server.store.store import Store
+from policy_server.version.parts import Part
 from tests.support.churn import (
     SCHEMA,
     Answer,

@@ -14,10 +14,10 @@ import pytest
 
 from policy_server.contract.samples import random_observations
 from policy_server.proving.limits import BuildLimits
-from policy_server.proving.report import Part
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.publication import Publisher
 from policy_server.store.store import Store
+from policy_server.version.parts import Part
 from tests.support.contracts import contract_of, kept_contracts, read_contracts
 from tests.support.networks import linear_onnx
 from tests.support.policies import LoopedLive

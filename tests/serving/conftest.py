@@ -7,18 +7,12 @@ import pytest
 from policy_server.contract.contract import Contract
 from policy_server.proving.assembly import Assembly
 from policy_server.proving.limits import BuildLimits
-from policy_server.proving.report import Part
 from policy_server.store.store import Store
+from policy_server.version.parts import Part, uploaded_file
 from tests.support.contracts import contract_of
 from tests.support.networks import linear_onnx
 
 CONTRACT = contract_of()
-FILES = {
-    Part.MODEL: "upload",
-    Part.PREPROCESSOR: "preprocessor.py",
-    Part.OUTPUT_MAPPER: "output_mapper.yaml",
-    Part.GOLDEN: "cases",
-}
 
 
 def make_version(
@@ -33,7 +27,7 @@ def make_version(
     with store.writing(), store.stage() as folder:
         for name, content in parts.items():
             (folder / name).mkdir()
-            file = folder / name / FILES[Part(name)]
+            file = uploaded_file(folder, Part(name))
             if isinstance(content, Path):
                 content = content.read_bytes()
             file.write_bytes(content.encode() if isinstance(content, str) else content)

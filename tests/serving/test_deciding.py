@@ -70,6 +70,17 @@ class SoftmaxOfSums:
         return np.stack([x, y, x + y], axis=1)
 
 
+class ElsewhereSoftmax(SoftmaxOfSums):
+    """The same, as if another machine ran it; in this process it cannot be run."""
+
+    def run(self, features: Floats) -> Floats:
+        raise AssertionError("it is awaited")
+
+    async def run_async(self, features: Floats) -> Floats:
+        await asyncio.sleep(self.seconds)
+        return SoftmaxOfSums(0.0).run(features)
+
+
 @pytest.fixture
 def decider(tmp_path: Path) -> Make:
     """Makes deciders: `mode` is direct, batched or isolated."""
@@ -302,3 +313,25 @@ def test_closing_lets_those_in_flight_finish(decider: Make, mode: str) -> None:
     asyncio.run(ask())
     assert children() == before[0]
     assert descriptors() == before[1]
+
+
+@MODES
+def test_an_engine_elsewhere_is_awaited(decider: Make, mode: str) -> None:
+    """However quick it is said to be: the event loop turns meanwhile, and each gets their own."""
+
+    async def ask() -> int:
+        each = decider(mode, ElsewhereSoftmax(0.2), ALONE)
+        turns, task = 0, asyncio.ensure_future(each.decide([record(1)], "describe"))
+        while not task.done():
+            turns += 1
+            await asyncio.sleep(0.005)
+        calls = [each.decide([record(x)], "describe") for x in (1.0, 2.0)]
+        for (answer,), x in zip(await asyncio.gather(*calls), (1.0, 2.0), strict=True):
+            assert probabilities(answer) == pytest.approx(expected(x, 0))
+        with pytest.raises(EngineFailed):
+            await each.decide([record(888)], "mode")
+        assert await each.decide([], "mode") == []
+        await closed(each)
+        return turns
+
+    assert asyncio.run(ask()) > 5

@@ -91,8 +91,9 @@ def manifest_of_another_contract(folder: Path) -> None:
 
 
 def describe(folder: Path, sizes: list[object]) -> None:
-    fields = json.loads((folder / "network.json").read_text())
-    (folder / "network.json").write_text(json.dumps({**fields, "sizes": sizes}))
+    file = folder / "model" / "network.json"
+    fields = json.loads(file.read_text())
+    file.write_text(json.dumps({**fields, "sizes": sizes}))
 
 
 DAMAGES: dict[str, Callable[[Path], object]] = {
@@ -100,7 +101,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "network gone": lambda folder: (folder / "model" / "network.onnx").unlink(),
     "manifest gone": lambda folder: (folder / "manifest.json").unlink(),
     "manifest cut": lambda folder: (folder / "manifest.json").write_text("{"),
-    "description gone": lambda folder: (folder / "network.json").unlink(),
+    "description gone": lambda folder: (folder / "model" / "network.json").unlink(),
     "description of other sizes": lambda folder: describe(folder, [2, 5]),
     "description of nonsense": lambda folder: describe(folder, ["four"]),
     "another contract": manifest_of_another_contract,

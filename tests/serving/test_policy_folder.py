@@ -12,8 +12,8 @@ from policy_server.errors import UploadRejected
 from policy_server.policy.engines.onnx import OnnxEngine
 from policy_server.proving.archive import unpack_saved_model
 from policy_server.proving.limits import BuildLimits
-from policy_server.proving.report import Part
 from policy_server.serving.policy_folder import open_policy_folder
+from policy_server.version.parts import Part
 from tests.support.external_weights import EXPECTED, ROWS
 from tests.support.external_weights import write as write_network
 

@@ -10,12 +10,12 @@ import pytest
 from policy_server.contract.contract import Contract
 from policy_server.errors import UploadRejected
 from policy_server.proving.limits import BuildLimits
-from policy_server.proving.report import Part
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.limits import ServingLimits
 from policy_server.serving.loading import load_version
 from policy_server.serving.publication import Publisher, VersionReport
 from policy_server.store.store import Store
+from policy_server.version.parts import Part
 from tests.serving.conftest import make_version
 from tests.support.contracts import contract_of, kept_contracts
 from tests.support.networks import linear_onnx

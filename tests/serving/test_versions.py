@@ -10,13 +10,13 @@ from scipy import special
 
 from policy_server.errors import VersionConflict, VersionNotFound
 from policy_server.proving.limits import BuildLimits
-from policy_server.proving.report import Part
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.limits import ServingLimits
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.publication import Publisher
 from policy_server.serving.versions import Versions
 from policy_server.store.store import Store
+from policy_server.version.parts import Part
 from tests.serving.conftest import CONTRACT, make_version
 from tests.support.contracts import contract_of, kept_contracts
 from tests.support.networks import linear_kernel, linear_onnx

@@ -1,6 +1,6 @@
 """What every engine can do."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,3 +21,15 @@ class Engine(Protocol):
         Raises:
             EngineFailed: The network could not be run.
         """
+
+
+@runtime_checkable
+class AsyncEngine(Engine, Protocol):
+    """An engine whose network runs elsewhere, in another process or on another machine.
+
+    Serving awaits it, and holds neither the event loop nor a thread meanwhile. Where there is no
+    event loop, as in a build, its `run` is called.
+    """
+
+    async def run_async(self, features: Floats) -> Floats:
+        """Turn float32[B, F] into float32[B, W]; raises as `run` does."""

@@ -14,11 +14,13 @@ class Loader:
 
     Attributes:
         file: The file or folder that it runs, in a model's folder.
+        word: What clients call the engine.
         load: Makes the engine of that file and the name of the output that is served; raises
             EngineFailed where it is damaged, or where the engine's library is not installed.
     """
 
     file: str
+    word: str
     load: Callable[[Path, str], Engine]
 
 
@@ -36,8 +38,8 @@ def _tensorflow(path: Path, output: str) -> Engine:
 
 ONNXRUNTIME, TENSORFLOW = "onnxruntime", "tensorflow"
 ENGINES = {
-    ONNXRUNTIME: Loader("network.onnx", _onnxruntime),
-    TENSORFLOW: Loader("saved_model", _tensorflow),
+    ONNXRUNTIME: Loader("network.onnx", "onnx", _onnxruntime),
+    TENSORFLOW: Loader("saved_model", "tensorflow", _tensorflow),
 }
 
 

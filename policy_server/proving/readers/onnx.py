@@ -1,6 +1,5 @@
 """From an uploaded ONNX file to what is served of it."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from policy_server.contract.contract import Contract
@@ -9,14 +8,14 @@ from policy_server.policy.engines.registry import ENGINES, ONNXRUNTIME
 from policy_server.policy.saved_model import UnusableModel
 from policy_server.proving.built_model import (
     BuiltModel,
-    ModelFacts,
+    describe,
     proof_features,
     proof_outputs,
 )
-from policy_server.proving.description import Description
 from policy_server.proving.heads import stated_actions
 from policy_server.proving.onnx_kinds import ml_agents_output
 from policy_server.proving.onnx_model import OnnxUpload
+from policy_server.proving.readers.reader import ModelUpload, Reader
 from policy_server.proving.reading import (
     Output,
     listed,
@@ -25,37 +24,37 @@ from policy_server.proving.reading import (
     read,
 )
 
+FIELDS = (1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26)
+"""Of a ModelProto."""
+NUMBERS = (1, 5)
+"""Of these, those that hold a number: the version of the format, and that of the model."""
+CONTINUES = 0x80
+"""In the first byte of a number that goes on in the next."""
+VARINT, LENGTH = 0, 2
+"""How protobuf writes a number, and texts and messages."""
 
-def build_onnx(
-    upload: Path,
-    folder: Path,
-    contract: Contract,
-    description: Description,
-    progress: Callable[[str], None],
-) -> BuiltModel:
-    """Reduce an ONNX file to the output that is served.
 
-    Raises:
-        Undeclared: Nothing says which output that is, or how it is read.
-        UploadRejected, UnusableModel, EngineFailed: It cannot be served.
-    """
-    progress("reading the ONNX file")
-    model = OnnxUpload(upload, description.output)
-    target = folder / ENGINES[ONNXRUNTIME].file
+def is_onnx(head: bytes) -> bool:
+    """A file begins with a field that an ONNX model has; ONNX has no mark of its own."""
+    one, two = head[0], head[1] if len(head) > 1 else 0
+    key = one if one < CONTINUES else one - CONTINUES | two << 7
+    return any(key == field << 3 | (VARINT if field in NUMBERS else LENGTH) for field in FIELDS)
+
+
+def _read(upload: ModelUpload) -> BuiltModel:
+    """Reduce an ONNX file to the output that is served."""
+    upload.progress("reading the ONNX file")
+    contract, description = upload.contract, upload.description
+    model = OnnxUpload(upload.file, description.output)
+    target = upload.folder / ENGINES[ONNXRUNTIME].file
     name = named_output(model.outputs, description.output) or ml_agents_output(model.outputs)
     output = _unnamed(model, target, contract) if name is None else _tried(model, name, target)
     reading = read(output, description.reads, discrete=contract.discrete)
     engine = model.reduce(output.name, target)
-    facts = ModelFacts(
-        ONNXRUNTIME,
-        engine.feature_width,
-        output.name,
-        output.width,
-        reading,
-        stated_actions(output, reading, discrete=contract.discrete),
-        f"ONNX Runtime runs the uploaded network's output `{output.name}`",
-    )
-    return BuiltModel(facts, engine, folder)
+    actions = stated_actions(output, reading, discrete=contract.discrete)
+    detail = f"ONNX Runtime runs the uploaded network's output `{output.name}`"
+    described = describe(ONNXRUNTIME, engine.feature_width, output, actions, detail)
+    return BuiltModel(described, engine, upload.folder)
 
 
 def _tried(model: OnnxUpload, name: str, target: Path) -> Output:
@@ -93,3 +92,6 @@ def _unnamed(model: OnnxUpload, target: Path, contract: Contract) -> Output:
         "observations: export the logits as `logits`, mean and log standard deviation side by side "
         "as `mean_log_std`, or values of actions as `q_values`."
     )
+
+
+ONNX = Reader(is_onnx, _read)

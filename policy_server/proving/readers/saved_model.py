@@ -1,6 +1,5 @@
 """From an uploaded SavedModel to what is served of it."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +18,8 @@ from policy_server.proving.archive import unpack_saved_model
 from policy_server.proving.built_model import (
     PROOF_TOLERANCE,
     BuiltModel,
-    ModelFacts,
     compare,
+    describe,
     differs,
     proof_features,
     proof_outputs,
@@ -28,12 +27,11 @@ from policy_server.proving.built_model import (
 from policy_server.proving.conversion import ConversionFailed, convert_to_onnx
 from policy_server.proving.description import Description
 from policy_server.proving.heads import Actions, Evidence, derive_actions, stated_actions
-from policy_server.proving.limits import BuildLimits
+from policy_server.proving.readers.reader import ModelUpload, Reader
 from policy_server.proving.reading import (
     NUMBERED,
     REAL,
     Output,
-    Reading,
     listed,
     named_output,
     only_output,
@@ -45,27 +43,20 @@ TF_AGENTS = "0/step_type"
 """An input of every policy that TF-Agents saves, and of no other."""
 
 
-def build_saved_model(
-    upload: Path,
-    folder: Path,
-    contract: Contract,
-    description: Description,
-    limits: BuildLimits,
-    progress: Callable[[str], None],
-) -> BuiltModel:
-    """Reduce a SavedModel to the output that is served, and convert that.
+def is_zip(head: bytes) -> bool:
+    """A file begins as a zip does; one without a SavedModel is refused when it is unpacked."""
+    return head.startswith(b"PK")
 
-    Raises:
-        Undeclared: Nothing says which output that is, or how it is read.
-        UploadRejected, UnusableModel, EngineFailed: It cannot be served.
-    """
-    progress("unpacking the model")
-    original = folder / ENGINES[TENSORFLOW].file
-    unpack_saved_model(upload, original, limits)
-    progress("loading TensorFlow and the model")
+
+def _read(upload: ModelUpload) -> BuiltModel:
+    """Reduce a SavedModel to the output that is served, and convert that."""
+    upload.progress("unpacking the model")
+    original = upload.folder / ENGINES[TENSORFLOW].file
+    unpack_saved_model(upload.file, original, upload.limits)
+    upload.progress("loading TensorFlow and the model")
     model = SavedModel(original)
     try:
-        return _built(model, folder, contract, description, progress)
+        return _built(model, upload)
     except UnusableModel as error:
         if TF_AGENTS not in model.inputs:
             raise
@@ -76,32 +67,19 @@ def build_saved_model(
         ) from error
 
 
-def _built(
-    model: SavedModel,
-    folder: Path,
-    contract: Contract,
-    description: Description,
-    progress: Callable[[str], None],
-) -> BuiltModel:
+def _built(model: SavedModel, upload: ModelUpload) -> BuiltModel:
     features = proof_features(model.feature_width)
-    output = _chosen(model, features, contract, description)
+    output = _chosen(model, features, upload.contract, upload.description)
     model.output_name = output.name
-    progress("comparing its own draws with the distribution")
-    reading, actions = _read(model, output, features, folder, contract, description)
-    progress("converting the network and proving it")
-    engine, detail = _convert(model, folder, features)
-    facts = ModelFacts(
-        TENSORFLOW if engine is None else ONNXRUNTIME,
-        model.feature_width,
-        output.name,
-        output.width,
-        reading,
-        actions,
-        detail,
-    )
+    upload.progress("comparing its own draws with the distribution")
+    actions = _actions(model, output, features, upload)
+    upload.progress("converting the network and proving it")
+    engine, detail = _convert(model, upload.folder, features)
+    name = TENSORFLOW if engine is None else ONNXRUNTIME
+    described = describe(name, model.feature_width, output, actions, detail)
     if engine is None:
-        return BuiltModel(facts, model, folder)
-    return BuiltModel(facts, engine, folder, model)
+        return BuiltModel(described, model, upload.folder)
+    return BuiltModel(described, engine, upload.folder, model)
 
 
 def _chosen(
@@ -159,37 +137,31 @@ def _proves(model: SavedModel, output: Output, features: Floats) -> bool:
     return True
 
 
-def _read(
-    model: SavedModel,
-    output: Output,
-    features: Floats,
-    folder: Path,
-    contract: Contract,
-    description: Description,
-) -> tuple[Reading | None, Actions]:
-    """What the output is and what its actions are: the model's own draws first, if it has any."""
+def _actions(model: SavedModel, output: Output, features: Floats, upload: ModelUpload) -> Actions:
+    """What the actions of the output are: the model's own draws first, if it has any."""
     drawn = model.actions_are_integers is not None and output.name not in model.action_outputs
     if drawn and "action_logp" in model.outputs and output.name != "q_values":
         evidence = _evidence(model, output, features)
         actions = derive_actions(evidence, bool(model.actions_are_integers))
         if actions.sizes is None:
-            evidence.write(folder)
-        declared = description.reads
+            evidence.write(upload.folder)
+        declared = upload.description.reads
         if declared and actions.family not in (NUMBERED.get(declared), REAL.get(declared)):
             raise UploadRejected(
                 f"model.yaml says `reads: {declared}`, but the model's own draws prove "
                 f"{actions.detail}: leave `reads` out."
             )
-        return None, actions
-    reading = read(output, description.reads, discrete=contract.discrete)
+        return actions
+    discrete = upload.contract.discrete
+    reading = read(output, upload.description.reads, discrete=discrete)
     if not drawn or output.name == "q_values":
-        return reading, stated_actions(output, reading, discrete=contract.discrete)
+        return stated_actions(output, reading, discrete=discrete)
     evidence = _evidence(model, output, features)
     heads = evidence.actions.shape[1]
-    actions = stated_actions(output, reading, discrete=contract.discrete, heads=heads)
+    actions = stated_actions(output, reading, discrete=discrete, heads=heads)
     if actions.sizes is None:
-        evidence.write(folder)
-    return reading, actions
+        evidence.write(upload.folder)
+    return actions
 
 
 def _evidence(model: SavedModel, output: Output, features: Floats) -> Evidence:
@@ -220,3 +192,6 @@ def _convert(model: SavedModel, folder: Path, features: Floats) -> tuple[Engine 
         f"ONNX Runtime runs the reduced network; on {len(features)} random inputs its output "
         f"agrees with TensorFlow's to {difference:.1e}"
     )
+
+
+SAVED_MODEL = Reader(is_zip, _read)

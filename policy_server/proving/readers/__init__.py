@@ -1,0 +1,1 @@
+"""Readers of models: one file for each format, and the registry that asks them."""

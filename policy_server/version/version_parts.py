@@ -1,0 +1,121 @@
+"""What the folder of a version holds, read back."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import msgspec
+
+from policy_server.contract.contract import Contract
+from policy_server.policy.engines.engine import Engine
+from policy_server.policy.network import Network
+from policy_server.policy.output_mapper import OutputMapper, read_output_mapper
+from policy_server.policy.preprocessor import Preprocessor, SchemaPreprocessor, UploadedPreprocessor
+from policy_server.policy.timing import Timing
+from policy_server.version.network_description import NetworkDescription
+from policy_server.version.old_form import (
+    has_old_facts,
+    has_old_network,
+    read_old_facts,
+    read_old_network,
+)
+from policy_server.version.parts import TIMING_FILE, Part, uploaded_file
+
+UNMEASURED = Timing()
+
+
+@dataclass(frozen=True)
+class VersionParts:
+    """The parts of a version.
+
+    Attributes:
+        network: What its model is.
+        engine: Runs the model.
+        mapper: What actions mean; numbers where none was uploaded.
+        uploaded: The preprocessor's file, None where none was uploaded.
+    """
+
+    network: Network
+    engine: Engine
+    mapper: OutputMapper
+    uploaded: Path | None
+
+    @classmethod
+    def read(cls, folder: Path, network: Network) -> "VersionParts":
+        """Read all parts but the network's description, which is known already."""
+        uploaded = uploaded_file(folder, Part.PREPROCESSOR)
+        return cls(
+            network,
+            network.load_engine(folder / Part.MODEL),
+            read_mapper(folder),
+            uploaded if uploaded.is_file() else None,
+        )
+
+    def preprocessor(self, contract: Contract) -> Preprocessor:
+        """The preprocessor in this process, where uploaded code runs then."""
+        if self.uploaded is None:
+            return SchemaPreprocessor(contract.schema)
+        return UploadedPreprocessor(
+            self.uploaded, contract.decoder.to_dict, self.network.feature_width
+        )
+
+
+def read_network(folder: Path, contract: Contract) -> Network:
+    """What is known of the network of a complete version.
+
+    Args:
+        folder: The version's.
+        contract: What it was proven against.
+
+    Raises:
+        OSError, ValueError, LookupError: A description is missing or damaged.
+        UploadRejected: The output mapper is damaged.
+    """
+    if has_old_network(folder):
+        return read_old_network(folder)
+    described = read_description(folder / Part.MODEL)
+    sizes = known_sizes(described, contract) or read_mapper(folder).sizes
+    timing = msgspec.json.decode((folder / TIMING_FILE).read_bytes(), type=Timing)
+    return network_of(described, sizes, timing)
+
+
+def read_description(model: Path) -> NetworkDescription:
+    """The description of a model, from its folder.
+
+    Raises:
+        Undescribed: It was never found out how the model's output is read.
+        OSError, ValueError, LookupError: It is missing or damaged.
+    """
+    return read_old_facts(model) if has_old_facts(model) else NetworkDescription.read(model)
+
+
+def read_mapper(folder: Path) -> OutputMapper:
+    """The output mapper of a version, which leaves actions numbers where none was uploaded."""
+    meanings = uploaded_file(folder, Part.OUTPUT_MAPPER)
+    return read_output_mapper(meanings) if meanings.is_file() else OutputMapper()
+
+
+def write_timing(folder: Path, timing: Timing) -> None:
+    """Save in a version's folder how long its parts take."""
+    (folder / TIMING_FILE).write_text(json.dumps(asdict(timing)), encoding="utf-8")
+
+
+def known_sizes(described: NetworkDescription, contract: Contract) -> tuple[int, ...] | None:
+    """Sizes of the heads, or dimensions; None where the output mapper has to declare them."""
+    if described.sizes is None and not contract.tuple:
+        return (described.output_width,)
+    return described.sizes
+
+
+def network_of(
+    described: NetworkDescription, sizes: tuple[int, ...], timing: Timing = UNMEASURED
+) -> Network:
+    """The network of a version whose heads have these sizes."""
+    return Network(
+        described.engine,
+        described.feature_width,
+        described.family,
+        sizes,
+        timing,
+        described.output,
+    )

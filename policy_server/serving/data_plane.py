@@ -29,6 +29,8 @@ QUERIES: Mapping[str, Query] = {
 }
 """What each operation that decides wants of the policy, by its id."""
 
+Decode = Callable[[bytes], Sequence[Any]]
+
 
 @dataclass(frozen=True)
 class Route:
@@ -36,14 +38,14 @@ class Route:
 
     Attributes:
         operation: Which it is.
-        decode: Body -> records; or the features of one observation, where the body holds those.
+        decode: See DataPlane.
         query: What is wanted of the policy, unless the client wants the mode.
         finish: Answers of the policy -> the answer of the operation.
         raw: The body holds features.
     """
 
     operation: Operation
-    decode: Callable[[bytes], Sequence[Any]]
+    decode: Decode
     query: Query
     finish: Callable[[list[Answer]], Any]
     raw: bool = False
@@ -98,14 +100,28 @@ class DataPlane:
         live: The policy that decides.
         decoder: Decodes the contract's observations.
         most_seconds: A client that would wait longer for a decision waits so long.
+
+    Attributes:
+        decoders: Body -> records, or the features of one observation; by what the body holds.
+        routes: Of every operation that decides, by its id.
     """
 
     def __init__(self, live: LivePolicy, decoder: Decoder, most_seconds: float) -> None:
         self._live = live
         self._most_seconds = most_seconds
-        self.routes: Mapping[str, Route] = {
-            name: _route(OPERATIONS[name], query, decoder) for name, query in QUERIES.items()
+        self.decoders: Mapping[Body, Decode] = {
+            Body.OBSERVATION: lambda body: (decoder.decode(body),),
+            Body.BATCH: decoder.decode_batch,
+            Body.FEATURES: decoder.decode_raw,
         }
+        self.routes: Mapping[str, Route] = {
+            name: self._route(OPERATIONS[name], query) for name, query in QUERIES.items()
+        }
+
+    def _route(self, operation: Operation, query: Query) -> Route:
+        body = operation.body
+        finish = _as_batch if body is Body.BATCH else _first
+        return Route(operation, self.decoders[body], query, finish, raw=body is Body.FEATURES)
 
     def request_for(
         self,
@@ -177,14 +193,6 @@ def _decided_by(
     else:
         done = version.decider.decide(decoded, query, seed, seconds)
     return PendingDecision(route, version, done)
-
-
-def _route(operation: Operation, query: Query, decoder: Decoder) -> Route:
-    if operation.body is Body.BATCH:
-        return Route(operation, decoder.decode_batch, query, _as_batch)
-    if operation.body is Body.FEATURES:
-        return Route(operation, decoder.decode_raw, query, _first, raw=True)
-    return Route(operation, lambda body: (decoder.decode(body),), query, _first)
 
 
 def _first(answers: list[Answer]) -> Answer:

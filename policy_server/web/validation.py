@@ -20,9 +20,9 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.types import Receive, Scope
 
 from policy_server.contract.decoding import LONG_BYTES, REFUSED
-from policy_server.contract.operations import Body
+from policy_server.contract.operations import OPERATIONS, Body
 from policy_server.errors import ObservationError
-from policy_server.serving.data_plane import Route
+from policy_server.serving.data_plane import Decode
 from policy_server.web.explaining import SUMMARY, Explainer, validator_of
 from policy_server.web.faults import fault_of, faults_of
 from policy_server.web.json_text import parse_json
@@ -122,17 +122,18 @@ VALIDATORS = {
 def _read(body: bytes, scope: Scope, schema: Mapping[str, Any]) -> Sequence[Any]:
     """What a body decodes to; raises ObservationError, with every fault where it is short."""
     service = scope["state"]["service"]
-    route: Route = service.plane.routes[scope["extensions"]["connexion_routing"]["operation_id"]]
+    kind = OPERATIONS[scope["extensions"]["connexion_routing"]["operation_id"]].body
+    decode: Decode = service.plane.decoders[kind]
     refusal: Exception | None = scope["extensions"].get(REFUSAL)
     if refusal is None:
         try:
-            return route.decode(body)
+            return decode(body)
         except REFUSED as error:
             refusal = error
     explainer = Explainer(service.contract.decoder)
     if len(body) <= LONG_BYTES:
         faults = faults_of(validator_of(schema).iter_errors(parse_json(body)))
-    elif route.operation.body is Body.BATCH:
+    elif kind is Body.BATCH:
         rows = schema["properties"]["observations"]["items"]
         faults = explainer.long_batch(body, refusal, rows)
     else:

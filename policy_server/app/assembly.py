@@ -9,6 +9,7 @@ from policy_server.clients.library import ClientLibrary
 from policy_server.contract.contract import Contract
 from policy_server.contract.history import SchemaHistory
 from policy_server.errors import ConfigurationError, SchemaError
+from policy_server.serving.data_plane import DataPlane
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.publication import Publisher
 from policy_server.serving.shutdown import Shutdown
@@ -53,11 +54,11 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
             versions,
             refresh,
             shutdown,
-            settings.request_seconds,
+            DataPlane(live, contract.decoder, settings.request_seconds),
             schemas,
             clients,
         )
-        authenticator = Authenticator(credentials, settings.api_keys, specification)
+        authenticator = Authenticator(credentials, settings.api_keys)
         answer = create_application(
             specification, api, service, authenticator, limits, busy_polling, settings.fast_path
         )

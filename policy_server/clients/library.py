@@ -23,6 +23,7 @@ from policy_server.clients.build import build_files
 from policy_server.clients.generator import Generator, Progress
 from policy_server.clients.languages import NAMES, Language
 from policy_server.contract.contract import Contract
+from policy_server.contract.operations import HEADERS
 from policy_server.contract.specification import Specification
 from policy_server.errors import (
     ClientsBuilding,
@@ -131,7 +132,8 @@ class ClientLibrary:
 
     @cached_property
     def _content(self) -> str:
-        meaning = hashlib.sha256(json.dumps(self._specification).encode())
+        given = [self._specification, dict(HEADERS)]
+        meaning = hashlib.sha256(json.dumps(given).encode())
         meaning.update(self._contract.schema.digest.encode())
         here = Path(__file__).parent
         for path in sorted(here.rglob("*")):

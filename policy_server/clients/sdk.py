@@ -12,13 +12,14 @@ import jinja2
 from policy_server.clients.languages import Language, observation_fields
 from policy_server.clients.names import Package, camel_case, snake_case, words_of
 from policy_server.clients.specification import CLOSED, VERSION_FIELD
+from policy_server.contract.operations import BASE_PATH, HEADERS
 from policy_server.contract.specification import Specification, operations
 
 TEMPLATES = Path(__file__).parent / "templates"
 JINJA = ".jinja"
 APPENDED = ".append"
 """What a template's name ends with that goes to the end of a generated file."""
-DEFAULT_URL = "http://127.0.0.1:8080/api"
+DEFAULT_URL = f"http://127.0.0.1:8080{BASE_PATH}"
 PLAIN = frozenset(" -_.,:()'")
 
 Files = Mapping[str, bytes]
@@ -121,6 +122,7 @@ class Sdk:
             "package": self._package,
             "schema_hash": self._schema_hash,
             "url": DEFAULT_URL,
+            "headers": HEADERS,
             "groups": _groups(self._specification, self._language),
             "fields": self._fields(),
             "closed": {

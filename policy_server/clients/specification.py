@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from policy_server.clients.names import constants
+from policy_server.contract.operations import OPERATIONS, VERSION_HEADER
 from policy_server.contract.reading import UNSPEAKABLE
 from policy_server.contract.specification import Specification, operations
 
@@ -12,8 +13,11 @@ INT32 = range(-(2**31), 2**31)
 UNDOCUMENTED = ("example", "default")
 """Left out: generators spell them as code, and the server fills in defaults itself."""
 
-VERSION_HEADER, VERSION_FIELD = "X-Policy-Version", "policy_version"
-"""The header that says which version decided, and the field of answers in our clients for it."""
+VERSION_FIELD = "policy_version"
+"""The field of answers in our clients for VERSION_HEADER."""
+
+HANDS_OUT_SDKS = frozenset({OPERATIONS[name].path for name in ("clients", "clients_of_language")})
+"""Paths that SDKs do not know."""
 
 CLOSED = "x-closed"
 """Says to templates that a definition takes no other properties than its own."""
@@ -34,7 +38,7 @@ def client_specification(specification: Specification, *, security: bool) -> Spe
     given = copy.deepcopy(specification)
     given.pop("host", None)
     given["paths"] = {
-        path: item for path, item in given["paths"].items() if not path.startswith("/clients")
+        path: item for path, item in given["paths"].items() if path not in HANDS_OUT_SDKS
     }
     cleaned: Specification = _cleaned(given)
     _drop_headers(cleaned)

@@ -13,14 +13,11 @@ from policy_server.contract.fields.array import Array
 from policy_server.contract.fields.field import Field
 from policy_server.contract.fields.registry import TYPES
 from policy_server.contract.long_reading import MALFORMED, LongReader, moved
+from policy_server.contract.operations import MAX_BATCH_ITEMS, MAX_RAW_ITEMS
 from policy_server.contract.pieces import TooMany, Uncut, pieces
 from policy_server.contract.records import Record, copied, record_type
 from policy_server.contract.schema import Observation, ObservationSchema
 
-MAX_BATCH_ITEMS = 10_000
-"""As the contract's template says."""
-MAX_RAW_ITEMS = 1_000_000
-"""As the contract's template says."""
 LONG_BYTES = 65_536
 """Longer JSON is read in pieces, away from the event loop."""
 REFUSED = (msgspec.MsgspecError, UnicodeError, RecursionError, TooMany)

@@ -13,6 +13,15 @@ import jinja2.sandbox
 import yaml
 
 from policy_server.contract.contract import Contract
+from policy_server.contract.operations import (
+    BASE_PATH,
+    HEADERS,
+    MAX_BATCH_ITEMS,
+    MAX_RAW_ITEMS,
+    MAX_SEED,
+    OPERATIONS,
+    TIMEOUT_PATTERN,
+)
 from policy_server.contract.pointers import pointer_to, steps_of
 from policy_server.errors import Fault, SchemaError
 from policy_server.files import write_atomically
@@ -20,6 +29,18 @@ from policy_server.files import write_atomically
 Specification = dict[str, Any]
 KEPT_OR_EXPONENT = re.compile(r'("(?:[^"\\]|\\.)*"|[0-9]+\.[0-9]+)|([0-9]+)e')
 """A text or a number with a point; or the digits before an exponent that has no point."""
+FACTS: Mapping[str, Any] = {
+    "base_path": BASE_PATH,
+    "operations": OPERATIONS,
+    "headers": HEADERS,
+    "limits": {
+        "batch": MAX_BATCH_ITEMS,
+        "raw": MAX_RAW_ITEMS,
+        "seed": MAX_SEED,
+        "timeout": TIMEOUT_PATTERN,
+    },
+}
+"""What the template is given beside the contract: the same for every contract."""
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
 
 
@@ -39,6 +60,7 @@ def render_specification(contract: Contract, template: Path) -> str:
             discrete=contract.discrete,
             tuple=contract.tuple,
             observation=contract.schema.as_json_schema(),
+            **FACTS,
         )
     except Exception as error:  # expressions in the template raise what they like
         line = getattr(error, "lineno", None)

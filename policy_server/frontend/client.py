@@ -9,15 +9,18 @@ from typing import Any
 import requests
 from requests.auth import HTTPBasicAuth
 
+from policy_server.contract.operations import (
+    ANSWER_SECONDS,
+    BASE_PATH,
+    KEY_HEADER,
+    OPERATIONS,
+    VERSION_HEADER,
+)
 from policy_server.errors import Fault, RequestFailed
 
 Json = dict[str, Any]
 CONNECT_SECONDS = 5
-ANSWER_SECONDS = 30
-UPLOAD_SECONDS = 900
-"""Building and proving a large model takes minutes."""
-VERSION_HEADER = "X-Policy-Version"
-BELOW_API = re.compile(r"(?<!/)/api(/.*)?$")
+BELOW_API = re.compile(rf"(?<!/){BASE_PATH}(/.*)?$")
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Client:
         self._session = requests.Session()
         self._session.trust_env = False  # neither a proxy nor a .netrc of this machine
         if credentials.key:
-            self._session.headers["X-API-Key"] = credentials.key
+            self._session.headers[KEY_HEADER] = credentials.key
         elif credentials.user:
             # As bytes, UTF-8: requests would send Latin-1.
             user, password = credentials.user.encode(), credentials.password.encode()
@@ -70,19 +73,32 @@ class Client:
     @property
     def api(self) -> str:
         """Where the operations begin."""
-        return f"{self.url}/api"
+        return f"{self.url}{BASE_PATH}"
 
     @property
     def pages(self) -> str:
         """The server's own page, the Swagger UI."""
         return f"{self.api}/ui/"
 
+    def address(self, operation: str, **parameters: str) -> str:
+        """Where an operation is, by its id and the parameters of its path."""
+        return f"{self.api}{OPERATIONS[operation].path_with(**parameters)}"
+
+    def specification(self) -> Any:
+        """The JSON of what the server says of its API; raises ValueError where it is none."""
+        return self._ask("GET", f"{self.api}/swagger.json").json()
+
     def get(self, operation: str, seconds: float = ANSWER_SECONDS) -> requests.Response:
         """Get an operation's answer; raises like `post`."""
-        return self._ask("GET", operation, seconds)
+        return self._ask("GET", self.address(operation), seconds)
 
     def post(self, operation: str, body: object, **query: object) -> Json:
         """Send JSON and return the JSON that comes back.
+
+        Args:
+            operation: Its id.
+            body: Its JSON.
+            query: Of the operation.
 
         Raises:
             RequestFailed: The server does not answer, or refuses; the message says why, and
@@ -90,7 +106,8 @@ class Client:
         """
         content = json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
-        answer = self._ask("POST", operation, data=content, headers=headers, params=query)
+        address = self.address(operation)
+        answer = self._ask("POST", address, data=content, headers=headers, params=query)
         return _json(answer, self.url)
 
     def decide(
@@ -99,14 +116,16 @@ class Client:
         body: object,
         version: str | None = None,
         query: Mapping[str, object] | None = None,
+        path: Mapping[str, str] | None = None,
     ) -> Answered:
         """Ask for decisions.
 
         Args:
-            operation: One that decides.
+            operation: Id of one that decides.
             body: Its JSON.
             version: Must decide; None takes whichever does.
             query: Of the operation.
+            path: Parameters of the operation's path.
 
         Raises:
             RequestFailed: As `post`; with status 409 where another version decides.
@@ -114,10 +133,10 @@ class Client:
         headers = {"Content-Type": "application/json"}
         if version is not None:
             headers[VERSION_HEADER] = version
-        content = json.dumps(body).encode()
+        content, address = json.dumps(body).encode(), self.address(operation, **(path or {}))
         try:
             answer = self._ask(
-                "POST", operation, data=content, headers=headers, params=dict(query or {})
+                "POST", address, data=content, headers=headers, params=dict(query or {})
             )
         except RequestFailed as error:
             if version is None or not error.summary.startswith(f"Version {version} is asked for"):
@@ -129,17 +148,17 @@ class Client:
         return Answered(_json(answer, self.url), answer.headers.get(VERSION_HEADER, ""))
 
     def upload(self, operation: str, files: Mapping[str, tuple[str, bytes]]) -> Json:
-        """Upload files by the names of their parts; raises like `post`."""
-        return _json(self._ask("POST", operation, UPLOAD_SECONDS, files=files), self.url)
+        """Upload files, by the names of their parts; raises like `post`."""
+        seconds = OPERATIONS[operation].seconds
+        return _json(self._ask("POST", self.address(operation), seconds, files=files), self.url)
 
     def _ask(
-        self, method: str, operation: str, seconds: float = ANSWER_SECONDS, **options: Any
+        self, method: str, address: str, seconds: float = ANSWER_SECONDS, **options: Any
     ) -> requests.Response:
-        url = f"{self.api}/{operation}"
         timeout = (min(seconds, CONNECT_SECONDS), seconds)
         try:
             answer = self._session.request(
-                method, url, timeout=timeout, allow_redirects=False, **options
+                method, address, timeout=timeout, allow_redirects=False, **options
             )
         except requests.Timeout as error:
             raise RequestFailed(

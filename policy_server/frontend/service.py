@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policy_server.contract.decoding import Decoder
+from policy_server.contract.operations import OPERATIONS
 from policy_server.contract.reading import read_schema
 from policy_server.contract.samples import random_observations
 from policy_server.contract.schema import Observation, ObservationSchema
@@ -65,7 +66,7 @@ def open_service(client: Client) -> Service:
             else.
     """
     try:
-        specification: Any = client.get("swagger.json").json()
+        specification: Any = client.specification()
         title, version = specification["info"]["title"], specification["info"]["version"]
         paths = specification["paths"]
     except (ValueError, KeyError, TypeError) as error:
@@ -81,15 +82,15 @@ def open_service(client: Client) -> Service:
         str(title),
         str(version),
         Decoder(schema),
-        has_versions="/versions" in paths,
-        has_bundles="/policy" in paths,
+        has_versions=OPERATIONS["versions"].path in paths,
+        has_bundles=OPERATIONS["upload_policy"].path in paths,
     )
 
 
 def readiness(client: Client) -> Readiness:
     """Ask whether a server decides."""
     try:
-        answer = client.get("health/ready", STATUS_SECONDS).json()
+        answer = client.get("health_ready", STATUS_SECONDS).json()
         return Readiness(True, str(answer.get("version", "")))
     except RequestFailed as error:
         return Readiness(error.status is not None, None, str(error))

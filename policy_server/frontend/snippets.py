@@ -3,6 +3,7 @@
 import json
 import shlex
 
+from policy_server.contract.operations import KEY_HEADER
 from policy_server.contract.schema import Observation
 from policy_server.frontend.client import Client
 
@@ -19,7 +20,7 @@ def snippets(
 
     Secrets are never part of it: it takes them from the environment.
     """
-    url = f"{client.api}/{operation}{f'?seed={seed}' if seed is not None else ''}"
+    url = f"{client.address(operation)}{f'?seed={seed}' if seed is not None else ''}"
     compact = json.dumps(observation)
     key = bool(client.credentials.key)
     user = client.credentials.user
@@ -39,7 +40,7 @@ def secret(client: Client) -> str:
 
 
 def _curl(url: str, body: str, user: str, key: bool) -> str:
-    who = f'-H "X-API-Key: ${KEY}"' if key else f'-u {shlex.quote(user)}:"${PASSWORD}"'
+    who = f'-H "{KEY_HEADER}: ${KEY}"' if key else f'-u {shlex.quote(user)}:"${PASSWORD}"'
     return f"""curl {who} \\
   -H 'Content-Type: application/json' \\
   -d {shlex.quote(body)} \\
@@ -49,7 +50,7 @@ def _curl(url: str, body: str, user: str, key: bool) -> str:
 def _python(url: str, observation: Observation, user: str, key: bool) -> str:
     who = f'auth=({user!r}, os.environ["{PASSWORD}"]),'
     if key:
-        who = f'headers={{"X-API-Key": os.environ["{KEY}"]}},'
+        who = f'headers={{"{KEY_HEADER}": os.environ["{KEY}"]}},'
     return f"""import os
 
 import requests
@@ -65,7 +66,7 @@ print(answer.json())"""
 
 def _java(url: str, body: str, user: str, key: bool) -> str:
     if key:
-        who, imported = f'.header("X-API-Key", System.getenv("{KEY}"))', ""
+        who, imported = f'.header("{KEY_HEADER}", System.getenv("{KEY}"))', ""
     else:
         imported = "import java.util.Base64;\n"
         secret = f'{_java_text(user + ":")} + System.getenv("{PASSWORD}")'
@@ -93,7 +94,7 @@ public class Decide {{
 def _r(url: str, body: str, user: str, key: bool) -> str:
     who = f'req_auth_basic({_r_text(user)}, Sys.getenv("{PASSWORD}"))'
     if key:
-        who = f'req_headers(`X-API-Key` = Sys.getenv("{KEY}"))'
+        who = f'req_headers(`{KEY_HEADER}` = Sys.getenv("{KEY}"))'
     return f"""library(httr2)
 
 request({_r_text(url)}) |>

@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 
@@ -166,8 +165,9 @@ def decide_batch(
     """
     body = {"observations": list(observations)}
     mode = {} if drawn else {"deterministic": "true"}
-    operation = "predict_batch"
-    if kept is not None:
-        operation = f"versions/{quote(kept, safe='')}/predict_batch"
-    answer = client.decide(operation, body, version, mode)
+    if kept is None:
+        answer = client.decide("predict_batch", body, version, mode)
+    else:
+        operation = "predict_batch_with_version"
+        answer = client.decide(operation, body, version, mode, {"version": kept})
     return Batch([read_decision(each) for each in answer.document["predictions"]], answer.version)

@@ -37,7 +37,7 @@ class PartKind:
 PARTS = (
     PartKind(
         "Model",
-        "model",
+        "upload_model",
         "model_file",
         ("zip", "onnx"),
         "A zip of a TensorFlow SavedModel, or an ONNX file. The only part that is needed.",
@@ -45,7 +45,7 @@ PARTS = (
     ),
     PartKind(
         "Preprocessor",
-        "preprocessor",
+        "upload_preprocessor",
         "preprocessor_file",
         ("py",),
         "Python with `preprocess(observation)`, which returns the network's input. The server "
@@ -54,7 +54,7 @@ PARTS = (
     ),
     PartKind(
         "Output mapper",
-        "outputmapper",
+        "upload_output_mapper",
         "output_mapper_file",
         ("yaml", "yml"),
         "YAML that says what each action number means. Without one, meanings are numbers.",
@@ -62,16 +62,16 @@ PARTS = (
     ),
 )
 DESCRIPTION = PartKind(
-    "Description", "model", "description_file", ("yaml", "yml"),
+    "Description", "upload_model", "description_file", ("yaml", "yml"),
     "`model.yaml`: which output is served and how it is read, where the model does not say it.",
     ("model.yaml",),
 )  # fmt: skip
 SCHEMA = PartKind(
-    "Schema", "policy", "schema_file", ("yaml", "yml"),
+    "Schema", "upload_policy", "schema_file", ("yaml", "yml"),
     "A new observation schema, where the policy needs one.", ("schema.yaml",),
 )  # fmt: skip
 GOLDEN = PartKind(
-    "Golden cases", "policy", "golden_file", ("jsonl", "npz"),
+    "Golden cases", "upload_policy", "golden_file", ("jsonl", "npz"),
     "Recorded observations with what training decided on them; the build replays them.",
     ("golden.jsonl", "golden.npz"),
 )  # fmt: skip
@@ -193,7 +193,7 @@ def _bundle(service: Service, changed: Callable[[], None]) -> None:
             disabled="model_file" not in files,
             help="Sends all of these files in one request; it needs the model at least.",
         ):
-            _upload(service, [(BUNDLE, "policy", files)], changed)
+            _upload(service, [(BUNDLE, "upload_policy", files)], changed)
 
 
 def _upload(

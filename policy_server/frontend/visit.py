@@ -124,7 +124,7 @@ def enter_own(server: OwnServer) -> bool:
     if server.exit_code is not None:  # who answers there now is somebody else
         return False
     try:
-        server.client.get("health/live", 1.0)
+        server.client.get("health_live", 1.0)
         enter(open_service(server.client))
     except RequestFailed:
         return False

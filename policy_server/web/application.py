@@ -17,7 +17,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from policy_server.clients.library import ClientLibrary
 from policy_server.contract.contract import Contract
 from policy_server.contract.history import SchemaHistory
-from policy_server.contract.specification import Specification, operations
+from policy_server.contract.operations import OPERATIONS, Body
+from policy_server.contract.specification import Specification
+from policy_server.serving.data_plane import DataPlane
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.publication import Publisher
 from policy_server.serving.shutdown import Shutdown
@@ -48,7 +50,7 @@ class Service:
         versions: Those that are there.
         refresh: Serves at once what was activated just now.
         shutdown: Of this process.
-        most_seconds: Whoever would wait longer for a decision waits so long.
+        plane: Makes decisions of it.
         schemas: Every schema that was served.
         clients: The SDKs of the contract.
     """
@@ -59,7 +61,7 @@ class Service:
     versions: Versions
     refresh: Callable[[], Awaitable[None]]
     shutdown: Shutdown
-    most_seconds: float
+    plane: DataPlane
     schemas: SchemaHistory
     clients: ClientLibrary
 
@@ -118,7 +120,7 @@ def create_application(
     application.add_middleware(
         BodyMiddleware,
         position=MiddlewarePosition.BEFORE_VALIDATION,
-        megabytes=_most_megabytes(specification, limits),
+        megabytes=_most_megabytes(limits),
     )
     application.add_middleware(Gate, position=MiddlewarePosition.BEFORE_SWAGGER)
     application.add_middleware(
@@ -127,18 +129,8 @@ def create_application(
     complete = RequestIdMiddleware(UnreadBodies(application))
     if not fast_path:
         return complete
-    decoder, base = service.contract.decoder, specification["basePath"]
-    limit = limits.body_megabytes * BYTES_PER_MEGABYTE
-    return FastPath(
-        complete,
-        service.live,
-        authenticator,
-        decoder,
-        base,
-        limit,
-        service.most_seconds,
-        busy_polling,
-    )
+    base, limit = specification["basePath"], limits.body_megabytes * BYTES_PER_MEGABYTE
+    return FastPath(complete, service.plane, authenticator, base, limit, busy_polling)
 
 
 def _connexion_application(
@@ -196,13 +188,12 @@ def _published(node: Any) -> Any:
     return [_published(value) for value in node] if isinstance(node, list) else node
 
 
-def _most_megabytes(specification: Specification, limits: BodyLimits) -> dict[str, int]:
+def _most_megabytes(limits: BodyLimits) -> dict[str, int]:
     """How large a body may be, by the id of its operation; those that take none are left out."""
-    uploads = "multipart/form-data"
     return {
-        operation["operationId"]: (
-            limits.upload_megabytes if uploads in operation["consumes"] else limits.body_megabytes
+        operation.id: (
+            limits.upload_megabytes if operation.body is Body.FILES else limits.body_megabytes
         )
-        for operation in operations(specification)
-        if "consumes" in operation
+        for operation in OPERATIONS.values()
+        if operation.body is not Body.NONE
     }

@@ -14,12 +14,8 @@ from jsonschema import Draft4Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
-from policy_server.contract.decoding import (
-    LONG_BYTES,
-    MAX_BATCH_ITEMS,
-    REFUSED,
-    Decoder,
-)
+from policy_server.contract.decoding import LONG_BYTES, REFUSED, Decoder
+from policy_server.contract.operations import MAX_BATCH_ITEMS
 from policy_server.contract.pieces import TooMany, Uncut, pieces
 from policy_server.errors import Fault, ObservationError
 from policy_server.web.faults import MAX_FAULTS, fault_of, faults_of

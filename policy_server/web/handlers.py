@@ -1,7 +1,5 @@
 """The operations of the contract: one short function for each operationId."""
 
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import connexion
@@ -9,8 +7,7 @@ import flask
 import msgspec
 from werkzeug.datastructures import FileStorage
 
-from policy_server.contract.records import Record
-from policy_server.policy.answers import Query
+from policy_server.contract.operations import TIMEOUT_HEADER, VERSION_HEADER
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.loading import LiveVersion
 from policy_server.serving.publication import VersionReport
@@ -18,38 +15,31 @@ from policy_server.version.parts import Part
 from policy_server.web.application import current_service, decoded_body, on_loop
 
 Json = dict[str, Any]
-VERSION_HEADER, TIMEOUT_HEADER = "X-Policy-Version", "X-Request-Timeout"
 
 
 def predict(seed: int | None = None) -> flask.Response:
     """Draw an action for an observation."""
-    return _decide_on_one("draw", seed)
+    return _decision("predict", seed)
 
 
 def predict_deterministic() -> flask.Response:
     """Take the most probable action."""
-    return _decide_on_one("mode")
+    return _decision("predict_deterministic")
 
 
 def distribution() -> flask.Response:
     """Describe the distribution over actions."""
-    return _decide_on_one("describe")
+    return _decision("distribution")
 
 
 def predict_batch(seed: int | None = None, deterministic: bool = False) -> flask.Response:
     """Draw an action for each of many observations, or take the most probable ones."""
-    live = _live()
-    query: Query = "mode" if deterministic else "draw"
-    predictions = on_loop(live.decider.decide, decoded_body(), query, seed, _seconds())
-    return _decision(live, {"predictions": predictions})
+    return _decision("predict_batch", seed, deterministic)
 
 
 def predict_raw(seed: int | None = None) -> flask.Response:
     """Draw an action for a feature vector."""
-    live = _live()
-    features = live.policy.raw_features(decoded_body())
-    answers = on_loop(live.decider.decide_features, features, "draw", seed, _seconds())
-    return _decision(live, answers[0])
+    return _decision("predict_raw", seed)
 
 
 def upload_policy(
@@ -118,9 +108,11 @@ def predict_batch_with_version(
     version: str, seed: int | None = None, deterministic: bool = False
 ) -> flask.Response:
     """Decide on many observations with a version that need not be active."""
-    records = decoded_body()
-    lent = current_service().live.lent(version)
-    return on_loop(_decide_with, lent, records, "mode" if deterministic else "draw", seed)
+    plane = current_service().plane
+    request = plane.request_for(
+        "predict_batch_with_version", seed=seed, deterministic=deterministic
+    )
+    return _decided(*on_loop(plane.answer_with, version, request, decoded_body()))
 
 
 def schema() -> flask.Response:
@@ -164,33 +156,6 @@ def _archive(language: str | None) -> flask.Response:
     return answer
 
 
-def _live() -> LiveVersion:
-    """The version that decides, which must be the one that is asked for, if one is."""
-    live = current_service().live.current()
-    asked = connexion.request.headers.get(VERSION_HEADER)
-    if asked is not None:
-        live.check_asked(asked.encode("latin-1"))
-    return live
-
-
-def _seconds() -> float | None:
-    """How long the client waits; None is for ever."""
-    timeout = connexion.request.headers.get(TIMEOUT_HEADER)
-    most = current_service().most_seconds
-    return None if timeout is None else min(most, float(timeout))
-
-
-async def _decide_with(
-    lent: AbstractAsyncContextManager[LiveVersion],
-    records: Sequence[Record],
-    query: Query,
-    seed: int | None,
-) -> flask.Response:
-    async with lent as version:
-        predictions = await version.decider.decide(records, query, seed)
-        return _decision(version, {"predictions": predictions})
-
-
 def _upload(files: dict[Part, FileStorage], user: str) -> flask.Response:
     return _published(current_service().publisher.upload(files, user))
 
@@ -200,14 +165,24 @@ def _published(report: VersionReport) -> flask.Response:
     return _json(report)
 
 
-def _decide_on_one(query: Query, seed: int | None = None) -> flask.Response:
-    live = _live()
-    answers = on_loop(live.decider.decide, decoded_body(), query, seed, _seconds())
-    return _decision(live, answers[0])
+def _decision(
+    operation: str, seed: int | None = None, deterministic: bool = False
+) -> flask.Response:
+    """What the live policy decides on the body of the request that is being answered."""
+    plane, headers = current_service().plane, connexion.request.headers
+    version = headers.get(VERSION_HEADER)
+    request = plane.request_for(
+        operation,
+        seed=seed,
+        deterministic=deterministic,
+        version=None if version is None else version.encode("latin-1"),
+        timeout=headers.get(TIMEOUT_HEADER),
+    )
+    return _decided(*on_loop(plane.answer, request, decoded_body()))
 
 
-def _decision(live: LiveVersion, answer: Json) -> flask.Response:
-    return _json(answer, {"X-Policy-Version": live.name})
+def _decided(answer: Json, version: LiveVersion) -> flask.Response:
+    return _json(answer, {VERSION_HEADER: version.name})
 
 
 def _json(answer: object, headers: dict[str, str] | None = None) -> flask.Response:

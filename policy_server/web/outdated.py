@@ -4,10 +4,8 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from policy_server.contract.changes import changes
+from policy_server.contract.operations import BASE_PATH, OPERATIONS, SCHEMA_HEADER
 from policy_server.errors import ClientOutdated, ObservationError
-
-HEADER = "x-schema-hash"
-"""With it an SDK says for which schema it was made."""
 
 
 def outdated(scope: Scope, error: ObservationError) -> ClientOutdated | None:
@@ -17,14 +15,14 @@ def outdated(scope: Scope, error: ObservationError) -> ClientOutdated | None:
         scope: The request.
         error: Why it does not fit the contract.
     """
-    made_for = Headers(scope=scope).get(HEADER)
+    made_for = Headers(scope=scope).get(SCHEMA_HEADER)
     service = scope["state"]["service"]
     schema = service.contract.schema
     if made_for is None or made_for == schema.digest:
         return None
     summary = (
         f"This client was made for another schema ({made_for[:12]}) than the one that is served "
-        f"({schema.digest[:12]}): get a new one at /api/clients."
+        f"({schema.digest[:12]}): get a new one at {BASE_PATH}{OPERATIONS['clients'].path}."
     )
     old = service.schemas.find(made_for)
     if old is None:

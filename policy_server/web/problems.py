@@ -11,8 +11,9 @@ from connexion.lifecycle import ConnexionRequest, ConnexionResponse
 from starlette.exceptions import HTTPException
 
 from policy_server import errors
+from policy_server.contract.operations import KEY_HEADER, Role
 from policy_server.web.request_ids import request_id
-from policy_server.web.security import Role, role_of
+from policy_server.web.security import role_of
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 2
@@ -48,8 +49,8 @@ UNSAID = {
 """What a client is told where the error's own words are for the log alone."""
 
 DETAILS = {
-    401: "Accepted credentials are wanted: user and password (basic), or a key in X-API-Key or as "
-    "a bearer token.",
+    401: f"Accepted credentials are wanted: user and password (basic), or a key in {KEY_HEADER} or "
+    "as a bearer token.",
     404: "There is nothing at this path; /api/ui lists what there is.",
     405: "This path does not take this method; the header Allow says which it takes.",
 }

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
+from policy_server.serving.data_plane import PendingDecision
 from policy_server.web.connection import Connection
-from policy_server.web.fast_path import STATE_KEY, FastPath, PendingAnswer
-from policy_server.web.heads import Accepted
+from policy_server.web.fast_path import STATE_KEY, FastPath
 from policy_server.web.patience import ConnectionLimits
 from policy_server.web.request_head import (
     END_OF_HEAD,
@@ -23,6 +23,7 @@ from policy_server.web.request_head import (
     RequestHead,
     read_head,
 )
+from policy_server.web.request_matcher import Accepted
 
 EMPTY_LINE = b"\r\n"
 
@@ -46,7 +47,7 @@ class Protocol(Connection):
         self._last_head = b""
         self._repeats = False  # the head that came last was remembered
         self._known: Known | None = None
-        self._pending: PendingAnswer | None = None
+        self._pending: PendingDecision | None = None
         self._ending = False
 
     def data_received(self, data: bytes) -> None:
@@ -108,7 +109,7 @@ class Protocol(Connection):
         accepted = fast.recall(head)
         if accepted is None or accepted.length != len(data) - end or self.transport.is_closing():
             return False
-        self._decide(fast, accepted, head, data[end:])
+        self._decide(Known(fast, head, accepted), data[end:])
         return True
 
     def _take_head(self) -> bool:
@@ -151,7 +152,7 @@ class Protocol(Connection):
         read = self._read(head)
         if fast is not None and not read.closes and not read.expects:
             scope = read.scope()
-            accepted = fast.read(scope) if scope is not None else None
+            accepted = fast.match(scope) if scope is not None else None
             # Chunks, and what is long, come in pieces to a request of uvicorn's.
             if accepted is not None and 0 <= accepted.length <= HIGH_WATER_LIMIT:
                 if head == self._last_head and accepted.name is None:
@@ -185,10 +186,11 @@ class Protocol(Connection):
             return True
         body = bytes(self._held[: accepted.length])
         del self._held[: accepted.length]
-        self._decide(fast, accepted, head, body)
+        self._decide(known, body)
         return True
 
-    def _decide(self, fast: FastPath, accepted: Accepted, head: bytes, body: bytes) -> None:
+    def _decide(self, known: Known, body: bytes) -> None:
+        fast, head, accepted = known
         try:
             pending = fast.begin(accepted, body)
         except Exception:  # the body is not in order: connexion explains it
@@ -197,24 +199,25 @@ class Protocol(Connection):
         fast.busy_polling.received()
         if pending.done.done():
             fast.busy_polling.answered()
-            self._answer(fast, pending, head, body)
+            self._answer(known, pending, body)
         else:
             self._pending = pending
-            pending.done.add_done_callback(lambda _: self._decided(fast, pending, head, body))
+            pending.done.add_done_callback(lambda _: self._decided(known, pending, body))
 
-    def _decided(self, fast: FastPath, pending: PendingAnswer, head: bytes, body: bytes) -> None:
+    def _decided(self, known: Known, pending: PendingDecision, body: bytes) -> None:
         self._pending = None
-        fast.busy_polling.answered()
+        known.fast.busy_polling.answered()
         if self.transport.is_closing():
             return
-        self._answer(fast, pending, head, body)
+        self._answer(known, pending, body)
         if self._held:
             self.flow.resume_reading()
             self._read_on()
 
-    def _answer(self, fast: FastPath, pending: PendingAnswer, head: bytes, body: bytes) -> None:
+    def _answer(self, known: Known, pending: PendingDecision, body: bytes) -> None:
+        fast, head, accepted = known
         try:
-            status, headers, content = fast.reply(pending)
+            status, headers, content = fast.reply(accepted, pending)
         except Exception:  # nobody foresaw it: connexion's handlers log it and say so
             self._answer_ordinarily(head, body)
             return

@@ -6,14 +6,13 @@ import msgspec
 import requests
 from requests.auth import HTTPBasicAuth
 
+from policy_server.contract.operations import BASE_PATH, OPERATIONS
 from policy_server.errors import Fault, FaultsError, RequestFailed, UploadRejected
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.publication import VersionReport
 
 CONNECT_SECONDS = 10.0
-BUILD_SECONDS = 4_200.0
-"""How long an answer may take: the server builds meanwhile, within limits of its own."""
-BASE = "/api"
+UPLOAD = OPERATIONS["upload_policy"]
 
 
 def publish_to(url: str, bundle: Bundle, user: str, password: str) -> VersionReport:
@@ -29,7 +28,7 @@ def publish_to(url: str, bundle: Bundle, user: str, password: str) -> VersionRep
         UploadRejected: The server refused the bundle; nothing was changed.
         RequestFailed: It cannot be reached, or refused whoever asks.
     """
-    address = f"{url.rstrip('/').removesuffix(BASE)}{BASE}/policy"
+    address = f"{url.rstrip('/').removesuffix(BASE_PATH)}{BASE_PATH}{UPLOAD.path}"
     files: dict[str, Any] = {f"{part}_file": (part, file) for part, file in bundle.parts.items()}
     if bundle.schema is not None:
         files["schema_file"] = ("schema.yaml", bundle.schema)
@@ -38,7 +37,7 @@ def publish_to(url: str, bundle: Bundle, user: str, password: str) -> VersionRep
             address,
             files=files,
             auth=HTTPBasicAuth(user.encode(), password.encode()),
-            timeout=(CONNECT_SECONDS, BUILD_SECONDS),
+            timeout=(CONNECT_SECONDS, UPLOAD.seconds),
             allow_redirects=False,  # a form that was sent on would be another request
         )
     except requests.RequestException as error:

@@ -7,7 +7,9 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-HEADER = b"x-request-id"
+from policy_server.contract.operations import REQUEST_ID_HEADER, wire_name
+
+HEADER = wire_name(REQUEST_ID_HEADER)
 SANE_ID = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")
 NAME_BITS = 128
 SCOPE_KEY = "policy_server.request_id"

@@ -9,14 +9,13 @@ import os
 import secrets
 import time
 from collections.abc import Iterable, Mapping, MutableMapping
-from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
 from connexion.exceptions import Forbidden
 from connexion.lifecycle import ConnexionRequest
 
-from policy_server.contract.specification import Specification, operations
+from policy_server.contract.operations import KEY_HEADER, OPERATIONS, Role, wire_name
 from policy_server.errors import ConfigurationError
 
 PASSWORD_BYTES = 18
@@ -24,17 +23,10 @@ SECRET_BYTES = 32
 LIFE_SECONDS = 5.0
 """How long accepted credentials are remembered, and changed ones may go unnoticed."""
 MAX_REMEMBERED = 1024
+KEY = wire_name(KEY_HEADER)
 IDENTITY = dict[str, Any]
 
 logger = logging.getLogger(__name__)
-
-
-class Role(IntEnum):
-    """What someone may do; a higher role includes the lower ones."""
-
-    NONE = 0
-    PREDICT = 1
-    MANAGE = 2
 
 
 class KeptCredentials:
@@ -63,7 +55,7 @@ class KeptCredentials:
 
 
 class Authenticator:
-    """Knows the accepted credentials and what each operation asks for.
+    """Knows the accepted credentials, and which role each of them has.
 
     What was accepted is remembered by a keyed digest for LIFE_SECONDS; credentials that were
     changed or removed are refused within that time.
@@ -71,18 +63,11 @@ class Authenticator:
     Args:
         credentials: User and password, which may do everything.
         keys: API keys, which may ask the policy.
-        specification: The contract; `x-role` says which role an operation asks for.
     """
 
-    def __init__(
-        self, credentials: KeptCredentials, keys: Iterable[str], specification: Specification
-    ) -> None:
+    def __init__(self, credentials: KeptCredentials, keys: Iterable[str]) -> None:
         self._credentials = credentials
         self._keys = [_digest(encoded) for key in keys for encoded in _encodings(key)]
-        self._roles = {
-            operation["operationId"]: Role[operation.get("x-role", "none").upper()]
-            for operation in operations(specification)
-        }
         self._keyed = hashlib.blake2b(key=secrets.token_bytes(SECRET_BYTES), digest_size=16)
         self._remembered: dict[bytes, Any] = {}
         self._users: list[bytes] = []
@@ -104,7 +89,7 @@ class Authenticator:
         return Role.PREDICT if any(matches) else Role.NONE
 
     def role_of_header(self, name: bytes, value: bytes) -> Role:
-        """The role that one header gives, `Authorization` or `X-API-Key`.
+        """The role that one header gives, `Authorization` or the one of keys.
 
         It may say NONE of what connexion would accept, in an unusual spelling; never the reverse.
         """
@@ -131,12 +116,8 @@ class Authenticator:
         digest.update(text)
         return digest.digest()
 
-    def required_role(self, operation_id: str) -> Role:
-        """The role that an operation asks for."""
-        return self._roles[operation_id]
-
     def _role_of(self, name: bytes, value: bytes) -> Role:
-        if name == b"x-api-key":
+        if name == KEY:
             return self.key_role(value.decode("latin-1"))
         scheme, _, rest = value.partition(b" ")
         if scheme == b"Bearer":
@@ -222,7 +203,7 @@ def _identity(name: str, role: Role, request: ConnexionRequest) -> IDENTITY | No
     if role is Role.NONE:
         return None
     routing: Mapping[str, Any] = request.scope["extensions"]["connexion_routing"]
-    required = _authenticator(request).required_role(routing["operation_id"])
+    required = OPERATIONS[routing["operation_id"]].role
     if role < required:
         raise Forbidden(
             f"These credentials may not do that: the role `{required.name.lower()}` may."

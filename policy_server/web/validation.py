@@ -3,7 +3,7 @@
 import asyncio
 import codecs
 import functools
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Any
 
 from connexion.datastructures import MediaTypeDict
@@ -19,8 +19,10 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.types import Receive, Scope
 
-from policy_server.contract.decoding import LONG_BYTES, REFUSED, Decoder
+from policy_server.contract.decoding import LONG_BYTES, REFUSED
+from policy_server.contract.operations import OPERATIONS, Body
 from policy_server.errors import ObservationError
+from policy_server.serving.data_plane import Decode
 from policy_server.web.explaining import SUMMARY, Explainer, validator_of
 from policy_server.web.faults import fault_of, faults_of
 from policy_server.web.json_text import parse_json
@@ -29,12 +31,6 @@ from policy_server.web.receiving import READING, REFUSAL, replayed, whole_body
 
 DECODED = "policy_server.decoded"
 """Where an operation finds what its body decodes to, in the extensions of the scope."""
-KINDS = {
-    "predict_batch": "batch",
-    "predict_batch_with_version": "batch",
-    "predict_raw": "raw",
-}
-"""What the body of an operation holds, where it is not one observation."""
 
 
 class PlainParameterValidator(ParameterValidator):  # type: ignore[misc]  # connexion is untyped
@@ -125,24 +121,19 @@ VALIDATORS = {
 
 def _read(body: bytes, scope: Scope, schema: Mapping[str, Any]) -> Sequence[Any]:
     """What a body decodes to; raises ObservationError, with every fault where it is short."""
-    contract = scope["state"]["service"].contract
-    decoder: Decoder = contract.decoder
-    kind = KINDS.get(scope["extensions"]["connexion_routing"]["operation_id"], "observation")
-    decode: Callable[[bytes], Sequence[Any]] = {
-        "observation": lambda body: (decoder.decode(body),),
-        "batch": decoder.decode_batch,
-        "raw": decoder.decode_raw,
-    }[kind]
+    service = scope["state"]["service"]
+    kind = OPERATIONS[scope["extensions"]["connexion_routing"]["operation_id"]].body
+    decode: Decode = service.plane.decoders[kind]
     refusal: Exception | None = scope["extensions"].get(REFUSAL)
     if refusal is None:
         try:
             return decode(body)
         except REFUSED as error:
             refusal = error
-    explainer = Explainer(decoder)
+    explainer = Explainer(service.contract.decoder)
     if len(body) <= LONG_BYTES:
         faults = faults_of(validator_of(schema).iter_errors(parse_json(body)))
-    elif kind == "batch":
+    elif kind is Body.BATCH:
         rows = schema["properties"]["observations"]["items"]
         faults = explainer.long_batch(body, refusal, rows)
     else:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy_server.contract.decoding import LONG_BYTES, MAX_BATCH_ITEMS, Decoder
+from policy_server.contract.decoding import LONG_BYTES, Decoder
+from policy_server.contract.operations import MAX_BATCH_ITEMS
 from policy_server.contract.pieces import PIECE_BYTES, TooMany, Uncut, pieces
 from policy_server.contract.reading import read_schema
 

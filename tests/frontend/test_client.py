@@ -22,6 +22,6 @@ def test_every_other_conflict_is_said_as_the_server_says_it(certain_service: Ser
     version = client.decide("predict", certain_service.example()).version
     for asked in (None, version, "a-version-of-yesterday"):
         with pytest.raises(RequestFailed, match="has no golden cases") as told:
-            client.decide(f"versions/{version}/verify", {}, asked)
+            client.decide("verify_version", {}, asked, path={"version": version})
         assert told.value.status == 409
         assert MEANWHILE not in str(told.value)

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,16 +106,25 @@ def gunicorn(base_path: Path, workers: int = 1, **settings: str) -> Iterator[Ser
     assert server.process.returncode == 0, server.log.read_text()
 
 
-@contextlib.contextmanager
-def running(command: list[str], port: int, base_path: Path, **settings: str) -> Iterator[Server]:
+def running(
+    command: list[str], port: int, base_path: Path, **settings: str
+) -> contextlib.AbstractContextManager[Server]:
     """Run a server until the block ends."""
+    return running_in(ROOT, command, port, base_path, settings)
+
+
+@contextlib.contextmanager
+def running_in(
+    root: Path, command: list[str], port: int, base_path: Path, settings: Mapping[str, str]
+) -> Iterator[Server]:
+    """Run a server from a folder with its sources until the block ends."""
     given = {"POLICY_SERVER_USER": USER, "POLICY_SERVER_PASSWORD": PASSWORD}
     given |= {"POLICY_SERVER_API_KEYS": KEY, "POLICY_SERVER_DRAIN_SECONDS": "0"}
     log = base_path.with_name(f"{base_path.name}-{port}.log")
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
-            cwd=ROOT,
+            cwd=root,
             env=environment(base_path, **{**given, **settings}),
             stdout=output,
             stderr=output,

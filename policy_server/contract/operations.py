@@ -1,0 +1,145 @@
+"""The operations of the API: path, role, body and time of each; and the headers of all of them.
+
+Each of these is written here and nowhere else. The template of the specification
+(`swagger.template.yaml`) adds what only people read; security, limits, handlers, the fast path, the
+front-end and the SDKs look things up here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from types import MappingProxyType
+from urllib.parse import quote
+
+BASE_PATH = "/api"
+"""What the paths of the operations begin with, unless a schema says otherwise."""
+
+VERSION_HEADER = "X-Policy-Version"
+"""Of an answer: the version that decided. Of a request: the version that must decide."""
+TIMEOUT_HEADER = "X-Request-Timeout"
+"""Seconds after which a decision is of no use."""
+REQUEST_ID_HEADER = "X-Request-Id"
+"""Name of a request, in its answer and in the log."""
+KEY_HEADER = "X-API-Key"
+"""An API key."""
+SCHEMA_HEADER = "X-Schema-Hash"
+"""Hash of the schema that an SDK was made for."""
+HEADERS: Mapping[str, str] = MappingProxyType(
+    {
+        "version": VERSION_HEADER,
+        "timeout": TIMEOUT_HEADER,
+        "request_id": REQUEST_ID_HEADER,
+        "key": KEY_HEADER,
+        "schema": SCHEMA_HEADER,
+    }
+)
+"""As templates call them."""
+
+MAX_BATCH_ITEMS = 10_000
+"""Observations in one request."""
+MAX_RAW_ITEMS = 1_000_000
+"""Numbers of one input vector."""
+MAX_SEED = 2**53 - 1
+"""The largest whole number that every client can write: JavaScript has none beyond."""
+TIMEOUT_PATTERN = r"[0-9]{1,6}([.][0-9]{1,9})?"
+"""How TIMEOUT_HEADER is written."""
+ANSWER_SECONDS = 30.0
+"""How long a client waits for an operation that answers from memory."""
+BUILD_SECONDS = 4_200.0
+"""How long an operation may take that builds, loads or replays a version, or makes SDKs."""
+
+
+class Role(IntEnum):
+    """What a client may do; a higher role includes the lower ones."""
+
+    NONE = 0
+    PREDICT = 1
+    MANAGE = 2
+
+
+class Body(Enum):
+    """What the body of a request holds."""
+
+    NONE = "nothing"
+    OBSERVATION = "one observation"
+    BATCH = "observations"
+    FEATURES = "the network's own input vector"
+    FILES = "parts of a version"
+
+    @property
+    def media_type(self) -> str:
+        """As `consumes` of the specification has it; empty where there is no body."""
+        if self is Body.NONE:
+            return ""
+        return "multipart/form-data" if self is Body.FILES else "application/json"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation.
+
+    Attributes:
+        id: The operationId, which is the name of its handler in `api.py`.
+        method: Of HTTP, in lower case as in the specification.
+        path: Below the base path; `{name}` is a parameter.
+        role: The least that its client must have.
+        body: What its requests hold.
+        seeded: The query parameter `seed` makes its draws repeatable.
+        has_mode: The query parameter `deterministic` takes the most probable actions instead.
+        seconds: How long it may take.
+    """
+
+    id: str
+    method: str
+    path: str
+    role: Role = Role.NONE
+    body: Body = Body.NONE
+    seeded: bool = False
+    has_mode: bool = False
+    seconds: float = ANSWER_SECONDS
+
+    def path_with(self, **parameters: str) -> str:
+        """The path with its parameters filled in."""
+        return self.path.format(**{name: quote(value, "") for name, value in parameters.items()})
+
+
+def _predicts(name: str, body: Body, *, seeded: bool = False, has_mode: bool = False) -> Operation:
+    return Operation(name, "post", f"/{name}", Role.PREDICT, body, seeded, has_mode)
+
+
+def _manages(name: str, path: str, body: Body, *, draws: bool = False) -> Operation:
+    return Operation(name, "post", path, Role.MANAGE, body, draws, draws, BUILD_SECONDS)
+
+
+_ALL = (
+    _predicts("predict", Body.OBSERVATION, seeded=True),
+    _predicts("predict_deterministic", Body.OBSERVATION),
+    _predicts("distribution", Body.OBSERVATION),
+    _predicts("predict_batch", Body.BATCH, seeded=True, has_mode=True),
+    _predicts("predict_raw", Body.FEATURES, seeded=True),
+    _manages("upload_policy", "/policy", Body.FILES),
+    _manages("upload_model", "/model", Body.FILES),
+    _manages("upload_preprocessor", "/preprocessor", Body.FILES),
+    _manages("upload_output_mapper", "/outputmapper", Body.FILES),
+    Operation("versions", "get", "/versions", Role.MANAGE),
+    Operation("delete_version", "delete", "/versions/{version}", Role.MANAGE),
+    _manages("activate_version", "/versions/{version}/activate", Body.NONE),
+    _manages("verify_version", "/versions/{version}/verify", Body.NONE),
+    _manages(
+        "predict_batch_with_version", "/versions/{version}/predict_batch", Body.BATCH, draws=True
+    ),
+    Operation("schema", "get", "/schema", Role.PREDICT),
+    Operation("clients", "get", "/clients", Role.PREDICT, seconds=BUILD_SECONDS),
+    Operation(
+        "clients_of_language", "get", "/clients/{language}", Role.PREDICT, seconds=BUILD_SECONDS
+    ),
+    Operation("health_live", "get", "/health/live"),
+    Operation("health_ready", "get", "/health/ready"),
+)
+OPERATIONS: Mapping[str, Operation] = MappingProxyType({each.id: each for each in _ALL})
+"""Every operation, by its id."""
+
+
+def wire_name(header: str) -> bytes:
+    """The name of a header as ASGI has it."""
+    return header.lower().encode("ascii")

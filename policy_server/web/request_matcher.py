@@ -1,0 +1,145 @@
+"""Which requests the fast path takes: those whose path, query and headers are the usual ones."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from starlette.types import Scope
+
+from policy_server.contract.operations import (
+    KEY_HEADER,
+    TIMEOUT_HEADER,
+    TIMEOUT_PATTERN,
+    VERSION_HEADER,
+    Operation,
+    Role,
+    wire_name,
+)
+from policy_server.serving.data_plane import DataPlane, DecisionRequest
+from policy_server.web.gate import ORIGIN, SITE, comes_from_another_site
+from policy_server.web.limits import LENGTH, TRANSFER, plain_media_type
+from policy_server.web.request_ids import HEADER as ID
+from policy_server.web.request_ids import SANE_ID
+from policy_server.web.security import Authenticator
+
+JSON_TYPES = frozenset({b"application/json", b"application/json;charset=utf-8"})
+"""As plain_media_type writes them."""
+SEED = re.compile(rb"seed=(0|[1-9][0-9]{0,14})")
+"""Up to 15 digits: below the contract's maximum whatever they are."""
+SECONDS = re.compile(TIMEOUT_PATTERN.encode())
+KEY, TIMEOUT, VERSION = map(wire_name, (KEY_HEADER, TIMEOUT_HEADER, VERSION_HEADER))
+AUTHORIZATION = b"authorization"
+BROWSERS = frozenset({SITE, ORIGIN})
+"""Headers that programs do not send."""
+MODES = {b"deterministic=true": True, b"deterministic=false": False}
+
+
+class Accepted(NamedTuple):
+    """A request that the fast path takes, once its body is there.
+
+    Attributes:
+        request: What is to be decided.
+        role: Of the client.
+        length: Bytes of the body; -1 where it comes in chunks.
+        name: The request's, if the client gave it one.
+    """
+
+    request: DecisionRequest
+    role: Role
+    length: int
+    name: bytes | None
+
+
+class RequestMatcher:
+    """Finds the requests that the fast path takes, and remembers them as long as credentials.
+
+    Args:
+        plane: Decides; its operations that ask the live policy are taken.
+        authenticator: Knows the accepted credentials.
+        base: What the operations' paths begin with.
+        limit_bytes: Requests with larger bodies are not taken.
+    """
+
+    def __init__(
+        self, plane: DataPlane, authenticator: Authenticator, base: str, limit_bytes: int
+    ) -> None:
+        self._request_for = plane.request_for
+        self._operations = {
+            f"{base}{route.operation.path}": route.operation
+            for route in plane.routes.values()
+            if "{" not in route.operation.path
+        }
+        self._authenticator = authenticator
+        self._limit = limit_bytes
+        self.recall: Callable[[bytes], Accepted | None] = authenticator.recall
+        self.remember: Callable[[bytes, Accepted], None] = authenticator.remember
+
+    def match(self, scope: Scope) -> Accepted | None:
+        """A request, if it is taken; None where anything is not as it is most of the time."""
+        operation = self._operations.get(scope["path"])
+        if operation is None or scope["method"] != "POST":
+            return None
+        headers = dict(scope["headers"])
+        # A header that came twice is as unusual as one that is not as it should be.
+        options = _options(operation, scope["query_string"])
+        if options is None or len(headers) != len(scope["headers"]):
+            return None
+        length = _length(headers)
+        usual = (
+            length is not None
+            and length <= self._limit
+            and _is_json(headers.get(b"content-type", b""))
+            and b"content-encoding" not in headers
+            and b"%" not in scope.get("raw_path", b"")
+            and (BROWSERS.isdisjoint(headers) or not comes_from_another_site(scope))
+        )
+        role = self._role(headers) if usual else Role.NONE
+        timeout = headers.get(TIMEOUT)
+        if length is None or role is Role.NONE or role < operation.role:
+            return None
+        if timeout is not None and not SECONDS.fullmatch(timeout):
+            return None
+        name = headers.get(ID)
+        if name is not None and not SANE_ID.fullmatch(name):
+            name = None
+        seed, deterministic = options
+        request = self._request_for(
+            operation.id,
+            seed=seed,
+            deterministic=deterministic,
+            version=headers.get(VERSION),
+            timeout=timeout,
+        )
+        return Accepted(request, role, length, name)
+
+    def _role(self, headers: dict[bytes, bytes]) -> Role:
+        authorization, key = headers.get(AUTHORIZATION), headers.get(KEY)
+        if (authorization is None) == (key is None):
+            return Role.NONE
+        if authorization is not None:
+            return self._authenticator.role_of_header(AUTHORIZATION, authorization)
+        return self._authenticator.role_of_header(KEY, key or b"")
+
+
+def _is_json(media_type: bytes) -> bool:
+    return media_type in JSON_TYPES or plain_media_type(media_type) in JSON_TYPES
+
+
+def _length(headers: Mapping[bytes, bytes]) -> int | None:
+    """Bytes of the body, -1 where it comes in chunks; None where it is unclear."""
+    length, transfer = headers.get(LENGTH), headers.get(TRANSFER)
+    if (length is None) == (transfer is None):
+        return None
+    if length is not None:
+        return int(length)
+    return -1 if transfer == b"chunked" else None
+
+
+def _options(operation: Operation, query: bytes) -> tuple[int | None, bool] | None:
+    """Seed and `deterministic` of a query; None where it is unusual."""
+    if not query:
+        return None, False
+    if operation.has_mode and query in MODES:
+        return None, MODES[query]
+    seed = SEED.fullmatch(query) if operation.seeded else None
+    return (int(seed[1]), False) if seed else None

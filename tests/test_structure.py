@@ -139,7 +139,7 @@ def imported_modules(tree: ast.Module, modules: Collection[str]) -> set[str]:
 
 
 def circle(graph: Mapping[str, set[str]]) -> list[str]:
-    """Modules of which each imports the one before, the first the last; none where there are none."""
+    """Modules that import each other in a circle; empty where none do."""
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

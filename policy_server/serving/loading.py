@@ -13,7 +13,7 @@ from policy_server.policy.network import Network
 from policy_server.policy.policy import Policy
 from policy_server.proving.assembly import SEED
 from policy_server.sandbox.limits import ProcessLimits
-from policy_server.sandbox.process import PreprocessorProcess
+from policy_server.sandbox.preprocessor_process import PreprocessorProcess
 from policy_server.serving.deciding import MOST_WAITING, Decider
 from policy_server.store.store import Store
 from policy_server.store.uses import Use

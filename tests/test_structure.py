@@ -175,7 +175,7 @@ def imported_modules(tree: ast.Module, modules: Collection[str]) -> set[str]:
 
 
 def circle(graph: Mapping[str, set[str]]) -> list[str]:
-    """Modules of which each imports the one before, and the first the last; or none."""
+    """Modules that import each other in a circle; empty where none do."""
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

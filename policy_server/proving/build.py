@@ -5,9 +5,6 @@ import json
 import logging
 import os
 import selectors
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,15 +14,17 @@ from policy_server.contract.contract import Contract
 from policy_server.errors import StoreFailed, UploadRejected
 from policy_server.proving.child import Job
 from policy_server.proving.limits import BuildLimits
-from policy_server.proving.memory import end_session, session_bytes
 from policy_server.proving.report import BuildReport
+from policy_server.sandbox.framing import Messages, framed
+from policy_server.sandbox.process import ChildProcess
 from policy_server.version.parts import Part
 
-ROOT = Path(__file__).resolve().parents[2]
+MODULE = "policy_server.proving.child"
+QUIET_TENSORFLOW = {"TF_CPP_MIN_LOG_LEVEL": "3"}
+MESSAGE_BYTES = 16_000_000
+"""Of a report at most; uploaded code may find the connection, and say anything."""
 PRINTED_BYTES = 4_000
 """What is kept of all that a build prints, its end; uploaded code may print anything."""
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
-"""Of the environment; what else is there may be secret, and the child runs uploaded code."""
 START_SECONDS = 60.0
 WATCH_SECONDS = 0.2
 """How often the memory of a build is looked at."""
@@ -62,7 +61,7 @@ def build(
         StoreFailed: It could not write what it builds.
     """
     job = Job(
-        str(folder),
+        str(folder.absolute()),
         contract.schema.text,
         contract.discrete,
         contract.tuple,
@@ -87,7 +86,9 @@ def verify(
         UploadRejected: The process died or was too slow; a report says everything else.
     """
     schema = contract.schema.text
-    job = Job(str(folder), schema, contract.discrete, contract.tuple, [], limits, verify=True)
+    job = Job(
+        str(folder.absolute()), schema, contract.discrete, contract.tuple, [], limits, verify=True
+    )
     return _run(job, progress, lambda: None)
 
 
@@ -110,13 +111,10 @@ class _Child:
             is no message.
     """
 
-    def __init__(
-        self, process: subprocess.Popen[bytes], descriptor: int, limits: BuildLimits
-    ) -> None:
-        self.process = process
+    def __init__(self, process: ChildProcess, limits: BuildLimits) -> None:
+        self._process = process
         self._limits = limits
         self._watched = 0.0
-        self._descriptor = descriptor
         self._printed = b""
         self.allow("starting the build", START_SECONDS)
 
@@ -128,35 +126,36 @@ class _Child:
 
     def messages(self, check: Check) -> Iterator[dict[str, Any]]:
         """What the process says, until it says no more; what it prints is read beside."""
-        assert self.process.stdout is not None
-        said = b""
+        connection, printed = self._process.connection, self._process.printed
+        assert printed is not None
+        messages = Messages(MESSAGE_BYTES)
         with selectors.DefaultSelector() as selector:
-            selector.register(self._descriptor, selectors.EVENT_READ)
-            selector.register(self.process.stdout.fileno(), selectors.EVENT_READ)
+            selector.register(connection, selectors.EVENT_READ)
+            selector.register(printed, selectors.EVENT_READ)
             while left := self._left():
                 ready = selector.select(min(left, WATCH_SECONDS))
                 check()
                 self._check_memory()
                 for key, _ in ready:
-                    chunk = os.read(key.fd, CHUNK_BYTES)
-                    if key.fd != self._descriptor:
+                    chunk = _read(key.fd)
+                    if key.fileobj is printed:
                         self._printed = (self._printed + chunk)[-PRINTED_BYTES:]
                         if not chunk:
-                            selector.unregister(key.fd)
+                            selector.unregister(printed)
                     elif chunk:
-                        *lines, said = (said + chunk).split(b"\n")
-                        yield from map(json.loads, lines)
+                        messages.add(chunk)
+                        while (message := messages.take()) is not None:
+                            yield json.loads(message)
                     else:
                         return
         raise self._too_slow()
 
     def end(self) -> str:
         """How the process ended, which it must before the deadline."""
-        try:
-            code = self.process.wait(self._left())
-        except subprocess.TimeoutExpired as error:
-            raise self._too_slow() from error
-        return f"signal {-code}" if code < 0 else f"exit code {code}"
+        ended = self._process.how_it_ended(self._left())
+        if ended is None:
+            raise self._too_slow()
+        return ended
 
     def log(self, level: int) -> None:
         """Write the end of what the process printed to the log."""
@@ -172,7 +171,7 @@ class _Child:
         if now < self._watched + WATCH_SECONDS:
             return
         self._watched = now
-        taken, most = session_bytes(self.process.pid), self._limits.memory_bytes
+        taken, most = self._process.memory_bytes, self._limits.memory_bytes
         if taken > most:
             raise UploadRejected(
                 f"The build was stopped: {self.step} took {taken // 1_000_000} MB of memory, and "
@@ -183,6 +182,13 @@ class _Child:
         return UploadRejected(
             f"The build was stopped: {self.step} did not end within {self._seconds:g} seconds."
         )
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, CHUNK_BYTES)
+    except ConnectionError:  # it ended before it had read its job
+        return b""
 
 
 def _report_of(child: _Child, progress: Progress, check: Check) -> BuildReport:
@@ -204,31 +210,11 @@ def _report_of(child: _Child, progress: Progress, check: Check) -> BuildReport:
 
 @contextlib.contextmanager
 def _child(job: Job) -> Iterator[_Child]:
-    receiver, sender = os.pipe()
-    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    environment |= {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "policy_server.proving.child", str(sender)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        pass_fds=(sender,),
-        env=environment,
-        start_new_session=True,
-    )
-    os.close(sender)
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        with contextlib.suppress(BrokenPipeError):  # a child that died at once is told apart later
-            process.stdin.write(job.as_json().encode())
-            process.stdin.close()
-        yield _Child(process, receiver, job.limits)
-    finally:
-        # The whole session: uploaded code may have started processes of its own.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        end_session(process.pid)
-        process.wait()
-        process.stdout.close()
-        os.close(receiver)
+    process = ChildProcess(MODULE, QUIET_TENSORFLOW, keep_printed=True)
+    with process.connection as connection:
+        try:
+            with contextlib.suppress(ConnectionError):  # a child that died is told apart later
+                connection.sendall(framed(job.as_json()))
+            yield _Child(process, job.limits)
+        finally:
+            process.end(whole_session=True)

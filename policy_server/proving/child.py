@@ -1,16 +1,12 @@
-"""The build process: `python -m policy_server.proving.child FD`, the job as JSON on standard input.
+"""The build process: `python -m policy_server.proving.child FD PARENT`.
 
 It runs uploaded code and parses uploaded files, so it is a process of its own, which its parent
-may kill. What it has to say goes to the file descriptor FD as one JSON object a line: steps, then
-the report. Standard output and error belong to the uploaded code and to TensorFlow.
+may kill. The job comes as a message in JSON; each step, and then the report, goes back as another.
+Standard output and error belong to the uploaded code and to TensorFlow.
 """
 
-import ctypes
 import json
-import os
-import signal
-import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +15,9 @@ from policy_server.contract.reading import read_schema
 from policy_server.proving.assembly import Assembly
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.verification import verify
+from policy_server.sandbox.child import connect
 from policy_server.sandbox.limits import ProcessLimits
 from policy_server.version.parts import Part
-
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -34,7 +29,6 @@ class Job:
         schema: Text of the observation schema.
         uploaded: The parts that are new.
         verify: Replay the golden cases of a version that is there, and build nothing.
-        parent: Process id of who wants the build; it ends with them.
     """
 
     folder: str
@@ -44,14 +38,13 @@ class Job:
     uploaded: list[str]
     limits: BuildLimits
     verify: bool = False
-    parent: int = field(default_factory=os.getpid)
 
-    def as_json(self) -> str:
-        """The job as one JSON object."""
-        return json.dumps(asdict(self))
+    def as_json(self) -> bytes:
+        """The job as one message."""
+        return json.dumps(asdict(self)).encode()
 
     @classmethod
-    def from_json(cls, text: str) -> "Job":
+    def from_json(cls, text: bytes) -> "Job":
         """The job that `as_json` gave."""
         fields = json.loads(text)
         isolation = ProcessLimits(**fields["limits"]["isolation"])
@@ -59,13 +52,16 @@ class Job:
         return cls(**{**fields, "limits": limits})
 
 
-def main(descriptor: int) -> None:
-    """Do the job on standard input, tell the parent over `descriptor`."""
-    job = Job.from_json(sys.stdin.read())
-    die_with(job.parent)
+def main() -> None:
+    """Do the job that the parent sends, and tell the parent of each step and of what came of it."""
+    connection = connect()
+    first = connection.receive()
+    if first is None:
+        return
+    job = Job.from_json(first[1])
 
     def say(message: dict[str, Any]) -> None:
-        os.write(descriptor, json.dumps(message).encode() + b"\n")
+        connection.send(json.dumps(message).encode())
 
     def step(what: str, seconds: float) -> None:
         say({"step": what, "seconds": seconds})
@@ -84,12 +80,5 @@ def main(descriptor: int) -> None:
         say({"report": report.as_dict()})
 
 
-def die_with(parent: int) -> None:
-    """End when the parent ends, however it does: nobody would take what is built."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it was sooner
-        sys.exit(1)
-
-
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main()

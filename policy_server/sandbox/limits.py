@@ -1,6 +1,5 @@
 """What a preprocessor's own process may take, and which limit it met."""
 
-import json
 from dataclasses import asdict, dataclass
 
 MET = {
@@ -33,10 +32,6 @@ class ProcessLimits:
     files: int = 64
     seconds: float = 5.0
     confined: bool = True
-
-    def as_json(self) -> str:
-        """The limits as one argument."""
-        return json.dumps(asdict(self))
 
     def explained(self, cause: str) -> str:
         """What uploaded code said, and the limit that it met, if it speaks of one."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from policy_server.contract.records import Record
 from policy_server.policy.features import Outcome
 from policy_server.sandbox.limits import ProcessLimits
-from policy_server.sandbox.process import PreprocessorProcess
+from policy_server.sandbox.preprocessor_process import PreprocessorProcess
 
 
 class SandboxedPreprocessor:

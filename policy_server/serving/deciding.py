@@ -17,7 +17,7 @@ from policy_server.policy.engines.engine import Floats
 from policy_server.policy.features import Features, Outcome
 from policy_server.policy.policy import Policy
 from policy_server.policy.timing import MAX_BATCH, Timing
-from policy_server.sandbox.process import PreprocessorProcess
+from policy_server.sandbox.preprocessor_process import PreprocessorProcess
 from policy_server.serving.limits import ServingLimits
 from policy_server.serving.pending import (
     PendingRequest,

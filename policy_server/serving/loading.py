@@ -12,7 +12,7 @@ from policy_server.errors import NoActivePolicy, VersionConflict
 from policy_server.policy.network import Network
 from policy_server.policy.policy import Policy
 from policy_server.proving.assembly import SEED
-from policy_server.sandbox.process import PreprocessorProcess
+from policy_server.sandbox.preprocessor_process import PreprocessorProcess
 from policy_server.serving.deciding import Decider
 from policy_server.serving.limits import ServingLimits
 from policy_server.store.store import Store

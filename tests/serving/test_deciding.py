@@ -24,7 +24,7 @@ from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import UploadedPreprocessor
 from policy_server.policy.timing import Timing
 from policy_server.sandbox.limits import ProcessLimits
-from policy_server.sandbox.process import PreprocessorProcess
+from policy_server.sandbox.preprocessor_process import PreprocessorProcess
 from policy_server.serving.deciding import Decider
 
 CONTRACT = Contract(read_schema("observations: {x: {type: float}, y: {type: float}}"))

@@ -1,7 +1,8 @@
-"""How much memory a build takes: watched from outside, as TensorFlow cannot bear a limit.
+"""Processes of a session: how much memory they take, and their end.
 
-A limit of the address space (RLIMIT_AS) counts what is only reserved, which with TensorFlow is
-many times what is used; a limit of the data of each process says nothing of their sum.
+The memory of a build is watched from outside, as TensorFlow cannot bear a limit: one of the address
+space (RLIMIT_AS) counts what is only reserved, which with TensorFlow is many times what is used;
+one of the data of each process says nothing of their sum.
 """
 
 import contextlib

@@ -22,7 +22,7 @@ from policy_server.errors import PreprocessorFailed, UploadRejected
 from policy_server.policy.features import Outcome
 from policy_server.policy.preprocessor import UploadedPreprocessor
 from policy_server.sandbox.limits import ProcessLimits
-from policy_server.sandbox.process import PreprocessorProcess
+from policy_server.sandbox.preprocessor_process import PreprocessorProcess
 from tests.support.server import ROOT
 
 DECODER = Decoder(
@@ -50,7 +50,7 @@ def process_of(tmp_path: Path) -> Iterator[Make]:
     made: list[PreprocessorProcess] = []
 
     def make(
-        code: str, limits: ProcessLimits = LIMITS, **more: float | bool
+        code: str, limits: ProcessLimits = LIMITS, **more: float | bool | None
     ) -> PreprocessorProcess:
         path = tmp_path / f"preprocessor_{len(made)}.py"
         path.write_text(textwrap.dedent(code), encoding="utf-8")
@@ -207,6 +207,68 @@ def test_a_second_process_that_answers_too_confuses_nobody(process_of: Make) -> 
             assert answer.cause
 
 
+@pytest.mark.parametrize("width", [2, None])
+def test_a_reply_is_bounded(process_of: Make, width: int | None) -> None:
+    """One that says that it has gigabytes is refused at its head, and nobody waits for the rest."""
+    code = f"""
+        import os, struct
+
+        def preprocess(observation):
+            if observation["x"] == {MAGIC}:
+                for descriptor in range(3, 20):
+                    try:
+                        os.write(descriptor, struct.pack("!IQ", 3_000_000_000, 2))
+                    except OSError:
+                        pass
+            return [observation["x"], 0]
+    """
+    made = process_of(code) if width is None else process_of(code, width=width)
+    started = time.monotonic()
+    before, during, after = run(made, records(1), records(MAGIC), records(4))
+    assert time.monotonic() - started < LIMITS.seconds
+    assert isinstance(during, PreprocessorFailed)
+    assert "answered something else" in during.cause
+    assert rows(before) == [[1.0, 0.0]]
+    assert rows(after) == [[4.0, 0.0]]
+
+
+def test_what_comes_unasked_is_not_kept(process_of: Make) -> None:
+    code = """
+        import os, signal, struct
+
+        def flood(*_):
+            for descriptor in range(3, 20):
+                try:
+                    for _ in range(400):
+                        os.write(descriptor, struct.pack("!IQ", 100_000, 9) + bytes(100_000))
+                except OSError:
+                    pass
+
+        def preprocess(observation):
+            signal.signal(signal.SIGALRM, flood)
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            return [observation["x"]]
+    """
+    process = process_of(code)
+
+    async def ask() -> int:
+        assert rows(await process.run(records(1))) == [[1.0]]
+        before = resident_bytes()
+        await asyncio.sleep(1.0)
+        grown = resident_bytes() - before
+        process.close()
+        await asyncio.sleep(0)
+        return grown
+
+    assert asyncio.run(ask()) < 20_000_000
+
+
+def resident_bytes() -> int:
+    """Memory of this process."""
+    pages = Path("/proc/self/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
 def test_it_reaches_no_network(process_of: Make) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
@@ -265,7 +327,7 @@ def run_parent(folder: Path, steps: str) -> subprocess.Popen[bytes]:
     """Start a Python process that has secrets and does something with `process`."""
     script = (
         "import asyncio, pathlib\n"
-        "from policy_server.sandbox.process import PreprocessorProcess\n"
+        "from policy_server.sandbox.preprocessor_process import PreprocessorProcess\n"
         "from policy_server.sandbox.limits import ProcessLimits\n"
         "async def main():\n"
         f"    path = pathlib.Path({str(folder / 'preprocessor.py')!r})\n"

@@ -25,6 +25,22 @@ def prediction_fields(specification: Any) -> set[str]:
     return set(specification["definitions"]["Prediction"]["properties"])
 
 
+def refusal(base_path: Path, program: str, *arguments: str, **settings: str) -> str:
+    """What a server says that refuses to start."""
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / program), *arguments],
+        cwd=ROOT,
+        env=environment(base_path, **settings),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
 def served_fields(command: str, base_path: Path, **settings: str) -> set[str]:
     """The fields of a prediction in the specification that a server serves."""
     if command == "gunicorn":
@@ -63,40 +79,18 @@ def test_the_kind_of_action_shapes_what_is_served(
 
 @pytest.mark.parametrize("command", [["python", "app.py"], ["gunicorn", "app:app", "-w", "4"]])
 def test_without_a_schema_the_servers_say_what_to_do(tmp_path: Path, command: list[str]) -> None:
-    program, *arguments = command
-    done = subprocess.run(
-        [str(Path(sys.executable).parent / program), *arguments],
-        cwd=ROOT,
-        env=environment(tmp_path, PORT=str(free_port())),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "There is no schema yet." in done.stderr
-    assert "python generate.py schema" in done.stderr
-    assert "Traceback" not in done.stderr
+    told = refusal(tmp_path, *command, PORT=str(free_port()))
+    assert "There is no schema yet." in told
+    assert "python generate.py schema" in told
 
 
 def test_all_bad_settings_are_listed_at_once(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "app.py"],
-        cwd=ROOT,
-        env=environment(
-            tmp_path, PORT="http", TUPLE="perhaps", POLICY_SERVER_API_KEYS="short-secret"
-        ),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "PORT: " in done.stderr
-    assert "TUPLE: " in done.stderr
-    assert "POLICY_SERVER_API_KEYS: " in done.stderr
-    assert "short-secret" not in done.stderr
-    assert "Traceback" not in done.stderr
+    settings = {"PORT": "http", "TUPLE": "perhaps", "POLICY_SERVER_API_KEYS": "short-secret"}
+    told = refusal(tmp_path, "python", "app.py", **settings)
+    assert "PORT: " in told
+    assert "TUPLE: " in told
+    assert "POLICY_SERVER_API_KEYS: " in told
+    assert "short-secret" not in told
 
 
 def test_a_version_of_another_contract_does_not_decide(lpoc_instance: Path) -> None:

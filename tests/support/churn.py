@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,18 @@ class Answer:
     body: dict[str, Any]
 
 
+@contextlib.contextmanager
+def _beside(work: Callable[[], None], over: threading.Event) -> Iterator[None]:
+    """Do something in a thread while the block runs; `over` tells it that the block has ended."""
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
 @dataclass
 class Crowd:
     """Clients that ask one after the other, each on a connection of its own.
@@ -84,13 +96,8 @@ class Crowd:
     @contextlib.contextmanager
     def asking(self) -> Iterator["Crowd"]:
         """Ask while the block runs."""
-        thread = threading.Thread(target=lambda: asyncio.run(self._ask_all()))
-        thread.start()
-        try:
+        with _beside(lambda: asyncio.run(self._ask_all()), self._over):
             yield self
-        finally:
-            self._over.set()
-            thread.join()
 
     def since(self, start: float, end: float = float("inf")) -> list[Answer]:
         """The answers that came between two moments."""
@@ -170,13 +177,8 @@ class Killer:
     @contextlib.contextmanager
     def killing(self) -> Iterator["Killer"]:
         """Kill while the block runs."""
-        thread = threading.Thread(target=self._kill_all)
-        thread.start()
-        try:
+        with _beside(self._kill_all, self._over):
             yield self
-        finally:
-            self._over.set()
-            thread.join()
 
     def _kill_all(self) -> None:
         rng = np.random.default_rng(1)

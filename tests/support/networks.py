@@ -1,13 +1,32 @@
 """Small ONNX networks, whose outputs a test can compute."""
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+
+from tests.support.server import publish
 
 
 def linear_kernel(features: int, outputs: int, seed: int = 0) -> NDArray[np.float32]:
     """The weights float32[F, W] of `linear_onnx`."""
     return np.random.default_rng(seed).standard_normal((features, outputs)).astype(np.float32)
+
+
+def identity_onnx(features: int) -> bytes:
+    """A file whose logits are the features themselves."""
+    return linear_onnx(features, features, kernel=np.eye(features, dtype=np.float32))
+
+
+def publish_code(folder: Path, schema: str, preprocessor: str, features: int) -> Path:
+    """Publish a policy whose logits are the features that a preprocessor makes."""
+    policy = folder / "policy"
+    policy.mkdir()
+    (policy / "schema.yaml").write_text(schema)
+    (policy / "preprocessor.py").write_text(preprocessor)
+    (policy / "model.onnx").write_bytes(identity_onnx(features))
+    return publish(policy, folder / "instance")
 
 
 def linear_onnx(

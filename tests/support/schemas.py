@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
-from policy_server.contract.reading import UNSPEAKABLE
+from policy_server.contract.reading import UNSPEAKABLE, read_schema
 
 Keywords = dict[str, Any]
 
@@ -58,6 +58,17 @@ class Description:
     def expected_properties(self) -> dict[str, Keywords]:
         """What the fields mean, as JSON schemas; numbers are doubles unless the file says."""
         return {name: _with_format(keywords) for name, keywords in self.properties.items()}
+
+
+def assert_read_unchanged(text: str) -> None:
+    """A file in the Swagger dialect means what it says, and nothing in it was ignored."""
+    given = yaml.safe_load(text)["Observation"]
+    schema = read_schema(text)
+    assert schema.text == text
+    assert schema.warnings == ()
+    assert list(schema.fields) == list(given["properties"])
+    assert schema.required == set(given["required"])
+    assert schema.as_json_schema()["properties"] == given["properties"]
 
 
 def to_yaml(document: object) -> str:

@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnx import helper
 
+from tests.support.networks import publish_code
 from tests.support.raw_requests import JSON, USER_HEADER, Connection, Request, Response
-from tests.support.server import Server, gunicorn, publish
+from tests.support.server import Server, gunicorn
 
 SCHEMA = """\
 observations:
@@ -57,7 +56,6 @@ ROUNDS = 3
 CLIENTS = 4
 PLAIN_BETWEEN = 40
 PATIENCE_SECONDS = 60.0
-FLOAT = onnx.TensorProto.FLOAT
 
 
 def ask(connection: Connection, number: int, coordinates: list[int]) -> Response:
@@ -117,19 +115,7 @@ class Load:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("code")
-    policy = folder / "policy"
-    policy.mkdir()
-    (policy / "schema.yaml").write_text(SCHEMA)
-    (policy / "preprocessor.py").write_text(PREPROCESSOR)
-    graph = helper.make_graph(
-        [helper.make_node("Identity", ["input"], ["logits"])],
-        "network",
-        [helper.make_tensor_value_info("input", FLOAT, ["batch", 3])],
-        [helper.make_tensor_value_info("logits", FLOAT, ["batch", 3])],
-    )
-    opsets = [helper.make_opsetid("", 17)]
-    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), policy / "model.onnx")
-    base_path = publish(policy, folder / "instance")
+    base_path = publish_code(folder, SCHEMA, PREPROCESSOR, features=3)
     with gunicorn(
         base_path,
         POLICY_SERVER_PREPROCESSOR_BATCH_SECONDS="1",

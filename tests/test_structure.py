@@ -12,14 +12,14 @@ PACKAGE = "policy_server"
 MAY_IMPORT = {
     "errors": set(),
     "resources": set(),
-    "contract": {"errors"},
+    "contract": {"errors", "resources"},
     "policy": {"errors", "contract"},
     "sandbox": {"errors", "contract", "policy"},
-    "proving": {"errors", "contract", "policy", "sandbox"},
+    "proving": {"errors", "resources", "contract", "policy", "sandbox"},
     "store": {"errors"},
     "clients": {"errors", "contract"},
     "frontend": {"errors", "contract"},
-    "serving": {"errors", "contract", "policy", "sandbox", "proving", "store"},
+    "serving": {"errors", "resources", "contract", "policy", "sandbox", "proving", "store"},
     "web": {"errors", "resources", "contract", "policy", "proving", "serving", "clients"},
     "app": {
         "errors",

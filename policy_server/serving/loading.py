@@ -13,6 +13,7 @@ from policy_server.policy.network import Network
 from policy_server.policy.policy import Policy
 from policy_server.proving.assembly import SEED
 from policy_server.proving.version_parts import VersionParts
+from policy_server.resources import COMMAND
 from policy_server.sandbox.limits import ProcessLimits
 from policy_server.sandbox.process import PreprocessorProcess
 from policy_server.serving.deciding import MOST_WAITING, Decider
@@ -93,7 +94,7 @@ async def _load(
     if manifest.contract != contract.digest:
         raise AnotherContract(
             f"version {name} was proven against another schema, TUPLE or DISCRETE_ACTIONS: "
-            "upload its parts again, or run `python generate.py publish FOLDER`."
+            f"upload its parts again, or run `{COMMAND} publish FOLDER`."
         )
     if not manifest.complete:
         raise NoActivePolicy(f"version {name} lacks parts: upload them.")

@@ -1,8 +1,6 @@
-"""The command line: `python generate.py schema|publish|check|clients|example|clean|serve`."""
+"""The command line: `python generate.py schema|check|publish|serve|example|clients|clean`."""
 
-import sys
-
-from policy_server.commands.commands import main
+from policy_server.commands.program import main
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(name="python generate.py")

@@ -1,17 +1,16 @@
 """A clone with nothing beside it: its tests are found, and those that need no server pass there."""
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support.checkout import copy_checkout
 from tests.support.corpus import VARIABLE
 from tests.support.server import environment
 
-ROOT = Path(__file__).resolve().parents[1]
 BESIDE = re.compile(r"shared\W+corpus")
 QUICK = (
     "tests/contract",
@@ -24,19 +23,7 @@ QUICK = (
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What git tracks or would track of the working tree, in an empty folder."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-    )
-    folder = tmp_path_factory.mktemp("alone") / "clone"
-    for name in listed.stdout.decode().split("\0"):
-        if name and (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-    return folder
+    return copy_checkout(tmp_path_factory.mktemp("alone") / "clone")
 
 
 def pytest_in(clone: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

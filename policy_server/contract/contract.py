@@ -13,6 +13,7 @@ from policy_server.contract.reading import read_schema
 from policy_server.contract.schema import ObservationSchema
 from policy_server.errors import Fault, SchemaError
 from policy_server.files import write_atomically
+from policy_server.resources import COMMAND
 
 DEFAULT_TITLE = "Policy Server"
 DEFAULT_VERSION = "1.0.0"
@@ -91,10 +92,10 @@ class ContractFile:
         try:
             return msgspec.json.decode(path.read_bytes(), type=cls)
         except FileNotFoundError as error:
-            remedy = "run `python generate.py schema examples/lpoc/schema.yaml` (or your own file)."
+            remedy = f"run `{COMMAND} schema examples/lpoc/schema.yaml` (or your own file)."
             raise SchemaError("There is no schema yet.", [Fault(str(path), remedy)]) from error
         except (OSError, ValueError, msgspec.MsgspecError) as error:
-            remedy = f"damaged ({error}): run `python generate.py schema` again."
+            remedy = f"damaged ({error}): run `{COMMAND} schema` again."
             raise SchemaError("The contract cannot be read.", [Fault(str(path), remedy)]) from error
 
     def write(self, folder: Path) -> None:

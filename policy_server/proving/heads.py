@@ -18,6 +18,7 @@ from policy_server.policy.families.greedy import Greedy
 from policy_server.policy.families.registry import FAMILIES, FamilyName
 from policy_server.policy.saved_model import Draws
 from policy_server.proving.reading import NUMBERED, REAL, WORDS, Output, Reading, counted
+from policy_server.resources import COMMAND
 
 TOLERANCE = 1e-4
 """Between log-probabilities; TensorFlow computes its own in float32."""
@@ -207,7 +208,7 @@ def declared_sizes_fault(folder: Path, sizes: tuple[int, ...]) -> str | None:
 
 def contradiction(actions: Actions, contract: Contract) -> str | None:
     """Why a model cannot serve under a contract, and what to regenerate; None where it can."""
-    again = "run `python generate.py schema` again"
+    again = f"run `{COMMAND} schema` again"
     discrete = FAMILIES[actions.family]((2,)).numbered
     if discrete != contract.discrete:
         return (

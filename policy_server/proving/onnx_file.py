@@ -9,6 +9,7 @@ from typing import Any
 
 from policy_server.errors import UploadRejected
 from policy_server.proving.foreign.exports import OLD_TORCH
+from policy_server.resources import COMMAND
 
 MOST_BYTES = 1_900_000_000
 """Of a model with the weights from beside it: a protobuf holds 2 GB."""
@@ -33,7 +34,7 @@ def read_onnx(source: Path) -> Any:
             f"The ONNX file keeps its weights in other files: export it as one. {_files(external)} "
             "Export it with `torch.onnx.export(..., external_data=False)`, or make one file of it "
             "where these lie: `onnx.save(onnx.load('policy.onnx'), 'one.onnx')`. Or put them all "
-            "into a folder: `python generate.py check FOLDER` and `publish FOLDER` read "
+            f"into a folder: `{COMMAND} check FOLDER` and `publish FOLDER` read "
             f"NAME.onnx.data beside NAME.onnx. {OLD_TORCH}"
         )
     try:

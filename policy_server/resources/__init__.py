@@ -14,3 +14,5 @@ FOLDER = next(
 )
 TEMPLATE = FOLDER / "swagger.template.yaml"
 ASSETS = FOLDER / "assets"
+COMMAND = "python generate.py" if FOLDER == CHECKOUT else "policy-server"
+"""How users call the command line where this runs; for messages that say what to do."""

@@ -12,6 +12,7 @@ from policy_server.errors import NoActivePolicy, VersionConflict
 from policy_server.policy.network import Network
 from policy_server.policy.policy import Policy
 from policy_server.proving.assembly import SEED
+from policy_server.resources import COMMAND
 from policy_server.sandbox.preprocessor_process import PreprocessorProcess
 from policy_server.serving.deciding import Decider
 from policy_server.serving.limits import ServingLimits
@@ -91,7 +92,7 @@ async def _load(
     if manifest.contract != contract.digest:
         raise AnotherContract(
             f"version {name} was proven against another schema, TUPLE or DISCRETE_ACTIONS: "
-            "upload its parts again, or run `python generate.py publish FOLDER`."
+            f"upload its parts again, or run `{COMMAND} publish FOLDER`."
         )
     if not manifest.complete:
         raise NoActivePolicy(f"version {name} lacks parts: upload them.")

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 
 from policy_server.proving.foreign import pytorch, stable_baselines, stable_baselines3
 from policy_server.proving.foreign.exports import ONNX, SAVED_MODEL
+from policy_server.resources import COMMAND
 
 Members = Mapping[PurePosixPath, zipfile.ZipInfo]
 Read = Callable[[str], bytes]
@@ -111,7 +112,7 @@ def _by_endings(members: Members) -> str:
     if ".onnx" in endings:
         return (
             "it holds ONNX. Upload the .onnx file itself; with weights in a file beside it, put "
-            "both into a folder and run `python generate.py publish FOLDER --url ...`."
+            f"both into a folder and run `{COMMAND} publish FOLDER --url ...`."
         )
     for ending, what in ENDINGS.items():
         if ending in endings:

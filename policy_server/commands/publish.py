@@ -1,0 +1,100 @@
+"""`publish` and `check`: a folder becomes a version that is proven to serve."""
+
+import contextlib
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from policy_server.app.settings import Settings, contracts_of, read_settings
+from policy_server.commands.terminal import print_checks, print_warning, show_progress
+from policy_server.errors import ConfigurationError, Fault, SchemaError
+from policy_server.serving.bundle import Bundle
+from policy_server.serving.policy_folder import open_policy_folder
+from policy_server.serving.publication import Publisher
+from policy_server.store.store import Store
+from policy_server.web.remote import publish_to
+
+CREATED_BY = "the command line"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def publish(
+    folder: str,
+    url: str | None = None,
+    user: str | None = None,
+    password: str | None = None,
+    golden: str | None = None,
+) -> None:
+    """Build what a folder holds, and activate it as one.
+
+    Args:
+        folder: Holds saved_model.zip or policy.onnx, and if wanted model.yaml,
+            preprocessor.py, output_mapper.yaml, schema.yaml (without it the contract stays),
+            and golden.jsonl or golden.npz.
+        url: Of a running server that is to do it; by default it is done here, in BASE_PATH.
+        user: Who asks that server; by default POLICY_SERVER_USER.
+        password: Their password; by default POLICY_SERVER_PASSWORD, or what a server on this
+            machine keeps in BASE_PATH.
+        golden: A file of golden cases, instead of the folder's own.
+    """
+    settings = read_settings({"user": user, "password": password})
+    with open_policy_folder(Path(folder), Path(golden) if golden else None) as bundle:
+        if url is not None:
+            report = publish_to(url, bundle, *_credentials(settings, url))
+        else:
+            _tell_of_schema(bundle, settings)
+            report = _publisher(settings).publish(bundle, show_progress(), CREATED_BY)
+    print_checks(report.checks)
+    print(f"Version {report.version} is active.")
+
+
+def check(folder: str, golden: str | None = None) -> None:
+    """Build like publish, but activate nothing: a report.
+
+    Args:
+        folder: As for publish.
+        golden: As for publish.
+    """
+    settings = read_settings()
+    with open_policy_folder(Path(folder), Path(golden) if golden else None) as bundle:
+        _tell_of_schema(bundle, settings)
+        report = _publisher(settings).check(bundle, show_progress())
+    print_checks(report.checks)
+    report.raise_unless_ready()
+    print("It would serve. Nothing was activated.")
+
+
+def _publisher(settings: Settings) -> Publisher:
+    return Publisher(
+        Store(settings.base_path),
+        contracts_of(settings),
+        settings.build_limits,
+        settings.keep_versions,
+    )
+
+
+def _credentials(settings: Settings, url: str) -> tuple[str, str]:
+    """User and password for a server; the generated ones never leave this machine."""
+    kept = settings.base_path / "credentials"
+    if settings.password is None and urlsplit(url).hostname in LOOPBACK and kept.is_file():
+        user, _, password = kept.read_text(encoding="utf-8").strip().partition(":")
+        return user, password
+    if settings.password is None:
+        fault = Fault("POLICY_SERVER_PASSWORD", f"{url} wants a password: set it, or --password.")
+        raise ConfigurationError("The policy cannot be published.", [fault])
+    return settings.user, settings.password
+
+
+def _tell_of_schema(bundle: Bundle, settings: Settings) -> None:
+    """Warn where a folder's own schema is another than the one that is served."""
+    contracts = contracts_of(settings)
+    if bundle.schema is None:
+        return
+    with contextlib.suppress(SchemaError, UnicodeDecodeError):  # which the publisher explains
+        served = contracts.served()
+        changed = contracts.of_schema(bundle.schema.decode(), bundle.schema_file)
+        for warning in changed.schema.warnings:
+            print_warning(warning)
+        if changed.digest != served.digest:
+            print_warning(
+                f"the API changes: {bundle.schema_file} is not the schema that was served."
+            )

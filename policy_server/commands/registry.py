@@ -1,0 +1,30 @@
+"""The commands, in the order in which they are needed."""
+
+import inspect
+
+from fire.decorators import SetParseFn
+
+from policy_server.commands.arguments import Command
+from policy_server.commands.clean import clean
+from policy_server.commands.clients import clients
+from policy_server.commands.example import example
+from policy_server.commands.publish import check, publish
+from policy_server.commands.schema import schema
+from policy_server.commands.serve import serve
+
+
+def _with_texts(command: Command) -> Command:
+    """Fire would read the version 1.10 as the number 1.1, and a folder 2026 as one, too."""
+    texts = [
+        name
+        for name, each in inspect.signature(command).parameters.items()
+        if each.annotation in (str, str | None)
+    ]
+    parsed: Command = SetParseFn(str, *texts)(command) if texts else command
+    return parsed
+
+
+COMMANDS: dict[str, Command] = {
+    command.__name__: _with_texts(command)
+    for command in (schema, check, publish, serve, example, clients, clean)
+}

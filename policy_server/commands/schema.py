@@ -1,0 +1,80 @@
+"""`schema`: an observation schema becomes the API."""
+
+from dataclasses import replace
+
+from policy_server.app.settings import read_settings
+from policy_server.commands.clients import make_clients
+from policy_server.commands.terminal import print_warning, read_text
+from policy_server.contract.contract import (
+    DEFAULT_TITLE,
+    DEFAULT_VERSION,
+    Contract,
+    ContractFile,
+)
+from policy_server.contract.history import SchemaHistory
+from policy_server.contract.specification import write_specification
+from policy_server.errors import ClientsUnavailable, VersionNotFound
+from policy_server.resources import TEMPLATE
+from policy_server.store.store import Store
+
+
+def schema(
+    path: str,
+    title: str = DEFAULT_TITLE,
+    version: str = DEFAULT_VERSION,
+    clients: bool = True,
+) -> None:
+    """Make the API from an observation schema.
+
+    Args:
+        path: The schema file, or - for text on standard input.
+        title: Name of the API, and of its SDKs.
+        version: Version of the API.
+        clients: Make the SDKs too. Without, the server makes them when they are first fetched.
+    """
+    settings = read_settings()
+    text, file = read_text(path)
+    given = ContractFile(text, title, version, settings.tuple_actions, settings.discrete_actions)
+    contract = given.resolve(file=file)
+    for warning in contract.schema.warnings:
+        print_warning(warning)
+    SchemaHistory(settings.base_path).save(contract.schema)
+    store = Store(settings.base_path)
+    with store.writing():
+        specification = write_specification(contract, TEMPLATE, settings.base_path)
+        replace(given, schema=contract.schema.text).write(settings.base_path)
+        stale = _deactivate_stale_version(store, contract)
+    print(
+        f"{contract.title} {contract.version}: observations of {len(contract.schema.fields)} "
+        f"fields, {_kind(contract)}. The contract is {specification}."
+    )
+    if stale is not None:
+        print_warning(
+            f"version {stale} was proven against another schema, and no longer decides: "
+            "publish its folder again, or upload its parts."
+        )
+    if clients:
+        try:
+            make_clients(settings, contract, ())
+        except ClientsUnavailable as error:
+            print_warning(str(error))
+
+
+def _deactivate_stale_version(store: Store, contract: Contract) -> str | None:
+    """Let the active version decide no longer if it was proven against another contract."""
+    active = store.active()
+    if active is None:
+        return None
+    try:
+        stale = store.manifest(active).contract != contract.digest
+    except VersionNotFound:
+        stale = True
+    if not stale:
+        return None
+    store.deactivate()
+    return active
+
+
+def _kind(contract: Contract) -> str:
+    kind = "discrete" if contract.discrete else "continuous"
+    return f"tuples of {kind} actions" if contract.tuple else f"{kind} actions"

@@ -18,9 +18,9 @@ from policy_server.serving.publication import Publisher
 from policy_server.serving.shutdown import Shutdown
 from policy_server.serving.versions import Versions
 from policy_server.store.store import Store
+from policy_server.web.adapters.fallbacks import http_protocol
 from policy_server.web.application import BodyLimits, Service, create_application
 from policy_server.web.busy_polling import BusyPolling
-from policy_server.web.protocol import protocol_with
 from policy_server.web.security import Authenticator, KeptCredentials
 from policy_server.web.switch import Application, ApplicationSwitch, Refresh
 
@@ -94,7 +94,7 @@ def serve(host: str | None = None, port: int | None = None) -> None:
         app,
         host=settings.host,
         port=settings.port,
-        http=protocol_with(settings.connection_limits),
+        http=http_protocol(settings.connection_limits),
         timeout_keep_alive=settings.keep_alive_seconds,
         lifespan="on",
         log_level="warning",

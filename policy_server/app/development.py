@@ -3,7 +3,7 @@
 import uvicorn
 
 from policy_server.app.settings import read_settings
-from policy_server.web.protocol import protocol_with
+from policy_server.web.adapters.fallbacks import http_protocol
 from policy_server.web.switch import ApplicationSwitch
 
 
@@ -21,7 +21,7 @@ def serve(app: ApplicationSwitch, host: str | None = None, port: int | None = No
         app,
         host=settings.host,
         port=settings.port,
-        http=protocol_with(settings.connection_limits),
+        http=http_protocol(settings.connection_limits),
         timeout_keep_alive=settings.keep_alive_seconds,
         lifespan="on",
         log_level="warning",

@@ -6,6 +6,7 @@ from typing import Any
 
 from policy_server.app.settings import contracts_of, read_settings
 from policy_server.errors import ConfigurationError, SchemaError
+from policy_server.web.adapters import fallbacks
 
 try:
     settings = read_settings()
@@ -14,7 +15,7 @@ except ConfigurationError as error:
     raise SystemExit(2) from error
 
 bind = f"{settings.host}:{settings.port}"
-worker_class = "policy_server.web.worker.Worker"
+worker_class = fallbacks.worker_class(settings.connection_limits)
 control_socket_disable = True
 graceful_timeout = 30
 keepalive = settings.keep_alive_seconds

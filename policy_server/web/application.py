@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeVar
@@ -25,6 +25,7 @@ from policy_server.serving.publication import Publisher
 from policy_server.serving.shutdown import Shutdown
 from policy_server.serving.versions import Versions
 from policy_server.web import problems
+from policy_server.web.adapters.fallbacks import check_routing, validators
 from policy_server.web.busy_polling import BusyPolling
 from policy_server.web.fast_path import FastPath
 from policy_server.web.gate import Gate
@@ -33,7 +34,6 @@ from policy_server.web.request_ids import RequestIdMiddleware
 from policy_server.web.security import Authenticator
 from policy_server.web.swagger_ui import FAVICON, swagger_ui
 from policy_server.web.unread import UnreadBodies
-from policy_server.web.validation import DECODED, VALIDATORS
 
 HIDDEN_SUFFIX = "Func"
 Result = TypeVar("Result")
@@ -70,12 +70,6 @@ def current_service() -> Service:
     """The service of the request that is being answered."""
     service: Service = connexion.request.state.service
     return service
-
-
-def decoded_body() -> Sequence[Any]:
-    """What the body of the request that is being answered decodes to: records, or features."""
-    decoded: Sequence[Any] = connexion.request.scope["extensions"][DECODED]
-    return decoded
 
 
 def on_loop(call: Callable[..., Awaitable[Result]], *arguments: Any) -> Result:
@@ -115,7 +109,11 @@ def create_application(
         limits: How large requests may be.
         busy_polling: Keeps this process awake for the next request; one for all contracts.
         fast_path: Answer predictions of which everything is in order before connexion sees them.
+
+    Raises:
+        ConfigurationError: connexion cannot keep the contract's roles and limits.
     """
+    check_routing()
     application = _connexion_application(specification, operations)
     application.add_middleware(
         BodyMiddleware,
@@ -139,7 +137,7 @@ def _connexion_application(
     application = connexion.FlaskApp(
         "policy_server",
         strict_validation=True,
-        validator_map=VALIDATORS,
+        validator_map=validators(),
         resolver=Resolver(functools.partial(getattr, operations)),
         swagger_ui_options=swagger_ui(specification["info"]["title"]),
     )

@@ -12,7 +12,8 @@ from policy_server.serving.bundle import Bundle
 from policy_server.serving.loading import LiveVersion
 from policy_server.serving.publication import VersionReport
 from policy_server.version.parts import Part
-from policy_server.web.application import current_service, decoded_body, on_loop
+from policy_server.web.adapters.connexion_request import decoded_body
+from policy_server.web.application import current_service, on_loop
 
 Json = dict[str, Any]
 

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from policy_server.errors import UploadTooLarge
+from policy_server.web.adapters.connexion_request import operation_of
 from policy_server.web.receiving import replayed
 
 LENGTH, TYPE, TRANSFER = b"content-length", b"content-type", b"transfer-encoding"
@@ -35,20 +36,14 @@ class BodyMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] == "http":
-            operation = _operation(scope)
+            operation = operation_of(scope)
             if operation is None:  # Flask would be asked, which knows no other paths
                 raise HTTPException(HTTPStatus.NOT_FOUND)
-            if operation in self._megabytes:
-                scope, receive = await _limited(scope, receive, self._megabytes[operation])
+            if operation.id in self._megabytes:
+                scope, receive = await _limited(scope, receive, self._megabytes[operation.id])
             else:
                 scope, receive = _without_body(scope, receive)
         await self._app(scope, receive, send)
-
-
-def _operation(scope: Scope) -> str | None:
-    """Id of the operation to which connexion has routed a request."""
-    routing: Mapping[str, str | None] = scope["extensions"].get("connexion_routing", {})
-    return routing.get("operation_id")
 
 
 def _without_body(scope: Scope, receive: Receive) -> tuple[Scope, Receive]:

@@ -12,8 +12,8 @@ from starlette.exceptions import HTTPException
 
 from policy_server import errors
 from policy_server.contract.operations import KEY_HEADER, Role
+from policy_server.web.adapters.connexion_request import role_of
 from policy_server.web.request_ids import request_id
-from policy_server.web.security import role_of
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 2

@@ -3,15 +3,14 @@
 Bytes are held until they are one complete head (request_head.py); what that says is all that
 anybody learns of it. A prediction that is in order goes to the fast path at once, without a cycle
 and a task of its own; a head that comes again on its connection, byte for byte, is remembered for a
-moment and not even read. Everything else becomes a request of uvicorn's (connection.py).
+moment and not even read. Everything else becomes a request of uvicorn's, as
+adapters/uvicorn_connection.py makes them.
 """
 
 from typing import Any, NamedTuple
 
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-
 from policy_server.serving.data_plane import PendingDecision
-from policy_server.web.connection import Connection
+from policy_server.web.adapters.uvicorn_connection import MOST_HELD_BYTES, Connection
 from policy_server.web.fast_path import STATE_KEY, FastPath
 from policy_server.web.patience import ConnectionLimits
 from policy_server.web.request_head import (
@@ -60,8 +59,8 @@ class Protocol(Connection):
         self._patience.received += len(data)
         if not self.is_busy():
             self._read_on()
-        elif len(self._held) > HIGH_WATER_LIMIT:
-            self.flow.pause_reading()
+        elif len(self._held) > MOST_HELD_BYTES:
+            self._pause_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give up what is being decided."""
@@ -100,7 +99,7 @@ class Protocol(Connection):
         """Take a whole request whose head is remembered: the usual case, at the least cost."""
         if self._held or self._pending is not None or self._known is not None:
             return False
-        if self._body is not None or (self.cycle is not None and not self.cycle.response_complete):
+        if self._body is not None or self._is_answering():
             return False
         fast, end = self._fast(), data.find(END_OF_HEAD) + len(END_OF_HEAD)
         if fast is None:
@@ -122,7 +121,7 @@ class Protocol(Connection):
         end = held.find(END_OF_HEAD, max(self._searched - 3, 0), self.limits.head_bytes)
         if end < 0:
             self._check_incomplete_head()
-            self._unset_keepalive_if_required()
+            self._await_rest()
             self._patience.await_head()
             return False
         head = bytes(held[: end + len(END_OF_HEAD)])
@@ -154,7 +153,7 @@ class Protocol(Connection):
             scope = read.scope()
             accepted = fast.match(scope) if scope is not None else None
             # Chunks, and what is long, come in pieces to a request of uvicorn's.
-            if accepted is not None and 0 <= accepted.length <= HIGH_WATER_LIMIT:
+            if accepted is not None and 0 <= accepted.length <= MOST_HELD_BYTES:
                 if head == self._last_head and accepted.name is None:
                     fast.remember(head, accepted)
                 self._last_head = head
@@ -174,7 +173,7 @@ class Protocol(Connection):
         """Have the fast path decide, once the body is there."""
         fast, head, accepted = known
         if len(self._held) < accepted.length:
-            self._unset_keepalive_if_required()
+            self._await_rest()
             self._patience.await_body()
             return False
         self._known = None
@@ -182,7 +181,7 @@ class Protocol(Connection):
         if self._fast() is not fast:  # another contract is served by now, or none any more
             self._begin(read_head(head))
             if self._ending:
-                self.cycle.keep_alive = False
+                self._close_after_answer()
             return True
         body = bytes(self._held[: accepted.length])
         del self._held[: accepted.length]
@@ -211,7 +210,7 @@ class Protocol(Connection):
             return
         self._answer(known, pending, body)
         if self._held:
-            self.flow.resume_reading()
+            self._resume_reading()
             self._read_on()
 
     def _answer(self, known: Known, pending: PendingDecision, body: bytes) -> None:
@@ -221,12 +220,7 @@ class Protocol(Connection):
         except Exception:  # nobody foresaw it: connexion's handlers log it and say so
             self._answer_ordinarily(head, body)
             return
-        self._write(status, headers, content, last=self._ending)
-        self.server_state.total_requests += 1
-        if self._ending:
-            self.transport.close()
-        else:
-            self._use()
+        self._send(status, headers, content, last=self._ending)
 
     def _answer_ordinarily(self, head: bytes, body: bytes) -> None:
         """Have a request of uvicorn's answer what the fast path did not."""
@@ -235,14 +229,12 @@ class Protocol(Connection):
         if self._body is not None:
             self._take_body(self._body)
         if self._ending:
-            self.cycle.keep_alive = False
+            self._close_after_answer()
 
     def _fast(self) -> FastPath | None:
         """The fast path, where nothing has to be written down about each request."""
-        if self.access_log or self.flow.write_paused or self.root_path:
-            return None
-        fast: FastPath | None = self.app_state.get(STATE_KEY)
-        return fast
+        state = self._shared_state()
+        return None if state is None else state.get(STATE_KEY)
 
     def _refuse(self, status: int, detail: str) -> None:
         self._repeats = False

@@ -8,15 +8,16 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from connexion.exceptions import Forbidden
 from connexion.lifecycle import ConnexionRequest
 
-from policy_server.contract.operations import KEY_HEADER, OPERATIONS, Role, wire_name
+from policy_server.contract.operations import KEY_HEADER, Role, wire_name
 from policy_server.errors import ConfigurationError
+from policy_server.web.adapters.connexion_request import operation_of
 
 PASSWORD_BYTES = 18
 SECRET_BYTES = 32
@@ -154,12 +155,6 @@ def identify_key(key: str, request: ConnexionRequest) -> IDENTITY | None:
     return _identity("key", _authenticator(request).key_role(key), request)
 
 
-def role_of(scope: MutableMapping[str, Any]) -> Role:
-    """The role of whoever sent a request, as far as connexion has come with it."""
-    context = scope.get("extensions", {}).get("connexion_context", {})
-    return Role((context.get("token_info") or {}).get("role", Role.NONE))
-
-
 def make_credentials(path: Path, user: str) -> None:
     """Keep a new password in a file, `user:password`, unless there is one already.
 
@@ -202,8 +197,8 @@ def _authenticator(request: ConnexionRequest) -> Authenticator:
 def _identity(name: str, role: Role, request: ConnexionRequest) -> IDENTITY | None:
     if role is Role.NONE:
         return None
-    routing: Mapping[str, Any] = request.scope["extensions"]["connexion_routing"]
-    required = OPERATIONS[routing["operation_id"]].role
+    operation = operation_of(request.scope)
+    required = Role.MANAGE if operation is None else operation.role
     if role < required:
         raise Forbidden(
             f"These credentials may not do that: the role `{required.name.lower()}` may."

@@ -1,15 +1,11 @@
 """CONTRIBUTING's recipe for an operation, walked: a line, a description, a function; no more."""
 
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.support.networks import linear_onnx
-from tests.support.server import KEY, ROOT, Server, environment, free_port, running_in
+from tests.support.house import House
+from tests.support.server import KEY, Server
 
 LINE = '    Operation("count", "post", "/count", Role.MANAGE, Body.BATCH),\n'
 DESCRIPTION = """\
@@ -37,44 +33,17 @@ def count() -> flask.Response:
     """How many observations there are."""
     return _json({"count": len(decoded_body())})
 '''
-NOT_SERVED = (".*", "__pycache__", "tests", "docs", "benchmarks", "instance", "examples", "deploy")
-SCHEMA = "observations:\n  warmth: {type: float, minimum: -50, maximum: 50}\n"
-
-
-def insert(path: Path, after: str, text: str) -> None:
-    before = path.read_text(encoding="utf-8")
-    assert before.count(after) == 1
-    path.write_text(before.replace(after, after + text), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of a house to which the recipe was applied."""
-    folder = tmp_path_factory.mktemp("recipe")
-    house, base_path, policy = folder / "house", folder / "instance", folder / "policy"
-    shutil.copytree(ROOT, house, ignore=shutil.ignore_patterns(*NOT_SERVED))
-    insert(house / "policy_server/contract/operations.py", "_ALL = (\n", LINE)
-    insert(house / "swagger.template.yaml", "\npaths:\n", DESCRIPTION)
-    with (house / "api.py").open("a", encoding="utf-8") as handlers:
+    house = House(tmp_path_factory.mktemp("recipe"))
+    house.replace("policy_server/contract/operations.py", "_ALL = (\n", f"_ALL = (\n{LINE}")
+    house.replace("swagger.template.yaml", "\npaths:\n", f"\npaths:\n{DESCRIPTION}")
+    with (house.root / "api.py").open("a", encoding="utf-8") as handlers:
         handlers.write(FUNCTION)
-    policy.mkdir()
-    (policy / "schema.yaml").write_text(SCHEMA)
-    (policy / "policy.onnx").write_bytes(linear_onnx(1, 2))
-    for arguments in (["schema", str(policy / "schema.yaml"), "--noclients"], ["publish", policy]):
-        done = subprocess.run(
-            [sys.executable, "generate.py", *map(str, arguments)],
-            cwd=house,
-            env=environment(base_path),
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-    port = free_port()
-    command = [str(Path(sys.executable).parent / "gunicorn"), "app:app", "-b", f"127.0.0.1:{port}"]
-    limits = {"POLICY_SERVER_BODY_MEGABYTES": "1"}
-    with running_in(house, command, port, base_path, limits) as server:
+    with house.serve(POLICY_SERVER_BODY_MEGABYTES="1") as server:
         yield server
 
 

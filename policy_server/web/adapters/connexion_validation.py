@@ -20,17 +20,15 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.types import Receive, Scope
 
 from policy_server.contract.decoding import LONG_BYTES, REFUSED
-from policy_server.contract.operations import OPERATIONS, Body
+from policy_server.contract.operations import Body
 from policy_server.errors import ObservationError
 from policy_server.serving.data_plane import Decode
+from policy_server.web.adapters.connexion_request import DECODED, operation_of
 from policy_server.web.explaining import SUMMARY, Explainer, validator_of
 from policy_server.web.faults import fault_of, faults_of
 from policy_server.web.json_text import parse_json
 from policy_server.web.outdated import outdated
 from policy_server.web.receiving import READING, REFUSAL, replayed, whole_body
-
-DECODED = "policy_server.decoded"
-"""Where an operation finds what its body decodes to, in the extensions of the scope."""
 
 
 class PlainParameterValidator(ParameterValidator):  # type: ignore[misc]  # connexion is untyped
@@ -122,8 +120,9 @@ VALIDATORS = {
 def _read(body: bytes, scope: Scope, schema: Mapping[str, Any]) -> Sequence[Any]:
     """What a body decodes to; raises ObservationError, with every fault where it is short."""
     service = scope["state"]["service"]
-    kind = OPERATIONS[scope["extensions"]["connexion_routing"]["operation_id"]].body
-    decode: Decode = service.plane.decoders[kind]
+    operation = operation_of(scope)
+    assert operation is not None
+    decode: Decode = service.plane.decoders[operation.body]
     refusal: Exception | None = scope["extensions"].get(REFUSAL)
     if refusal is None:
         try:
@@ -133,7 +132,7 @@ def _read(body: bytes, scope: Scope, schema: Mapping[str, Any]) -> Sequence[Any]
     explainer = Explainer(service.contract.decoder)
     if len(body) <= LONG_BYTES:
         faults = faults_of(validator_of(schema).iter_errors(parse_json(body)))
-    elif kind is Body.BATCH:
+    elif operation.body is Body.BATCH:
         rows = schema["properties"]["observations"]["items"]
         faults = explainer.long_batch(body, refusal, rows)
     else:

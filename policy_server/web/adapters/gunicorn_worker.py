@@ -10,8 +10,8 @@ from uvicorn_worker import UvicornWorker
 
 from policy_server.errors import PolicyServerError
 from policy_server.serving.shutdown import Shutdown
+from policy_server.web.adapters.fallbacks import http_protocol
 from policy_server.web.fast_path import STATE_KEY
-from policy_server.web.protocol import protocol_with
 
 CLOSE = (b"connection", b"close")
 CANNOT_START = 1
@@ -46,7 +46,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # untyped
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
-        self.config.http = protocol_with(self.wsgi.connection_limits)
+        self.config.http = http_protocol(self.wsgi.connection_limits)
         self._install_sigquit_handler()
         server = LeavingServer(self)
         await server.serve(sockets=self.sockets)

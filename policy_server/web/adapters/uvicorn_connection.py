@@ -1,13 +1,14 @@
-"""A connection as uvicorn has it, less its parser: requests are read by somebody else.
+"""A connection as uvicorn has it, less its parser: a subclass reads the requests.
 
-What of uvicorn's protocol this relies on is here and nowhere else: how a request becomes a task,
-how its body reaches it, when a connection is kept and when it ends.
+What of uvicorn's protocol this relies on is here and nowhere else, and known.py lists it: how a
+request becomes a task, how its body reaches it, when a connection is kept and when it ends.
 """
 
 import http
 from typing import Any, cast
 
 import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from policy_server.web import problems
@@ -17,6 +18,8 @@ from policy_server.web.request_head import NOT_HTTP, Malformed, RequestHead
 from policy_server.web.request_ids import HEADER as ID_HEADER
 from policy_server.web.request_ids import new_name
 
+MOST_HELD_BYTES = HIGH_WATER_LIMIT
+"""Of what came and is not read yet; uvicorn holds as much of a body."""
 FAREWELL_SECONDS = 1.0
 """Between a refusal and the end of the connection: a reset could overtake the refusal."""
 
@@ -74,8 +77,33 @@ class Connection(HttpToolsProtocol):
 
     def is_busy(self) -> bool:
         """A whole request waits for its answer."""
-        waiting = self.cycle is not None and not self.cycle.response_complete
-        return self._body is None and waiting
+        return self._body is None and self._is_answering()
+
+    def _is_answering(self) -> bool:
+        """A request of uvicorn's is under way."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _shared_state(self) -> dict[str, Any] | None:
+        """The state of the lifespan; None where uvicorn has something to do for each request."""
+        if self.access_log or self.flow.write_paused or self.root_path:
+            return None
+        return self.app_state
+
+    def _pause_reading(self) -> None:
+        """Take nothing more from the client for now."""
+        self.flow.pause_reading()
+
+    def _resume_reading(self) -> None:
+        """Take what the client sends."""
+        self.flow.resume_reading()
+
+    def _await_rest(self) -> None:
+        """A request has begun to come: the connection is not idle."""
+        self._unset_keepalive_if_required()
+
+    def _close_after_answer(self) -> None:
+        """Keep the connection no longer than the request of uvicorn's that is under way."""
+        self.cycle.keep_alive = False
 
     def _begin(self, read: RequestHead) -> None:
         """Make a request of uvicorn's; its body may come later."""
@@ -121,6 +149,17 @@ class Connection(HttpToolsProtocol):
         self.timeout_keep_alive_task = self.loop.call_later(
             seconds, self.timeout_keep_alive_handler
         )
+
+    def _send(
+        self, status: int, headers: list[tuple[bytes, bytes]], content: bytes, *, last: bool
+    ) -> None:
+        """Answer a request that is none of uvicorn's; close the connection after the last."""
+        self._write(status, headers, content, last=last)
+        self.server_state.total_requests += 1
+        if last:
+            self.transport.close()
+        else:
+            self._use()
 
     def _write(
         self, status: int, headers: list[tuple[bytes, bytes]], content: bytes, *, last: bool

@@ -1,0 +1,54 @@
+"""What connexion has noted of a request: its operation, its client's role, its decoded body."""
+
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import Any
+
+import connexion
+import flask
+from connexion.middleware.abstract import ROUTING_CONTEXT
+
+from policy_server.contract.decoding import REFUSED
+from policy_server.contract.operations import OPERATIONS, Operation, Role
+from policy_server.errors import ObservationError
+from policy_server.serving.data_plane import Decode
+from policy_server.web.explaining import SUMMARY
+from policy_server.web.faults import fault_of
+
+CONTEXT = "connexion_context"
+DECODED = "policy_server.decoded"
+"""Where our validation notes what a body decodes to, in the extensions of the scope."""
+
+
+def operation_of(scope: MutableMapping[str, Any]) -> Operation | None:
+    """The operation to which connexion has routed a request; None where it knows no such path."""
+    routing: Mapping[str, str | None] = scope["extensions"].get(ROUTING_CONTEXT, {})
+    name = routing.get("operation_id")
+    return None if name is None else OPERATIONS[name]
+
+
+def role_of(scope: MutableMapping[str, Any]) -> Role:
+    """The role of a request's client; NONE until connexion has checked the credentials."""
+    context = scope.get("extensions", {}).get(CONTEXT, {})
+    return Role((context.get("token_info") or {}).get("role", Role.NONE))
+
+
+def decoded_body() -> Sequence[Any]:
+    """What the body of the request that is being answered decodes to: records, or features.
+
+    Raises:
+        ObservationError: It is not as the contract says, which our validation finds earlier.
+    """
+    scope = connexion.request.scope
+    decoded: Sequence[Any] | None = scope["extensions"].get(DECODED)
+    return decoded if decoded is not None else _decoded(scope)
+
+
+def _decoded(scope: MutableMapping[str, Any]) -> Sequence[Any]:
+    """Connexion's own validation looked at the body: whatever it let pass, the decoder decides."""
+    operation = operation_of(scope)
+    assert operation is not None
+    decode: Decode = connexion.request.state.service.plane.decoders[operation.body]
+    try:
+        return decode(flask.request.get_data())
+    except REFUSED as error:
+        raise ObservationError(SUMMARY, [fault_of(error)]) from error

@@ -1,0 +1,136 @@
+"""What the adapters rely on in other libraries beyond what these document."""
+
+from policy_server.web.adapters.library import Library
+
+UVICORN_PROTOCOL = Library(
+    "uvicorn",
+    "0.54",
+    {
+        "uvicorn.protocols.http.flow_control": (
+            "HIGH_WATER_LIMIT",
+            "FlowControl.pause_reading",
+            "FlowControl.resume_reading",
+            "FlowControl.read_paused",
+            "FlowControl.write_paused",
+        ),
+        "uvicorn.protocols.http.httptools_impl": (
+            "STATUS_LINE",
+            "HttpToolsProtocol._unset_keepalive_if_required",
+            "HttpToolsProtocol.access_log",
+            "HttpToolsProtocol.app_state",
+            "HttpToolsProtocol.cycle",
+            "HttpToolsProtocol.expect_100_continue",
+            "HttpToolsProtocol.flow",
+            "HttpToolsProtocol.headers",
+            "HttpToolsProtocol.loop",
+            "HttpToolsProtocol.on_body",
+            "HttpToolsProtocol.on_headers_complete",
+            "HttpToolsProtocol.on_message_begin",
+            "HttpToolsProtocol.on_message_complete",
+            "HttpToolsProtocol.on_response_complete",
+            "HttpToolsProtocol.parser",
+            "HttpToolsProtocol.root_path",
+            "HttpToolsProtocol.server_state",
+            "HttpToolsProtocol.shutdown",
+            "HttpToolsProtocol.timeout_keep_alive",
+            "HttpToolsProtocol.timeout_keep_alive_handler",
+            "HttpToolsProtocol.timeout_keep_alive_task",
+            "HttpToolsProtocol.transport",
+            "HttpToolsProtocol.url",
+            "RequestResponseCycle.disconnected",
+            "RequestResponseCycle.keep_alive",
+            "RequestResponseCycle.message_event",
+            "RequestResponseCycle.response_complete",
+            "RequestResponseCycle.response_started",
+        ),
+        "uvicorn.server": ("ServerState.default_headers", "ServerState.total_requests"),
+    },
+)
+"""Of the HTTP protocol, which reads requests in uvicorn's stead."""
+
+HTTPTOOLS = Library("httptools", "0.9", {"httptools": ("HttpParserError",)})
+"""What uvicorn's protocol raises of a target that is none."""
+
+UVICORN_SERVER = Library(
+    "uvicorn",
+    "0.54",
+    {
+        "uvicorn.config": (
+            "Config.app",
+            "Config.encoded_headers",
+            "Config.http",
+            "Config.timeout_graceful_shutdown",
+        ),
+        "uvicorn.server": (
+            "Server.force_exit",
+            "Server.lifespan",
+            "Server.on_tick",
+            "Server.server_state",
+            "Server.should_exit",
+            "Server.started",
+            "ServerState.default_headers",
+        ),
+    },
+)
+"""Of the server, which the worker keeps open for a while before it stops."""
+
+UVICORN_WORKER = Library(
+    "uvicorn-worker",
+    "0.4",
+    {
+        "uvicorn_worker": (
+            "UvicornWorker.CONFIG_KWARGS",
+            "UvicornWorker._install_sigquit_handler",
+            "UvicornWorker._serve",
+            "UvicornWorker.config",
+        )
+    },
+)
+GUNICORN = Library(
+    "gunicorn",
+    "27.0",
+    {
+        "gunicorn.workers.base": (
+            "Worker.cfg",
+            "Worker.load_wsgi",
+            "Worker.log",
+            "Worker.notify",
+            "Worker.ppid",
+            "Worker.sockets",
+            "Worker.wsgi",
+        )
+    },
+)
+
+CONNEXION_ROUTING = Library(
+    "connexion",
+    "3.3",
+    {
+        "connexion.middleware.abstract": ("ROUTING_CONTEXT",),
+        "connexion.middleware.routing": ("RoutingOperation.operation_id",),
+        "connexion.middleware": (
+            "MiddlewarePosition.BEFORE_SWAGGER",
+            "MiddlewarePosition.BEFORE_VALIDATION",
+        ),
+        "connexion.lifecycle": ("ConnexionRequest.context",),
+    },
+)
+"""Of routing: which operation a request is for. Roles and limits of size are kept by it."""
+
+CONNEXION_VALIDATION = Library(
+    "connexion",
+    "3.3",
+    {
+        "connexion.datastructures": ("MediaTypeDict",),
+        "connexion.validators": (
+            "JSONRequestBodyValidator._encoding",
+            "JSONRequestBodyValidator._schema",
+            "JSONRequestBodyValidator.wrap_receive",
+            "MultiPartFormDataValidator._parse",
+            "MultiPartFormDataValidator._schema",
+            "ParameterValidator.validate_parameter",
+            "ParameterValidator.validate_parameter_list",
+        ),
+    },
+)
+"""Of validation, which lists every fault in sentences and reads long bodies in a thread."""

@@ -23,7 +23,7 @@ SWAGGER_UI := 5.35.0
 CARRIED := swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css LICENSE NOTICE package.json
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-corpus check format lock examples benchmark soak picture screenshots swagger-ui system-packages
+.PHONY: help serve test test-fast test-corpus check format lock examples benchmark soak picture screenshots swagger-ui system-packages
 
 help:  ## print every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -35,10 +35,13 @@ serve: $(SERVE)  ## set up, prepare the lpoc example (where nothing is prepared 
 	@$(BIN)/python generate.py example
 	@exec $(BIN)/gunicorn app:app -b $(HOST):$(PORT) -w $(WORKERS)
 
-test: $(DEVELOP) system-packages  ## set up, run the checks and every test
+test: $(DEVELOP) system-packages  ## set up (programs too, on Debian and Ubuntu), run the checks and every test
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --ignore tests/reliability
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --ignore tests/reliability
 	$(BIN)/python -m pytest tests/reliability
+
+test-fast: $(DEVELOP)  ## every test that starts no server, build, browser, compiler or TensorFlow (2 minutes)
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 -m "not slow"
 
 test-corpus: $(DEVELOP)  ## test on policies that others made, which lie beside the checkout
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 tests/corpus
@@ -83,7 +86,8 @@ system-packages:
 	@for program in $(PROGRAMS); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
 	for pair in $(COMPILERS); do command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair##*:}"; done; \
 	for name in $(R_LIBRARIES); do dpkg -s r-cran-$$name >/dev/null 2>&1 || missing="$$missing r-cran-$$name"; done; \
-	test -z "$$missing" || { echo "Installing what the tests need:$$missing"; \
+	test -z "$$missing" || { command -v apt-get >/dev/null || { echo "The tests need these, by Debian's names; install them:$$missing"; exit 1; }; \
+	  echo "Installing what the tests need:$$missing"; \
 	  $$(test $$(id -u) = 0 || echo sudo) sh -c "apt-get update -qq && apt-get install -y -qq --no-install-recommends$$missing" >/dev/null; }
 
 $(SERVE): requirements.txt

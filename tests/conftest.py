@@ -1,32 +1,63 @@
 """What the tests of several rooms share: published examples, and servers that serve them."""
 
+import fcntl
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support import slow
 from tests.support.server import ROOT, Server, gunicorn, publish
+from tests.support.slow import nothing_slow
+
+__all__ = ["nothing_slow"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Watch for slow tests where they are left out."""
+    if config.option.markexpr == slow.NOT_SLOW:
+        slow.install()
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the slow tests, and begin with them: no process waits for one of them in the end."""
+    slow.mark(items)
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def published(example: str, factory: pytest.TempPathFactory) -> Path:
+    """A BASE_PATH in which an example decides, published once for all processes of a run."""
+    shared = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    made = shared / f"published-{example}"
+    with (shared / f"{example}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            folder = ROOT / "examples" / example
+            publish(folder, factory.mktemp(f"making-{example}") / "instance").rename(made)
+    return Path(shutil.copytree(made, factory.mktemp(example) / "instance"))
 
 
 @pytest.fixture(scope="session")
 def published_lpoc(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BASE_PATH in which the lpoc example decides. Not to be written to."""
-    return publish(ROOT / "examples" / "lpoc", tmp_path_factory.mktemp("lpoc") / "instance")
+    return published("lpoc", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def published_tuple(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BASE_PATH in which the tuple example decides. Not to be written to."""
-    folder = ROOT / "examples" / "simple_stochastic_tuple"
-    return publish(folder, tmp_path_factory.mktemp("tuple") / "instance")
+    return published("simple_stochastic_tuple", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def published_thermostat(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BASE_PATH in which the continuous example decides. Not to be written to."""
-    folder = ROOT / "examples" / "thermostat"
-    return publish(folder, tmp_path_factory.mktemp("thermostat") / "instance")
+    return published("thermostat", tmp_path_factory)
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def test_all_tests_are_found_there(clone: Path) -> None:
 
 
 def test_those_without_servers_pass_there(clone: Path) -> None:
-    ran = pytest_in(clone, *QUICK)
+    ran = pytest_in(clone, *QUICK, "--ignore", "tests/policy/engines/test_tensorflow.py")
     assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr
     summary = ran.stdout.strip().splitlines()[-1]
     assert " passed" in summary

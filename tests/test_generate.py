@@ -38,7 +38,7 @@ def test_schema_takes_standard_input(tmp_path: Path) -> None:
 
 def test_title_and_version_are_kept_as_they_are_typed(tmp_path: Path) -> None:
     options = ["--title", "True", "--version", "1.10"]
-    run_command("schema", LPOC / "schema.yaml", *options, base_path=tmp_path)
+    run_command("schema", LPOC / "schema.yaml", "--noclients", *options, base_path=tmp_path)
     information = yaml.safe_load((tmp_path / "swagger.yaml").read_text())["info"]
     assert (information["title"], information["version"]) == ("True", "1.10")
 
@@ -120,7 +120,8 @@ def test_publishing_what_is_no_policy_is_exit_code_2(published_lpoc: Path, folde
 
 
 def test_a_folder_brings_its_schema_along(tmp_path: Path) -> None:
-    run_command("schema", ROOT / "examples/thermostat/schema.yaml", base_path=tmp_path)
+    thermostat = ROOT / "examples/thermostat/schema.yaml"
+    run_command("schema", thermostat, "--noclients", base_path=tmp_path)
     done = run_command("publish", LPOC, base_path=tmp_path)
     assert done.returncode == 0, done.stderr
     assert f"the API changes: {LPOC}/schema.yaml is not the schema that was served" in done.stderr
@@ -128,7 +129,8 @@ def test_a_folder_brings_its_schema_along(tmp_path: Path) -> None:
 
 
 def test_the_title_stays_where_the_schema_does(tmp_path: Path) -> None:
-    run_command("schema", LPOC / "schema.yaml", "--title", "Factory", base_path=tmp_path)
+    options = ["--title", "Factory", "--noclients"]
+    run_command("schema", LPOC / "schema.yaml", *options, base_path=tmp_path)
     done = run_command("publish", LPOC, base_path=tmp_path)
     assert (done.returncode, "the API changes" in done.stderr) == (0, False)
     version = (tmp_path / "active").read_text().strip()
@@ -186,7 +188,7 @@ def test_a_schema_that_cannot_be_served_is_not_published(tmp_path: Path) -> None
 
 def test_a_new_schema_ends_the_version_that_no_longer_fits(lpoc_instance: Path) -> None:
     schema = ROOT / "examples/thermostat/schema.yaml"
-    done = run_command("schema", schema, base_path=lpoc_instance)
+    done = run_command("schema", schema, "--noclients", base_path=lpoc_instance)
     assert done.returncode == 0
     assert "no longer decides" in done.stderr
     assert not (lpoc_instance / "active").exists()

@@ -1,0 +1,66 @@
+"""Which tests are slow: those that start a process, such as a server or a build, or TensorFlow."""
+
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+STARTS = (
+    "subprocess",
+    "playwright",
+    "tensorflow",
+    "policy_server.proving.build",
+    "policy_server.sandbox.process",
+    "policy_server.serving.publication",
+    "tests.clients",
+    "tests.deploy",
+    "tests.proving.conftest",
+    "tests.support.browser",
+    "tests.support.churn",
+    "tests.support.saved_models",
+    "tests.support.server",
+    "tests.support.visitor",
+)
+"""A file that imports one of these is slow, and so is a test with a fixture of an example."""
+IMPORT = re.compile(r"^\s*(?:from|import) ([\w.]+)", re.MULTILINE)
+FIXTURES = ("published_", "browser", "front")
+NOT_SLOW = "not slow"
+
+_started: list[str] = []
+
+
+@cache
+def imports_what_starts(path: Path) -> bool:
+    names = IMPORT.findall(path.read_text(encoding="utf-8"))
+    return any(f"{name}.".startswith(f"{start}.") for name in names for start in STARTS)
+
+
+def mark(items: Iterable[pytest.Item]) -> None:
+    """Mark the slow ones of all tests."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if imports_what_starts(item.path) or any(name.startswith(FIXTURES) for name in fixtures):
+            item.add_marker("slow")
+
+
+def watch(event: str, arguments: tuple[object, ...]) -> None:
+    """Note what starts a process, or TensorFlow; an audit hook."""
+    if event == "subprocess.Popen" or (event == "import" and arguments[0] == "tensorflow"):
+        _started.append(f"{event} {arguments[0]}")
+
+
+@pytest.fixture(autouse=True)
+def nothing_slow(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that is not marked slow fails if it starts anything."""
+    _started.clear()
+    yield
+    if request.config.option.markexpr == NOT_SLOW:
+        assert _started == [], "this test is slow: see tests/support/slow.py"
+
+
+def install() -> None:
+    """Watch from now on."""
+    sys.addaudithook(watch)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from policy_server.clients.generator import Generator, Progress
+from policy_server.clients.generator import Generator, Order, Progress
 from policy_server.clients.languages import Language
 from policy_server.clients.names import Package
 from policy_server.clients.sdk import Files, Sdk
@@ -44,7 +44,8 @@ def build_files(
         if (reason := language.limit(given)) is not None:
             made[language.name] = reason
     possible = [language for language in languages if language.name not in made]
-    outcomes = generator.generate(given, possible, package, folder, progress) if possible else {}
+    order = Order(given, possible, package, folder, progress)
+    outcomes = generator.generate(order) if possible else {}
     schema = contract.schema
     example = schema.example() or random_observations(schema, 1, seed=0)[0]
     for language in possible:

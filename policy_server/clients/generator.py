@@ -7,6 +7,7 @@
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -23,6 +24,25 @@ BUILD_SECONDS = 300
 
 JAVA_OPTIONS = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx512m")
 """For a program that ends before a compiler that optimises pays."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """Code that a generator is to write.
+
+    Attributes:
+        specification: What it is for.
+        languages: Those that are wanted.
+        package: How the code is named.
+        folder: Where each language gets a folder of its own.
+        progress: Called with a line for each language that is written.
+    """
+
+    specification: Specification
+    languages: Sequence[Language]
+    package: Package
+    folder: Path
+    progress: Progress
 
 
 class Generator(Protocol):
@@ -42,15 +62,8 @@ class Generator(Protocol):
     def languages(self) -> Sequence[Language]:
         """The languages that it knows."""
 
-    def generate(
-        self,
-        specification: Specification,
-        languages: Sequence[Language],
-        package: Package,
-        folder: Path,
-        progress: Progress,
-    ) -> Outcomes:
-        """Write the code of some languages, each into a folder of its own below `folder`.
+    def generate(self, order: Order) -> Outcomes:
+        """Write the code of each language that is ordered.
 
         Raises:
             ClientsUnavailable: The generator is not installed.

@@ -9,14 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from policy_server.clients.failure import LanguageFailed
-from policy_server.clients.generator import JAVA_OPTIONS, Outcomes, Progress, run
+from policy_server.clients.generator import JAVA_OPTIONS, Order, Outcomes, Progress, run
 from policy_server.clients.languages import LANGUAGES, Language
 from policy_server.clients.mends_closed import JAVA_MENDS, PYTHON_MENDS, TYPESCRIPT_MENDS
 from policy_server.clients.mends_r import R_MENDS
 from policy_server.clients.mends_scala import SCALA_MENDS
-from policy_server.clients.names import Package
 from policy_server.clients.templates import mended_templates
-from policy_server.contract.specification import Specification
 from policy_server.errors import ClientsUnavailable
 
 DISTRIBUTION = "openapi-generator-cli"
@@ -55,34 +53,28 @@ class OpenApiGenerator:
         """See Generator."""
         return LANGUAGES
 
-    def generate(
-        self,
-        specification: Specification,
-        languages: Sequence[Language],
-        package: Package,
-        folder: Path,
-        progress: Progress,
-    ) -> Outcomes:
+    def generate(self, order: Order) -> Outcomes:
         """See Generator."""
         jar, java = find_jar(), find_java()
         outcomes: dict[str, Path | str] = {}
         configured: list[tuple[Language, Path]] = []
-        for language in languages:
-            configuration = _configuration(language, specification, package, folder)
+        for language in order.languages:
+            configuration = _configuration(language, order)
             try:
-                configuration |= _templates(jar, language, folder)
+                configuration |= _templates(jar, language, order.folder)
             except LanguageFailed as error:
                 outcomes[language.name] = str(error)
                 continue
             document = Path(str(configuration["inputSpec"]))
-            document.write_text(json.dumps(language.adapt(specification)), encoding="utf-8")
-            path = folder / f"{language.name}.json"
+            document.write_text(json.dumps(language.adapt(order.specification)), encoding="utf-8")
+            path = order.folder / f"{language.name}.json"
             path.write_text(json.dumps(configuration), encoding="utf-8")
             configured.append((language, path))
         if configured:
             command = [str(java), *JAVA_OPTIONS, "-jar", str(jar), "batch"]
             command += ["-r", str(THREADS), *(str(path) for _, path in configured)]
-            outcomes |= _run(command, [language for language, _ in configured], folder, progress)
+            languages = [language for language, _ in configured]
+            outcomes |= _run(command, languages, order.folder, order.progress)
         return outcomes
 
 
@@ -121,17 +113,15 @@ def find_java() -> Path:
     return Path(found)
 
 
-def _configuration(
-    language: Language, specification: Specification, package: Package, folder: Path
-) -> dict[str, object]:
-    options = {**language.options(package), "hideGenerationTimestamp": "true"}
+def _configuration(language: Language, order: Order) -> dict[str, object]:
+    options = {**language.options(order.package), "hideGenerationTimestamp": "true"}
     return {
         "generatorName": language.generator,
-        "inputSpec": str(folder / f"{language.name}-specification.json"),
-        "outputDir": str(folder / language.name),
+        "inputSpec": str(order.folder / f"{language.name}-specification.json"),
+        "outputDir": str(order.folder / language.name),
         "additionalProperties": options,
-        "operationIdNameMappings": language.operation_names(specification),
-        "nameMappings": language.field_names(specification),
+        "operationIdNameMappings": language.operation_names(order.specification),
+        "nameMappings": language.field_names(order.specification),
         "globalProperties": NOT_GENERATED,
     }
 

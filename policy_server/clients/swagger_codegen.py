@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from policy_server.clients.generator import JAVA_OPTIONS, Outcomes, Progress, run
+from policy_server.clients.generator import JAVA_OPTIONS, Order, Outcomes, run
 from policy_server.clients.languages import LANGUAGES, Language
 from policy_server.clients.names import Package
 from policy_server.clients.openapi_generator import find_java
@@ -55,32 +55,26 @@ class SwaggerCodegen:
         """See Generator."""
         return [language for language in LANGUAGES if language.swagger_codegen]
 
-    def generate(
-        self,
-        specification: Specification,
-        languages: Sequence[Language],
-        package: Package,
-        folder: Path,
-        progress: Progress,
-    ) -> Outcomes:
+    def generate(self, order: Order) -> Outcomes:
         """See Generator."""
-        command = self._command()
+        command, folder = self._command(), order.folder
         document = folder / "specification.json"
-        document.write_text(json.dumps(_adapted(specification)), encoding="utf-8")
+        document.write_text(json.dumps(_adapted(order.specification)), encoding="utf-8")
         outcomes: dict[str, Path | str] = {}
-        for language in languages:
+        for language in order.languages:
             target = folder / language.name
             target.mkdir()
             (target / ".swagger-codegen-ignore").write_text(NOT_WRITTEN, encoding="utf-8")
             configuration = folder / f"{language.name}.json"
-            configuration.write_text(json.dumps(_options(language, package)), encoding="utf-8")
+            options = _options(language, order.package)
+            configuration.write_text(json.dumps(options), encoding="utf-8")
             arguments = ["generate", "-i", str(document), "-l", str(language.swagger_codegen)]
             arguments += ["-o", str(target), "-c", str(configuration)]
             lines = list(run([*command, *arguments], folder))
             failed = bool(lines) and lines[-1].startswith("exit ")
             outcomes[language.name] = " ".join(lines[-2:])[:300] if failed else target
             if not failed:
-                progress(f"wrote {language.name}")
+                order.progress(f"wrote {language.name}")
         return outcomes
 
     def _command(self) -> list[str]:

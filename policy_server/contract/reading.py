@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import yaml
 
+from policy_server.contract.actions import ActionSettings
 from policy_server.contract.document import (
     FaultList,
     entries,
@@ -14,7 +15,7 @@ from policy_server.contract.document import (
     switch,
 )
 from policy_server.contract.field_reading import FieldReader
-from policy_server.contract.schema import Field, ObservationSchema, Parameters
+from policy_server.contract.schema import Field, ObservationSchema
 from policy_server.errors import Fault, SchemaError
 
 SWAGGER, COMPACT = "Observation", "observations"
@@ -165,10 +166,10 @@ def _with_number_format(field: Field) -> Field:
 
 def _read_parameters(
     node: yaml.Node | None, faults: FaultList
-) -> tuple[Parameters, yaml.Node | None]:
+) -> tuple[ActionSettings, yaml.Node | None]:
     section = mapping(node, "`parameters`", faults) if node is not None else None
     if section is None:
-        return Parameters(), None
+        return ActionSettings(), None
     switches: dict[str, bool | None] = {"tuple": None, "discrete": None}
     secret: yaml.Node | None = None
     for name, key, value in entries(section, faults):
@@ -181,7 +182,7 @@ def _read_parameters(
             switches[name] = switch(value)
             if switches[name] is None:
                 faults.add(value, f"`{name}` is true or false.")
-    return Parameters(switches["tuple"], switches["discrete"]), secret
+    return ActionSettings(switches["tuple"], switches["discrete"]), secret
 
 
 def _masked(text: str, secret: yaml.Node, file: str) -> str:

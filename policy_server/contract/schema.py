@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, TypeAlias
 
+from policy_server.contract.actions import ActionSettings
+
 FieldType = Literal["integer", "number", "boolean", "string", "array"]
 Scalar: TypeAlias = bool | int | float | str
 Value: TypeAlias = "Scalar | list[Value]"
@@ -96,14 +98,6 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Parameters:
-    """What a schema file says about actions; None where it is silent."""
-
-    tuple: bool | None = None
-    discrete: bool | None = None
-
-
-@dataclass(frozen=True)
 class ObservationSchema:
     """The fields of an observation, in the order of the features.
 
@@ -117,7 +111,7 @@ class ObservationSchema:
 
     fields: Mapping[str, Field]
     required: frozenset[str]
-    parameters: Parameters = field(default_factory=Parameters)
+    parameters: ActionSettings = field(default_factory=ActionSettings)
     text: str = ""
     warnings: tuple[str, ...] = ()
 

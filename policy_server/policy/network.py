@@ -6,8 +6,8 @@ from pathlib import Path
 
 from policy_server.policy.engines.engine import Engine
 from policy_server.policy.engines.registry import load_engine
-from policy_server.policy.families.family import Numbered, Real
-from policy_server.policy.families.registry import FAMILIES, FamilyName
+from policy_server.policy.families.family import Family
+from policy_server.policy.families.registry import FAMILIES
 from policy_server.policy.timing import Timing
 
 
@@ -26,20 +26,15 @@ class Network:
 
     engine: str
     feature_width: int
-    family: FamilyName
+    family: str
     sizes: tuple[int, ...]
     timing: Timing = field(default_factory=Timing)
     output: str = ""
 
     @property
-    def distribution(self) -> Numbered | Real:
+    def distribution(self) -> Family:
         """The family of distributions that the network's output selects from."""
         return FAMILIES[self.family](self.sizes)
-
-    @property
-    def discrete(self) -> bool:
-        """Actions are numbered."""
-        return self.distribution.numbered
 
     def load_engine(self, folder: Path) -> Engine:
         """Load what runs it.

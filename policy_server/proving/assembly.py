@@ -17,6 +17,7 @@ from policy_server.errors import (
     UploadRejected,
 )
 from policy_server.policy import output_mapper, preprocessor
+from policy_server.policy.families.registry import FAMILIES
 from policy_server.policy.features import Features
 from policy_server.policy.network import Network
 from policy_server.policy.output_mapper import OutputMapper, read_output_mapper
@@ -30,7 +31,7 @@ from policy_server.proving.built_model import (
     save_undeclared,
 )
 from policy_server.proving.description import Description, read_description
-from policy_server.proving.heads import contradiction, declared_sizes_fault
+from policy_server.proving.heads import declared_sizes_fault
 from policy_server.proving.independence import RowProof
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.model import build_model
@@ -127,7 +128,9 @@ class Assembly:
             self._misfit("reading", f"{undeclared}; {where}", Part.DESCRIPTION)
             return None
         self._report.passed("model", built.facts.actions.detail)
-        conflict = contradiction(built.facts.actions, self._contract)
+        actions = built.facts.actions
+        kind = FAMILIES[actions.family].kind
+        conflict = self._contract.actions.contradiction(kind, actions.heads)
         if conflict is not None:
             raise UploadRejected(conflict)
         return built
@@ -149,7 +152,7 @@ class Assembly:
     def _output_mapper(self) -> OutputMapper:
         if not self._has(Part.OUTPUT_MAPPER):
             return OutputMapper()
-        if not self._contract.discrete:
+        if not self._contract.actions.have_meanings:
             raise UploadRejected(
                 "Continuous actions have no meanings: this contract takes no output mapper."
             )
@@ -208,7 +211,7 @@ class Assembly:
     def _network(self, facts: ModelFacts, mapper: OutputMapper) -> Network | None:
         """The distribution that the model's output stands for, if that can be told yet."""
         sizes = facts.actions.sizes
-        if sizes is None and not self._contract.tuple:
+        if sizes is None and not self._contract.actions.tuple:
             sizes = (facts.output_width,)
         elif sizes is None:
             sizes = self._declared_sizes(facts, mapper)
@@ -227,7 +230,9 @@ class Assembly:
             f"of one map for each head, {facts.output_width} actions in all"
         )
         if sum(declared) == facts.output_width and heads in (None, len(declared)):
-            fault = declared_sizes_fault(self._folder / Part.MODEL, declared) if heads else None
+            distribution = FAMILIES[facts.actions.family](declared)
+            folder = self._folder / Part.MODEL
+            fault = declared_sizes_fault(folder, distribution) if heads else None
             if fault is None:
                 return declared
             detail += f"; {fault}"
@@ -247,10 +252,9 @@ class Assembly:
         return False
 
     def _check_meanings(self, network: Network, mapper: OutputMapper) -> bool:
-        family = network.distribution
-        if not family.numbered:
+        faults = network.distribution.meaning_faults(mapper)
+        if faults is None:
             return True
-        faults = mapper.faults(family.head_sizes or [None] * family.dimensions)
         if not faults:
             detail = "every action has a meaning" if mapper.meanings else "actions are numbers"
             self._report.passed("meanings", detail)
@@ -278,9 +282,9 @@ class Assembly:
             raise UploadRejected(
                 f"The policy cannot decide on a valid observation: {error}."
             ) from error
-        kind = "probability" if policy.network.discrete else "density"
-        certain = [decision[kind] for decision in decisions if kind in decision]
-        mean = f", mean {kind} of the actions {np.mean(certain):.3g}" if certain else ""
+        likelihood = policy.network.distribution.likelihood
+        certain = [decision[likelihood] for decision in decisions if likelihood in decision]
+        mean = f", mean {likelihood} of the actions {np.mean(certain):.3g}" if certain else ""
         self._report.passed("decisions", f"{len(decisions)} decisions{mean}")
 
     def _check_golden(self, policy: Policy, mapper: OutputMapper) -> None:

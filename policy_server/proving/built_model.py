@@ -9,12 +9,11 @@ import numpy as np
 
 from policy_server.errors import EngineFailed, UploadRejected
 from policy_server.policy.engines.engine import Engine, Floats
-from policy_server.policy.engines.registry import ENGINES, TENSORFLOW
-from policy_server.policy.network import Network
+from policy_server.policy.engines.registry import ENGINES, TENSORFLOW, load_engine
 from policy_server.policy.saved_model import UnusableModel
 from policy_server.proving.heads import Actions
 from policy_server.proving.independence import RowProof
-from policy_server.proving.reading import Reading, Undeclared
+from policy_server.proving.reading import Undeclared
 
 PROOF_TOLERANCE = 1e-4
 PROOF_SCALES = (0.1, 1.0, 1.0, 10.0)
@@ -40,7 +39,7 @@ class ModelFacts:
     feature_width: int
     output: str
     output_width: int
-    reading: Reading | None
+    reading: str | None
     actions: Actions
     engine_detail: str
 
@@ -60,9 +59,7 @@ class ModelFacts:
             raise Undeclared(fields["undeclared"])
         actions = fields["actions"]
         sizes = tuple(actions["sizes"]) if actions["sizes"] is not None else None
-        reading = fields["reading"] and Reading(fields["reading"])
-        known = {"actions": Actions(**{**actions, "sizes": sizes}), "reading": reading}
-        return cls(**{**fields, **known})
+        return cls(**{**fields, "actions": Actions(**{**actions, "sizes": sizes})})
 
 
 class BuiltModel:
@@ -115,9 +112,7 @@ def load_built_model(folder: Path) -> BuiltModel:
     """
     try:
         facts = ModelFacts.read(folder)
-        sizes = (facts.output_width,)
-        network = Network(facts.engine, facts.feature_width, "greedy", sizes, output=facts.output)
-        return BuiltModel(facts, network.load_engine(folder), folder)
+        return BuiltModel(facts, load_engine(facts.engine, folder, facts.output), folder)
     except (OSError, ValueError, TypeError, KeyError, EngineFailed) as error:
         raise UploadRejected(
             f"The model that was uploaded before is damaged: {error}. Upload it again."

@@ -6,6 +6,7 @@ the report. Standard output and error belong to the uploaded code and to TensorF
 """
 
 import ctypes
+import importlib
 import json
 import os
 import signal
@@ -14,8 +15,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from policy_server.contract.actions import ActionSpace
 from policy_server.contract.contract import Contract
 from policy_server.contract.reading import read_schema
+from policy_server.policy.families.registry import plug_in_modules
 from policy_server.proving.assembly import Assembly
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.report import Part
@@ -34,16 +37,17 @@ class Job:
         schema: Text of the observation schema.
         uploaded: The parts that are new.
         verify: Replay the golden cases of a version that is there, and build nothing.
+        families: Modules that register families from outside of the package.
         parent: Process id of who wants the build; it ends with them.
     """
 
     folder: str
     schema: str
-    discrete: bool
-    tuple: bool
+    actions: ActionSpace
     uploaded: list[str]
     limits: BuildLimits
     verify: bool = False
+    families: list[str] = field(default_factory=plug_in_modules)
     parent: int = field(default_factory=os.getpid)
 
     def as_json(self) -> str:
@@ -56,7 +60,8 @@ class Job:
         fields = json.loads(text)
         isolation = ProcessLimits(**fields["limits"]["isolation"])
         limits = BuildLimits(**{**fields["limits"], "isolation": isolation})
-        return cls(**{**fields, "limits": limits})
+        actions = ActionSpace.from_dict(fields["actions"])
+        return cls(**{**fields, "actions": actions, "limits": limits})
 
 
 def main(descriptor: int) -> None:
@@ -70,7 +75,9 @@ def main(descriptor: int) -> None:
     def step(what: str, seconds: float) -> None:
         say({"step": what, "seconds": seconds})
 
-    contract = Contract(read_schema(job.schema), job.discrete, job.tuple)
+    for module in job.families:
+        importlib.import_module(module)
+    contract = Contract(read_schema(job.schema), job.actions)
     folder = Path(job.folder)
     try:
         if job.verify:

@@ -14,6 +14,8 @@ from policy_server.policy.engines.registry import (
     TENSORFLOW,
     load_engine,
 )
+from policy_server.policy.families.recognition import Output
+from policy_server.policy.families.registry import FAMILIES, sure_names
 from policy_server.policy.saved_model import SavedModel, UnusableModel
 from policy_server.proving.archive import unpack_saved_model
 from policy_server.proving.built_model import (
@@ -29,16 +31,7 @@ from policy_server.proving.conversion import ConversionFailed, convert_to_onnx
 from policy_server.proving.description import Description
 from policy_server.proving.heads import Actions, Evidence, derive_actions, stated_actions
 from policy_server.proving.limits import BuildLimits
-from policy_server.proving.reading import (
-    NUMBERED,
-    REAL,
-    Output,
-    Reading,
-    listed,
-    named_output,
-    only_output,
-    read,
-)
+from policy_server.proving.reading import listed, named_output, only_output, read
 
 MIN_DRAWS = 32
 TF_AGENTS = "0/step_type"
@@ -126,7 +119,7 @@ def _chosen(
             if not output.integer and output.width > 1 and _proves(model, output, features):
                 return output
     if tried:
-        return only_output(tried, discrete=contract.discrete)
+        return only_output(tried, contract.actions)
     if faults:
         raise faults[0]
     raise UnusableModel(
@@ -166,30 +159,31 @@ def _read(
     folder: Path,
     contract: Contract,
     description: Description,
-) -> tuple[Reading | None, Actions]:
+) -> tuple[str | None, Actions]:
     """What the output is and what its actions are: the model's own draws first, if it has any."""
     drawn = model.actions_are_integers is not None and output.name not in model.action_outputs
-    if drawn and "action_logp" in model.outputs and output.name != "q_values":
+    drawn = drawn and output.name not in sure_names()
+    if drawn and "action_logp" in model.outputs:
         evidence = _evidence(model, output, features)
         actions = derive_actions(evidence, bool(model.actions_are_integers))
         if actions.sizes is None:
             evidence.write(folder)
         declared = description.reads
-        if declared and actions.family not in (NUMBERED.get(declared), REAL.get(declared)):
+        if declared and not FAMILIES[actions.family].has_reading(declared):
             raise UploadRejected(
                 f"model.yaml says `reads: {declared}`, but the model's own draws prove "
                 f"{actions.detail}: leave `reads` out."
             )
         return None, actions
-    reading = read(output, description.reads, discrete=contract.discrete)
-    if not drawn or output.name == "q_values":
-        return reading, stated_actions(output, reading, discrete=contract.discrete)
+    read_as = read(output, description.reads, contract.actions)
+    if not drawn:
+        return read_as.reading.word, stated_actions(output, read_as)
     evidence = _evidence(model, output, features)
     heads = evidence.actions.shape[1]
-    actions = stated_actions(output, reading, discrete=contract.discrete, heads=heads)
+    actions = stated_actions(output, read_as, heads)
     if actions.sizes is None:
         evidence.write(folder)
-    return reading, actions
+    return read_as.reading.word, actions
 
 
 def _evidence(model: SavedModel, output: Output, features: Floats) -> Evidence:

@@ -7,8 +7,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policy_server.contract.actions import ActionSettings
 from policy_server.contract.reading import read_schema
-from policy_server.contract.schema import Field, ObservationSchema, Parameters
+from policy_server.contract.schema import Field, ObservationSchema
 from policy_server.errors import SchemaError
 from tests.support.schemas import Description, descriptions
 
@@ -72,7 +73,7 @@ class TestDialects:
                 ("speed", Field("number", format="double", minimum=0, exclusive_minimum=True)),
             ],
             frozenset({"id", "coordinates"}),
-            Parameters(tuple=False, discrete=True),
+            ActionSettings(tuple=False, discrete=True),
         )
 
     @settings(max_examples=150, deadline=None)
@@ -131,7 +132,7 @@ class TestWholeFiles:
         assert list(schema.fields) == ["mouse_row", "mouse_col", "cheese_row"]
         assert set(schema.fields.values()) == {Field("number", format="double")}
         assert schema.required == schema.fields.keys()
-        assert schema.parameters == Parameters(tuple=False, discrete=True)
+        assert schema.parameters == ActionSettings(tuple=False, discrete=True)
         assert schema.text == BARE.replace('"1234567asdfgh"', "'***'")
         assert len(schema.warnings) == 1
 

@@ -297,5 +297,4 @@ def read_settings(
 
 def contracts_of(settings: Settings) -> Contracts:
     """The contracts below BASE_PATH, as these settings have them."""
-    base_path = settings.base_path
-    return Contracts(Store(base_path), base_path, TEMPLATE, settings.actions)
+    return Contracts(Store(settings.base_path), settings.base_path, TEMPLATE, settings.actions)

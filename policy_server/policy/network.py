@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from policy_server.errors import EngineFailed
 from policy_server.policy.engines.engine import Engine
 from policy_server.policy.engines.registry import load_engine
 from policy_server.policy.families.family import Family
@@ -33,8 +34,18 @@ class Network:
 
     @property
     def distribution(self) -> Family:
-        """The family of distributions that the network's output selects from."""
-        return FAMILIES[self.family](self.sizes)
+        """The family of distributions that the network's output selects from.
+
+        Raises:
+            EngineFailed: It came from outside of the package, and is not registered here.
+        """
+        family = FAMILIES.get(self.family)
+        if family is None:
+            raise EngineFailed(
+                f"its decisions follow a family called `{self.family}`, which is not known here: "
+                "import the module that registers it before the server starts"
+            )
+        return family(self.sizes)
 
     def load_engine(self, folder: Path) -> Engine:
         """Load what runs it.

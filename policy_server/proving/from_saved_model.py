@@ -161,8 +161,8 @@ def _read(
     description: Description,
 ) -> tuple[str | None, Actions]:
     """What the output is and what its actions are: the model's own draws first, if it has any."""
-    drawn = model.actions_are_integers is not None and output.name not in model.action_outputs
-    drawn = drawn and output.name not in sure_names()
+    names = {*model.action_outputs, *sure_names()}
+    drawn = model.actions_are_integers is not None and output.name not in names
     if drawn and "action_logp" in model.outputs:
         evidence = _evidence(model, output, features)
         actions = derive_actions(evidence, bool(model.actions_are_integers))

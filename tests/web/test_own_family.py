@@ -32,7 +32,7 @@ MAPPER = "".join(f"{number}: {meaning}\n" for number, meaning in enumerate(MEANI
 DESCRIPTION = b"reads: warm_logits\n"
 TEMPERATURE = 2.0
 ROWS = np.random.default_rng(5).uniform(-2, 2, (12, 3))
-DRAWS = 1500
+DRAWS = 400
 SURE = 1e-4
 """A chi-square below it comes by chance once in ten thousand runs; seeds are fixed, so never."""
 
@@ -156,6 +156,14 @@ def test_clients_see_the_specification_of_numbered_actions(server: Server) -> No
         name = {"predict": "Prediction", "distribution": "Distribution"}[operation]
         wanted = {"$ref": f"#/definitions/{name}", "definitions": served["definitions"]}
         Draft4Validator(wanted).validate(server.post(operation, observations()[0]).json())
+
+
+def test_a_server_that_does_not_know_the_family_says_so(server: Server, base_path: Path) -> None:
+    with gunicorn(base_path) as other:
+        answer = other.get("health/ready")
+        assert answer.status_code == 503
+        assert "a family called `warm`, which is not known here" in other.log.read_text()
+        assert other.post("predict", observations()[0]).status_code == 503
 
 
 def test_golden_cases_of_another_temperature_are_refused(server: Server) -> None:

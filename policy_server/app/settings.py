@@ -16,6 +16,7 @@ from policy_server.app import setting_texts
 from policy_server.clients.generator import Generator
 from policy_server.clients.openapi_generator import OpenApiGenerator
 from policy_server.clients.swagger_codegen import SwaggerCodegen
+from policy_server.contract.actions import ActionSettings
 from policy_server.errors import ConfigurationError, Fault
 from policy_server.proving.limits import BuildLimits
 from policy_server.resources import TEMPLATE
@@ -210,6 +211,11 @@ class Settings:
     )
 
     @property
+    def actions(self) -> ActionSettings:
+        """What the settings say of actions."""
+        return ActionSettings(self.tuple_actions, self.discrete_actions)
+
+    @property
     def generator(self) -> Generator:
         """What makes SDKs."""
         if self.clients_engine == SwaggerCodegen.name:
@@ -291,10 +297,4 @@ def read_settings(
 
 def contracts_of(settings: Settings) -> Contracts:
     """The contracts below BASE_PATH, as these settings have them."""
-    return Contracts(
-        Store(settings.base_path),
-        settings.base_path,
-        TEMPLATE,
-        tuple_=settings.tuple_actions,
-        discrete=settings.discrete_actions,
-    )
+    return Contracts(Store(settings.base_path), settings.base_path, TEMPLATE, settings.actions)

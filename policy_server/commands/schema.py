@@ -34,7 +34,7 @@ def schema(
     """
     settings = read_settings()
     text, file = read_text(path)
-    given = ContractFile(text, title, version, settings.tuple_actions, settings.discrete_actions)
+    given = ContractFile(text, title, version).saying(settings.actions)
     contract = given.resolve(file=file)
     for warning in contract.schema.warnings:
         print_warning(warning)
@@ -46,7 +46,7 @@ def schema(
         stale = _deactivate_stale_version(store, contract)
     print(
         f"{contract.title} {contract.version}: observations of {len(contract.schema.fields)} "
-        f"fields, {_kind(contract)}. The contract is {specification}."
+        f"fields, {contract.actions.words}. The contract is {specification}."
     )
     if stale is not None:
         print_warning(
@@ -73,8 +73,3 @@ def _deactivate_stale_version(store: Store, contract: Contract) -> str | None:
         return None
     store.deactivate()
     return active
-
-
-def _kind(contract: Contract) -> str:
-    kind = "discrete" if contract.discrete else "continuous"
-    return f"tuples of {kind} actions" if contract.tuple else f"{kind} actions"

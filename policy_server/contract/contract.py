@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import msgspec
 
+from policy_server.contract.actions import ActionSettings, ActionSpace
 from policy_server.contract.decoding import Decoder
 from policy_server.contract.reading import read_schema
 from policy_server.contract.schema import ObservationSchema
@@ -25,15 +26,13 @@ class Contract:
     """What clients may send and what they get.
 
     Attributes:
-        discrete: Actions are numbered (True) or real numbers (False).
-        tuple: An action has several components.
+        actions: What an action is.
         title: Name of the API, and of the SDKs.
         version: Version of the API as its clients see it, not of a policy.
     """
 
     schema: ObservationSchema
-    discrete: bool = True
-    tuple: bool = False
+    actions: ActionSpace = field(default_factory=ActionSpace)
     title: str = DEFAULT_TITLE
     version: str = DEFAULT_VERSION
 
@@ -45,7 +44,7 @@ class Contract:
     @cached_property
     def digest(self) -> str:
         """A hash of all that a version is proven against: fields and the kind of actions."""
-        meaning = f"{self.schema.digest} {self.discrete} {self.tuple}"
+        meaning = f"{self.schema.digest} {self.actions.digested}"
         return hashlib.sha256(meaning.encode()).hexdigest()[:16]
 
 
@@ -73,13 +72,17 @@ class ContractFile:
     @classmethod
     def of(cls, contract: Contract) -> "ContractFile":
         """What keeps a contract in which nothing is left open."""
-        return cls(
-            contract.schema.text,
-            contract.title,
-            contract.version,
-            contract.tuple,
-            contract.discrete,
-        )
+        actions = contract.actions.settings
+        return cls(contract.schema.text, contract.title, contract.version).saying(actions)
+
+    @property
+    def actions(self) -> ActionSettings:
+        """What was asked for of actions."""
+        return ActionSettings(self.tuple, self.discrete)
+
+    def saying(self, actions: ActionSettings) -> "ContractFile":
+        """The same file with other settings of actions."""
+        return replace(self, tuple=actions.tuple, discrete=actions.discrete)
 
     @classmethod
     def read(cls, folder: Path) -> "ContractFile":
@@ -103,13 +106,12 @@ class ContractFile:
         write_atomically(self.path(folder), json.dumps(vars(self), indent=2) + "\n")
 
     def resolve(
-        self, *, tuple_: bool | None = None, discrete: bool | None = None, file: str = "schema.yaml"
+        self, settings: ActionSettings | None = None, file: str = "schema.yaml"
     ) -> Contract:
         """Decide what is left open.
 
         Args:
-            tuple_: The setting TUPLE, None where it is not set.
-            discrete: The setting DISCRETE_ACTIONS, likewise.
+            settings: TUPLE and DISCRETE_ACTIONS, as far as they are set.
             file: What faults call the schema file.
 
         Returns:
@@ -128,14 +130,5 @@ class ContractFile:
         ]
         if faults:
             raise SchemaError("The API cannot be called that.", faults)
-        parameters = schema.parameters
-        return Contract(
-            schema,
-            discrete=_first(discrete, self.discrete, parameters.discrete, True),
-            tuple=_first(tuple_, self.tuple, parameters.tuple, False),
-            **names,
-        )
-
-
-def _first(*choices: bool | None) -> bool:
-    return next(choice for choice in choices if choice is not None)
+        said = (settings or ActionSettings()).before(self.actions).before(schema.parameters)
+        return Contract(schema, ActionSpace.of(said), **names)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import yaml
 
+from policy_server.contract.actions import ActionSettings
 from policy_server.contract.document import (
     FaultList,
     entries,
@@ -14,7 +15,7 @@ from policy_server.contract.document import (
 )
 from policy_server.contract.field_reading import FieldReader
 from policy_server.contract.fields.field import Field
-from policy_server.contract.schema import ObservationSchema, Parameters
+from policy_server.contract.schema import ObservationSchema
 from policy_server.errors import Fault, SchemaError
 
 SWAGGER, COMPACT = "Observation", "observations"
@@ -156,10 +157,10 @@ def _read_fields(node: yaml.MappingNode, reader: FieldReader) -> dict[str, Field
 
 def _read_parameters(
     node: yaml.Node | None, faults: FaultList
-) -> tuple[Parameters, yaml.Node | None]:
+) -> tuple[ActionSettings, yaml.Node | None]:
     section = mapping(node, "`parameters`", faults) if node is not None else None
     if section is None:
-        return Parameters(), None
+        return ActionSettings(), None
     switches: dict[str, bool | None] = {"tuple": None, "discrete": None}
     secret: yaml.Node | None = None
     for name, key, value in entries(section, faults):
@@ -172,7 +173,7 @@ def _read_parameters(
             switches[name] = switch(value)
             if switches[name] is None:
                 faults.add(value, f"`{name}` is true or false.")
-    return Parameters(switches["tuple"], switches["discrete"]), secret
+    return ActionSettings(switches["tuple"], switches["discrete"]), secret
 
 
 def _masked(text: str, secret: yaml.Node, file: str) -> str:

@@ -7,17 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
 
+from policy_server.contract.actions import ActionSettings
 from policy_server.contract.fields.field import Field, Value
 
 Observation: TypeAlias = dict[str, Value]
-
-
-@dataclass(frozen=True)
-class Parameters:
-    """What a schema file says about actions; None where it is silent."""
-
-    tuple: bool | None = None
-    discrete: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -34,7 +27,7 @@ class ObservationSchema:
 
     fields: Mapping[str, Field]
     required: frozenset[str]
-    parameters: Parameters = field(default_factory=Parameters)
+    parameters: ActionSettings = field(default_factory=ActionSettings)
     text: str = ""
     warnings: tuple[str, ...] = ()
 

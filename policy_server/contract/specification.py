@@ -57,8 +57,7 @@ def render_specification(contract: Contract, template: Path) -> str:
         return _compiled(template.read_text(encoding="utf-8")).render(
             title=contract.title,
             version=contract.version,
-            discrete=contract.discrete,
-            tuple=contract.tuple,
+            actions=contract.actions,
             observation=contract.schema.as_json_schema(),
             **FACTS,
         )

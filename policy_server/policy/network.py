@@ -3,10 +3,11 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from policy_server.errors import EngineFailed
 from policy_server.policy.engines.engine import Engine
 from policy_server.policy.engines.registry import load_engine
-from policy_server.policy.families.family import Numbered, Real
-from policy_server.policy.families.registry import FAMILIES, FamilyName
+from policy_server.policy.families.family import Family
+from policy_server.policy.families.registry import FAMILIES
 from policy_server.policy.timing import Timing
 
 
@@ -25,20 +26,25 @@ class Network:
 
     engine: str
     feature_width: int
-    family: FamilyName
+    family: str
     sizes: tuple[int, ...]
     timing: Timing = field(default_factory=Timing)
     output: str = ""
 
     @property
-    def distribution(self) -> Numbered | Real:
-        """The family of distributions that the network's output selects from."""
-        return FAMILIES[self.family](self.sizes)
+    def distribution(self) -> Family:
+        """The family of distributions that the network's output selects from.
 
-    @property
-    def discrete(self) -> bool:
-        """Actions are numbered."""
-        return self.distribution.numbered
+        Raises:
+            EngineFailed: It came from outside of the package, and is not registered here.
+        """
+        family = FAMILIES.get(self.family)
+        if family is None:
+            raise EngineFailed(
+                f"its decisions follow a family called `{self.family}`, which is not known here: "
+                "import the module that registers it before the server starts"
+            )
+        return family(self.sizes)
 
     def load_engine(self, folder: Path) -> Engine:
         """Load what runs it.

@@ -15,6 +15,7 @@ from policy_server.errors import (
     PreprocessorFailed,
     UploadRejected,
 )
+from policy_server.policy.families.registry import FAMILIES
 from policy_server.policy.features import Features
 from policy_server.policy.network import Network
 from policy_server.policy.output_mapper import OutputMapper, read_output_mapper
@@ -26,7 +27,7 @@ from policy_server.proving.built_model import (
     load_built_model,
 )
 from policy_server.proving.description import Description, read_description
-from policy_server.proving.heads import contradiction, declared_sizes_fault
+from policy_server.proving.heads import declared_sizes_fault
 from policy_server.proving.independence import RowProof
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.readers.reader import ModelUpload
@@ -127,8 +128,10 @@ class Assembly:
             where = "upload it with the model, as `description_file`; in a folder it is model.yaml"
             self._misfit("reading", f"{undeclared}; {where}", Part.DESCRIPTION)
             return None
-        self._report.passed("model", built.description.family_detail)
-        conflict = contradiction(built.actions, self._contract)
+        described = built.description
+        self._report.passed("model", described.family_detail)
+        kind = FAMILIES[described.family].kind
+        conflict = self._contract.actions.contradiction(kind, described.heads)
         if conflict is not None:
             raise UploadRejected(conflict)
         return built
@@ -151,7 +154,7 @@ class Assembly:
     def _output_mapper(self) -> OutputMapper:
         if not self._has(Part.OUTPUT_MAPPER):
             return OutputMapper()
-        if not self._contract.discrete:
+        if not self._contract.actions.have_meanings:
             raise UploadRejected(
                 "Continuous actions have no meanings: this contract takes no output mapper."
             )
@@ -223,7 +226,9 @@ class Assembly:
             f"of one map for each head, {described.output_width} actions in all"
         )
         if sum(declared) == described.output_width and heads in (None, len(declared)):
-            fault = declared_sizes_fault(self._folder / Part.MODEL, declared) if heads else None
+            distribution = FAMILIES[described.family](declared)
+            folder = self._folder / Part.MODEL
+            fault = declared_sizes_fault(folder, distribution) if heads else None
             if fault is None:
                 return declared
             detail += f"; {fault}"
@@ -243,10 +248,9 @@ class Assembly:
         return False
 
     def _check_meanings(self, network: Network, mapper: OutputMapper) -> bool:
-        family = network.distribution
-        if not family.numbered:
+        faults = network.distribution.meaning_faults(mapper)
+        if faults is None:
             return True
-        faults = mapper.faults(family.head_sizes or [None] * family.dimensions)
         if not faults:
             detail = "every action has a meaning" if mapper.meanings else "actions are numbers"
             self._report.passed("meanings", detail)
@@ -274,9 +278,9 @@ class Assembly:
             raise UploadRejected(
                 f"The policy cannot decide on a valid observation: {error}."
             ) from error
-        kind = "probability" if policy.network.discrete else "density"
-        certain = [decision[kind] for decision in decisions if kind in decision]
-        mean = f", mean {kind} of the actions {np.mean(certain):.3g}" if certain else ""
+        likelihood = policy.network.distribution.likelihood
+        certain = [decision[likelihood] for decision in decisions if likelihood in decision]
+        mean = f", mean {likelihood} of the actions {np.mean(certain):.3g}" if certain else ""
         self._report.passed("decisions", f"{len(decisions)} decisions{mean}")
 
     def _check_golden(self, policy: Policy, mapper: OutputMapper) -> None:

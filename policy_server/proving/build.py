@@ -63,8 +63,7 @@ def build(
     job = Job(
         str(folder.absolute()),
         contract.schema.text,
-        contract.discrete,
-        contract.tuple,
+        contract.actions,
         [str(part) for part in uploaded],
         limits,
     )
@@ -86,9 +85,7 @@ def verify(
         UploadRejected: The process died or was too slow; a report says everything else.
     """
     schema = contract.schema.text
-    job = Job(
-        str(folder.absolute()), schema, contract.discrete, contract.tuple, [], limits, verify=True
-    )
+    job = Job(str(folder.absolute()), schema, contract.actions, [], limits, verify=True)
     return _run(job, progress, lambda: None)
 
 

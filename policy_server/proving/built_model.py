@@ -9,10 +9,11 @@ import numpy as np
 from policy_server.errors import EngineFailed, UploadRejected
 from policy_server.policy.engines.engine import Engine, Floats
 from policy_server.policy.engines.registry import ENGINES, TENSORFLOW, load_engine
+from policy_server.policy.families.recognition import Output
 from policy_server.policy.saved_model import UnusableModel
 from policy_server.proving.heads import Actions
 from policy_server.proving.independence import RowProof
-from policy_server.proving.reading import Output, Undeclared
+from policy_server.proving.reading import Undeclared
 from policy_server.version.network_description import NetworkDescription, Undescribed
 from policy_server.version.version_parts import read_description
 

@@ -5,13 +5,16 @@ may kill. The job comes as a message in JSON; each step, and then the report, go
 Standard output and error belong to the uploaded code and to TensorFlow.
 """
 
+import importlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from policy_server.contract.actions import ActionSpace
 from policy_server.contract.contract import Contract
 from policy_server.contract.reading import read_schema
+from policy_server.policy.families.registry import plug_in_modules
 from policy_server.proving.assembly import Assembly
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.verification import verify
@@ -29,15 +32,16 @@ class Job:
         schema: Text of the observation schema.
         uploaded: The parts that are new.
         verify: Replay the golden cases of a version that is there, and build nothing.
+        families: Modules that register families from outside of the package.
     """
 
     folder: str
     schema: str
-    discrete: bool
-    tuple: bool
+    actions: ActionSpace
     uploaded: list[str]
     limits: BuildLimits
     verify: bool = False
+    families: list[str] = field(default_factory=plug_in_modules)
 
     def as_json(self) -> bytes:
         """The job as one message."""
@@ -49,7 +53,8 @@ class Job:
         fields = json.loads(text)
         isolation = ProcessLimits(**fields["limits"]["isolation"])
         limits = BuildLimits(**{**fields["limits"], "isolation": isolation})
-        return cls(**{**fields, "limits": limits})
+        actions = ActionSpace.from_dict(fields["actions"])
+        return cls(**{**fields, "actions": actions, "limits": limits})
 
 
 def main() -> None:
@@ -66,7 +71,9 @@ def main() -> None:
     def step(what: str, seconds: float) -> None:
         say({"step": what, "seconds": seconds})
 
-    contract = Contract(read_schema(job.schema), job.discrete, job.tuple)
+    for module in job.families:
+        importlib.import_module(module)
+    contract = Contract(read_schema(job.schema), job.actions)
     folder = Path(job.folder)
     try:
         if job.verify:

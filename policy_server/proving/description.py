@@ -9,7 +9,7 @@ import yaml
 from policy_server.contract.document import FaultList, entries, read_document
 from policy_server.contract.encoding import not_utf8
 from policy_server.errors import Fault, SchemaError, UploadRejected
-from policy_server.proving.reading import Reading
+from policy_server.policy.families.registry import reading_words
 from policy_server.version.parts import FILES, Part
 
 FILE = FILES[Part.DESCRIPTION]
@@ -33,7 +33,7 @@ class Description:
     """
 
     output: str | None = None
-    reads: Reading | None = None
+    reads: str | None = None
 
 
 def read_description(path: Path) -> Description:
@@ -68,12 +68,11 @@ def _read(text: str) -> Description:
             if name == "reads":
                 _check_reading(value, faults)
     faults.raise_if_any(SUMMARY)
-    reads = values.get("reads")
-    return Description(values.get("output"), None if reads is None else Reading(reads))
+    return Description(values.get("output"), values.get("reads"))
 
 
 def _check_reading(node: yaml.ScalarNode, faults: FaultList) -> None:
-    known = [str(reading) for reading in Reading]
+    known = reading_words()
     if node.value in PLANNED_READINGS:
         faults.add(node, f"`reads: {node.value}`: {PLANNED_READINGS[node.value]}.")
     elif node.value not in known:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from policy_server.contract.encoding import MARK, not_utf8
 from policy_server.errors import Fault, UploadRejected
-from policy_server.proving.reading import NAMES
+from policy_server.policy.families.registry import output_names
 
 MAX_FAULTS = 20
 ZIP = b"PK"
@@ -176,7 +176,7 @@ def _read_arrays(path: Path, limit_bytes: int) -> GoldenCases:
     count = len(arrays["observations"])
     recorded = {
         quantity: Recorded(list(range(count)), arrays[name].reshape(count, -1).tolist())
-        for name, quantity in ARRAYS.items()
+        for name, quantity in _quantities_of_arrays().items()
         if name in arrays
     }
     drawn = arrays.get("actions")
@@ -189,14 +189,14 @@ def _read_arrays(path: Path, limit_bytes: int) -> GoldenCases:
     )
 
 
-OUTPUT_ARRAYS = (*NAMES, "output", "output_0", "distribution_inputs")
-"""Arrays that hold the network's output."""
-ARRAYS = {
-    **dict.fromkeys(OUTPUT_ARRAYS, "distribution_inputs"),
-    "deterministic": "actions",
-    "action_logp": "log_probability",
-}
-"""What the arrays of a .npz record, beside `observations` and the `actions` of `action_logp`."""
+def _quantities_of_arrays() -> dict[str, str]:
+    """What arrays of a .npz record, beside `observations` and the `actions` of `action_logp`."""
+    outputs = (*output_names(), "output", "output_0", "distribution_inputs")
+    return {
+        **dict.fromkeys(outputs, "distribution_inputs"),
+        "deterministic": "actions",
+        "action_logp": "log_probability",
+    }
 
 
 def _array_faults(arrays: Mapping[str, NDArray[Any]]) -> Iterator[Fault]:
@@ -205,9 +205,10 @@ def _array_faults(arrays: Mapping[str, NDArray[Any]]) -> Iterator[Fault]:
     if observations is None or observations.ndim != 2 or not len(observations):
         yield Fault("observations", "feature vectors are wanted, float32[N, F], one at least.")
         return
+    quantities = _quantities_of_arrays()
     for name, array in arrays.items():
-        if name not in (*ARRAYS, "observations", "actions"):
-            known = ", ".join(("observations", *ARRAYS, "actions"))
+        if name not in (*quantities, "observations", "actions"):
+            known = ", ".join(("observations", *quantities, "actions"))
             yield Fault(name, f"it is not known here; these are: {known}.")
         elif array.dtype.kind not in "biuf" or not array.ndim or len(array) != len(observations):
             rows = f"{len(observations)} rows of numbers, as many as `observations` has"
@@ -215,8 +216,8 @@ def _array_faults(arrays: Mapping[str, NDArray[Any]]) -> Iterator[Fault]:
     if ("actions" in arrays) != ("action_logp" in arrays):
         remedy = "`actions` that were drawn come with their log-probability, `action_logp`; the "
         yield Fault("actions", f"{remedy}most probable ones are called `deterministic`.")
-    if not arrays.keys() & ARRAYS.keys():
-        yield Fault("", f"nothing was recorded: one of {', '.join(ARRAYS)} is wanted.")
+    if not arrays.keys() & quantities.keys():
+        yield Fault("", f"nothing was recorded: one of {', '.join(quantities)} is wanted.")
 
 
 def _flat(probabilities: Sequence[float | list[float]]) -> list[float]:

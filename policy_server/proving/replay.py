@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from policy_server.contract.contract import Contract
 from policy_server.errors import Fault, ObservationError, PreprocessorFailed, UploadRejected
 from policy_server.policy.families.family import Family, NotFinite, relative_differences
-from policy_server.policy.families.registry import FAMILIES
+from policy_server.policy.families.recognition import Output, Reading
+from policy_server.policy.families.registry import alternatives
 from policy_server.policy.features import Features
 from policy_server.policy.output_mapper import OutputMapper
 from policy_server.policy.policy import Policy
@@ -23,7 +24,6 @@ from policy_server.proving.golden import (
     read_golden,
 )
 from policy_server.proving.limits import BuildLimits
-from policy_server.proving.reading import NUMBERED, REAL, WORDS, Reading
 from policy_server.proving.verdict import MAX_SHOWN, QUANTITY_WORDS, Compared, Outcome, Verdict
 from policy_server.version.parts import Part, uploaded_file
 
@@ -105,27 +105,29 @@ class Replay:
             for quantity in QUANTITIES
             if quantity in self._cases.recorded
         ]
-        return Verdict(self._cases, compared, self._tolerance, numbered=family.numbered).outcome()
+        return Verdict(self._cases, compared, self._tolerance, family).outcome()
 
     def _other_readings(self, features: Features, inputs: Array) -> str:
         """Readings of the network's output under which all cases agree, in a sentence."""
-        network, readings = self._policy.network, NUMBERED if self._family.numbered else REAL
-        agreeing: dict[str, Reading] = {}
-        for reading, name in readings.items():
-            if name == network.family or len(network.sizes) > 1:
-                continue
-            half = len(inputs[0]) // (2 if reading is Reading.MEAN_LOG_STD else 1)
-            sizes = (1,) * half if name == "given" else (half,)
+        network = self._policy.network
+        if len(network.sizes) > 1:
+            return ""
+        output = Output(network.output, False, inputs.astype(np.float32))
+        agreeing: list[Reading] = []
+        exactly = False
+        for family in alternatives(self._family):
             with contextlib.suppress(UploadRejected, ValueError):
-                if self._compared(FAMILIES[name](sizes), features, inputs).agrees:
-                    agreeing.setdefault(name, reading)
+                other = family(family.whole(output))
+                if self._compared(other, features, inputs).agrees:
+                    agreeing.append(family.readings[0])
+                    exactly = exactly or other.is_output
         if not agreeing:
             return ""
-        now = next(WORDS[each] for each, name in readings.items() if name == network.family)
+        now = self._family.readings[0].words
         what = "the recorded actions" if "actions" in self._cases.recorded else "what was recorded"
-        gives = " or ".join(f"read as {WORDS[each]}" for each in agreeing.values())
-        same = " equals" if "deterministic" in agreeing else f", {gives}, gives"
-        lines = " or ".join(f"`reads: {each}`" for each in agreeing.values())
+        gives = " or ".join(f"read as {each.words}" for each in agreeing)
+        same = " equals" if exactly else f", {gives}, gives"
+        lines = " or ".join(f"`reads: {each.word}`" for each in agreeing)
         return (
             f"Your output `{network.output}`{same} {what}; it is read as {now}. Write {lines} "
             "into model.yaml."
@@ -191,21 +193,14 @@ class Replay:
             return features.astype(np.float64)
         if quantity == "distribution_inputs":
             return inputs
-        if quantity == "actions":
-            return family.mode(inputs)
-        if quantity == "meanings" and family.numbered:
-            return self._meanings(family.mode(inputs).astype(np.int64))
         if quantity == "log_probability":
-            found = self._log_probability(family, inputs)
-        elif quantity == "entropy":
-            found = family.entropy(inputs)
+            found: NDArray[Any] | None = self._log_probability(family, inputs)
         else:
-            found = family.recorded(quantity, inputs)
+            found = family.recorded(quantity, inputs, self._mapper)
         if found is None:
-            kind = "numbered" if family.numbered else "real"
             raise UploadRejected(
                 f"The golden cases state {QUANTITY_WORDS[quantity]}, but the actions of this "
-                f"policy are {kind} ({self._policy.network.family})."
+                f"policy are {family.kind} ({self._policy.network.family})."
             )
         return found.reshape(len(inputs), -1)
 
@@ -217,15 +212,6 @@ class Replay:
                 f"The golden cases hold {drawn.shape[1]} actions each, this policy takes "
                 f"{family.dimensions}."
             )
-        if family.numbered:
-            sizes = np.array(family.head_sizes or [np.inf])
-            if (drawn != np.floor(drawn)).any() or (drawn < 0).any() or (drawn >= sizes).any():
-                raise UploadRejected("The golden cases hold actions that this policy cannot take.")
+        if not family.can_take(drawn):
+            raise UploadRejected("The golden cases hold actions that this policy cannot take.")
         return family.log_probability(inputs, drawn)
-
-    def _meanings(self, actions: NDArray[np.int64]) -> NDArray[Any]:
-        meaning = self._mapper.meaning
-        rows = [
-            [meaning(head, action) for head, action in enumerate(row)] for row in actions.tolist()
-        ]
-        return np.array(rows, dtype=object)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policy_server.errors import Fault
+from policy_server.policy.families.family import Family
 from policy_server.proving.diagnosis import diagnosis
 from policy_server.proving.golden import QUANTITIES, GoldenCases, shown_observation
 
@@ -59,16 +60,16 @@ class Verdict:
         cases: As they were recorded.
         compared: All quantities that they state, in the order in which one follows from another.
         tolerance: Largest difference that is none.
-        numbered: Actions are numbered.
+        family: What the policy's actions are drawn from.
     """
 
     def __init__(
-        self, cases: GoldenCases, compared: Sequence[Compared], tolerance: float, *, numbered: bool
+        self, cases: GoldenCases, compared: Sequence[Compared], tolerance: float, family: Family
     ) -> None:
         self._cases = cases
         self._compared = compared
         self._tolerance = tolerance
-        self._numbered = numbered
+        self._family = family
 
     def outcome(self) -> Outcome:
         """The outcome for all cases."""
@@ -135,13 +136,14 @@ class Verdict:
             yield Fault(f"/{compared.quantity}", f"and {len(differing) - MAX_SHOWN} more.")
 
     def _by(self, compared: Compared, index: int, position: int) -> str:
-        """How much two numbers differ; of numbered actions, how probable they are counts."""
+        """How much two numbers differ; of actions, as their family says it."""
         if compared.quantity == "meanings":
             return "."
-        if compared.quantity == "actions" and self._numbered:
-            return f", which is more probable by {compared.differences[index, position]:.3g}."
-        difference = abs(compared.found[index, position] - compared.expected[index, position])
-        return f": the difference is {difference:.3g}."
+        expected, found = compared.expected[index, position], compared.found[index, position]
+        if compared.quantity == "actions":
+            shortfall = compared.differences[index, position]
+            return self._family.shortfall_words(expected, found, shortfall)
+        return f": the difference is {abs(found - expected):.3g}."
 
 
 def _shown(value: Any) -> str:

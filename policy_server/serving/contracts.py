@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from policy_server.contract.actions import ActionSettings
 from policy_server.contract.contract import Contract, ContractFile
 from policy_server.contract.reading import read_schema
 from policy_server.contract.specification import (
@@ -26,8 +27,7 @@ class Contracts:
         store: Knows which version is active.
         base_path: Holds `contract.json`.
         template: What specifications are rendered from.
-        tuple_: The setting TUPLE, None where it is not set.
-        discrete: The setting DISCRETE_ACTIONS, likewise.
+        settings: TUPLE and DISCRETE_ACTIONS, as far as they are set.
     """
 
     def __init__(
@@ -35,15 +35,12 @@ class Contracts:
         store: Store,
         base_path: Path,
         template: Path,
-        *,
-        tuple_: bool | None = None,
-        discrete: bool | None = None,
+        settings: ActionSettings | None = None,
     ) -> None:
         self._store = store
         self._base = base_path
         self._template = template
-        self._tuple = tuple_
-        self._discrete = discrete
+        self._settings = settings
         self._resolved: dict[ContractFile, Contract] = {}
 
     def active(self) -> str | None:
@@ -106,12 +103,7 @@ class Contracts:
             return self._resolve(given, file)
         given = replace(given, title=served.title, version=served.version)
         if schema.digest == served.schema.digest:
-            said = schema.parameters
-            given = replace(
-                given,
-                tuple=served.tuple if said.tuple is None else said.tuple,
-                discrete=served.discrete if said.discrete is None else said.discrete,
-            )
+            given = given.saying(schema.parameters.before(served.actions.settings))
         return self._resolve(given, file)
 
     def specification(self, contract: Contract) -> Specification:
@@ -163,4 +155,4 @@ class Contracts:
         return contract
 
     def _resolve(self, given: ContractFile, file: str = "schema.yaml") -> Contract:
-        return given.resolve(tuple_=self._tuple, discrete=self._discrete, file=file)
+        return given.resolve(self._settings, file)

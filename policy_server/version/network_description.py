@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from policy_server.policy.families.registry import FamilyName
 from policy_server.version.parts import NETWORK_FILE
 
 QUESTION = "undescribed"
@@ -41,7 +40,7 @@ class NetworkDescription:
     feature_width: int
     output: str
     output_width: int
-    family: FamilyName
+    family: str
     sizes: tuple[int, ...] | None
     heads: int | None
     family_detail: str

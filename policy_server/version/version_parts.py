@@ -102,7 +102,7 @@ def write_timing(folder: Path, timing: Timing) -> None:
 
 def known_sizes(described: NetworkDescription, contract: Contract) -> tuple[int, ...] | None:
     """Sizes of the heads, or dimensions; None where the output mapper has to declare them."""
-    if described.sizes is None and not contract.tuple:
+    if described.sizes is None and not contract.actions.tuple:
         return (described.output_width,)
     return described.sizes
 

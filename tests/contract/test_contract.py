@@ -1,14 +1,17 @@
 """The contract as it is kept, and what is decided where it leaves things open."""
 
+import hashlib
 import itertools
 import json
 from pathlib import Path
 
 import pytest
 
+from policy_server.contract.actions import ActionSettings
 from policy_server.contract.contract import Contract, ContractFile
 from policy_server.contract.reading import read_schema
 from policy_server.errors import SchemaError
+from tests.support.contracts import actions_of
 
 SCHEMA = "observations: {a: {type: int}}\n"
 CHOICES = (None, True, False)
@@ -21,9 +24,7 @@ class TestResolve:
         for setting, asked, parameter in itertools.product(CHOICES, CHOICES, CHOICES):
             said = "" if parameter is None else f"parameters: {{{word}: {parameter}}}\n"
             kept = ContractFile(SCHEMA + said, **{word: asked})  # type: ignore[arg-type]
-            resolved = (
-                kept.resolve(tuple_=setting) if word == "tuple" else kept.resolve(discrete=setting)
-            )
+            resolved = kept.resolve(ActionSettings(**{word: setting})).actions.settings
             if setting is not None:
                 expected = setting
             elif asked is not None:
@@ -58,12 +59,21 @@ class TestDigest:
     def test_it_changes_with_what_a_version_is_proven_against(self) -> None:
         schema, other = read_schema(SCHEMA), read_schema("observations: {b: {type: int}}")
         contracts = [
-            Contract(fields, discrete, tuple_)
+            Contract(fields, actions_of(discrete=discrete, tuple_=tuple_))
             for fields in (schema, other)
             for discrete in (True, False)
             for tuple_ in (True, False)
         ]
         assert len({contract.digest for contract in contracts}) == 8
+
+    def test_it_is_that_of_versions_that_are_there_already(self) -> None:
+        """Stores hold it: another spelling of the same contract would turn every version away."""
+        schema = read_schema(SCHEMA)
+        for discrete, tuple_ in itertools.product((True, False), repeat=2):
+            meaning = f"{schema.digest} {discrete} {tuple_}"
+            expected = hashlib.sha256(meaning.encode()).hexdigest()[:16]
+            actions = actions_of(discrete=discrete, tuple_=tuple_)
+            assert Contract(schema, actions).digest == expected
 
     def test_names_do_not_count(self) -> None:
         schema = read_schema(SCHEMA)

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policy_server.contract.actions import ActionSettings
 from policy_server.contract.fields.array import Array
 from policy_server.contract.fields.integer import Integer
 from policy_server.contract.fields.number import Number
 from policy_server.contract.fields.string import String
 from policy_server.contract.reading import read_schema
-from policy_server.contract.schema import ObservationSchema, Parameters
+from policy_server.contract.schema import ObservationSchema
 from policy_server.errors import SchemaError
 from tests.support.schemas import Description, assert_read_unchanged, descriptions
 
@@ -73,7 +74,7 @@ class TestDialects:
                 ("speed", Number(minimum=0, exclusive_minimum=True)),
             ],
             frozenset({"id", "coordinates"}),
-            Parameters(tuple=False, discrete=True),
+            ActionSettings(tuple=False, discrete=True),
         )
 
     @settings(max_examples=150, deadline=None)
@@ -125,7 +126,7 @@ class TestWholeFiles:
         assert list(schema.fields) == ["mouse_row", "mouse_col", "cheese_row"]
         assert set(schema.fields.values()) == {Number()}
         assert schema.required == schema.fields.keys()
-        assert schema.parameters == Parameters(tuple=False, discrete=True)
+        assert schema.parameters == ActionSettings(tuple=False, discrete=True)
         assert schema.text == BARE.replace('"1234567asdfgh"', "'***'")
         assert len(schema.warnings) == 1
 

@@ -21,6 +21,7 @@ from policy_server.contract.specification import (
     write_specification,
 )
 from policy_server.errors import SchemaError
+from tests.support.contracts import actions_of
 from tests.support.schemas import Description, descriptions, to_yaml
 
 TEMPLATE = Path(__file__).parents[2] / "swagger.template.yaml"
@@ -69,7 +70,8 @@ def refusal(text: str) -> list[tuple[str, str]]:
 class TestRendering:
     @pytest.mark.parametrize(("discrete", "tuple_"), KINDS)
     def test_every_kind_of_action_is_valid_openapi(self, discrete: bool, tuple_: bool) -> None:
-        text = render_specification(Contract(SCHEMA, discrete, tuple_), TEMPLATE)
+        contract = Contract(SCHEMA, actions_of(discrete=discrete, tuple_=tuple_))
+        text = render_specification(contract, TEMPLATE)
         specification = check_specification(text)
         assert len(list(operations(specification))) == 19
         wrong = text.replace("operationId: predict\n", "operationId: [predict]\n")
@@ -78,7 +80,7 @@ class TestRendering:
 
     @pytest.mark.parametrize(("discrete", "tuple_"), KINDS)
     def test_predictions_have_the_shape_of_their_kind(self, discrete: bool, tuple_: bool) -> None:
-        specification = rendered(Contract(SCHEMA, discrete, tuple_))
+        specification = rendered(Contract(SCHEMA, actions_of(discrete=discrete, tuple_=tuple_)))
         prediction = definition(specification, "Prediction")
         names = specification["definitions"]["Prediction"]["properties"]
         # One action and several differ, and so do probability and density.
@@ -96,7 +98,9 @@ class TestRendering:
 
     @pytest.mark.parametrize(("discrete", "tuple_"), KINDS)
     def test_distributions_have_the_shape_of_their_kind(self, discrete: bool, tuple_: bool) -> None:
-        validator = definition(rendered(Contract(SCHEMA, discrete, tuple_)), "Distribution")
+        validator = definition(
+            rendered(Contract(SCHEMA, actions_of(discrete=discrete, tuple_=tuple_))), "Distribution"
+        )
         assert validator.is_valid(DISTRIBUTIONS[discrete])
         assert not validator.is_valid(DISTRIBUTIONS[not discrete])
         without = {"dimensions": [{"mean": 0.5, "standard_deviation": 0.0}]}
@@ -287,7 +291,7 @@ class TestKeeping:
 
     def test_one_of_another_contract_is_not_used(self, tmp_path: Path) -> None:
         write_specification(CONTRACT, TEMPLATE, tmp_path)
-        other = Contract(SCHEMA, tuple=True)
+        other = Contract(SCHEMA, actions_of(tuple_=True))
         assert (
             specification_for(other, TEMPLATE, [tmp_path]) == rendered(other) != rendered(CONTRACT)
         )

@@ -3,9 +3,9 @@
 import pytest
 import yaml
 
+from policy_server.contract.actions import ActionSettings
 from policy_server.contract.fields.number import Number
 from policy_server.contract.reading import read_schema
-from policy_server.contract.schema import Parameters
 from policy_server.policy.output_mapper import read_output_mapper
 from tests.support.corpus import CORPUS
 from tests.support.schemas import assert_read_unchanged
@@ -27,7 +27,7 @@ def test_the_compact_file_is_read_and_its_key_is_not_kept() -> None:
     assert list(schema.fields) == list(yaml.safe_load(text)["observations"])
     assert set(schema.fields.values()) == {Number()}
     assert schema.required == schema.fields.keys()
-    assert schema.parameters == Parameters(tuple=False, discrete=True)
+    assert schema.parameters == ActionSettings(tuple=False, discrete=True)
     assert schema.text == text.replace('"1234567asdfgh"', "'***'")
     assert len(schema.warnings) == 1
 

@@ -9,6 +9,11 @@ from typing import Any
 
 import yaml
 
+from policy_server.policy.families.family import Family
+from policy_server.policy.families.numbered import NumberedFamily
+from policy_server.policy.families.real import RealFamily
+from policy_server.policy.families.softmax import SoftmaxHeads
+
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATION = ROOT / ".pre-commit-config.yaml"
 BIN = Path(sys.executable).parent
@@ -71,3 +76,18 @@ def test_the_changelog_keeps_a_changelog() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     released = [version for version, _ in versions[1:]]
     assert not released or project["version"] == released[0]
+
+
+def test_the_recipe_of_a_distribution_speaks_of_what_there_is() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    recipe = text.partition("**A distribution.**")[2].partition("**A dependency.**")[0]
+    words = re.findall(r"`([^`]+)`", recipe)
+    assert all((ROOT / word).exists() for word in words if "/" in word)
+    classes = {"NumberedFamily": NumberedFamily, "RealFamily": RealFamily}
+    classes |= {"SoftmaxHeads": SoftmaxHeads}
+    assert {word for word in words if word[0].isupper()} == classes.keys()
+    members = {word for word in words if re.fullmatch("[a-z_]+", word)} - {"app", "register"}
+    assert all(hasattr(SoftmaxHeads, word) or word in Family.__annotations__ for word in members)
+    needed = {name for name in dir(SoftmaxHeads) if name in Family.__abstractmethods__}
+    mathematics = {"check", "sample", "mode", "log_probability", "entropy", "decide"}
+    assert mathematics <= members & needed

@@ -13,12 +13,12 @@ from policy_server.contract.fields.registry import COMPACT_TYPES, TYPES
 from policy_server.contract.operations import MAX_BATCH_ITEMS
 from policy_server.contract.reading import read_schema
 from policy_server.errors import SchemaError
+from policy_server.policy.families.registry import output_names, reading_words
 from policy_server.policy.output_mapper import read_output_mapper
 from policy_server.policy.preprocessor import UploadedPreprocessor
 from policy_server.policy.saved_model import CONSTANT_INPUTS, OBSERVATION_NAMES
 from policy_server.proving import limits
 from policy_server.proving.description import Description, read_description
-from policy_server.proving.reading import NAMES, Reading
 from policy_server.serving.policy_folder import MODEL_FILES, MODEL_FOLDER
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -123,7 +123,7 @@ def test_output_mappers_are_read(tmp_path: Path) -> None:
 def test_descriptions_of_models_are_read(tmp_path: Path) -> None:
     (block,) = blocks("yaml model")
     (tmp_path / "model.yaml").write_text(block, encoding="utf-8")
-    assert read_description(tmp_path / "model.yaml") == Description("policy", Reading.LOGITS)
+    assert read_description(tmp_path / "model.yaml") == Description("policy", "logits")
 
 
 def test_the_preprocessor_works_on_the_schema(tmp_path: Path) -> None:
@@ -148,8 +148,8 @@ def test_every_keyword_and_type_of_a_schema_is_documented_and_no_other() -> None
 
 def test_every_name_that_a_model_may_use_is_documented() -> None:
     text = documented("policies.md")
-    assert first_cells(section(text, "Outputs")) == {*NAMES}
-    assert first_cells(section(text, "model.yaml")) == {*map(str, Reading)}
+    assert first_cells(section(text, "Outputs")) == {*output_names()}
+    assert first_cells(section(text, "model.yaml")) == {*reading_words()}
     inputs = set(re.findall(r"`([^`]+)`", section(text, "Inputs")))
     assert {name for name in OBSERVATION_NAMES if "/" not in name} | {*CONSTANT_INPUTS} <= inputs
     files = set(re.findall(r"`([^`]+)`", text.partition("## The model")[0]))

@@ -11,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from policy_server.policy.families.categorical import Categorical, log_softmax
+from policy_server.policy.families.categorical import Categorical
 from policy_server.policy.families.family import Array, NotFinite
 from policy_server.policy.families.family import Family as Distribution
-from policy_server.policy.families.gaussian import DiagonalGaussian, density
+from policy_server.policy.families.gaussian import DiagonalGaussian
 from policy_server.policy.families.greedy import Greedy
+from policy_server.policy.families.real import density
+from policy_server.policy.families.softmax import log_softmax
 
 MASKS = (-np.inf, -3.4e38, float(np.finfo(np.float32).min))
 LAST_UNIFORM = 1 - 2**-53
@@ -213,7 +215,7 @@ class TestGreedy:
         for seed in range(20):
             drawn = greedy.sample(self.VALUES, np.random.default_rng(seed))
             np.testing.assert_array_equal(drawn, [[1], [0]])
-        [probabilities] = greedy.head_probabilities(self.VALUES)
+        [(_, probabilities)] = greedy.weighed(self.VALUES)
         np.testing.assert_array_equal(probabilities, [[0, 1, 0], [1, 0, 0]])
         np.testing.assert_array_equal(greedy.entropy(self.VALUES), [0, 0])
         logs = greedy.log_probability(self.VALUES, np.array([[1], [1]]))

@@ -17,11 +17,11 @@ from policy_server.contract.specification import check_specification, render_spe
 from policy_server.errors import ObservationError, PreprocessorFailed
 from policy_server.policy.answers import Answer, Query
 from policy_server.policy.engines.onnx import OnnxEngine
-from policy_server.policy.families.registry import FamilyName
 from policy_server.policy.network import Network
 from policy_server.policy.output_mapper import OutputMapper
 from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import SchemaPreprocessor, UploadedPreprocessor
+from tests.support.contracts import actions_of
 from tests.support.onnx_writer import NetworkFile
 from tests.support.policies import (
     decide,
@@ -42,7 +42,7 @@ def build(network_file: NetworkFile) -> Build:
 
     def make(
         operation: str,
-        family: FamilyName,
+        family: str,
         sizes: tuple[int, ...],
         *,
         tuple_: bool = False,
@@ -54,7 +54,7 @@ def build(network_file: NetworkFile) -> Build:
             f"observations: {{x: {{type: 'List[float]', min_items: {width}, max_items: {width}}}}}"
         )
         nodes = [helper.make_node(operation, ["input"], ["output"])]
-        contract = Contract(schema, discrete=family != "gaussian", tuple=tuple_)
+        contract = Contract(schema, actions_of(discrete=family != "gaussian", tuple_=tuple_))
         to_dict = contract.decoder.to_dict
         return Policy(
             contract,
@@ -234,7 +234,7 @@ class TestContinuous:
             check_native(answer)
 
 
-KINDS: list[tuple[str, FamilyName, tuple[int, ...], bool]] = [
+KINDS: list[tuple[str, str, tuple[int, ...], bool]] = [
     ("Log", "categorical", (3,), False),
     ("Log", "categorical", (2, 3), True),
     ("Identity", "greedy", (3,), False),
@@ -249,12 +249,13 @@ KINDS: list[tuple[str, FamilyName, tuple[int, ...], bool]] = [
 @pytest.mark.parametrize(("operation", "family", "sizes", "tuple_"), KINDS)
 class TestEveryKind:
     def test_answers_are_those_of_the_contract(
-        self, operation: str, family: FamilyName, sizes: tuple[int, ...], tuple_: bool, build: Build
+        self, operation: str, family: str, sizes: tuple[int, ...], tuple_: bool, build: Build
     ) -> None:
         policy = build(operation, family, sizes, tuple_=tuple_)
         batch = observations(np.linspace(0.1, 1, policy.network.feature_width).tolist())
         contract = Contract(
-            read_schema("observations: {x: {type: int}}"), family != "gaussian", tuple_
+            read_schema("observations: {x: {type: int}}"),
+            actions_of(discrete=family != "gaussian", tuple_=tuple_),
         )
         prediction = definition(contract, "Prediction")
         for answer in predict(policy, batch) + predict_deterministic(policy, batch):
@@ -266,7 +267,7 @@ class TestEveryKind:
             distribution.validate(answer)
 
     def test_a_seed_repeats_a_batch_and_its_beginning(
-        self, operation: str, family: FamilyName, sizes: tuple[int, ...], tuple_: bool, build: Build
+        self, operation: str, family: str, sizes: tuple[int, ...], tuple_: bool, build: Build
     ) -> None:
         policy = build(operation, family, sizes, tuple_=tuple_)
         rows = np.random.default_rng(0).uniform(0.1, 1, (5, policy.network.feature_width))
@@ -287,7 +288,7 @@ class TestEveryKind:
             assert any(draw != unseeded[0] for draw in unseeded)
 
     def test_an_empty_batch_has_no_answers(
-        self, operation: str, family: FamilyName, sizes: tuple[int, ...], tuple_: bool, build: Build
+        self, operation: str, family: str, sizes: tuple[int, ...], tuple_: bool, build: Build
     ) -> None:
         policy = build(operation, family, sizes, tuple_=tuple_)
         assert predict(policy, []) == []

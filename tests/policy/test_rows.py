@@ -12,15 +12,17 @@ from policy_server.errors import ObservationError
 from policy_server.policy.answers import Answers, Query
 from policy_server.policy.families.categorical import Categorical
 from policy_server.policy.families.deterministic import Deterministic
-from policy_server.policy.families.family import Array, Draw, NotFinite, Numbered, Real
-from policy_server.policy.families.gaussian import DiagonalGaussian, density
+from policy_server.policy.families.family import Array, Draw, Family, NotFinite
+from policy_server.policy.families.gaussian import DiagonalGaussian
 from policy_server.policy.families.given import Given
 from policy_server.policy.families.greedy import Costs, Greedy
+from policy_server.policy.families.numbered import NumberedFamily
 from policy_server.policy.families.probabilities import Probabilities
+from policy_server.policy.families.real import density
 from policy_server.policy.families.registry import FAMILIES as REGISTERED
 from policy_server.policy.output_mapper import OutputMapper
+from tests.support.contracts import actions_of
 
-Family = Numbered | Real
 FAMILIES: list[Family] = [
     *(Categorical((1,)), Categorical((2,)), Categorical((5,)), Categorical((2, 3, 4))),
     *(Probabilities((2,)), Probabilities((2, 3)), Greedy((1,)), Greedy((4,)), Costs((4,))),
@@ -50,7 +52,7 @@ def meant(family: Family, row: list[float]) -> list[float]:
         return [float(round(abs(number))) for number in row]
     if not isinstance(family, Probabilities):
         return row
-    heads = np.split(np.array(row), np.cumsum(family.head_sizes)[:-1])
+    heads = np.split(np.array(row), np.cumsum(family.sizes)[:-1])
     shares = [np.abs(head) + (not head.any()) for head in heads]
     return [float(share) for head in shares for share in head / head.sum()]
 
@@ -69,7 +71,7 @@ def likelihood(family: Family, inputs: Array, actions: Any) -> float | None:
     logs = family.log_probability(inputs, np.array([actions]))
     if logs is None:
         return None
-    return float((np.exp(logs) if family.numbered else density(logs))[0])
+    return float((np.exp(logs) if isinstance(family, NumberedFamily) else density(logs))[0])
 
 
 def assert_alike(alone: float | None, together: float | None, most: float = 1e-9) -> None:
@@ -158,7 +160,7 @@ def test_a_masked_action_is_never_drawn(uniform: float, mask: float) -> None:
 @families
 @pytest.mark.parametrize("query", ["draw", "mode"])
 def test_an_answer_alone_is_that_of_the_first_of_a_batch(family: Family, query: Query) -> None:
-    answers = Answers(family, True, OutputMapper())
+    answers = Answers(family, actions_of(tuple_=True), OutputMapper())
     rng = np.random.default_rng(3)
     for seed in range(50):
         rows = rng.standard_normal((4, family.input_width)).tolist()
@@ -174,7 +176,7 @@ def test_an_answer_alone_is_that_of_the_first_of_a_batch(family: Family, query: 
 
 @families
 def test_what_makes_no_distribution_is_told_alike(family: Family) -> None:
-    answers = Answers(family, True, OutputMapper())
+    answers = Answers(family, actions_of(tuple_=True), OutputMapper())
     bad = np.full((1, family.input_width), math.nan, np.float32)
     with pytest.raises(ObservationError) as alone:
         answers.give(bad, "draw")

@@ -17,6 +17,7 @@ from policy_server.proving.limits import BuildLimits
 from policy_server.proving.report import BuildReport
 from policy_server.version.parts import Part
 from tests.proving.conftest import Candidate, CandidateOf
+from tests.support.contracts import actions_of
 from tests.support.networks import linear_kernel, linear_onnx
 
 SCHEMA = """
@@ -294,7 +295,7 @@ def test_an_action_that_the_policy_does_not_have_disagrees(built: Built) -> None
 
 
 def test_continuous_actions_are_compared_by_mean_and_deviation(candidate_of: CandidateOf) -> None:
-    contract = Contract(CONTRACT.schema, discrete=False)
+    contract = Contract(CONTRACT.schema, actions_of(discrete=False))
     kernel = linear_kernel(3, 2)
     cases: Cases = []
     for observation in observed(5):

@@ -9,19 +9,19 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import special, stats
 
+from policy_server.contract.actions import Kind
 from policy_server.errors import UploadRejected
-from policy_server.policy.families.registry import FamilyName
+from policy_server.policy.families.categorical import Categorical
+from policy_server.policy.families.recognition import Output
+from policy_server.policy.families.registry import declared_reading
 from policy_server.policy.saved_model import Draws
 from policy_server.proving.heads import (
     Actions,
     Evidence,
-    contradiction,
     declared_sizes_fault,
     derive_actions,
     stated_actions,
 )
-from policy_server.proving.reading import Output, Reading
-from tests.support.contracts import contract_of
 
 Array = NDArray[np.float64]
 ROWS = 200
@@ -133,14 +133,19 @@ def output_of(width: int) -> Output:
     return Output("logits", False, np.zeros((ROWS, width), np.float32))
 
 
+def stated(width: int, word: str, heads: int) -> Actions:
+    output = output_of(width)
+    return stated_actions(output, declared_reading(word, output, Kind.NUMBERED), heads)
+
+
 def test_without_probabilities_only_what_must_be_is_claimed() -> None:
-    alone = stated_actions(output_of(4), Reading.LOGITS, discrete=True, heads=1)
+    alone = stated(4, "logits", 1)
     assert (alone.family, alone.sizes) == ("categorical", (4,))
-    several = stated_actions(output_of(5), Reading.LOGITS, discrete=True, heads=2)
+    several = stated(5, "logits", 2)
     assert (several.sizes, several.heads) == (None, 2)
     drawn_in_three = "`logits` has 4 numbers, .* the model's actions have 3 dimensions"
     with pytest.raises(UploadRejected, match=drawn_in_three):
-        stated_actions(output_of(4), Reading.MEAN_LOG_STD, discrete=False, heads=3)
+        stated(4, "mean_log_std", 3)
 
 
 def test_widths_that_are_no_mean_and_deviation_are_rejected_with_both_numbers() -> None:
@@ -169,9 +174,9 @@ def test_sizes_beyond_trying_are_declared_and_then_proven(tmp_path: Path) -> Non
     actions = derive_actions(evidence, integer=True)
     assert (actions.family, actions.sizes, actions.heads) == ("categorical", None, 6)
     evidence.write(tmp_path)
-    assert declared_sizes_fault(tmp_path, sizes) is None
+    assert declared_sizes_fault(tmp_path, Categorical(sizes)) is None
     swapped = (8, 12, *sizes[2:])
-    fault = declared_sizes_fault(tmp_path, swapped)
+    fault = declared_sizes_fault(tmp_path, Categorical(swapped))
     assert fault is not None
     assert "differ by" in fault
 
@@ -179,34 +184,7 @@ def test_sizes_beyond_trying_are_declared_and_then_proven(tmp_path: Path) -> Non
 def test_declared_sizes_cannot_be_smaller_than_what_is_drawn(tmp_path: Path) -> None:
     evidence = drawn((4, 2), stated=False)
     evidence.write(tmp_path)
-    assert declared_sizes_fault(tmp_path, (4, 2)) is None
-    fault = declared_sizes_fault(tmp_path, (3, 3))
+    assert declared_sizes_fault(tmp_path, Categorical((4, 2))) is None
+    fault = declared_sizes_fault(tmp_path, Categorical((3, 3)))
     assert fault is not None
     assert "beyond" in fault
-
-
-@pytest.mark.parametrize(
-    ("family", "heads", "discrete", "tuple_", "told"),
-    [
-        ("categorical", 1, True, False, None),
-        ("categorical", 2, True, True, None),
-        ("gaussian", 3, False, False, None),
-        ("gaussian", 1, False, True, None),
-        ("categorical", None, True, True, None),
-        ("given", 1, True, False, None),
-        ("given", 2, True, False, "set TUPLE=True"),
-        ("deterministic", 2, False, False, None),
-        ("deterministic", 2, True, False, "set DISCRETE_ACTIONS=False"),
-        ("categorical", 2, True, False, "set TUPLE=True and run `python generate.py schema`"),
-        ("categorical", 1, True, True, "set TUPLE=False and run `python generate.py schema`"),
-        ("greedy", 1, True, True, "TUPLE=False"),
-        ("greedy", 1, False, False, "set DISCRETE_ACTIONS=True"),
-        ("gaussian", 1, True, False, "set DISCRETE_ACTIONS=False"),
-    ],
-)
-def test_contradictions_name_the_setting(
-    family: FamilyName, heads: int | None, discrete: bool, tuple_: bool, told: str | None
-) -> None:
-    actions = Actions(family, None, heads, "")
-    found = contradiction(actions, contract_of(discrete=discrete, tuple_=tuple_))
-    assert (found is None) if told is None else (found is not None and told in found)

@@ -84,7 +84,11 @@ def test_a_name_that_says_nothing_is_asked_about(
 ) -> None:
     asked = question(candidate_of(contract, model=linear_onnx(3, 4, output=name)).assemble())
     assert f"`{name}` (4 numbers for each observation)" in asked
-    possible = ("logits", "values", "costs") if contract.discrete else ("means", "mean_log_std")
+    possible = (
+        ("logits", "values", "costs")
+        if contract.actions.have_meanings
+        else ("means", "mean_log_std")
+    )
     for reading in possible:
         assert f"`reads: {reading}`" in asked
 

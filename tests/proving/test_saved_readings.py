@@ -76,7 +76,7 @@ def test_own_draws_prove_an_output_of_any_name(
 ) -> None:
     def act(x: Any, w: Any) -> dict[str, Any]:
         y = x @ w
-        drawn = categorical(y, (4,)) if contract.discrete else gaussian(y, (2,))
+        drawn = categorical(y, (4,)) if contract.actions.have_meanings else gaussian(y, (2,))
         inputs = drawn.pop("action_dist_inputs")
         return {**drawn, "beside": tf.square(inputs), "mine": inputs}
 

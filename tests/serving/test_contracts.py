@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from policy_server.contract.actions import ActionSettings
 from policy_server.contract.contract import Contract, ContractFile
 from policy_server.contract.reading import read_schema
 from policy_server.contract.specification import specification_path
@@ -13,7 +14,7 @@ from policy_server.resources import TEMPLATE
 from policy_server.serving.contracts import Contracts
 from policy_server.store.store import Store
 from tests.serving.conftest import make_version
-from tests.support.contracts import contract_of
+from tests.support.contracts import actions_of, contract_of
 
 NEW, OLD = contract_of(3), contract_of(4)
 
@@ -32,7 +33,7 @@ class Base:
         self.store = Store(path)
 
     def contracts(self, **settings: bool) -> Contracts:
-        return Contracts(self.store, self.path, TEMPLATE, **settings)
+        return Contracts(self.store, self.path, TEMPLATE, ActionSettings(**settings))
 
     def served(self, **settings: bool) -> Contract:
         return self.contracts(**settings).served()
@@ -101,9 +102,9 @@ def test_a_damaged_contract_of_a_version_is_no_contract(base: Base) -> None:
 
 def test_settings_come_first(base: Base) -> None:
     name = base.version(NEW)
-    assert base.served(tuple_=True) == replace(NEW, tuple=True)
-    assert base.served(discrete=False) == replace(NEW, discrete=False)
-    assert base.contracts(tuple_=True).of(name) == NEW
+    assert base.served(tuple=True) == replace(NEW, actions=actions_of(tuple_=True))
+    assert base.served(discrete=False) == replace(NEW, actions=actions_of(discrete=False))
+    assert base.contracts(tuple=True).of(name) == NEW
 
 
 SILENT = NEW.schema.text
@@ -111,16 +112,17 @@ SAYING = SILENT + "parameters: {discrete: true, tuple: false}\n"
 
 
 def test_a_schema_that_is_silent_leaves_what_an_action_is(base: Base) -> None:
-    base.save(replace(NEW, discrete=False, tuple=True, title="Factory", version="3"))
+    reals = actions_of(discrete=False, tuple_=True)
+    base.save(replace(NEW, actions=reals, title="Factory", version="3"))
     contracts = base.contracts()
     made = contracts.of_schema(SILENT, "s.yaml")
-    assert (made.discrete, made.tuple, made.title, made.version) == (False, True, "Factory", "3")
+    assert (made.actions, made.title, made.version) == (reals, "Factory", "3")
     said = contracts.of_schema(SAYING, "s.yaml")
-    assert (said.discrete, said.tuple) == (True, False)
+    assert said.actions == actions_of()
     other = contracts.of_schema(OLD.schema.text, "s.yaml")
-    assert (other.discrete, other.tuple, other.title) == (True, False, "Factory")
+    assert (other.actions, other.title) == (actions_of(), "Factory")
     set_ = base.contracts(discrete=False).of_schema(SAYING, "s.yaml")
-    assert set_.discrete is False
+    assert set_.actions == actions_of(discrete=False)
     with pytest.raises(SchemaError, match=r"s\.yaml:1"):
         contracts.of_schema("x: 1", "s.yaml")
 

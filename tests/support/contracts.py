@@ -2,11 +2,17 @@
 
 from pathlib import Path
 
+from policy_server.contract.actions import ActionSettings, ActionSpace
 from policy_server.contract.contract import Contract, ContractFile
 from policy_server.contract.reading import read_schema
 from policy_server.resources import TEMPLATE
 from policy_server.serving.contracts import Contracts
 from policy_server.store.store import Store
+
+
+def actions_of(*, discrete: bool = True, tuple_: bool = False) -> ActionSpace:
+    """What the settings of these values make."""
+    return ActionSpace.of(ActionSettings(tuple_, discrete))
 
 
 def contract_of(
@@ -17,7 +23,7 @@ def contract_of(
     text = (
         f'observations:\n  x: {{type: "List[float]", min_items: {least}, max_items: {features}}}\n'
     )
-    return Contract(read_schema(text), discrete, tuple_)
+    return Contract(read_schema(text), actions_of(discrete=discrete, tuple_=tuple_))
 
 
 def kept_contracts(contract: Contract, base: Path) -> Contracts:

@@ -96,10 +96,12 @@ def publish(folder: Path, base_path: Path, schema: Path | None = None, **setting
 
 
 @contextlib.contextmanager
-def gunicorn(base_path: Path, workers: int = 1, **settings: str) -> Iterator[Server]:
+def gunicorn(
+    base_path: Path, workers: int = 1, app: str = "app:app", **settings: str
+) -> Iterator[Server]:
     """Run `gunicorn app:app` until the block ends; it must end with exit code 0."""
     port = free_port()
-    command = [str(Path(sys.executable).parent / "gunicorn"), "app:app"]
+    command = [str(Path(sys.executable).parent / "gunicorn"), app]
     command += ["-b", f"127.0.0.1:{port}", "-w", str(workers)]
     with running(command, port, base_path, **settings) as server:
         yield server

@@ -11,11 +11,12 @@ import numpy as np
 from policy_server.errors import EngineFailed
 from policy_server.policy.engines.engine import Floats
 from policy_server.policy.engines.registry import ENGINES, Loader
+from policy_server.policy.families.recognition import Output
 from policy_server.proving.built_model import BuiltModel, describe, proof_features, proof_outputs
 from policy_server.proving.heads import stated_actions
 from policy_server.proving.readers.reader import ModelUpload, Reader
 from policy_server.proving.readers.registry import READERS
-from policy_server.proving.reading import Output, read
+from policy_server.proving.reading import read
 
 NAME, FILE = "tiny", "network.tiny"
 MARK = b"TINY\0\1"
@@ -57,8 +58,8 @@ def _read(upload: ModelUpload) -> BuiltModel:
     engine = TinyEngine(upload.folder / FILE)
     rows = proof_outputs(engine, "logits", proof_features(engine.feature_width))
     output = Output("logits", False, rows)
-    reading = read(output, upload.description.reads, discrete=upload.contract.discrete)
-    actions = stated_actions(output, reading, discrete=upload.contract.discrete)
+    read_as = read(output, upload.description.reads, upload.contract.actions)
+    actions = stated_actions(output, read_as)
     described = describe(NAME, engine.feature_width, output, actions, "the tiny engine runs it")
     return BuiltModel(described, engine, upload.folder)
 

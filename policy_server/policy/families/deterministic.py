@@ -5,37 +5,20 @@ from math import isfinite
 
 import numpy as np
 
-from policy_server.policy.families.family import (
-    Actions,
-    Array,
-    Draw,
-    NotFinite,
-    Source,
-    relative_differences,
-)
+from policy_server.policy.families.family import Actions, Array, Draw, NotFinite
+from policy_server.policy.families.real import RealFamily
+from policy_server.policy.families.recognition import ALWAYS_THE_SAME, Output, Reading
 
 
-class Deterministic:
-    """The network's output, number for number; nothing is drawn, and no density is made up.
+class Deterministic(RealFamily):
+    """The network's output, number for number; nothing is drawn, and no density is made up."""
 
-    Args:
-        component_sizes: Dimensions of each component of the action.
-    """
-
-    numbered = False
-    head_sizes: tuple[int, ...] = ()
-    source: Source = "none"
-
-    def __init__(self, component_sizes: Sequence[int]) -> None:
-        self.component_sizes = tuple(component_sizes)
-
-    @property
-    def dimensions(self) -> int:
-        return sum(self.component_sizes)
-
-    @property
-    def input_width(self) -> int:
-        return sum(self.component_sizes)
+    name = "deterministic"
+    readings = (
+        Reading("means", "means", "the action is these {width} numbers, always"),
+        Reading("actions", "the action itself", "it is the action", ALWAYS_THE_SAME),
+    )
+    is_output = True
 
     def check(self, inputs: Array) -> None:
         if not np.isfinite(inputs).all():
@@ -62,10 +45,7 @@ class Deterministic:
         """The action, and standard deviations of 0, float64[B, H] each."""
         return inputs, np.zeros_like(inputs)
 
-    def recorded(self, quantity: str, inputs: Array) -> Array | None:
-        if quantity not in ("means", "standard_deviations"):
-            return None
-        return self.moments(inputs)[quantity == "standard_deviations"]
-
-    def shortfall(self, inputs: Array, actions: Array) -> Array:
-        return relative_differences(actions, inputs)
+    @classmethod
+    def check_declared(cls, output: Output, word: str) -> None:
+        if word != "actions":
+            super().check_declared(output, word)

@@ -1,16 +1,29 @@
-"""What every family of distributions can do, and what several share.
+"""What every family of distributions can do.
 
 Shapes: B batch, W distribution inputs, H heads or dimensions, A actions of a head.
 Everything is computed in float64: a mask of -3.4e38 then shifts and exponentiates without overflow.
 """
 
-from collections.abc import Callable, Sequence
-from math import inf, isnan
-from typing import Literal, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from policy_server.contract.actions import Kind
+from policy_server.errors import UploadRejected
+from policy_server.policy.families.recognition import (
+    Drawn,
+    Output,
+    Reading,
+    Stated,
+    contradicted,
+)
+from policy_server.policy.output_mapper import OutputMapper
+
+Answer = dict[str, Any]
+"""A Prediction or a Distribution of the contract, ready for JSON."""
 Array = NDArray[np.float64]
 Actions = NDArray[np.int64] | NDArray[np.float64]
 Draw = Callable[[], float]
@@ -26,40 +39,72 @@ class NotFinite(ValueError):
     """Distribution inputs from which no distribution follows."""
 
 
-class Family(Protocol):
+class Wording(Protocol):
+    """Puts what a family decides into the words of the contract."""
+
+    @property
+    def one(self) -> Callable[[Any, Any], Answer]:
+        """The Prediction of an action of H numbers, and its probability or density."""
+
+    def batch(self, actions: Actions, logs: Array | None) -> list[Answer]:
+        """The Prediction of each of [B, H] actions, of the log-probabilities float64[B]."""
+
+    def distributions(self, inputs: Array) -> list[Answer]:
+        """The Distribution of each row of float64[B, W], without its entropy."""
+
+
+class Family(ABC):
     """A family of distributions over actions; a network's output selects one of them.
 
+    A family is a class of this kind in a file of its own, and a name in the registry. `numbered`
+    and `real` have what all families of one kind of action share.
+
+    Args:
+        sizes: Actions of each head, or dimensions of each component.
+
     Attributes:
-        head_sizes: Actions of each head; empty where actions are real numbers, or not counted.
+        name: By which descriptions of networks call it.
+        kind: What its actions are, as the contract has it; the specification follows from that.
+        likelihood: What a Prediction calls how likely its action is.
+        readings: What the network's numbers stand for; the first is offered where nothing says
+            how an output is read.
+        source: The random numbers that one draw takes.
+        is_output: The action is the network's output, number for number.
     """
 
-    head_sizes: tuple[int, ...]
+    name: ClassVar[str]
+    kind: ClassVar[Kind]
+    likelihood: ClassVar[str]
+    readings: ClassVar[tuple[Reading, ...]]
+    source: ClassVar[Source] = "none"
+    is_output: ClassVar[bool] = False
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self.sizes = tuple(sizes)
 
     @property
-    def numbered(self) -> bool:
-        """Actions are numbers of actions; otherwise they are real numbers."""
-
-    @property
-    def source(self) -> Source:
-        """The random numbers that one draw takes."""
-
-    @property
+    @abstractmethod
     def dimensions(self) -> int:
         """H, how many numbers make one action."""
 
     @property
     def input_width(self) -> int:
         """W, how many distribution inputs make one distribution."""
+        return sum(self.sizes)
 
+    @abstractmethod
     def check(self, inputs: Array) -> None:
         """Raise NotFinite if a row of float64[B, W] makes no distribution."""
 
+    @abstractmethod
     def sample(self, inputs: Array, rng: np.random.Generator) -> Actions:
         """Draw [B, H] actions; row by row from `rng`, so that a batch begins like its first."""
 
+    @abstractmethod
     def mode(self, inputs: Array) -> Actions:
         """The most probable [B, H] actions."""
 
+    @abstractmethod
     def decide(
         self, row: Sequence[float], draw: Draw | None
     ) -> tuple[Sequence[int] | Sequence[float], float | None]:
@@ -78,41 +123,147 @@ class Family(Protocol):
             NotFinite: No distribution follows from the inputs.
         """
 
+    @abstractmethod
     def log_probability(self, inputs: Array, actions: Actions) -> Array | None:
         """Joint log probability or density, float64[B], of [B, H] actions; None without one."""
 
+    @abstractmethod
     def entropy(self, inputs: Array) -> Array | None:
         """Joint entropy in nats, float64[B]; None where it has none."""
 
-    def recorded(self, quantity: str, inputs: Array) -> Array | None:
-        """What golden cases may record of it: `probabilities`, `means`, `standard_deviations`.
+    @abstractmethod
+    def wording(self, as_tuple: bool, output_mapper: OutputMapper) -> Wording:
+        """How its decisions are worded.
 
-        Returns:
-            float64[B, K]; None where this family has no such quantity.
+        Args:
+            as_tuple: The contract speaks of several components.
+            output_mapper: What action numbers mean.
         """
 
+    @abstractmethod
+    def meaning_faults(self, output_mapper: OutputMapper) -> list[str] | None:
+        """What is wrong with the meanings of actions; None where actions have no meanings."""
+
+    # Golden cases: what training recorded is compared with what this family gives.
+
+    def recorded(
+        self, quantity: str, inputs: Array, output_mapper: OutputMapper
+    ) -> NDArray[Any] | None:
+        """What this family gives for a quantity of golden cases.
+
+        Args:
+            quantity: `actions`, `entropy`, `probabilities`, `meanings`, `means` or
+                `standard_deviations`.
+            inputs: float64[B, W].
+            output_mapper: What action numbers mean.
+
+        Returns:
+            [B, K] or [B]; None where this family has no such quantity.
+        """
+        if quantity == "actions":
+            return self.mode(inputs)
+        return self.entropy(inputs) if quantity == "entropy" else None
+
+    def can_take(self, actions: Array) -> bool:
+        """All of float64[B, H] are actions of this family."""
+        return True
+
+    @abstractmethod
     def shortfall(self, inputs: Array, actions: Array) -> Array:
         """By how much actions fall short of the most probable ones, float64[B, H].
 
         0 for the most probable action and for one as probable; infinite for one that cannot be.
         """
 
+    def shortfall_words(self, expected: float, found: float, shortfall: float) -> str:
+        """How a recorded action differs from the one that is found, as the end of a sentence."""
+        return f": the difference is {abs(found - expected):.3g}."
 
-class Numbered(Family, Protocol):
-    """A family of numbered actions."""
+    # Recognition: which family an output of a model selects from.
 
-    def weighed(self, inputs: Array) -> list[tuple[NDArray[np.int64], Array]]:
-        """For each head the actions that it weighs, and their probabilities float64[B, A].
+    @classmethod
+    def has_reading(cls, word: str) -> bool:
+        """A word of `model.yaml` means this family, or one that shares the word with it."""
+        return any(each.word == word for each in cls.readings)
 
-        The actions are int64[B, A], or int64[A] where each row weighs the same ones.
+    @classmethod
+    @abstractmethod
+    def may_be(cls, output: Output) -> bool:
+        """The numbers of an output do not rule out that it is read so."""
+
+    @classmethod
+    def recognises(cls, output: Output, kind: Kind) -> bool:
+        """The numbers of an output alone say that it is read so, in a contract of that kind."""
+        return False
+
+    @classmethod
+    @abstractmethod
+    def check_policy(cls, output: Output) -> None:
+        """Raise UploadRejected for an output that is none of a policy with actions of this kind."""
+
+    @classmethod
+    def check_declared(cls, output: Output, word: str) -> None:
+        """Raise UploadRejected where an output cannot be what `model.yaml` says.
+
+        Args:
+            output: Of the model.
+            word: The reading that is declared, one of this family.
         """
+        cls.check_policy(output)
+        if output.integer:
+            fact = f"`{output.name}` holds whole numbers: the action itself, `reads: actions`."
+            raise UploadRejected(contradicted(word, fact))
 
+    @classmethod
+    def whole(cls, output: Output) -> tuple[int, ...]:
+        """The sizes with which all numbers of an output make one head, or one component.
 
-class Real(Family, Protocol):
-    """A family of actions that are real numbers."""
+        Raises:
+            UploadRejected: There are none.
+        """
+        return (output.width,)
 
-    def moments(self, inputs: Array) -> tuple[Array, Array]:
-        """Means and standard deviations, float64[B, H] each."""
+    @classmethod
+    def stated(cls, output: Output, heads: int | None) -> Stated:
+        """The actions that an output stands for, where no draws prove more.
+
+        Args:
+            output: Of the model.
+            heads: How many numbers make one action that the model draws; None where it draws none.
+
+        Raises:
+            UploadRejected: The model's draws have another number of dimensions.
+        """
+        sizes = cls.whole(output)
+        return Stated(sizes, cls(sizes).dimensions)
+
+    @classmethod
+    def candidates(cls, drawn: Drawn) -> Iterator[tuple[int, ...]]:
+        """Sizes under which a model's own draws may be as probable as it says, likely ones first.
+
+        None for a family that states no probabilities, and for one that is only ever declared.
+        """
+        return iter(())
+
+    @classmethod
+    def has_too_many(cls, drawn: Drawn) -> bool:
+        """There are more candidates than can be tried, so sizes are to be declared."""
+        return False
+
+    @classmethod
+    def unlike(cls, drawn: Drawn, by: str) -> str | None:
+        """Why a model's own draws are not of this family; None where nobody would think so.
+
+        Args:
+            drawn: What it drew.
+            by: How far log-probabilities differ, and how far they may, in words.
+        """
+        return None
+
+    @classmethod
+    def described(cls, sizes: tuple[int, ...]) -> str:
+        """What draws proved: this family with these sizes, in words."""
+        return f"{cls.name} of {', '.join(map(str, sizes))}"
 
 
 def relative_differences(expected: Array, found: Array) -> Array:
@@ -121,35 +272,3 @@ def relative_differences(expected: Array, found: Array) -> Array:
         differences = np.abs(found - expected) / np.maximum(1.0, np.abs(expected))
     same = (expected == found) | ((expected < MASKED) & (found < MASKED))
     return np.where(same, 0.0, np.where(np.isnan(differences), np.inf, differences))
-
-
-def best_of(scores: Sequence[float], what: str) -> float:
-    """The largest of a row's scores; raises NotFinite where that says nothing."""
-    best = max(scores)
-    if not best < inf or any(map(isnan, scores)):
-        raise NotFinite(f"a {what} is NaN or +inf")
-    if best <= MASKED:
-        raise NotFinite("every action is masked")
-    return best
-
-
-def check_scores(heads: Sequence[Array], what: str) -> None:
-    """Raise NotFinite unless each row of each float64[B, A] has an action to take."""
-    for head in heads:
-        # The largest tells of NaN and +inf too; -inf masks an action.
-        best = head.max(axis=1)
-        if not (best < np.inf).all():
-            raise NotFinite(f"a {what} is NaN or +inf")
-        if (best <= MASKED).any():
-            raise NotFinite("every action is masked")
-
-
-def shortfall_of_scores(heads: Sequence[Array], actions: Array) -> Array:
-    """By how much the scores of actions fall short of the best of their heads, float64[B, H]."""
-    columns = []
-    for head, chosen in zip(heads, actions.T, strict=True):
-        possible = (chosen >= 0) & (chosen < head.shape[1]) & (chosen == np.floor(chosen))
-        index = np.where(possible, chosen, 0).astype(np.int64)
-        short = relative_differences(head.max(axis=1), head[np.arange(len(head)), index])
-        columns.append(np.where(possible, short, np.inf))
-    return np.stack(columns, axis=1)

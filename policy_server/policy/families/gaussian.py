@@ -1,53 +1,57 @@
 """Actions that are real numbers, drawn: a normal distribution for each dimension."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import exp, inf
 
 import numpy as np
 
-from policy_server.policy.families.family import (
-    Actions,
-    Array,
-    Draw,
-    NotFinite,
-    Source,
-    relative_differences,
+from policy_server.errors import UploadRejected
+from policy_server.policy.families.family import Actions, Array, Draw, NotFinite
+from policy_server.policy.families.real import MAX_LOG_DENSITY, RealFamily
+from policy_server.policy.families.recognition import (
+    DISTRIBUTION_INPUTS,
+    Drawn,
+    Output,
+    Reading,
+    Stated,
+    contradicted,
 )
 
 LOG_SQRT_2PI = 0.5 * float(np.log(2 * np.pi))
-MAX_LOG_DENSITY = 709.0
-"""exp of anything above is no float64, and JSON has no infinity."""
 MAX_LOG_STANDARD_DEVIATION = float(np.log(np.finfo(np.float32).max))
 SMALLEST_DEVIATION = 2.2250738585072014e-308
 
 
-class DiagonalGaussian:
+class DiagonalGaussian(RealFamily):
     """Independent normal dimensions.
 
     Args:
-        component_sizes: Dimensions of each component of the action. The inputs hold, component
+        sizes: Dimensions of each component of the action. The inputs hold, component
             after component, its means and then its log standard deviations, as RLlib lays out a
             tuple of boxes; one box is one component.
     """
 
-    numbered = False
-    head_sizes: tuple[int, ...] = ()
-    source: Source = "normal"
+    name = "gaussian"
+    readings = (
+        Reading(
+            "mean_log_std",
+            "mean and log standard deviation",
+            "{half} means, then {half} log standard deviations of a Gaussian",
+            names=(*DISTRIBUTION_INPUTS, "mean_log_std"),
+        ),
+    )
+    source = "normal"
 
-    def __init__(self, component_sizes: Sequence[int]) -> None:
-        self.component_sizes = tuple(component_sizes)
-        starts = np.cumsum([0, *(2 * size for size in self.component_sizes)])[:-1]
-        pairs = list(zip(starts, self.component_sizes, strict=True))
+    def __init__(self, sizes: Sequence[int]) -> None:
+        super().__init__(sizes)
+        starts = np.cumsum([0, *(2 * size for size in self.sizes)])[:-1]
+        pairs = list(zip(starts, self.sizes, strict=True))
         self._means = np.concatenate([start + np.arange(size) for start, size in pairs])
         self._log_stds = np.concatenate([start + size + np.arange(size) for start, size in pairs])
 
     @property
-    def dimensions(self) -> int:
-        return sum(self.component_sizes)
-
-    @property
     def input_width(self) -> int:
-        return 2 * sum(self.component_sizes)
+        return 2 * sum(self.sizes)
 
     def check(self, inputs: Array) -> None:
         if not np.isfinite(inputs).all():
@@ -67,7 +71,7 @@ class DiagonalGaussian:
         actions: list[float] = []
         log_density = 0.0
         start = 0
-        for size in self.component_sizes:
+        for size in self.sizes:
             for index in range(start, start + size):
                 mean, log_deviation = row[index], row[index + size]
                 if not (-inf < mean < inf and -inf < log_deviation < inf):
@@ -99,18 +103,61 @@ class DiagonalGaussian:
         """Means and standard deviations, float64[B, H] each."""
         return inputs[:, self._means], np.exp(self._log_standard_deviations(inputs))
 
-    def recorded(self, quantity: str, inputs: Array) -> Array | None:
-        if quantity not in ("means", "standard_deviations"):
-            return None
-        return self.moments(inputs)[quantity == "standard_deviations"]
-
-    def shortfall(self, inputs: Array, actions: Array) -> Array:
-        return relative_differences(actions, self.mode(inputs))
-
     def _log_standard_deviations(self, inputs: Array) -> Array:
         return inputs[:, self._log_stds]
 
+    @classmethod
+    def may_be(cls, output: Output) -> bool:
+        return output.width % 2 == 0
 
-def density(log_density: Array) -> Array:
-    """Densities from their logarithms, kept below what a float64 can say."""
-    return np.exp(np.minimum(log_density, MAX_LOG_DENSITY))
+    @classmethod
+    def check_declared(cls, output: Output, word: str) -> None:
+        super().check_declared(output, word)
+        if output.width % 2:
+            raise UploadRejected(contradicted(word, str(_no_pairs(output, "."))))
+
+    @classmethod
+    def whole(cls, output: Output) -> tuple[int, ...]:
+        if output.width % 2:
+            raise _no_pairs(output, ".")
+        return (output.width // 2,)
+
+    @classmethod
+    def stated(cls, output: Output, heads: int | None) -> Stated:
+        if heads is not None and 2 * heads != output.width:
+            raise _no_pairs(output, f": the model's actions have {heads} dimensions.")
+        return super().stated(output, heads)
+
+    @classmethod
+    def candidates(cls, drawn: Drawn) -> Iterator[tuple[int, ...]]:
+        if drawn.integer:
+            return
+        for sizes in dict.fromkeys([drawn.components, (drawn.heads,)]):
+            if 2 * sum(sizes) == drawn.width:
+                yield sizes
+
+    @classmethod
+    def unlike(cls, drawn: Drawn, by: str) -> str | None:
+        if drawn.integer:
+            return None
+        if 2 * drawn.heads != drawn.width:
+            return (
+                f"The model's actions have {drawn.heads} dimensions, which take {2 * drawn.heads} "
+                "distribution inputs (mean and log standard deviation); it has "
+                f"{drawn.width}."
+            )
+        return (
+            "The model's own draws are not those of a diagonal Gaussian: log-densities differ by "
+            f"{by}. Squashed Gaussians (SAC) are not served."
+        )
+
+    @classmethod
+    def described(cls, sizes: tuple[int, ...]) -> str:
+        return f"a diagonal Gaussian of {sum(sizes)} dimensions"
+
+
+def _no_pairs(output: Output, why: str) -> UploadRejected:
+    return UploadRejected(
+        f"`{output.name}` has {output.width} numbers, and each mean needs a log standard "
+        f"deviation{why}"
+    )

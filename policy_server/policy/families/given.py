@@ -6,35 +6,35 @@ from math import floor
 import numpy as np
 from numpy.typing import NDArray
 
-from policy_server.policy.families.family import Actions, Array, Draw, NotFinite, Source
+from policy_server.contract.actions import Kind
+from policy_server.errors import UploadRejected
+from policy_server.policy.families.family import Actions, Array, Draw, NotFinite
+from policy_server.policy.families.numbered import NumberedFamily
+from policy_server.policy.families.recognition import (
+    ALWAYS_THE_SAME,
+    Output,
+    Reading,
+    contradicted,
+    finite,
+)
+from policy_server.policy.output_mapper import OutputMapper
 
 BEYOND = 2**24
 """From here on float32 does not tell one whole number from the next."""
 
 
-class Given:
+class Given(NumberedFamily):
     """One number of an action for each head, taken with probability 1.
 
     How many actions a head has is not in its output, so only the one that is taken is weighed.
 
     Args:
-        head_sizes: One 1 for each head, as each takes one number.
+        sizes: One 1 for each head, as each takes one number.
     """
 
-    numbered = True
-    source: Source = "none"
+    name = "given"
+    readings = (Reading("actions", "the action itself", "it is the action", ALWAYS_THE_SAME),)
     head_sizes: tuple[int, ...] = ()
-
-    def __init__(self, head_sizes: Sequence[int]) -> None:
-        self._heads = len(head_sizes)
-
-    @property
-    def dimensions(self) -> int:
-        return self._heads
-
-    @property
-    def input_width(self) -> int:
-        return self._heads
 
     def check(self, inputs: Array) -> None:
         with np.errstate(invalid="ignore"):
@@ -65,11 +65,35 @@ class Given:
             (column[:, np.newaxis], np.ones((len(inputs), 1))) for column in self.mode(inputs).T
         ]
 
-    def recorded(self, quantity: str, inputs: Array) -> Array | None:
-        return None
+    def recorded(
+        self, quantity: str, inputs: Array, output_mapper: OutputMapper
+    ) -> NDArray[np.generic] | None:
+        if quantity == "probabilities":  # of actions that are not counted
+            return None
+        return super().recorded(quantity, inputs, output_mapper)
 
     def shortfall(self, inputs: Array, actions: Array) -> Array:
         return np.where(actions == inputs, 0.0, np.inf)
+
+    @classmethod
+    def may_be(cls, output: Output) -> bool:
+        return output.integer
+
+    @classmethod
+    def recognises(cls, output: Output, kind: Kind) -> bool:
+        """Whole numbers are numbers of actions, whatever the contract says of them."""
+        return output.integer
+
+    @classmethod
+    def check_declared(cls, output: Output, word: str) -> None:
+        numbers = finite(output)
+        if (numbers != np.floor(numbers)).any():
+            fact = f"`{output.name}` has numbers that are not whole"
+            raise UploadRejected(contradicted(word, f"{fact}, and actions are numbered."))
+
+    @classmethod
+    def whole(cls, output: Output) -> tuple[int, ...]:
+        return (1,) * output.width
 
 
 def _no_action(number: float) -> NotFinite:

@@ -1,47 +1,46 @@
 """Numbered actions by value: the highest is taken, always; or by cost, the lowest."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from policy_server.policy.families.categorical import all_actions
-from policy_server.policy.families.family import (
-    Actions,
-    Array,
-    Draw,
-    Source,
+from policy_server.policy.families.family import Actions, Array, Draw
+from policy_server.policy.families.numbered import (
+    NumberedFamily,
+    all_actions,
     best_of,
     check_scores,
     shortfall_of_scores,
 )
+from policy_server.policy.families.recognition import Drawn, Output, Reading
+from policy_server.policy.families.softmax import sums_to_one
 
 
-class Greedy:
+class Greedy(NumberedFamily):
     """Value-based policies: the action of the highest value, always.
 
     The network's output is the value of each action; a softmax of it means nothing.
 
     Args:
-        head_sizes: The number of actions; one head.
+        sizes: The number of actions; one head.
     """
 
-    numbered = True
-    source: Source = "none"
+    name = "greedy"
+    readings = (
+        Reading(
+            "values",
+            "values of actions",
+            "the action of the highest is taken",
+            sure_names=("q_values",),
+        ),
+    )
     sign = 1
     """-1 where the output is what an action costs."""
 
-    def __init__(self, head_sizes: Sequence[int]) -> None:
-        (actions,) = head_sizes
-        self.head_sizes: tuple[int, ...] = (actions,)
-
-    @property
-    def dimensions(self) -> int:
-        return 1
-
-    @property
-    def input_width(self) -> int:
-        return self.head_sizes[0]
+    def __init__(self, sizes: Sequence[int]) -> None:
+        (actions,) = sizes
+        super().__init__((actions,))
 
     def check(self, inputs: Array) -> None:
         check_scores([self.sign * inputs], "value")
@@ -62,21 +61,37 @@ class Greedy:
     def entropy(self, inputs: Array) -> Array:
         return np.zeros(len(inputs))
 
-    def head_probabilities(self, inputs: Array) -> list[Array]:
-        """Probability of every action, one float64[B, A]: 1 for the one that is taken."""
-        return [np.eye(self.input_width)[self.mode(inputs)[:, 0]]]
-
     def weighed(self, inputs: Array) -> list[tuple[NDArray[np.int64], Array]]:
-        return [all_actions(each) for each in self.head_probabilities(inputs)]
-
-    def recorded(self, quantity: str, inputs: Array) -> Array | None:
-        return self.head_probabilities(inputs)[0] if quantity == "probabilities" else None
+        """Probability 1 for the action that is taken."""
+        return [all_actions(np.eye(self.input_width)[self.mode(inputs)[:, 0]])]
 
     def shortfall(self, inputs: Array, actions: Array) -> Array:
         return shortfall_of_scores([self.sign * inputs], actions)
+
+    @classmethod
+    def candidates(cls, drawn: Drawn) -> Iterator[tuple[int, ...]]:
+        if not drawn.integer or drawn.heads != 1:
+            return
+        if drawn.actions.min() >= 0 and drawn.actions.max() < drawn.width:
+            yield (drawn.width,)
+
+    @classmethod
+    def described(cls, sizes: tuple[int, ...]) -> str:
+        return f"the highest of {sizes[0]} values"
 
 
 class Costs(Greedy):
     """The action of the lowest cost, always."""
 
+    name = "costs"
+    readings = (Reading("costs", "costs of actions", "the action of the lowest is taken"),)
     sign = -1
+
+    @classmethod
+    def may_be(cls, output: Output) -> bool:
+        return super().may_be(output) and not sums_to_one(output)
+
+    @classmethod
+    def candidates(cls, drawn: Drawn) -> Iterator[tuple[int, ...]]:
+        """None: costs are only ever declared."""
+        return iter(())

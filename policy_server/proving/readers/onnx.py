@@ -5,6 +5,7 @@ from pathlib import Path
 from policy_server.contract.contract import Contract
 from policy_server.errors import EngineFailed, UploadRejected
 from policy_server.policy.engines.registry import ENGINES, ONNXRUNTIME
+from policy_server.policy.families.recognition import Output
 from policy_server.policy.saved_model import UnusableModel
 from policy_server.proving.built_model import (
     BuiltModel,
@@ -16,13 +17,7 @@ from policy_server.proving.heads import stated_actions
 from policy_server.proving.onnx_kinds import ml_agents_output
 from policy_server.proving.onnx_model import OnnxUpload
 from policy_server.proving.readers.reader import ModelUpload, Reader
-from policy_server.proving.reading import (
-    Output,
-    listed,
-    named_output,
-    only_output,
-    read,
-)
+from policy_server.proving.reading import listed, named_output, only_output, read
 
 FIELDS = (1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26)
 """Of a ModelProto."""
@@ -49,9 +44,9 @@ def _read(upload: ModelUpload) -> BuiltModel:
     target = upload.folder / ENGINES[ONNXRUNTIME].file
     name = named_output(model.outputs, description.output) or ml_agents_output(model.outputs)
     output = _unnamed(model, target, contract) if name is None else _tried(model, name, target)
-    reading = read(output, description.reads, discrete=contract.discrete)
+    read_as = read(output, description.reads, contract.actions)
     engine = model.reduce(output.name, target)
-    actions = stated_actions(output, reading, discrete=contract.discrete)
+    actions = stated_actions(output, read_as)
     detail = f"ONNX Runtime runs the uploaded network's output `{output.name}`"
     described = describe(ONNXRUNTIME, engine.feature_width, output, actions, detail)
     return BuiltModel(described, engine, upload.folder)
@@ -84,7 +79,7 @@ def _unnamed(model: OnnxUpload, target: Path, contract: Contract) -> Output:
             # Outputs beside the policy's, such as a state or a constant, need not be servable.
             faults.append(error)
     if tried:
-        return only_output(tried, discrete=contract.discrete)
+        return only_output(tried, contract.actions)
     if faults:
         raise faults[0]
     raise UploadRejected(

@@ -13,6 +13,8 @@ from policy_server.policy.engines.registry import (
     TENSORFLOW,
     load_engine,
 )
+from policy_server.policy.families.recognition import Output
+from policy_server.policy.families.registry import FAMILIES, sure_names
 from policy_server.policy.saved_model import SavedModel, UnusableModel
 from policy_server.proving.archive import unpack_saved_model
 from policy_server.proving.built_model import (
@@ -28,15 +30,7 @@ from policy_server.proving.conversion import ConversionFailed, convert_to_onnx
 from policy_server.proving.description import Description
 from policy_server.proving.heads import Actions, Evidence, derive_actions, stated_actions
 from policy_server.proving.readers.reader import ModelUpload, Reader
-from policy_server.proving.reading import (
-    NUMBERED,
-    REAL,
-    Output,
-    listed,
-    named_output,
-    only_output,
-    read,
-)
+from policy_server.proving.reading import listed, named_output, only_output, read
 
 MIN_DRAWS = 32
 TF_AGENTS = "0/step_type"
@@ -104,7 +98,7 @@ def _chosen(
             if not output.integer and output.width > 1 and _proves(model, output, features):
                 return output
     if tried:
-        return only_output(tried, discrete=contract.discrete)
+        return only_output(tried, contract.actions)
     if faults:
         raise faults[0]
     raise UnusableModel(
@@ -139,26 +133,25 @@ def _proves(model: SavedModel, output: Output, features: Floats) -> bool:
 
 def _actions(model: SavedModel, output: Output, features: Floats, upload: ModelUpload) -> Actions:
     """What the actions of the output are: the model's own draws first, if it has any."""
-    drawn = model.actions_are_integers is not None and output.name not in model.action_outputs
-    if drawn and "action_logp" in model.outputs and output.name != "q_values":
+    names = {*model.action_outputs, *sure_names()}
+    drawn = model.actions_are_integers is not None and output.name not in names
+    if drawn and "action_logp" in model.outputs:
         evidence = _evidence(model, output, features)
         actions = derive_actions(evidence, bool(model.actions_are_integers))
         if actions.sizes is None:
             evidence.write(upload.folder)
         declared = upload.description.reads
-        if declared and actions.family not in (NUMBERED.get(declared), REAL.get(declared)):
+        if declared and not FAMILIES[actions.family].has_reading(declared):
             raise UploadRejected(
                 f"model.yaml says `reads: {declared}`, but the model's own draws prove "
                 f"{actions.detail}: leave `reads` out."
             )
         return actions
-    discrete = upload.contract.discrete
-    reading = read(output, upload.description.reads, discrete=discrete)
-    if not drawn or output.name == "q_values":
-        return stated_actions(output, reading, discrete=discrete)
+    read_as = read(output, upload.description.reads, upload.contract.actions)
+    if not drawn:
+        return stated_actions(output, read_as)
     evidence = _evidence(model, output, features)
-    heads = evidence.actions.shape[1]
-    actions = stated_actions(output, reading, discrete=discrete, heads=heads)
+    actions = stated_actions(output, read_as, evidence.actions.shape[1])
     if actions.sizes is None:
         evidence.write(upload.folder)
     return actions

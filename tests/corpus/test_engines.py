@@ -10,6 +10,7 @@ from policy_server.policy.saved_model import SavedModel
 from policy_server.proving.archive import unpack_saved_model
 from policy_server.proving.limits import BuildLimits
 from tests.support.corpus import CORPUS
+from tests.support.saved_models import assert_runs_as_recorded
 
 
 @pytest.mark.parametrize(
@@ -41,14 +42,8 @@ def test_saved_models_answer_and_draw_as_in_training(
 
     model = SavedModel(tmp_path / "m")
     model.output_name = output
-    assert model.feature_width == observations.shape[1]
     assert model.action_outputs == [actions]
-    assert model.actions_are_integers is True
-    model.check_stateless(observations)
-    found = model.run(observations)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, logits, atol=1e-5)
-    np.testing.assert_allclose(model.run(observations[:1]), logits[:1], atol=1e-5)
+    assert_runs_as_recorded(model, observations, logits)
 
     draws = model.draw(observations)
     [drawn] = draws.actions

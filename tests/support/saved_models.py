@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from examples.quiet_tensorflow import tf
+from policy_server.policy.saved_model import SavedModel
 
 Style = Literal["graph", "module"]
 Tensors = Mapping[str, Any]
@@ -123,6 +124,17 @@ def pack(folder: Path, path: Path) -> Path:
         for file in sorted(each for each in folder.rglob("*") if each.is_file()):
             archive.write(file, file.relative_to(folder))
     return path
+
+
+def assert_runs_as_recorded(model: SavedModel, features: Array, outputs: Array) -> None:
+    """A model of numbered actions gives what was recorded, for a batch and for its first row."""
+    assert model.feature_width == features.shape[1]
+    assert model.actions_are_integers is True
+    model.check_stateless(features)
+    found = model.run(features)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, outputs, atol=1e-5)
+    np.testing.assert_allclose(model.run(features[:1]), outputs[:1], atol=1e-5)
 
 
 def _write_graph(

@@ -15,6 +15,7 @@ from policy_server.policy.network import Network
 from policy_server.policy.saved_model import SavedModel, UnusableModel
 from policy_server.proving.archive import unpack_saved_model
 from policy_server.proving.limits import BuildLimits
+from tests.support.saved_models import assert_runs_as_recorded
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 WEIGHTS = np.array([[1, 2], [3, 4], [5, 6]], dtype=np.float32)
@@ -75,14 +76,7 @@ class TestExamples:
         features = np.array([case["features"] for case in cases], dtype=np.float32)
         logits = np.array([case["distribution_inputs"] for case in cases], dtype=np.float32)
 
-        model = opened(tmp_path / "m")
-        assert model.feature_width == features.shape[1]
-        assert model.actions_are_integers is True
-        model.check_stateless(features)
-        found = model.run(features)
-        assert found.dtype == np.float32
-        np.testing.assert_allclose(found, logits, atol=1e-5)
-        np.testing.assert_allclose(model.run(features[:1]), logits[:1], atol=1e-5)
+        assert_runs_as_recorded(opened(tmp_path / "m"), features, logits)
 
 
 class TestGraphStyle:

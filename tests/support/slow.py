@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 STARTS = (
-    "subprocess",
+    "benchmarks.processes",
+    "benchmarks.rounds",
+    "benchmarks.wrk",
     "playwright",
+    "subprocess",
     "tensorflow",
     "policy_server.proving.build",
     "policy_server.sandbox.process",
@@ -18,6 +21,8 @@ STARTS = (
     "tests.clients",
     "tests.deploy",
     "tests.proving.conftest",
+    "tests.reliability",
+    "tests.serving.conftest",
     "tests.support.browser",
     "tests.support.churn",
     "tests.support.saved_models",
@@ -26,7 +31,7 @@ STARTS = (
 )
 """A file that imports one of these is slow, and so is a test with a fixture of an example."""
 IMPORT = re.compile(r"^\s*(?:from|import) ([\w.]+)", re.MULTILINE)
-FIXTURES = ("published_", "browser", "front")
+FIXTURE = re.compile(r"published_\w+|browser|front|(\w+_)?(service|server)")
 NOT_SLOW = "not slow"
 
 _started: list[str] = []
@@ -40,9 +45,12 @@ def imports_what_starts(path: Path) -> bool:
 
 def mark(items: Iterable[pytest.Item]) -> None:
     """Mark the slow ones of all tests."""
+    _started.clear()
     for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        if imports_what_starts(item.path) or any(name.startswith(FIXTURES) for name in fixtures):
+        fixtures = list(getattr(item, "fixturenames", ()))
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+            fixtures += map(str, item.callspec.params.values())  # which may be taken by name
+        if imports_what_starts(item.path) or any(map(FIXTURE.fullmatch, fixtures)):
             item.add_marker("slow")
 
 
@@ -55,10 +63,11 @@ def watch(event: str, arguments: tuple[object, ...]) -> None:
 @pytest.fixture(autouse=True)
 def nothing_slow(request: pytest.FixtureRequest) -> Iterator[None]:
     """A test that is not marked slow fails if it starts anything."""
-    _started.clear()
     yield
+    started = list(_started)  # its fixtures, too
+    _started.clear()
     if request.config.option.markexpr == NOT_SLOW:
-        assert _started == [], "this test is slow: see tests/support/slow.py"
+        assert started == [], "this test is slow: see tests/support/slow.py"
 
 
 def install() -> None:

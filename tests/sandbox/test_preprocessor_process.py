@@ -7,92 +7,29 @@ import signal
 import socket
 import subprocess
 import sys
-import textwrap
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from policy_server.contract.decoding import Decoder
-from policy_server.contract.reading import read_schema
-from policy_server.contract.records import Record
 from policy_server.errors import PreprocessorFailed, UploadRejected
 from policy_server.policy.features import Outcome
 from policy_server.policy.preprocessor import UploadedPreprocessor
-from policy_server.sandbox.limits import ProcessLimits
-from policy_server.sandbox.preprocessor_process import PreprocessorProcess
-from tests.support.server import ROOT
-
-DECODER = Decoder(
-    read_schema(
-        "observations: {x: {type: float}, y: {type: float, required: false}, "
-        "note: {type: str, enum: [plain, 'größe'], default: plain, required: false}}"
-    )
+from tests.sandbox.conftest import (
+    DECODER,
+    MAGIC,
+    PATIENCE_SECONDS,
+    QUICK,
+    SUM,
+    Make,
+    children,
+    records,
+    rows,
+    run,
 )
-LIMITS = ProcessLimits(megabytes=256, files=32, seconds=20.0)
-QUICK = ProcessLimits(megabytes=256, files=32, seconds=0.5)
-PATIENCE_SECONDS = 30.0
-SUM = "def preprocess(observation):\n    return [observation['x'], len(observation)]\n"
-MAGIC = 666.0
-
-Make = Callable[..., PreprocessorProcess]
-
-
-def records(*numbers: float) -> list[Record]:
-    return [DECODER.convert({"x": float(number)}) for number in numbers]
-
-
-@pytest.fixture
-def process_of(tmp_path: Path) -> Iterator[Make]:
-    """Makes processes that run some code; afterwards none of their children are left."""
-    made: list[PreprocessorProcess] = []
-
-    def make(
-        code: str, limits: ProcessLimits = LIMITS, **more: float | bool | None
-    ) -> PreprocessorProcess:
-        path = tmp_path / f"preprocessor_{len(made)}.py"
-        path.write_text(textwrap.dedent(code), encoding="utf-8")
-        made.append(PreprocessorProcess(path, limits, **more))  # type: ignore[arg-type]
-        return made[-1]
-
-    before = children(), descriptors()
-    yield make
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while (children(), descriptors()) != before:
-        assert time.monotonic() < deadline, (children(), descriptors(), before)
-        time.sleep(0.02)
-
-
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
-def children() -> set[str]:
-    return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
-
-
-def run(process: PreprocessorProcess, *batches: list[Record]) -> list[Outcome | PreprocessorFailed]:
-    """What comes of batches, one after the other; then the process is closed."""
-
-    async def ask() -> list[Outcome | PreprocessorFailed]:
-        answers: list[Outcome | PreprocessorFailed] = []
-        for batch in batches:
-            try:
-                answers.append(await process.run(batch))
-            except PreprocessorFailed as error:
-                answers.append(error)
-        process.close()
-        await asyncio.sleep(0)  # transports close in the next turn
-        return answers
-
-    return asyncio.run(ask())
-
-
-def rows(answer: Outcome | PreprocessorFailed) -> list[list[float]]:
-    assert isinstance(answer, Outcome), answer.cause
-    return [list(map(float, row)) for row in answer.features]
+from tests.support.server import ROOT
 
 
 def test_features_are_those_of_the_same_code_in_this_process(
@@ -205,68 +142,6 @@ def test_a_second_process_that_answers_too_confuses_nobody(process_of: Make) -> 
             assert rows(answer) == expected
         elif isinstance(answer, PreprocessorFailed):
             assert answer.cause
-
-
-@pytest.mark.parametrize("width", [2, None])
-def test_a_reply_is_bounded(process_of: Make, width: int | None) -> None:
-    """One that says that it has gigabytes is refused at its head, and nobody waits for the rest."""
-    code = f"""
-        import os, struct
-
-        def preprocess(observation):
-            if observation["x"] == {MAGIC}:
-                for descriptor in range(3, 20):
-                    try:
-                        os.write(descriptor, struct.pack("!IQ", 3_000_000_000, 2))
-                    except OSError:
-                        pass
-            return [observation["x"], 0]
-    """
-    made = process_of(code) if width is None else process_of(code, width=width)
-    started = time.monotonic()
-    before, during, after = run(made, records(1), records(MAGIC), records(4))
-    assert time.monotonic() - started < LIMITS.seconds
-    assert isinstance(during, PreprocessorFailed)
-    assert "answered something else" in during.cause
-    assert rows(before) == [[1.0, 0.0]]
-    assert rows(after) == [[4.0, 0.0]]
-
-
-def test_what_comes_unasked_is_not_kept(process_of: Make) -> None:
-    code = """
-        import os, signal, struct
-
-        def flood(*_):
-            for descriptor in range(3, 20):
-                try:
-                    for _ in range(400):
-                        os.write(descriptor, struct.pack("!IQ", 100_000, 9) + bytes(100_000))
-                except OSError:
-                    pass
-
-        def preprocess(observation):
-            signal.signal(signal.SIGALRM, flood)
-            signal.setitimer(signal.ITIMER_REAL, 0.05)
-            return [observation["x"]]
-    """
-    process = process_of(code)
-
-    async def ask() -> int:
-        assert rows(await process.run(records(1))) == [[1.0]]
-        before = resident_bytes()
-        await asyncio.sleep(1.0)
-        grown = resident_bytes() - before
-        process.close()
-        await asyncio.sleep(0)
-        return grown
-
-    assert asyncio.run(ask()) < 20_000_000
-
-
-def resident_bytes() -> int:
-    """Memory of this process."""
-    pages = Path("/proc/self/statm").read_text().split()[1]
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_it_reaches_no_network(process_of: Make) -> None:

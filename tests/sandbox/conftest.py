@@ -1,4 +1,4 @@
-"""What the tests of the preprocessor's process share."""
+"""What the tests of preprocessors' processes share."""
 
 import asyncio
 import os

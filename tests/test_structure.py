@@ -65,6 +65,19 @@ PLUG_INS = {
     "proving/readers": {"reader"},
 }
 """Rooms of plug-ins, and the files there that are none: what all of them share."""
+FENCE = "web/adapters"
+FENCED = {"uvicorn", "uvicorn_worker", "gunicorn", "httptools", "connexion"}
+"""Libraries whose insides are known in one folder only."""
+DOCUMENTED = (
+    "connexion",
+    "connexion.FlaskApp",
+    "connexion.exceptions",
+    "connexion.lifecycle",
+    "connexion.middleware.MiddlewarePosition",
+    "connexion.options",
+    "connexion.resolver",
+)
+"""What of them may be imported elsewhere."""
 MAX_LINES, MAX_TEST_LINES, MAX_FUNCTION_LINES = 300, 450, 45
 NOT_OURS = {"instance", "build", "dist", "node_modules"}
 
@@ -92,6 +105,10 @@ def imports(node: ast.AST) -> Iterator[str]:
         elif isinstance(each, ast.ImportFrom):
             assert each.level == 0, "imports are absolute"
             yield from (f"{each.module}.{alias.name}" for alias in each.names)
+
+
+def fenced(node: ast.AST) -> set[str]:
+    return {name for name in imports(node) if name.split(".")[0] in FENCED}
 
 
 def eager_imports(module: ast.Module) -> set[str]:
@@ -215,6 +232,20 @@ def test_plug_ins_are_imported_by_their_registry_alone(room: str) -> None:
         )
     ]
     assert wrong == []
+
+
+def test_insides_of_the_libraries_that_serve_are_known_behind_the_fence_alone() -> None:
+    fence = ROOT / PACKAGE / FENCE
+    inside = {path for path in package_files() if path.is_relative_to(fence)}
+    used = {path: fenced(tree(path)) for path in package_files()}
+    assert {name.split(".")[0] for path in inside for name in used[path]} >= FENCED - {"gunicorn"}
+    outside = {
+        (named(path), name)
+        for path in used.keys() - inside
+        for name in used[path]
+        if name not in DOCUMENTED and name.rpartition(".")[0] not in DOCUMENTED[2:]
+    }
+    assert outside == set()
 
 
 @pytest.mark.parametrize("module", HEAVY)

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from urllib.parse import quote
 
 BASE_PATH = "/api"
-"""What the paths of the operations begin with, unless a schema says otherwise."""
+"""What the paths of the operations begin with."""
 
 VERSION_HEADER = "X-Policy-Version"
 """Of an answer: the version that decided. Of a request: the version that must decide."""

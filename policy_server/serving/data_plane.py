@@ -146,19 +146,32 @@ class DataPlane:
         seconds = None if timeout is None else min(float(timeout), self._most_seconds)
         return DecisionRequest(route, query, seed, version, seconds)
 
-    def decide(self, request: DecisionRequest, decoded: Sequence[Any]) -> PendingDecision:
-        """Let the live policy decide on what a body was decoded to.
+    def decide(
+        self, request: DecisionRequest, decoded: Sequence[Any], by: LiveVersion | None = None
+    ) -> PendingDecision:
+        """Let a policy decide on what a body was decoded to.
 
         It raises nothing: that there is no policy, or another version than must decide, is found
         where every other failure is, in the outcome.
+
+        Args:
+            request: What is wanted.
+            decoded: By the decoder of its route.
+            by: A version that is loaded; None takes the one that is live.
         """
+        route, query, seed, version, seconds = request
         try:
-            live = self._live.current()
-            if request.version is not None:
-                live.check_asked(request.version)
-            return _decided_by(live, request, decoded)
+            live = by or self._live.current()
+            if version is not None:
+                live.check_asked(version)
+            if route.raw:
+                features = live.policy.raw_features(decoded)
+                done = live.decider.decide_features(features, query, seed, seconds)
+            else:
+                done = live.decider.decide(decoded, query, seed, seconds)
         except PolicyServerError as error:
-            return PendingDecision(request.route, None, _failed(error))
+            return PendingDecision(route, None, _failed(error))
+        return PendingDecision(route, live, done)
 
     async def answer(
         self, request: DecisionRequest, decoded: Sequence[Any]
@@ -178,21 +191,9 @@ class DataPlane:
             VersionConflict: It cannot decide.
         """
         async with self._live.lent(version) as lent:
-            pending = _decided_by(lent, request, decoded)
+            pending = self.decide(request, decoded, lent)
             await pending.done
             return pending.answer()
-
-
-def _decided_by(
-    version: LiveVersion, request: DecisionRequest, decoded: Sequence[Any]
-) -> PendingDecision:
-    route, query, seed, _, seconds = request
-    if route.raw:
-        features = version.policy.raw_features(decoded)
-        done = version.decider.decide_features(features, query, seed, seconds)
-    else:
-        done = version.decider.decide(decoded, query, seed, seconds)
-    return PendingDecision(route, version, done)
 
 
 def _first(answers: list[Answer]) -> Answer:

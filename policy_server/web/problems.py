@@ -11,7 +11,7 @@ from connexion.lifecycle import ConnexionRequest, ConnexionResponse
 from starlette.exceptions import HTTPException
 
 from policy_server import errors
-from policy_server.contract.operations import KEY_HEADER, Role
+from policy_server.contract.operations import BASE_PATH, KEY_HEADER, Role
 from policy_server.web.adapters.connexion_request import role_of
 from policy_server.web.request_ids import request_id
 
@@ -51,7 +51,7 @@ UNSAID = {
 DETAILS = {
     401: f"Accepted credentials are wanted: user and password (basic), or a key in {KEY_HEADER} or "
     "as a bearer token.",
-    404: "There is nothing at this path; /api/ui lists what there is.",
+    404: f"There is nothing at this path; {BASE_PATH}/ui lists what there is.",
     405: "This path does not take this method; the header Allow says which it takes.",
 }
 """In our words where a framework's own are of no help."""

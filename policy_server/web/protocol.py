@@ -101,7 +101,8 @@ class Protocol(Connection):
             return False
         if self._body is not None or self._is_answering():
             return False
-        fast, end = self._fast(), data.find(END_OF_HEAD) + len(END_OF_HEAD)
+        fast: FastPath | None = self._shared(STATE_KEY)
+        end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
         if fast is None:
             return False
         head = data[:end]
@@ -128,7 +129,7 @@ class Protocol(Connection):
         del held[: len(head)]
         self._searched = 0
         self._patience.end()
-        fast = self._fast()
+        fast: FastPath | None = self._shared(STATE_KEY)
         accepted = fast.recall(head) if fast is not None else None
         self._repeats = accepted is not None
         if fast is None or accepted is None:
@@ -178,7 +179,7 @@ class Protocol(Connection):
             return False
         self._known = None
         self._patience.end()
-        if self._fast() is not fast:  # another contract is served by now, or none any more
+        if self._shared(STATE_KEY) is not fast:  # another contract is served by now, or none
             self._begin(read_head(head))
             if self._ending:
                 self._close_after_answer()
@@ -230,11 +231,6 @@ class Protocol(Connection):
             self._take_body(self._body)
         if self._ending:
             self._close_after_answer()
-
-    def _fast(self) -> FastPath | None:
-        """The fast path, where nothing has to be written down about each request."""
-        state = self._shared_state()
-        return None if state is None else state.get(STATE_KEY)
 
     def _refuse(self, status: int, detail: str) -> None:
         self._repeats = False

@@ -138,6 +138,11 @@ def test_without_routing_there_is_no_server() -> None:
     fallbacks.check_routing()
     with pytest.raises(ConfigurationError, match="who may do what: install connexion"):
         fallbacks.check_routing(without("connexion.middleware.abstract"))
+    elsewhere = SimpleNamespace(ROUTING_CONTEXT="elsewhere")
+    with pytest.raises(ConfigurationError, match="it notes operations under elsewhere"):
+        fallbacks.check_routing(
+            lambda name: elsewhere if name.endswith(".abstract") else import_module(name)
+        )
 
 
 @pytest.fixture(scope="module")

@@ -5,23 +5,22 @@ from typing import Any
 
 import connexion
 import flask
-from connexion.middleware.abstract import ROUTING_CONTEXT
 
 from policy_server.contract.decoding import REFUSED
 from policy_server.contract.operations import OPERATIONS, Operation, Role
 from policy_server.errors import ObservationError
 from policy_server.serving.data_plane import Decode
+from policy_server.web.adapters.known import CONTEXT, ROUTING
 from policy_server.web.explaining import SUMMARY
 from policy_server.web.faults import fault_of
 
-CONTEXT = "connexion_context"
 DECODED = "policy_server.decoded"
 """Where our validation notes what a body decodes to, in the extensions of the scope."""
 
 
 def operation_of(scope: MutableMapping[str, Any]) -> Operation | None:
     """The operation to which connexion has routed a request; None where it knows no such path."""
-    routing: Mapping[str, str | None] = scope["extensions"].get(ROUTING_CONTEXT, {})
+    routing: Mapping[str, str | None] = scope["extensions"].get(ROUTING, {})
     name = routing.get("operation_id")
     return None if name is None else OPERATIONS[name]
 

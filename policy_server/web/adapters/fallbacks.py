@@ -29,6 +29,8 @@ UNSAFE_VALIDATION = (
     "are refused as failures of the server."
 )
 WORKER = "policy_server.web.adapters.gunicorn_worker.Worker"
+SERVER_OPTIONS = {"loop": "uvloop", "lifespan": "on", "server_header": False}
+"""Of uvicorn, in whichever worker."""
 PLAIN_HTTP = "auto"
 """As uvicorn calls the protocol of its choice."""
 
@@ -52,7 +54,7 @@ def worker_class(limits: ConnectionLimits, load: Load = importlib.import_module)
         return WORKER
     from uvicorn_worker import UvicornWorker
 
-    options = {"loop": "uvloop", "http": http_protocol(limits), "lifespan": "on"}
+    options = {**SERVER_OPTIONS, "http": http_protocol(limits)}
     return type("PlainWorker", (UvicornWorker,), {"CONFIG_KWARGS": options})
 
 
@@ -71,10 +73,13 @@ def check_routing(load: Load = importlib.import_module) -> None:
     Raises:
         ConfigurationError: It does not, so that neither roles nor limits could be kept.
     """
-    missing = known.CONNEXION_ROUTING.missing(load)
-    if missing:
+    wrong = known.CONNEXION_ROUTING.missing(load)
+    noted = getattr(load("connexion.middleware.abstract"), "ROUTING_CONTEXT", known.ROUTING)
+    if noted != known.ROUTING:
+        wrong.append(f"it notes operations under {noted}, not {known.ROUTING}")
+    if wrong:
         raise ConfigurationError(
-            f"connexion is not as this server knows it ({'; '.join(missing)}), so that it cannot "
+            f"connexion is not as this server knows it ({'; '.join(wrong)}), so that it cannot "
             f"tell who may do what: install connexion {known.CONNEXION_ROUTING.release}."
         )
 

@@ -10,7 +10,7 @@ from uvicorn_worker import UvicornWorker
 
 from policy_server.errors import PolicyServerError
 from policy_server.serving.shutdown import Shutdown
-from policy_server.web.adapters.fallbacks import http_protocol
+from policy_server.web.adapters.fallbacks import SERVER_OPTIONS, http_protocol
 from policy_server.web.fast_path import STATE_KEY
 
 CLOSE = (b"connection", b"close")
@@ -30,9 +30,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # untyped
     """
 
     CONFIG_KWARGS = {  # noqa: RUF012  # the base class declares it so
-        "loop": "uvloop",
-        "lifespan": "on",
-        "server_header": False,
+        **SERVER_OPTIONS,
         # uvicorn would go by the wall clock, and gunicorn kills who is silent: see LeavingServer.
         "callback_notify": None,
     }

@@ -102,6 +102,8 @@ GUNICORN = Library(
     },
 )
 
+ROUTING, CONTEXT = "connexion_routing", "connexion_context"
+"""Where connexion notes operation and client of a request, in the extensions of the scope."""
 CONNEXION_ROUTING = Library(
     "connexion",
     "3.3",

@@ -83,11 +83,11 @@ class Connection(HttpToolsProtocol):
         """A request of uvicorn's is under way."""
         return self.cycle is not None and not self.cycle.response_complete
 
-    def _shared_state(self) -> dict[str, Any] | None:
-        """The state of the lifespan; None where uvicorn has something to do for each request."""
+    def _shared(self, key: str) -> Any:
+        """From the state of the lifespan; None if uvicorn has something to do for each request."""
         if self.access_log or self.flow.write_paused or self.root_path:
             return None
-        return self.app_state
+        return self.app_state.get(key)
 
     def _pause_reading(self) -> None:
         """Take nothing more from the client for now."""

@@ -1,12 +1,15 @@
 """Who may import whom, and how long files and functions may be."""
 
 import ast
+import re
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+
+from policy_server.policy.families.registry import FAMILIES
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "policy_server"
@@ -61,23 +64,29 @@ SERVED = ("tensorflow", "onnxruntime")
 LAZY = {"tensorflow", "onnx", "tf2onnx", "torch", "ray"}
 PLUG_INS = {
     "contract/fields": {"array", "bounded", "controls", "enumerated", "field", "keywords"},
+    "frontend/renderers": {"renderer"},
     "policy/engines": {"engine"},
+    "policy/families": {"family", "numbered", "real", "softmax", "recognition"},
     "proving/readers": {"reader"},
 }
 """Rooms of plug-ins, and the files there that are none: what all of them share."""
 FENCE = "web/adapters"
 FENCED = {"uvicorn", "uvicorn_worker", "gunicorn", "httptools", "connexion"}
 """Libraries whose insides are known in one folder only."""
-DOCUMENTED = (
-    "connexion",
-    "connexion.FlaskApp",
+DOCUMENTED = {"connexion", "connexion.FlaskApp", "uvicorn"}
+DOCUMENTED_MODULES = {
     "connexion.exceptions",
     "connexion.lifecycle",
-    "connexion.middleware.MiddlewarePosition",
+    "connexion.middleware",
     "connexion.options",
     "connexion.resolver",
-)
-"""What of them may be imported elsewhere."""
+}
+"""What of them may be imported elsewhere: names, and all that is in a module."""
+MAY_ASK = ("policy/families", "contract/actions.py", "frontend/renderers")
+"""Where it is asked which family or which kind of action there is; all others call what it does."""
+KIND_WORDS = {"family", "numbered", "discrete", "continuous"}
+"""What such a thing would be called."""
+OF_A_KIND = re.compile(r"\bKind\.[A-Z]+$|\b(family|actions|distribution|network|space)\.kind$")
 MAX_LINES, MAX_TEST_LINES, MAX_FUNCTION_LINES = 300, 450, 45
 NOT_OURS = {"instance", "build", "dist", "node_modules"}
 
@@ -243,9 +252,65 @@ def test_insides_of_the_libraries_that_serve_are_known_behind_the_fence_alone() 
         (named(path), name)
         for path in used.keys() - inside
         for name in used[path]
-        if name not in DOCUMENTED and name.rpartition(".")[0] not in DOCUMENTED[2:]
+        if name not in DOCUMENTED and name.rpartition(".")[0] not in DOCUMENTED_MODULES
     }
     assert outside == set()
+
+
+def asked(node: ast.AST) -> Iterator[ast.expr]:
+    """Every expression on which it depends what a piece of code does."""
+    for each in ast.walk(node):
+        if isinstance(each, ast.If | ast.IfExp | ast.While | ast.Assert):
+            yield each.test
+        elif isinstance(each, ast.comprehension):
+            yield from each.ifs
+        elif isinstance(each, ast.Compare):
+            yield from (each.left, *each.comparators)
+        elif isinstance(each, ast.BoolOp):
+            yield from each.values
+        elif isinstance(each, ast.UnaryOp) and isinstance(each.op, ast.Not):
+            yield each.operand
+        elif isinstance(each, ast.Match):
+            yield each.subject
+        elif isinstance(each, ast.Subscript) and not isinstance(each.slice, ast.Constant):
+            yield from () if ast.unparse(each.value) == "FAMILIES" else (each.slice,)
+
+
+def questions_of_kind(node: ast.AST, families: set[str]) -> set[str]:
+    """Code that asks which family or kind of action it has before it.
+
+    Args:
+        node: The code.
+        families: Names of families, and of the classes that have them.
+    """
+    found = {
+        ast.unparse(each)
+        for each in asked(node)
+        if (isinstance(each, ast.Attribute) and each.attr in KIND_WORDS)
+        or (isinstance(each, ast.Attribute) and OF_A_KIND.search(ast.unparse(each)))
+        or (isinstance(each, ast.Name) and each.id in KIND_WORDS)
+        or (isinstance(each, ast.Constant) and each.value in families)
+    }
+    return found | {
+        ast.unparse(each)
+        for each in ast.walk(node)
+        if isinstance(each, ast.Call)
+        and isinstance(each.func, ast.Name)
+        and each.func.id in ("isinstance", "issubclass")
+        and families & {name.id for name in ast.walk(each.args[1]) if isinstance(name, ast.Name)}
+    }
+
+
+def names_of_families() -> set[str]:
+    bases = {"Family", "NumberedFamily", "RealFamily", "SoftmaxHeads", "Kind"}
+    return {*FAMILIES, *(family.__name__ for family in FAMILIES.values()), *bases}
+
+
+@pytest.mark.parametrize("path", package_files(), ids=named)
+def test_no_other_room_asks_which_family_or_kind_of_action_there_is(path: Path) -> None:
+    place = path.relative_to(ROOT / PACKAGE).as_posix()
+    if not place.startswith(MAY_ASK):
+        assert questions_of_kind(tree(path), names_of_families()) == set()
 
 
 @pytest.mark.parametrize("module", HEAVY)
@@ -303,3 +368,28 @@ def test_the_rules_find_a_circle() -> None:
     assert graph == {"p.a": {"p.b"}, "p.b": {"p.c.d"}, "p.c.d": {"p.a"}, "p.e": set()}
     assert set(circle(graph)) == {"p.a", "p.b", "p.c.d"}
     assert circle({**graph, "p.c.d": {"p.e"}}) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "if family.numbered: pass",
+        "x = 1 if not discrete else 2",
+        "if name == 'greedy': pass",
+        "one_head = family in ('greedy', 'costs')",
+        "isinstance(family, Categorical | Greedy)",
+        "[each for each in rows if each.discrete and each.wide]",
+        "match network.family:\n    case 'given': pass",
+        "WORDS[actions.kind]",
+        "if kind is Kind.REAL: pass",
+    ],
+)
+def test_questions_of_kind_are_found_however_they_are_asked(code: str) -> None:
+    assert questions_of_kind(ast.parse(code), names_of_families())
+
+
+@pytest.mark.parametrize(
+    "code", ["family.decide(row)", "Network(width, facts.family)", "f(discrete=discrete)"]
+)
+def test_passing_a_family_on_is_no_question(code: str) -> None:
+    assert not questions_of_kind(ast.parse(code), names_of_families())

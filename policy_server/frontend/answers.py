@@ -1,10 +1,10 @@
-"""Predictions and distributions, as the server answers them, in one shape for every kind."""
+"""Predictions, as the server answers them, in one shape for every kind of action."""
 
-import math
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 Json: TypeAlias = dict[str, Any]
+LIKELIHOODS = ("probability", "density")
 
 
 @dataclass(frozen=True)
@@ -12,26 +12,17 @@ class Decision:
     """What the policy decided.
 
     Attributes:
-        actions: One for each head, or for each dimension of a continuous action.
-        meanings: What each stands for; empty where actions are continuous.
-        probability: Of the actions together; None where actions are continuous.
-        density: Of the actions together, may exceed 1; None where they are discrete, or not drawn.
+        actions: One for each head, or for each dimension.
+        meanings: What each stands for; empty where actions are real numbers.
+        likelihood: What the answer calls the certainty: a probability, or a density, which may
+            exceed 1; None where the policy draws nothing.
+        certainty: Of the actions together.
     """
 
     actions: tuple[float, ...]
     meanings: tuple[str, ...]
-    probability: float | None
-    density: float | None
-
-    @property
-    def certainty(self) -> float | None:
-        """Its probability, or its density; None where the policy draws nothing."""
-        return self.density if self.probability is None else self.probability
-
-    @property
-    def discrete(self) -> bool:
-        """Actions are numbered."""
-        return self.probability is not None
+    likelihood: str | None
+    certainty: float | None
 
     def agrees_with(self, other: "Decision") -> bool:
         """The same actions, of the same meanings."""
@@ -45,30 +36,6 @@ class Decision:
         return ", ".join(number(action) for action in self.actions)
 
 
-@dataclass(frozen=True)
-class Head:
-    """The distribution over one component of a discrete action."""
-
-    actions: tuple[int, ...]
-    meanings: tuple[str, ...]
-    probabilities: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Dimension:
-    """The distribution over one dimension of a continuous action."""
-
-    mean: float
-    standard_deviation: float
-
-    def density(self, action: float) -> float:
-        """Of one value."""
-        spread = max(self.standard_deviation, 1e-12)
-        return math.exp(-(((action - self.mean) / spread) ** 2) / 2) / (
-            spread * math.sqrt(2 * math.pi)
-        )
-
-
 def read_decision(prediction: Json) -> Decision:
     """Read one Prediction."""
     actions = prediction.get("actions")
@@ -76,25 +43,9 @@ def read_decision(prediction: Json) -> Decision:
     if actions is None:
         actions = [prediction["action"]]
         meanings = [prediction["meaning"]] if "meaning" in prediction else None
-    return Decision(
-        tuple(actions),
-        tuple(meanings or ()),
-        prediction.get("probability"),
-        prediction.get("density"),
-    )
-
-
-def read_distribution(distribution: Json) -> tuple[list[Head], list[Dimension]]:
-    """Read one Distribution: its heads, or its dimensions where actions are continuous."""
-    heads = [
-        Head(tuple(head["actions"]), tuple(head["meanings"]), tuple(head["probabilities"]))
-        for head in distribution.get("heads", ())
-    ]
-    dimensions = [
-        Dimension(each["mean"], each["standard_deviation"])
-        for each in distribution.get("dimensions", ())
-    ]
-    return heads, dimensions
+    likelihood = next((name for name in LIKELIHOODS if name in prediction), None)
+    certainty = None if likelihood is None else prediction[likelihood]
+    return Decision(tuple(actions), tuple(meanings or ()), likelihood, certainty)
 
 
 def number(value: float) -> str:

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+import altair as alt
 import pandas as pd
 import streamlit as st
 
@@ -12,9 +13,10 @@ from policy_server.contract.samples import random_observations
 from policy_server.contract.schema import Observation
 from policy_server.errors import RequestFailed
 from policy_server.frontend import charts, maps
-from policy_server.frontend.answers import Decision, percent
+from policy_server.frontend.answers import Decision
 from policy_server.frontend.axis_choice import choose_sweep, now
 from policy_server.frontend.draft import draft_of
+from policy_server.frontend.renderers.registry import renderer_of
 from policy_server.frontend.service import Service
 from policy_server.frontend.sweep import Sweep, decide_batch, largest_batch
 from policy_server.frontend.wording import plain, say
@@ -121,34 +123,11 @@ def _compare(service: Service, pair: tuple[str, str], sweep: Sweep, held: Observ
 
 def _show(comparison: Comparison) -> None:
     first, second = comparison.sweeps
-    discrete = first.decisions[0].discrete
-    pairs = comparison.random
-    if discrete:
-        different = [(one, two) for one, two in pairs if not one.agrees_with(two)]
-        share = percent(len(different) / len(pairs))
-        st.metric(
-            f"Different decisions on {len(pairs):,} random valid observations",
-            share,
-            help="How often their most probable actions, or the meanings of these, differ.",
-        )
-        on_map = [
-            not one.agrees_with(two)
-            for one, two in zip(first.decisions, second.decisions, strict=True)
-        ]
-        said = f"On the map they disagree at {percent(sum(on_map) / len(on_map))} of the points."
-    else:
-        far = [
-            abs(a - b) for one, two in pairs for a, b in zip(one.actions, two.actions, strict=True)
-        ]
-        st.metric(
-            f"Mean distance of decisions on {len(pairs):,} random valid observations",
-            f"{sum(far) / len(far):.4g}",
-            help="How far apart the actions of the two versions lie, on average.",
-        )
-        on_map_far = maps.distances(first, second)
-        said = f"On the map they lie up to {max(on_map_far):.4g} apart."
-        different = []
-    chart = maps.disagreement_map(first, second, comparison.now)
+    renderer = renderer_of(first.decisions[0])
+    metric, different = renderer.compared(comparison.random)
+    st.metric(metric.label, metric.value, help=metric.help)
+    said = renderer.compared_on_map(list(zip(first.decisions, second.decisions, strict=True)))
+    chart = _disagreement_map(first, second, comparison.now)
     charts.draw(chart, said)
     names = f"First: {comparison.names[0]}, second: {comparison.names[1]}."
     st.caption(plain(f"{said} {names} The ring is the observation of the form."))
@@ -163,3 +142,16 @@ def _pairs_table(different: list[tuple[Decision, Decision]], names: tuple[str, s
         [{names[0]: one, names[1]: two, "times": count} for (one, two), count in counted]
     )
     st.table(table, hide_index=True, alt="The most frequent pairs of different decisions")
+
+
+def _disagreement_map(first: Sweep, second: Sweep, now: tuple[Value, ...]) -> alt.TopLevelMixin:
+    """Where two versions decide differently on the same points."""
+    table = maps.cells(first, maps.OVERLAP)
+    pairs = list(zip(first.decisions, second.decisions, strict=True))
+    table["first"] = [one.words for one, _ in pairs]
+    table["second"] = [other.words for _, other in pairs]
+    told = [*maps.tooltips(first), alt.Tooltip("first"), alt.Tooltip("second")]
+    column, values, colour = renderer_of(first.decisions[0]).differences(pairs)
+    table[column] = values
+    chart = alt.Chart(table).mark_rect().encode(**maps.places(first), color=colour, tooltip=told)
+    return maps.finished(chart, first, now)

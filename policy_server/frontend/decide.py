@@ -11,15 +11,10 @@ import streamlit as st
 from policy_server.contract.schema import Observation
 from policy_server.errors import RequestFailed
 from policy_server.frontend import charts
-from policy_server.frontend.answers import (
-    Decision,
-    number,
-    percent,
-    read_decision,
-    read_distribution,
-)
+from policy_server.frontend.answers import Decision, number, read_decision
 from policy_server.frontend.draft import draft_of
 from policy_server.frontend.form import observation_form
+from policy_server.frontend.renderers.registry import parts_of, renderer_of
 from policy_server.frontend.service import Service
 from policy_server.frontend.snippets import secret, snippets
 from policy_server.frontend.wording import plain, say
@@ -111,12 +106,11 @@ def _ask(service: Service, observation: Observation, question: Question) -> None
         return
     decision = read_decision(answer.document)
     st.session_state["decided"] = Decided(observation, decision, answer.version)
-    certainty = "probability" if decision.discrete else "density"
     row: dict[str, Any] = {
         "time": datetime.datetime.now().astimezone().strftime("%H:%M:%S"),
         "decision": decision.words,
         "action": " ".join(map(number, decision.actions)),
-        **({} if decision.certainty is None else {certainty: decision.certainty}),
+        **({} if decision.likelihood is None else {decision.likelihood: decision.certainty}),
         "version": answer.version,
         "asked": question.operation,
         "seed": question.seed,
@@ -132,15 +126,8 @@ def _decision(observation: Observation) -> None:
         return
     decision = decided.decision
     with st.container(border=True, key="decision"):
-        if decision.discrete:
-            actions = ", ".join(map(number, decision.actions))
-            name = "actions" if len(decision.actions) > 1 else "action"
-            st.markdown(f"## {plain(decision.words)}")
-            st.markdown(f"{name} {actions} · probability **{percent(decision.probability or 0)}**")
-        else:
-            st.markdown(f"## {plain(decision.words)}")
-            if decision.density is not None:
-                st.markdown(f"density **{number(decision.density)}**")
+        for line in renderer_of(decision).lines(decision):
+            st.markdown(line)
         st.caption(plain(f"Decided by version {decided.version}."))
 
 
@@ -151,9 +138,9 @@ def _distribution(service: Service, observation: Observation) -> None:
     except RequestFailed as error:
         say(error)
         return
-    heads, dimensions = read_distribution(answer.document)
+    parts = parts_of(answer.document)
     decided: Decided | None = st.session_state.get("decided")
-    chosen: list[float | None] = [None] * (len(heads) + len(dimensions))
+    chosen: list[float | None] = [None] * len(parts)
     same = decided is not None and decided.version == answer.version
     if decided is not None and same and decided.observation == observation:
         chosen = list(decided.decision.actions)
@@ -163,17 +150,12 @@ def _distribution(service: Service, observation: Observation) -> None:
     )
     if not same:  # else the decision has said it
         st.caption(plain(f"Weighed by version {answer.version}."))
-    for index, (head, action) in enumerate(zip(heads, chosen, strict=False)):
-        if len(heads) > 1:
-            st.caption(f"Head {index + 1} of {len(heads)}")
-        charts.draw(charts.bars(head, action), charts.described([head], []))
-        if len(head.actions) > charts.MAX_BARS:
-            st.caption(f"The {charts.MAX_BARS} most probable of {len(head.actions)} actions.")
-    for index, (dimension, action) in enumerate(zip(dimensions, chosen, strict=False)):
-        if len(dimensions) > 1:
-            st.caption(f"Dimension {index + 1} of {len(dimensions)}")
-        curve = charts.density_curve(dimension, action)
-        charts.draw(curve, charts.described([], [dimension]))
+    for index, (part, action) in enumerate(zip(parts, chosen, strict=False)):
+        if len(parts) > 1:
+            st.caption(f"{part.noun} {index + 1} of {len(parts)}")
+        charts.draw(part.chart(action), part.described())
+        if part.note:
+            st.caption(part.note)
 
 
 def _as_code(service: Service, observation: Observation, question: Question) -> None:

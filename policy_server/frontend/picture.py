@@ -2,16 +2,19 @@
 
 from dataclasses import dataclass
 
+import altair as alt
 import pandas as pd
 import streamlit as st
 
 from policy_server.contract.fields.field import Value
 from policy_server.contract.schema import Observation
 from policy_server.errors import RequestFailed
-from policy_server.frontend import charts, maps, sensitivity
-from policy_server.frontend.answers import read_distribution
+from policy_server.frontend import charts, sensitivity
 from policy_server.frontend.axis_choice import choose_sweep, now
+from policy_server.frontend.charts import OTHER, ink
 from policy_server.frontend.draft import draft_of
+from policy_server.frontend.renderers.registry import parts_of, renderer_of
+from policy_server.frontend.renderers.renderer import Part
 from policy_server.frontend.service import Service
 from policy_server.frontend.sweep import Sweep, moved
 from policy_server.frontend.wording import plain, say
@@ -27,13 +30,13 @@ class Picture:
     Attributes:
         sweep: The decisions.
         now: Where the observation of the form lay.
-        meanings: Of each head all there are; empty where actions are continuous.
+        parts: What was weighed where the observation of the form lay.
         curves: For one field, what was weighed along it; see `_weighed`.
     """
 
     sweep: Sweep
     now: tuple[Value, ...]
-    meanings: list[tuple[str, ...]]
+    parts: list[Part]
     curves: list[pd.DataFrame]
 
 
@@ -68,7 +71,6 @@ def _draw(service: Service, sweep: Sweep, held: Observation) -> None:
     bar = st.progress(0.05, f"Making {sweep.points:,} observations ...")
     try:
         weighed = service.client.decide("distribution", held)
-        heads, _ = read_distribution(weighed.document)
         bar.progress(0.2, f"The policy decides {sweep.points:,} times ...")
         decided = sweep.decided(service.client, held, weighed.version)
         bar.progress(0.7, "Drawing ...")
@@ -78,17 +80,14 @@ def _draw(service: Service, sweep: Sweep, held: Observation) -> None:
         return
     finally:
         bar.empty()
-    meanings = [head.meanings for head in heads]
-    st.session_state["picture"] = Picture(decided, now(sweep, held), meanings, curves)
+    parts = parts_of(weighed.document)
+    st.session_state["picture"] = Picture(decided, now(sweep, held), parts, curves)
 
 
 def _weighed(
     service: Service, sweep: Sweep, held: Observation, bar: "st.delta_generator.DeltaGenerator"
 ) -> list[pd.DataFrame]:
-    """The distribution along one field, a table for each head or dimension.
-
-    Columns value, meaning, probability; or value, mean, low, high.
-    """
+    """The distribution along one field, a table for each component of the action."""
     (axis,), (values,) = sweep.axes, sweep.values
     step = -(-len(values) // MAX_LINE_REQUESTS)
     taken = values[::step]
@@ -96,17 +95,13 @@ def _weighed(
     for done, value in enumerate(taken):
         there = moved(held, {axis.path: value})
         answer = service.client.decide("distribution", there, sweep.version)
-        heads, dimensions = read_distribution(answer.document)
-        rows = rows or [[] for _ in [*heads, *dimensions]]
+        parts = parts_of(answer.document)
+        rows = rows or [[] for _ in parts]
         shown = (
             value if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
         )
-        for table, head in zip(rows, heads, strict=False):
-            pairs = zip(head.meanings, head.probabilities, strict=True)
-            table += [{"value": shown, "meaning": m, "probability": p} for m, p in pairs]
-        for table, each in zip(rows, dimensions, strict=False):
-            low, high = each.mean - each.standard_deviation, each.mean + each.standard_deviation
-            table.append({"value": shown, "mean": each.mean, "low": low, "high": high})
+        for table, part in zip(rows, parts, strict=False):
+            table += part.rows(shown)
         bar.progress(0.7 + 0.3 * done / len(taken), "Weighing along the field ...")
     return [pd.DataFrame(table) for table in rows]
 
@@ -114,43 +109,30 @@ def _weighed(
 def _show_picture(picture: Picture) -> None:
     sweep = picture.sweep
     first = sweep.decisions[0]
-    part = 0
+    renderer = renderer_of(first)
+    index = 0
     if len(first.actions) > 1:
-        noun = "Head" if first.discrete else "Dimension"
-        part = st.segmented_control(
+        noun = renderer.noun
+        index = st.segmented_control(
             f"{noun} that is coloured",
             range(len(first.actions)),
-            format_func=lambda index: f"{noun} {index + 1}",
+            format_func=lambda each: f"{noun} {each + 1}",
             default=0,
             required=True,
             key="picture:part",
             help="An action has several components; one of them is shown as colour.",
         )
-    words = [
-        decision.meanings[part] if decision.meanings else f"{decision.actions[part]:.4g}"
-        for decision in sweep.decisions
-    ]
-    names = " and ".join(axis.name for axis in sweep.axes)
-    if first.discrete:
-        meanings = picture.meanings[part]
-        said = f"Most probable action over {names}. {maps.shares(words)}."
-        chart = maps.meaning_map(sweep, part, meanings, picture.now)
-    else:
-        low = min(decision.actions[part] for decision in sweep.decisions)
-        high = max(decision.actions[part] for decision in sweep.decisions)
-        said = f"Action over {names}, from {low:.4g} to {high:.4g}."
-        chart = maps.heat_map(sweep, part, picture.now)
+    part = picture.parts[index]
+    chart, said = renderer.map(sweep, index, part, picture.now)
     charts.draw(chart, said)
     by = f"Decided by version {sweep.version}."
     st.caption(plain(f"{said} The ring is the observation of the form. {by}"))
     if picture.curves:
-        axis, table = sweep.axes[0], picture.curves[part]
+        axis = sweep.axes[0]
         st.markdown(f"**What the policy weighs along {plain(axis.name)}**")
-        if first.discrete:
-            charts.draw(maps.lines(axis, table, picture.meanings[part]), said)
-        else:
-            charts.draw(maps.band(axis, table), said)
-            st.caption("The line is the mean, the band one standard deviation to either side.")
+        charts.draw(part.curve(axis, picture.curves[index]), said)
+        if part.curve_note:
+            st.caption(part.curve_note)
 
 
 def _fields_that_matter(service: Service) -> None:
@@ -174,8 +156,28 @@ def _fields_that_matter(service: Service) -> None:
     if found is None:
         return
     strongest = found.influences[0].name
-    charts.draw(maps.ranks(found), f"Fields by influence; the strongest is {strongest}.")
-    unit = "Share of decisions that change" if found.discrete else "Mean change of the action"
+    charts.draw(_ranks(found), f"Fields by influence; the strongest is {strongest}.")
     left = f" {found.left_out} fields did not fit into one request." if found.left_out else ""
     by = f" Decided by version {found.version}."
-    st.caption(plain(f"{unit}, in {found.observations} observations.{left}{by}"))
+    st.caption(
+        plain(f"{found.renderer.influence}, in {found.observations} observations.{left}{by}")
+    )
+
+
+def _ranks(found: sensitivity.Sensitivity) -> alt.TopLevelMixin:
+    """Fields by how much they matter, the strongest first."""
+    table = pd.DataFrame(
+        {
+            "field": [each.name for each in found.influences],
+            "effect": [each.effect for each in found.influences],
+        }
+    )
+    table["says"] = [found.renderer.spelt_effect(each) for each in table["effect"]]
+    base = alt.Chart(table).encode(
+        y=alt.Y("field:N", sort=None, title=None, axis=alt.Axis(labelLimit=220, labelFontSize=13)),
+        x=alt.X("effect:Q", axis=None),
+        tooltip=["field", alt.Tooltip("says", title="effect")],
+    )
+    drawn = base.mark_bar(color=OTHER, cornerRadiusEnd=3)
+    texts = base.mark_text(align="left", dx=6, fontSize=13, color=ink()).encode(text="says")
+    return alt.layer(drawn, texts).properties(height=26 * len(table))

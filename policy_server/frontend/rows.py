@@ -103,10 +103,8 @@ def decision_columns(decision: Decision) -> list[str]:
     several = len(decision.actions) > 1
     numbers = [f"[{index}]" if several else "" for index in range(len(decision.actions))]
     names = [f"action{number}" for number in numbers]
-    names += [f"meaning{number}" for number in numbers] if decision.discrete else []
-    if decision.certainty is None:
-        return names
-    return [*names, "probability" if decision.discrete else "density"]
+    names += [f"meaning{number}" for number in numbers] if decision.meanings else []
+    return names if decision.likelihood is None else [*names, decision.likelihood]
 
 
 def decision_cells(decision: Decision) -> list[Any]:

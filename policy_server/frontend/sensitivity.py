@@ -8,6 +8,8 @@ import numpy as np
 from policy_server.contract.fields.field import Field, Scalar, Value
 from policy_server.contract.samples import random_observations
 from policy_server.contract.schema import Observation
+from policy_server.frontend.renderers.registry import renderer_of
+from policy_server.frontend.renderers.renderer import Renderer
 from policy_server.frontend.service import Service
 from policy_server.frontend.sweep import Batch, decide_batch, largest_batch
 
@@ -21,8 +23,7 @@ class Influence:
 
     Attributes:
         name: The field's.
-        effect: The share of decisions that change, 0 to 1; the mean change of the action where
-            actions are continuous.
+        effect: How much decisions change, as the renderer measures it.
     """
 
     name: str
@@ -34,14 +35,14 @@ class Sensitivity:
     """The influence of every field, the strongest first.
 
     Attributes:
-        discrete: Effects are shares, not distances.
+        renderer: Says what effects are.
         observations: How many valid random observations each field was moved in.
         left_out: Fields that did not fit into one request.
         version: Of the policy that decided.
     """
 
     influences: tuple[Influence, ...]
-    discrete: bool
+    renderer: Renderer
     observations: int
     left_out: int
     version: str
@@ -86,16 +87,13 @@ def _ranked(
     names: Sequence[str], decided: Batch, count: int, values: int, left_out: int
 ) -> Sensitivity:
     decisions = decided.decisions
-    discrete = decisions[0].discrete
+    renderer = renderer_of(decisions[0])
     actions = np.array([decision.actions for decision in decisions], dtype=np.float64)
     before = actions[:count]  # [observations, heads]
     after = actions[count:].reshape(len(names), values, count, -1)
-    if discrete:
-        effects = (after != before).any(axis=-1).mean(axis=(1, 2))
-    else:
-        effects = np.abs(after - before).sum(axis=-1).mean(axis=(1, 2))
+    effects = renderer.effects(before, after)
     influences = [
         Influence(name, float(effect)) for name, effect in zip(names, effects, strict=True)
     ]
     influences.sort(key=lambda each: -each.effect)
-    return Sensitivity(tuple(influences), discrete, count, left_out, decided.version)
+    return Sensitivity(tuple(influences), renderer, count, left_out, decided.version)

@@ -62,6 +62,11 @@ class Sweep:
         """How many decisions it takes."""
         return int(np.prod([len(each) for each in self.values]))
 
+    @property
+    def names(self) -> str:
+        """The fields that are moved, in words."""
+        return " and ".join(axis.name for axis in self.axes)
+
     def observations(self, held: Observation) -> list[Observation]:
         """The observations in the order of the decisions."""
         return [

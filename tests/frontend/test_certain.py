@@ -5,8 +5,9 @@ import io
 
 from streamlit.testing.v1 import AppTest
 
-from policy_server.frontend import charts
-from policy_server.frontend.answers import Dimension, read_decision, read_distribution
+from policy_server.frontend.answers import read_decision
+from policy_server.frontend.renderers.real import Dimension
+from policy_server.frontend.renderers.registry import parts_of
 from policy_server.frontend.rows import read_rows, template, write_rows
 from policy_server.frontend.service import Service
 from policy_server.frontend.sweep import decide_batch
@@ -20,10 +21,9 @@ def test_its_answers_have_no_density(certain_service: Service) -> None:
         assert read_decision(answer).certainty is None
     weighed = client.decide("distribution", observation).document
     assert "entropy" not in weighed
-    heads, dimensions = read_distribution(weighed)
-    assert heads == []
-    assert [each.standard_deviation for each in dimensions] == [0, 0]
-    assert charts.described(heads, dimensions).count("always") == 2
+    parts = parts_of(weighed)
+    assert [type(each) for each in parts] == [Dimension, Dimension]
+    assert all(each.described().endswith("always") for each in parts)
 
 
 def test_its_file_of_decisions_has_no_column_of_a_density(certain_service: Service) -> None:
@@ -37,7 +37,7 @@ def test_its_file_of_decisions_has_no_column_of_a_density(certain_service: Servi
 
 def test_its_chart_is_one_line_without_an_area() -> None:
     certain, spread = (
-        [layer["mark"]["type"] for layer in charts.density_curve(each, 0.5).to_dict()["layer"]]
+        [layer["mark"]["type"] for layer in each.chart(0.5).to_dict()["layer"]]
         for each in (Dimension(0.5, 0.0), Dimension(0.5, 0.1))
     )
     assert certain == ["rule", "text"]

@@ -95,6 +95,5 @@ def test_what_comes_out_is_what_went_in_and_what_the_server_decides(
     assert given.items() <= written.items()
     (decision,) = batch.decisions
     added = [value for name, value in written.items() if name not in given]
-    last = decision.probability if decision.discrete else decision.density
-    wanted = [*decision.actions, *decision.meanings, last, batch.version]
+    wanted = [*decision.actions, *decision.meanings, decision.certainty, batch.version]
     assert added == [str(each) for each in wanted]

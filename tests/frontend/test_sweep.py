@@ -52,7 +52,7 @@ def test_each_point_has_the_decision_that_the_server_takes_there(lpoc_service: S
         observation = {**held, "coordinates": [column, row], "has_core": core}
         alone = lpoc_service.client.post("predict_deterministic", observation)
         assert decision.words == alone["meaning"]
-        assert decision.probability == pytest.approx(alone["probability"], rel=1e-6)
+        assert decision.certainty == pytest.approx(alone["probability"], rel=1e-6)
 
 
 def test_a_batch_fits_into_a_request(lpoc_service: Service) -> None:
@@ -77,5 +77,5 @@ def test_a_field_that_the_policy_does_not_see_ranks_last(lpoc_service: Service) 
 
 def test_sensitivity_of_continuous_actions_is_a_distance(thermostat_service: Service) -> None:
     found = sensitivity.measure(thermostat_service)
-    assert not found.discrete
+    assert found.renderer.influence == "Mean change of the action"
     assert found.influences[0].effect > 0

@@ -252,7 +252,7 @@ class Family(ABC):
 
     @classmethod
     def unlike(cls, drawn: Drawn, by: str) -> str | None:
-        """Why a model's own draws are not of this family; None where nobody would think so.
+        """Why a model's own draws are not of this family; None for draws of another kind.
 
         Args:
             drawn: What it drew.

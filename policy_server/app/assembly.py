@@ -19,6 +19,7 @@ from policy_server.web import handlers
 from policy_server.web.application import BodyLimits, Service, create_application
 from policy_server.web.busy_polling import BusyPolling
 from policy_server.web.security import Authenticator, KeptCredentials
+from policy_server.web.state import State
 from policy_server.web.switch import Application, ApplicationSwitch, Refresh
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -62,9 +63,7 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
         answer = create_application(
             specification, api, service, authenticator, limits, busy_polling, settings.fast_path
         )
-        return Application(
-            contract, live, answer, {"service": service, "authenticator": authenticator}
-        )
+        return Application(contract, live, answer, State(service, authenticator))
 
     return ApplicationSwitch(contracts, create, shutdown, settings.connection_limits)
 

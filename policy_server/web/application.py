@@ -32,6 +32,7 @@ from policy_server.web.gate import Gate
 from policy_server.web.limits import BYTES_PER_MEGABYTE, BodyMiddleware
 from policy_server.web.request_ids import RequestIdMiddleware
 from policy_server.web.security import Authenticator
+from policy_server.web.state import state_of
 from policy_server.web.swagger_ui import FAVICON, swagger_ui
 from policy_server.web.unread import UnreadBodies
 
@@ -68,13 +69,13 @@ class Service:
 
 def current_service() -> Service:
     """The service of the request that is being answered."""
-    service: Service = connexion.request.state.service
-    return service
+    return state_of(connexion.request.scope).service
 
 
 def on_loop(call: Callable[..., Awaitable[Result]], *arguments: Any) -> Result:
     """Have the event loop call something and await it; for the threads in which operations run."""
-    loop: asyncio.AbstractEventLoop = connexion.request.state.loop
+    loop = state_of(connexion.request.scope).loop
+    assert loop is not None  # it was there before the first request
 
     async def work() -> Result:
         return await call(*arguments)

@@ -28,10 +28,9 @@ from policy_server.web.request_ids import HEADER as ID_HEADER
 from policy_server.web.request_ids import new_name
 from policy_server.web.request_matcher import VERSION, Accepted, RequestMatcher
 from policy_server.web.security import Authenticator
+from policy_server.web.state import state_of
 
 JSON_HEADER = (b"content-type", b"application/json")
-STATE_KEY = "policy_server.fast_path"
-"""Where the HTTP protocol finds the fast path, in the state of the lifespan."""
 encode = msgspec.json.encode
 
 
@@ -74,7 +73,7 @@ class FastPath:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or hand it on."""
         if scope["type"] == "lifespan":
-            scope.get("state", {})[STATE_KEY] = self  # where the HTTP protocol finds it
+            state_of(scope).fast_path = self  # where the HTTP protocol finds it
         accepted = self.match(scope) if scope["type"] == "http" else None
         if accepted is None:
             await self._app(scope, receive, send)

@@ -6,6 +6,7 @@ from starlette.types import Scope
 from policy_server.contract.changes import changes
 from policy_server.contract.operations import BASE_PATH, OPERATIONS, SCHEMA_HEADER
 from policy_server.errors import ClientOutdated, ObservationError
+from policy_server.web.state import state_of
 
 
 def outdated(scope: Scope, error: ObservationError) -> ClientOutdated | None:
@@ -16,7 +17,7 @@ def outdated(scope: Scope, error: ObservationError) -> ClientOutdated | None:
         error: Why it does not fit the contract.
     """
     made_for = Headers(scope=scope).get(SCHEMA_HEADER)
-    service = scope["state"]["service"]
+    service = state_of(scope).service
     schema = service.contract.schema
     if made_for is None or made_for == schema.digest:
         return None

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from policy_server.serving.data_plane import PendingDecision
 from policy_server.web.adapters.uvicorn_connection import MOST_HELD_BYTES, Connection
-from policy_server.web.fast_path import STATE_KEY, FastPath
+from policy_server.web.fast_path import FastPath
 from policy_server.web.patience import ConnectionLimits
 from policy_server.web.request_head import (
     END_OF_HEAD,
@@ -101,7 +101,7 @@ class Protocol(Connection):
             return False
         if self._body is not None or self._is_answering():
             return False
-        fast: FastPath | None = self._shared(STATE_KEY)
+        fast = self._fast()
         end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
         if fast is None:
             return False
@@ -129,7 +129,7 @@ class Protocol(Connection):
         del held[: len(head)]
         self._searched = 0
         self._patience.end()
-        fast: FastPath | None = self._shared(STATE_KEY)
+        fast = self._fast()
         accepted = fast.recall(head) if fast is not None else None
         self._repeats = accepted is not None
         if fast is None or accepted is None:
@@ -179,7 +179,7 @@ class Protocol(Connection):
             return False
         self._known = None
         self._patience.end()
-        if self._shared(STATE_KEY) is not fast:  # another contract is served by now, or none
+        if self._fast() is not fast:  # another contract is served by now, or none
             self._begin(read_head(head))
             if self._ending:
                 self._close_after_answer()

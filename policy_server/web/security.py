@@ -18,6 +18,7 @@ from connexion.lifecycle import ConnexionRequest
 from policy_server.contract.operations import KEY_HEADER, Role, wire_name
 from policy_server.errors import ConfigurationError
 from policy_server.web.adapters.connexion_request import operation_of
+from policy_server.web.state import state_of
 
 PASSWORD_BYTES = 18
 SECRET_BYTES = 32
@@ -190,8 +191,7 @@ def _write_credentials(path: Path, user: str) -> None:
 
 
 def _authenticator(request: ConnexionRequest) -> Authenticator:
-    authenticator: Authenticator = request.state.authenticator
-    return authenticator
+    return state_of(request.scope).authenticator
 
 
 def _identity(name: str, role: Role, request: ConnexionRequest) -> IDENTITY | None:

@@ -23,6 +23,7 @@ from policy_server.serving.follower import following
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.shutdown import Shutdown
 from policy_server.web.patience import ConnectionLimits
+from policy_server.web.state import KEY, State
 
 COURTESY_SECONDS = 0.0005
 
@@ -39,7 +40,7 @@ class Application:
         contract: What it is bound to.
         live: Its policy.
         answer: Answers requests.
-        state: What its operations find as `request.state`.
+        state: What it keeps for its requests.
         requests: How many it is answering now.
         idle: Set when it answers none, once it was replaced.
     """
@@ -47,7 +48,7 @@ class Application:
     contract: Contract
     live: LivePolicy
     answer: ASGIApp
-    state: dict[str, Any]
+    state: State
     requests: int = 0
     replaced: bool = False
     idle: asyncio.Event = field(default_factory=asyncio.Event)
@@ -71,7 +72,7 @@ class Application:
             pass
 
         async def call() -> None:
-            scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": self.state}
+            scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {KEY: self.state}}
             await self.answer(scope, receive, send)
 
         asyncio.run(call())
@@ -122,7 +123,7 @@ class ApplicationSwitch:
             await self._live(scope, receive, send)
             return
         application = self._current
-        scope["state"] = application.state
+        scope["state"] = {KEY: application.state}
         application.requests += 1
         try:
             await application.answer(scope, receive, send)
@@ -186,9 +187,8 @@ class ApplicationSwitch:
             self._retire(before)
 
     def _publish(self) -> None:
-        """Show the HTTP protocol what the current application put into its state."""
-        self._shared.clear()
-        self._shared.update(self._current.state)
+        """Show the HTTP protocol the state of the current application."""
+        self._shared[KEY] = self._current.state
 
     def _complain(self, reason: str) -> None:
         """Log a reason once, not at each look."""
@@ -198,7 +198,7 @@ class ApplicationSwitch:
 
     async def _start(self, application: Application) -> None:
         await asyncio.to_thread(application.build)
-        application.state["loop"] = asyncio.get_running_loop()
+        application.state.loop = asyncio.get_running_loop()
         await application.live.start()
 
     async def _drop_next(self) -> None:

@@ -15,9 +15,9 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from app import app
-from policy_server.web.fast_path import STATE_KEY
 from policy_server.web.patience import ConnectionLimits
 from policy_server.web.protocol import Protocol, protocol_with
+from policy_server.web.state import KEY
 from tests.web.streams import Stream
 
 NAMES = re.compile(rb"\b[0-9a-f]{32}\b")
@@ -99,7 +99,7 @@ class Ground:
         """What a connection answers to these pieces."""
         state, transport, shared = ServerState(), MemoryTransport(), dict(self._shared)
         if not shortcut:
-            del shared[STATE_KEY]
+            del shared[KEY]
         kind = cast(type[Protocol], self._config.http_protocol_class)
         protocol = kind(config=self._config, server_state=state, app_state=shared)
         protocol.connection_made(transport)

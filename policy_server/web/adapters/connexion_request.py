@@ -13,6 +13,7 @@ from policy_server.serving.data_plane import Decode
 from policy_server.web.adapters.known import CONTEXT, ROUTING
 from policy_server.web.explaining import SUMMARY
 from policy_server.web.faults import fault_of
+from policy_server.web.state import state_of
 
 DECODED = "policy_server.decoded"
 """Where our validation notes what a body decodes to, in the extensions of the scope."""
@@ -46,7 +47,7 @@ def _decoded(scope: MutableMapping[str, Any]) -> Sequence[Any]:
     """Connexion's own validation looked at the body: whatever it let pass, the decoder decides."""
     operation = operation_of(scope)
     assert operation is not None
-    decode: Decode = connexion.request.state.service.plane.decoders[operation.body]
+    decode: Decode = state_of(scope).service.plane.decoders[operation.body]
     try:
         return decode(flask.request.get_data())
     except REFUSED as error:

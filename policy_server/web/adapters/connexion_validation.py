@@ -29,6 +29,7 @@ from policy_server.web.faults import fault_of, faults_of
 from policy_server.web.json_text import parse_json
 from policy_server.web.outdated import outdated
 from policy_server.web.receiving import READING, REFUSAL, replayed, whole_body
+from policy_server.web.state import state_of
 
 
 class PlainParameterValidator(ParameterValidator):  # type: ignore[misc]  # connexion is untyped
@@ -119,9 +120,9 @@ VALIDATORS = {
 
 def _read(body: bytes, scope: Scope, schema: Mapping[str, Any]) -> Sequence[Any]:
     """What a body decodes to; raises ObservationError, with every fault where it is short."""
-    service = scope["state"]["service"]
     operation = operation_of(scope)
     assert operation is not None
+    service = state_of(scope).service
     decode: Decode = service.plane.decoders[operation.body]
     refusal: Exception | None = scope["extensions"].get(REFUSAL)
     if refusal is None:

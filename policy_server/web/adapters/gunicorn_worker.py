@@ -11,7 +11,7 @@ from uvicorn_worker import UvicornWorker
 from policy_server.errors import PolicyServerError
 from policy_server.serving.shutdown import Shutdown
 from policy_server.web.adapters.fallbacks import SERVER_OPTIONS, http_protocol
-from policy_server.web.fast_path import STATE_KEY
+from policy_server.web.state import KEY
 
 CLOSE = (b"connection", b"close")
 CANNOT_START = 1
@@ -101,5 +101,5 @@ class LeavingServer(Server):
             self._close_at = time.monotonic() + self._shutdown.seconds
             self.config.encoded_headers.append(CLOSE)
             self.server_state.default_headers.append(CLOSE)
-            self.lifespan.state.pop(STATE_KEY, None)  # the short cut closes no connections
+            self.lifespan.state.pop(KEY, None)  # the short cut closes no connections
         return self.force_exit or time.monotonic() >= self._close_at

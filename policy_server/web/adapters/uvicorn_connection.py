@@ -12,11 +12,13 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from policy_server.web import problems
+from policy_server.web.fast_path import FastPath
 from policy_server.web.patience import ConnectionLimits, Patience
 from policy_server.web.request_body import Body, body_of
 from policy_server.web.request_head import NOT_HTTP, Malformed, RequestHead
 from policy_server.web.request_ids import HEADER as ID_HEADER
 from policy_server.web.request_ids import new_name
+from policy_server.web.state import KEY, State
 
 MOST_HELD_BYTES = HIGH_WATER_LIMIT
 """Of what came and is not read yet; uvicorn holds as much of a body."""
@@ -83,11 +85,12 @@ class Connection(HttpToolsProtocol):
         """A request of uvicorn's is under way."""
         return self.cycle is not None and not self.cycle.response_complete
 
-    def _shared(self, key: str) -> Any:
-        """From the state of the lifespan; None if uvicorn has something to do for each request."""
+    def _fast(self) -> FastPath | None:
+        """The fast path; None without one, and if uvicorn has something to do for each request."""
         if self.access_log or self.flow.write_paused or self.root_path:
             return None
-        return self.app_state.get(key)
+        state: State | None = self.app_state.get(KEY)
+        return None if state is None else state.fast_path
 
     def _pause_reading(self) -> None:
         """Take nothing more from the client for now."""

@@ -39,13 +39,13 @@ class Network:
         Raises:
             EngineFailed: It came from outside of the package, and is not registered here.
         """
-        family = FAMILIES.get(self.family)
-        if family is None:
+        registered = FAMILIES.get(self.family)
+        if registered is None:
             raise EngineFailed(
                 f"its decisions follow a family called `{self.family}`, which is not known here: "
                 "import the module that registers it before the server starts"
             )
-        return family(self.sizes)
+        return registered(self.sizes)
 
     def load_engine(self, folder: Path) -> Engine:
         """Load what runs it.

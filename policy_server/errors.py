@@ -78,7 +78,7 @@ class VersionNotFound(PolicyServerError):
 
 
 class VersionConflict(PolicyServerError):
-    """The version asked for is not in a state that allows it."""
+    """The version is not in a state that allows the operation."""
 
 
 class UploadTooLarge(PolicyServerError):
@@ -90,7 +90,7 @@ class UploadRejected(FaultsError):
 
 
 class StoreFailed(PolicyServerError):
-    """What was asked for could not be kept: the disk is full, say, or may not be written to."""
+    """The result could not be saved: the disk is full, say, or may not be written to."""
 
 
 class PreprocessorFailed(PolicyServerError):

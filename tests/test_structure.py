@@ -87,6 +87,8 @@ MAY_ASK = ("policy/families", "contract/actions.py", "frontend/renderers")
 KIND_WORDS = {"family", "numbered", "discrete", "continuous"}
 """What such a thing would be called."""
 OF_A_KIND = re.compile(r"\bKind\.[A-Z]+$|\b(family|actions|distribution|network|space)\.kind$")
+LEFT_WORDS = re.compile(r"\b(whoever|departures?|lingering|suspicions?)\b", re.IGNORECASE)
+"""For which CONTRIBUTING has the field's own."""
 MAX_LINES, MAX_TEST_LINES, MAX_FUNCTION_LINES = 300, 450, 45
 NOT_OURS = {"instance", "build", "dist", "node_modules"}
 
@@ -170,6 +172,11 @@ def test_a_room_imports_what_lies_below_it_only(path: Path) -> None:
         and name.split(".")[1] not in MAY_IMPORT.get(room, set()) | {room}
     }
     assert wrong == set()
+
+
+@pytest.mark.parametrize("path", package_files(), ids=named)
+def test_words_that_the_field_does_not_use_are_not_used(path: Path) -> None:
+    assert LEFT_WORDS.search(path.read_text(encoding="utf-8")) is None
 
 
 @pytest.mark.parametrize("path", package_files(), ids=named)

@@ -32,7 +32,7 @@ def print_warning(text: str) -> None:
 
 
 def confirmed(question: str) -> bool:
-    """Whether whoever sits there says yes; nobody says no."""
+    """Whether the person at the terminal says yes; without a person, no."""
     try:
         return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
     except EOFError:

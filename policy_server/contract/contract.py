@@ -54,7 +54,7 @@ class ContractFile:
 
     Attributes:
         schema: The schema file's text.
-        tuple: What was asked for when the contract was made; None leaves it to the schema.
+        tuple: As the command said when the contract was made; None leaves it to the schema.
         discrete: The same.
     """
 
@@ -77,7 +77,7 @@ class ContractFile:
 
     @property
     def actions(self) -> ActionSettings:
-        """What was asked for of actions."""
+        """What the command said of actions."""
         return ActionSettings(self.tuple, self.discrete)
 
     def saying(self, actions: ActionSettings) -> "ContractFile":
@@ -115,7 +115,7 @@ class ContractFile:
             file: What faults call the schema file.
 
         Returns:
-            The contract; the settings come first, then what was asked for when it was made, then
+            The contract; the settings come first, then what the command said when it was made, then
             the schema's own parameters, then one discrete action.
 
         Raises:

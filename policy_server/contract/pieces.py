@@ -1,8 +1,8 @@
 """Long batches, cut into pieces of a few rows.
 
-The compiled decoder lets nobody else run until it is done. Cut, a long batch is read in many short
-steps, whatever is wrong with it can be looked at row by row, and whoever sends too many rows is
-told before more than that were looked at.
+The compiled decoder holds the event loop until it is done. Cut, a long batch is read in many short
+steps, its faults can be found row by row, and one with too many rows is refused before more than
+the allowed number were read.
 """
 
 import re

@@ -82,7 +82,7 @@ class Workshop:
             name = hashlib.sha256(f"{contract.digest} {title} {visitor}".encode()).hexdigest()[:16]
             base_path = self.base_path / name
             base_path.mkdir(parents=True, exist_ok=True)
-            # Never one of the environment: whoever opens the page may read it.
+            # Never one of the environment: everyone who opens the page may read it.
             credentials = Credentials(self.user, secrets.token_urlsafe(18))
             environment = {
                 **os.environ,

@@ -13,7 +13,7 @@ KEPT_SECONDS = 600.0
 
 
 class Servers:
-    """What visitors have started and not stopped. A visitor is whoever has the visitor's token.
+    """What visitors have started and not stopped. A visitor is known by a token.
 
     Args:
         most: How many may run.

@@ -172,7 +172,7 @@ def _part(service: Service, part: PartKind, changed: Callable[[], None]) -> None
 
 
 def _bundle(service: Service, changed: Callable[[], None]) -> None:
-    # Open for whoever was refused and comes with another file.
+    # Open for a visitor whose file was refused and who has another.
     tried = any(name == BUNDLE for name, _ in st.session_state.get("reports", ()))
     with st.expander("All parts at once", expanded=tried, icon=":material/inventory_2:"):
         st.markdown("Built and proven as one, activated as one. Only the model is needed.")

@@ -1,4 +1,4 @@
-"""A policy: preprocessor, engine, distribution and output mapper, asked for decisions."""
+"""A policy: preprocessor, engine, distribution and output mapper; it makes decisions."""
 
 from collections.abc import Sequence
 

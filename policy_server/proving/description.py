@@ -1,4 +1,4 @@
-"""model.yaml: what a model's outputs are, declared by whoever trained it."""
+"""model.yaml: what a model's outputs are, declared by the person who trained it."""
 
 from dataclasses import dataclass
 from difflib import get_close_matches

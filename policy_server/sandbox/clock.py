@@ -15,7 +15,7 @@ OF_A_TIME = ("strftime", "asctime")
 
 
 def tell_another_day() -> None:
-    """Change what `time` and `datetime` say is now; for whoever imports from them afterwards."""
+    """Change what `time` and `datetime` say is now, for all code that is imported afterwards."""
     now, now_ns = time.time, time.time_ns
     told: dict[str, Any] = {
         "time": lambda: now() + SHIFT_SECONDS,

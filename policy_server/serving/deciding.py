@@ -1,4 +1,4 @@
-"""Decisions of one version: at once where that is cheapest, else together with whoever waits.
+"""Decisions of one version: at once where that is cheapest, else together with others that wait.
 
 What waits when the event loop turns goes together; nothing waits for company.
 """
@@ -153,8 +153,8 @@ class Decider:
     def _turn(self) -> None:
         """Answer who waits, here and now, or in a task if that would hold up the event loop.
 
-        Whoever was alone in this turn is likely to be so in the next, and is then answered at
-        once; the answers are the same either way.
+        A request that was alone in this turn is likely to be so in the next, and is then answered
+        at once; the answers are the same either way.
         """
         self._alone, self._came = self._came < 2, 0
         if not self._is_awaited and not self._leaves_loop(sum(a.rows for a in self._waiting)):
@@ -180,7 +180,7 @@ class Decider:
                 break
             taken += 1
             self._waiting_rows -= request.rows
-            if not request.done.done():  # whoever request may have gone, or its time is over
+            if not request.done.done():  # its client may have gone, or its time is over
                 together.append(request)
                 rows += request.rows
         del self._waiting[:taken]
@@ -207,7 +207,7 @@ class Decider:
     def _outcome(self, records: list[Record]) -> Outcome | PreprocessorFailed:
         try:
             return self.policy.outcome(records)
-        except PreprocessorFailed as error:  # of these records; whoever sent features goes on
+        except PreprocessorFailed as error:  # of these records; requests with features go on
             return error
 
     async def _outcome_elsewhere(self, records: list[Record]) -> Outcome | PreprocessorFailed:

@@ -34,7 +34,7 @@ class PendingRequest:
         self.done = done
 
     def fail(self, error: Exception) -> None:
-        """Tell whoever waits, if they still do."""
+        """Give the error to the caller, if it still waits."""
         if not self.done.done():
             self.done.set_exception(error)
 

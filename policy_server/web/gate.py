@@ -25,8 +25,8 @@ class Gate:
 
     No operation lies at a path with control characters, empty or dot segments, encoded slashes, or
     a slash at its end; connexion's router, Flask's and proxies read such paths each in its own way,
-    and what connexion has not routed, it does not protect. The router would send whoever adds a
-    slash elsewhere, body and credentials included.
+    and what connexion has not routed, it does not protect. The router would send a request with
+    a slash too many elsewhere, body and credentials included.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -11,7 +11,7 @@ WINDOW_PERIODS = 6
 
 @dataclass(frozen=True)
 class ConnectionLimits:
-    """What every connection keeps to, whoever it is from.
+    """Limits of every connection, with or without credentials.
 
     Attributes:
         head_bytes: Longest head of a request.

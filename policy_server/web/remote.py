@@ -26,7 +26,7 @@ def publish_to(url: str, bundle: Bundle, user: str, password: str) -> VersionRep
 
     Raises:
         UploadRejected: The server refused the bundle; nothing was changed.
-        RequestFailed: It cannot be reached, or refused whoever asks.
+        RequestFailed: It cannot be reached, or refused the credentials.
     """
     address = f"{url.rstrip('/').removesuffix(BASE_PATH)}{BASE_PATH}{UPLOAD.path}"
     files: dict[str, Any] = {f"{part}_file": (part, file) for part, file in bundle.parts.items()}

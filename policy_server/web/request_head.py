@@ -1,7 +1,7 @@
 """The head of a request: one strict grammar, which decides where a request ends and what it says.
 
-What is not HTTP/1 as RFC 9112 writes it is refused, not guessed at: whoever stands in between (a
-proxy, a balancer) would guess otherwise, and one request would be two.
+What is not HTTP/1 as RFC 9112 writes it is refused, not guessed at: a proxy or a balancer in
+between would guess otherwise, and one request would be two.
 """
 
 import re

@@ -13,7 +13,7 @@ CLOSE = (b"connection", b"close")
 class UnreadBodies:
     """Closes the connection behind an answer that came before a body was read.
 
-    Whoever was refused could send for ever. Closed at once, the answer would often be lost: a
+    A client that was refused could send for ever. Closed at once, the answer would often be lost: a
     client that is still sending gets a reset. So what comes is thrown away for a moment.
     """
 

@@ -14,8 +14,8 @@ OWN_PAGES = frozenset({b"same-origin", b"none"})
 """`Sec-Fetch-Site` of the server's own pages, and of what a person typed."""
 SITE, ORIGIN, HOST = b"sec-fetch-site", b"origin", b"host"
 ANOTHER_SITE = (
-    "A page of another site asked a browser for this. Browsers send remembered credentials along, "
-    "whoever asks: such requests change nothing here and get no decision. Ask from a page of this "
+    "A page of another site asked a browser for this. Browsers send remembered credentials along "
+    "with such requests, so they change nothing here and get no decision. Ask from a page of this "
     "server, or from a program."
 )
 

@@ -293,7 +293,7 @@ def test_memory_of_a_batch_as_large_as_serving_makes_them_is_counted(
 
 
 def test_a_slow_preprocessor_is_tried_on_fewer_observations(candidate_of: CandidateOf) -> None:
-    code = preprocess("time.sleep(0.02); return o['x']", "import time")
+    code = preprocess("time.sleep(0.06); return o['x']", "import time")
     report = candidate_of(contract_of(), preprocessor=code).assemble()
     assert report.rejected is None
     assert 20 <= int(detail(report, "repeatable").split()[0]) <= 50
@@ -302,9 +302,9 @@ def test_a_slow_preprocessor_is_tried_on_fewer_observations(candidate_of: Candid
 def test_observations_that_take_most_of_a_batchs_time_go_alone(
     candidate_of: CandidateOf,
 ) -> None:
-    """Of 0.1 seconds a fifth is planned with, and each takes 0.02."""
-    code = preprocess("time.sleep(0.02); return o['x']", "import time")
-    limits = BuildLimits(preprocessor_seconds=60.0, isolation=ProcessLimits(seconds=0.1))
+    """Of 0.3 seconds a fifth is planned with, and each takes 0.06."""
+    code = preprocess("time.sleep(0.06); return o['x']", "import time")
+    limits = BuildLimits(preprocessor_seconds=60.0, isolation=ProcessLimits(seconds=0.3))
     assert rejected(candidate_of, code, limits) == ""
 
 

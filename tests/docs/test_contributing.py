@@ -80,7 +80,7 @@ def test_the_changelog_keeps_a_changelog() -> None:
 
 def test_the_recipe_of_a_distribution_speaks_of_what_there_is() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    recipe = text.partition("**A distribution.**")[2].partition("**A dependency.**")[0]
+    recipe = text.partition("**A distribution.**")[2].partition("**An engine.**")[0]
     words = re.findall(r"`([^`]+)`", recipe)
     assert all((ROOT / word).exists() for word in words if "/" in word)
     classes = {"NumberedFamily": NumberedFamily, "RealFamily": RealFamily}

@@ -114,7 +114,7 @@ def test_nothing_that_a_preprocessor_writes_is_taken_for_a_report(
 ) -> None:
     """Descriptor by descriptor, uploaded code finds the one that its features go to."""
     body = (
-        "for fd in range(3, 20):\n"
+        "for fd in range(3, 256):\n"
         "        try: os.write(fd, b'{\"report\": {}}\\n' * 10)\n"
         "        except OSError: pass"
     )

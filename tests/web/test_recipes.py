@@ -1,4 +1,4 @@
-"""CONTRIBUTING's recipe for an operation, walked: a line, a description, a function; no more."""
+"""CONTRIBUTING's recipe for an operation, walked: a line, a description, a function and its name."""
 
 from collections.abc import Iterator
 
@@ -41,7 +41,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     house = House(tmp_path_factory.mktemp("recipe"))
     house.replace("policy_server/contract/operations.py", "_ALL = (\n", f"_ALL = (\n{LINE}")
     house.replace("swagger.template.yaml", "\npaths:\n", f"\npaths:\n{DESCRIPTION}")
-    with (house.root / "api.py").open("a", encoding="utf-8") as handlers:
+    house.replace("api.py", "    distribution,\n", "    count,\n    distribution,\n")
+    house.replace("api.py", '    "distribution",\n', '    "count",\n    "distribution",\n')
+    with (house.root / "policy_server/web/handlers.py").open("a", encoding="utf-8") as handlers:
         handlers.write(FUNCTION)
     with house.serve(POLICY_SERVER_BODY_MEGABYTES="1") as server:
         yield server

@@ -9,6 +9,7 @@ import numpy as np
 from policy_server.errors import EngineFailed, UploadRejected
 from policy_server.policy.engines.engine import Engine, Floats
 from policy_server.policy.engines.registry import ENGINES, TENSORFLOW, load_engine
+from policy_server.policy.families.family import relative_differences
 from policy_server.policy.families.recognition import Output
 from policy_server.policy.saved_model import UnusableModel
 from policy_server.proving.heads import Actions
@@ -159,16 +160,14 @@ def proof_outputs(engine: Engine, name: str, features: Floats) -> Floats:
 def compare(served: Engine, original: Engine, features: Floats) -> float:
     """The largest difference between two engines' outputs, relative where they exceed 1.
 
-    Equal infinities, which mask actions, do not differ; neither do two NaNs, which a network may
-    give to features that no observation has. Infinity stands for outputs that cannot be compared.
+    Two masks of an action do not differ; neither do two NaNs, which a network may give to features
+    that no observation has. Infinity stands for outputs that cannot be compared.
     """
-    ours, theirs = served.run(features), original.run(features)
+    ours, theirs = (engine.run(features).astype(np.float64) for engine in (served, original))
     if ours.shape != theirs.shape:
         return np.inf
-    with np.errstate(invalid="ignore"):
-        differences = np.abs(ours - theirs) / np.maximum(1.0, np.abs(theirs))
-    same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
-    differences = np.where(same, 0.0, np.where(np.isnan(differences), np.inf, differences))
+    compared = ~(np.isnan(ours) & np.isnan(theirs))
+    differences = relative_differences(theirs[compared], ours[compared])
     return float(np.max(differences, initial=0.0))
 
 

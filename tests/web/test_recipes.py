@@ -1,4 +1,4 @@
-"""CONTRIBUTING's recipe for an operation, walked: a line, a description, a function and its name."""
+"""CONTRIBUTING's recipe for an operation, walked: a line, a description, a function, a name."""
 
 from collections.abc import Iterator
 

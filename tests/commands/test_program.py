@@ -111,11 +111,17 @@ def test_a_folder_that_cannot_be_written_is_no_traceback(tmp_path: Path) -> None
     assert "Traceback" not in done.stderr
 
 
+def hear_control_c() -> None:
+    """Shells have what they start in the background ignore it, these tests among it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_control_c_ends_a_build_with_130_and_nothing_is_left(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "generate.py", "publish", LPOC],
         cwd=ROOT,
         env=environment(tmp_path),
+        preexec_fn=hear_control_c,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

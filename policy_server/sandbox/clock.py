@@ -8,8 +8,9 @@ import datetime
 import time
 from typing import Any, Self
 
-SHIFT_SECONDS = ((1000 * 24 + 7) * 60 + 13) * 60 + 11
-"""So that year, month, day, weekday, hour, minute and second are others."""
+SHIFT_SECONDS = ((1019 * 24 + 7) * 60 + 13) * 60 + 11
+"""So that year, month, day, weekday, hour, minute and second are others, whenever a build runs: two
+years and nine and a half months, 1019 days or, across midnight, 1020, neither a multiple of 7."""
 OF_SECONDS = ("localtime", "gmtime", "ctime")
 OF_A_TIME = ("strftime", "asctime")
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from policy_server.errors import EngineFailed, UploadRejected
 from policy_server.policy.engines.engine import Engine, Floats
-from policy_server.policy.engines.registry import ENGINES, TENSORFLOW, load_engine
+from policy_server.policy.engines.registry import ENGINES, load_engine
 from policy_server.policy.families.family import relative_differences
 from policy_server.policy.families.recognition import Output
 from policy_server.policy.saved_model import UnusableModel
@@ -30,6 +30,11 @@ class BuiltModel:
     Attributes:
         description: What is known of it.
         engine: What will serve it.
+
+    Args:
+        original: What was uploaded, to compare with; None where it cannot be run here.
+        stand_in: Name of the engine that serves the original itself where `engine` differs from
+            it; None where none does.
     """
 
     def __init__(
@@ -38,17 +43,29 @@ class BuiltModel:
         engine: Engine,
         folder: Path,
         original: Engine | None = None,
+        stand_in: str | None = None,
     ) -> None:
         self.description = description
         self.engine = engine
         self._folder = folder
         self._original = original
+        self._stand_in = stand_in
 
     @property
     def actions(self) -> Actions:
         """What is known of its actions."""
         known = self.description
         return Actions(known.family, known.sizes, known.heads, known.family_detail)
+
+    def of_file(
+        self, description: NetworkDescription, original: Engine | None = None
+    ) -> "BuiltModel":
+        """This model, as made of a file of another format, which `original` runs."""
+        if original is None:
+            original, stand_in = self._original, self._stand_in
+        else:
+            stand_in = None
+        return BuiltModel(description, self.engine, self._folder, original, stand_in)
 
     def prove(self, features: Floats) -> str | None:
         """Compare what serves with the original, and let the original serve where they differ.
@@ -58,14 +75,20 @@ class BuiltModel:
 
         Returns:
             What came of it; None where the original itself serves, or is not at hand.
+
+        Raises:
+            UploadRejected: They differ, and no engine serves the original.
         """
         if self._original is None:
             return None
         difference = compare(self.engine, self._original, features)
         if difference <= PROOF_TOLERANCE:
             return f"equal to the original to {difference:.1e} on {len(features)} observations"
-        detail = f"TensorFlow serves it: {differs(difference)} on valid observations"
-        self.description = replace(self.description, engine=TENSORFLOW, engine_detail=detail)
+        fault = f"{differs(difference)} on valid observations"
+        if self._stand_in is None:
+            raise UploadRejected(f"The model cannot be served: {fault}.")
+        detail = f"TensorFlow serves it: {fault}"
+        self.description = replace(self.description, engine=self._stand_in, engine_detail=detail)
         self.engine, self._original = self._original, None
         return detail
 

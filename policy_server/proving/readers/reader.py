@@ -6,6 +6,7 @@ from pathlib import Path
 
 from policy_server.contract.contract import Contract
 from policy_server.proving.built_model import BuiltModel
+from policy_server.proving.converted import Converted
 from policy_server.proving.description import Description
 from policy_server.proving.limits import BuildLimits
 
@@ -32,6 +33,19 @@ class ModelUpload:
 
 
 @dataclass(frozen=True)
+class Marks:
+    """What the format of a file is told by.
+
+    Attributes:
+        head: Its first bytes.
+        members: Names of its members, where it is a zip.
+    """
+
+    head: bytes
+    members: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Reader:
     """Reads one format of models.
 
@@ -44,3 +58,17 @@ class Reader:
 
     recognises: Callable[[bytes], bool]
     read: Callable[[ModelUpload], BuiltModel]
+
+
+@dataclass(frozen=True)
+class Converter:
+    """Turns files of one format into files of another, which a reader reads.
+
+    Attributes:
+        recognises: Tells by the marks of a file whether it is of this format.
+        convert: Writes what it makes into a folder that is there for the build alone; raises
+            as `read` of a reader does.
+    """
+
+    recognises: Callable[[Marks], bool]
+    convert: Callable[[ModelUpload, Path], Converted]

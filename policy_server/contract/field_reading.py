@@ -24,6 +24,7 @@ KEYWORDS = {
     "type": "type",
     "description": "description",
     "format": "format",
+    "unit": "unit",
     "enum": "enum",
     "minimum": "minimum",
     "maximum": "maximum",
@@ -35,7 +36,7 @@ KEYWORDS = {
     "default": "default",
     "example": "example",
 }
-TEXTS = ("description", "format")
+TEXTS = ("description", "format", "unit")
 VALUES = ("enum", "default", "example")
 """What stands in these is text where the field, or what its arrays hold, is a string."""
 NOT_KEPT = ("type", "items", "default", "example")

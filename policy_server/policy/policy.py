@@ -39,7 +39,9 @@ class Policy:
         self._engine = engine
         self._awaited = engine if isinstance(engine, AsyncEngine) else None
         self._preprocessor = preprocessor
-        self._answers = Answers(network.distribution, contract.actions, output_mapper)
+        self._answers = Answers(
+            network.distribution, contract.actions, output_mapper, network.action_range
+        )
 
     def decide(
         self, records: Sequence[Record], query: Query, seed: int | None = None

@@ -19,6 +19,10 @@ class Boolean(Scalar):
     compact_type = "bool"
     python_type = bool
 
+    @property
+    def choices(self) -> tuple[bool, bool]:
+        return False, True
+
     def values_in_words(self) -> str:
         return "a boolean"
 

@@ -70,6 +70,7 @@ class Family(ABC):
             how an output is read.
         source: The random numbers that one draw takes.
         is_output: The action is the network's output, number for number.
+        action_range: Between which numbers all its actions lie, if there are bounds for all.
     """
 
     name: ClassVar[str]
@@ -78,6 +79,7 @@ class Family(ABC):
     readings: ClassVar[tuple[Reading, ...]]
     source: ClassVar[Source] = "none"
     is_output: ClassVar[bool] = False
+    action_range: ClassVar[tuple[float, float] | None] = None
 
     def __init__(self, sizes: Sequence[int]) -> None:
         self.sizes = tuple(sizes)
@@ -86,6 +88,11 @@ class Family(ABC):
     @abstractmethod
     def dimensions(self) -> int:
         """H, how many numbers make one action."""
+
+    @property
+    @abstractmethod
+    def action_sizes(self) -> tuple[int, ...]:
+        """How many actions each of the H numbers has, 0 for a dimension; empty if not counted."""
 
     @property
     def input_width(self) -> int:
@@ -194,6 +201,11 @@ class Family(ABC):
     @classmethod
     def recognises(cls, output: Output, kind: Kind) -> bool:
         """The numbers of an output alone say that it is read so, in a contract of that kind."""
+        return False
+
+    @classmethod
+    def fits_width(cls, width: int, sizes: Sequence[int]) -> bool:
+        """So many numbers for actions of these declared sizes can be read in no other way."""
         return False
 
     @classmethod

@@ -39,6 +39,10 @@ class NumberedFamily(Family):
         return self.sizes
 
     @property
+    def action_sizes(self) -> tuple[int, ...]:
+        return self.head_sizes
+
+    @property
     def dimensions(self) -> int:
         return len(self.sizes)
 
@@ -159,7 +163,8 @@ class _AnyAction:
             return self._mapper.meaning(self._head, action)
         except KeyError:
             raise EngineFailed(
-                f"the network took action {action}, which has no meaning in the output mapper"
+                f"the network took action {action}, and neither the output mapper nor the "
+                "schema's actions know it"
             ) from None
 
 

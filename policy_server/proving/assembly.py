@@ -155,7 +155,8 @@ class Assembly:
             lambda what: self._step(what, self._limits.model_seconds),
         )
         built = read_model(upload)
-        built.description = replace(built.description, action_range=description.action_range)
+        known = description.action_range or built.description.action_range
+        built.description = replace(built.description, action_range=known)
         return built
 
     def _output_mapper(self) -> OutputMapper:

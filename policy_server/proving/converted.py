@@ -25,6 +25,8 @@ class Converted:
         description: What is declared of it, and what is certain.
         words: What it is and how it was converted, for the report.
         sizes: Actions of each head; None where the file does not tell them.
+        action_range: Which numbers of the network stand for the bounds of actions; None where the
+            file does not tell it.
         original: Runs the file itself, for the output of a name; None where nothing here can.
     """
 
@@ -32,6 +34,7 @@ class Converted:
     description: Description
     words: str
     sizes: tuple[int, ...] | None = None
+    action_range: tuple[float, float] | None = None
     original: Callable[[str], Engine] | None = None
 
 
@@ -41,7 +44,8 @@ def prove_converted(built: BuiltModel, converted: Converted) -> BuiltModel:
     Raises:
         UploadRejected: They differ.
     """
-    described, detail = built.description, converted.words
+    described = replace(built.description, action_range=converted.action_range)
+    detail = converted.words
     if converted.sizes is not None:
         described = replace(described, sizes=converted.sizes, heads=len(converted.sizes))
     if converted.original is None:

@@ -1,7 +1,7 @@
 """The network of a Stable-Baselines3 policy, made of its weights by their names and shapes."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +56,14 @@ class Outcome:
         reads: What its numbers stand for, in the word of model.yaml.
         sizes: Actions of each head; None where the actions are real numbers.
         widths: Numbers that each of its layers takes, and those that the last one puts out.
+        action_range: What stands for the bounds of its actions, where training scaled them.
     """
 
     output: str
     reads: str
     sizes: tuple[int, ...] | None
     widths: tuple[int, ...]
+    action_range: tuple[float, float] | None = None
 
 
 def write_network(weights: Mapping[str, Array], settings: Settings, path: Path) -> Outcome:
@@ -252,7 +254,7 @@ def _squashed(network: _Network, mean: Layer, clip: float = 0.0) -> Outcome:
     if clip > 0.0:
         network.through("Clip", -clip, clip)
     network.through("Tanh")
-    return network.outcome("actions", "actions")
+    return replace(network.outcome("actions", "actions"), action_range=(-1.0, 1.0))
 
 
 def _deterministic_actor(network: _Network) -> Outcome:

@@ -4,18 +4,13 @@ import contextlib
 import json
 import pickle
 import struct
-import subprocess
-import sys
-from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import helper
 
 from policy_server.errors import UploadRejected
-from policy_server.policy.engines.onnx import OnnxEngine
 from policy_server.proving.formats import HEAD_BYTES, refuse_foreign_file
 
 LFS_POINTER = (
@@ -128,44 +123,3 @@ def test_text_is_told_where_its_beginning_ends_within_a_letter() -> None:
 @pytest.mark.parametrize("place", ["message", "detail"])
 def test_json_of_any_shape_is_told(place: str) -> None:
     assert "JSON" in refusal(json.dumps({place: {"deep": [1]}}).encode())
-
-
-CONVERT = """
-import tensorflow as tf
-from pathlib import Path
-import sys
-import numpy as np
-
-folder = Path(sys.argv[1])
-dense = tf.keras.layers.Dense
-network = tf.keras.Sequential([tf.keras.Input([4]), dense(8, "tanh"), dense(3, "softmax")])
-network.save(folder / "model.h5")
-converter = tf.lite.TFLiteConverter.from_keras_model(network)
-(folder / "policy.tflite").write_bytes(converter.convert())
-rows = np.linspace(-1, 1, 8, dtype="float32").reshape(2, 4)
-np.save(folder / "expected.npy", network(rows).numpy())
-"""
-
-
-@pytest.fixture(scope="module")
-def keras_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("keras")
-    subprocess.run([sys.executable, "-c", CONVERT, str(folder)], check=True, capture_output=True)
-    return folder
-
-
-def test_the_advice_for_tensorflow_lite_gives_the_same_network(keras_files: Path) -> None:
-    message = refusal((keras_files / "policy.tflite").read_bytes())
-    command = message.partition("\n\n")[2].split()
-    subprocess.run([sys.executable, *command[1:]], check=True, capture_output=True, cwd=keras_files)
-    rows = np.linspace(-1, 1, 8, dtype=np.float32).reshape(2, 4)
-    outputs = OnnxEngine(keras_files / "policy.onnx").run(rows)
-    np.testing.assert_allclose(outputs, np.load(keras_files / "expected.npy"), atol=1e-6)
-
-
-def test_the_advice_for_keras_h5_gives_a_saved_model(keras_files: Path) -> None:
-    message = refusal((keras_files / "model.h5").read_bytes())
-    code = message.partition("(`")[2].partition("`")[0]
-    command = [sys.executable, "-c", f"import tensorflow as tf\n{code}"]
-    subprocess.run(command, check=True, capture_output=True, cwd=keras_files)
-    assert (keras_files / "saved_model" / "saved_model.pb").is_file()

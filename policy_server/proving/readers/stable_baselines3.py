@@ -53,7 +53,9 @@ def _convert(upload: ModelUpload, folder: Path) -> Converted:
     description = certain(
         upload.description, outcome.output, outcome.reads, f"{settings.algorithm}"
     )
-    return Converted(file, description, _words(settings, outcome), outcome.sizes)
+    return Converted(
+        file, description, _words(settings, outcome), outcome.sizes, outcome.action_range
+    )
 
 
 def _words(settings: Settings, outcome: Outcome) -> str:
@@ -65,7 +67,7 @@ def _words(settings: Settings, outcome: Outcome) -> str:
     ]
     if settings.observations.kind not in ("Box", ""):
         said.append(f"it takes observations of {settings.observations.kind} one-hot")
-    if outcome.reads == "actions":
+    if outcome.action_range is not None:
         said.append(f"{BOUNDED}{_bounds(settings)}")
     elif outcome.sizes is None:
         said.append(f"{CLIPPED}{_bounds(settings)}")

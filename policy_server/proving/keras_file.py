@@ -62,8 +62,8 @@ def check_configuration(text: bytes | str) -> None:
     except (ValueError, RecursionError) as error:
         raise UploadRejected("The Keras file's configuration is no sound JSON.") from error
     for each in _named(configuration):
-        name, module = each["class_name"], each.get("module")
-        if name == "Lambda" or name == "__lambda__":
+        name, module = str(each["class_name"]), each.get("module")
+        if name in ("Lambda", "__lambda__"):
             raise UploadRejected(
                 "The Keras file has a Lambda layer: code of its author, which is not run here. "
                 f"{REMEDY}"
@@ -71,7 +71,7 @@ def check_configuration(text: bytes | str) -> None:
         if name not in KNOWN or module not in (None, *MODULES):
             place = f" of `{str(module)[:100]}`" if module else ""
             raise UploadRejected(
-                f"The Keras file has a `{str(name)[:100]}`{place}, which is none of the layers "
+                f"The Keras file has a `{name[:100]}`{place}, which is none of the layers "
                 f"that are read. {REMEDY}"
             )
 

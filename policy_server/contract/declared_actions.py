@@ -88,6 +88,14 @@ class DeclaredActions:
         """How many actions each component has, 0 for a dimension."""
         return tuple(each.size for each in self.components)
 
+    def heads_of(self, name: str) -> range:
+        """Which of the components a field has."""
+        fields = [*self.fields.items()]
+        counts = [len([*field.scalars(each)]) for each, field in fields]
+        place = [each for each, _ in fields].index(name)
+        start = sum(counts[:place])
+        return range(start, start + counts[place])
+
     @property
     def single(self) -> bool:
         """An action is one number, and no list."""

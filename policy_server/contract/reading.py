@@ -16,6 +16,7 @@ from policy_server.contract.document import (
 )
 from policy_server.contract.field_reading import FieldReader
 from policy_server.contract.fields.field import Field
+from policy_server.contract.masks import mask_faults
 from policy_server.contract.schema import ObservationSchema
 from policy_server.errors import Fault, SchemaError
 
@@ -53,8 +54,12 @@ def read_schema(text: str, file: str = "schema.yaml") -> ObservationSchema:
     reader = FieldReader(faults)
     parts = _parts(root, faults)
     fields, required = _read_section(parts, SWAGGER, COMPACT, reader)
+    places = dict(reader.places)
     parameters, secret = _read_parameters(parts.get("parameters"), faults)
     actions = _read_actions(parts, reader, parameters)
+    if not faults.faults:
+        for name, fault in mask_faults(fields, actions).items():
+            faults.add(places[name], fault)
     faults.raise_if_any(f"{file} does not describe an observation that can be served.")
     warnings = list(reader.warnings)
     if secret is not None:

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from policy_server.contract.actions import ActionSettings
 from policy_server.contract.declared_actions import DeclaredActions
 from policy_server.contract.fields.field import Field, Value
+from policy_server.contract.masks import Mask, masks_of
 
 Observation: TypeAlias = dict[str, Value]
 
@@ -33,6 +34,16 @@ class ObservationSchema:
     text: str = ""
     warnings: tuple[str, ...] = ()
     actions: DeclaredActions | None = None
+
+    @cached_property
+    def masks(self) -> tuple[Mask, ...]:
+        """Its fields that say which actions are allowed; they make no features."""
+        return masks_of(self.fields, self.actions)
+
+    @property
+    def featured(self) -> Mapping[str, Field]:
+        """The fields that make features: all but the masks."""
+        return {name: field for name, field in self.fields.items() if field.mask_of is None}
 
     def as_json_schema(self) -> dict[str, object]:
         """The observation as a Swagger 2.0 definition; unknown fields are refused."""

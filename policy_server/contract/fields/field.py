@@ -24,8 +24,10 @@ class Field(ABC):
         json_type: Its name in Swagger definitions.
         compact_type: Its name in the compact dialect.
         textual: Values are text, also where YAML would read a number.
+        is_truth: Values are true and false.
         numeric: Values are numbers.
         unit: Of its numbers, as people write it: `m/s`.
+        mask_of: The action that it masks; a mask is no feature.
         default: What stands for the field where it is not sent.
         example: A value for documentation and forms.
     """
@@ -33,11 +35,13 @@ class Field(ABC):
     json_type: ClassVar[str]
     compact_type: ClassVar[str]
     textual: ClassVar[bool] = False
+    is_truth: ClassVar[bool] = False
     numeric: ClassVar[bool] = False
 
     description: str | None = None
     format: str | None = None
     unit: str | None = None
+    mask_of: str | None = None
     default: "Value | None" = None
     example: "Value | None" = None
 
@@ -96,6 +100,7 @@ class Field(ABC):
             "default": self.default,
             "example": self.example,
             "x-unit": self.unit,
+            "x-mask-of": self.mask_of,
         }
         return {name: value for name, value in keywords.items() if value is not None}
 

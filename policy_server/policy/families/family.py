@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from policy_server.contract.actions import Kind
 from policy_server.errors import UploadRejected
+from policy_server.policy.engines.engine import Floats
 from policy_server.policy.families.recognition import (
     Drawn,
     Output,
@@ -137,6 +138,17 @@ class Family(ABC):
     @abstractmethod
     def entropy(self, inputs: Array) -> Array | None:
         """Joint entropy in nats, float64[B]; None where it has none."""
+
+    def forbid(self, inputs: Floats, allowed: NDArray[np.bool_], sizes: Sequence[int]) -> Floats:
+        """Inputs from which no forbidden action follows; as they are, where none is numbered.
+
+        Args:
+            inputs: float32[B, W].
+            allowed: bool[B, M], what a mask allows of the actions of all heads, side by side; one
+                at least of each head.
+            sizes: How many actions each head has, 0 for a dimension.
+        """
+        return inputs
 
     @abstractmethod
     def wording(self, as_tuple: bool, output_mapper: OutputMapper) -> Wording:

@@ -107,6 +107,11 @@ class SavedModel:
             kinds[name] = ("real" if tensor.dtype.is_floating else kind, tensor.shape.rank)
         return kinds
 
+    def words_of(self, named: Mapping[str, str]) -> list[str]:
+        """Inputs or outputs in words: name, type, shape."""
+        tensors = [(name, self._tensor(tensor)) for name, tensor in named.items()]
+        return [f"{name}: {each.dtype.name} {each.shape}" for name, each in tensors]
+
     def drawing(self) -> str:
         """Operations that draw random numbers on the way to the output that is served."""
         found = {operation.type for operation in self._ancestors([self.output_tensor])}

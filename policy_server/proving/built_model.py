@@ -33,7 +33,7 @@ class BuiltModel:
 
     Args:
         original: What was uploaded, to compare with; None where it cannot be run here.
-        stand_in: Name of the engine that serves the original itself where `engine` differs from
+        fallback: Name of the engine that serves the original itself where `engine` differs from
             it; None where none does.
     """
 
@@ -43,13 +43,13 @@ class BuiltModel:
         engine: Engine,
         folder: Path,
         original: Engine | None = None,
-        stand_in: str | None = None,
+        fallback: str | None = None,
     ) -> None:
         self.description = description
         self.engine = engine
         self._folder = folder
         self._original = original
-        self._stand_in = stand_in
+        self._fallback = fallback
 
     @property
     def actions(self) -> Actions:
@@ -62,10 +62,10 @@ class BuiltModel:
     ) -> "BuiltModel":
         """This model, as made of a file of another format, which `original` runs."""
         if original is None:
-            original, stand_in = self._original, self._stand_in
+            original, fallback = self._original, self._fallback
         else:
-            stand_in = None
-        return BuiltModel(description, self.engine, self._folder, original, stand_in)
+            fallback = None
+        return BuiltModel(description, self.engine, self._folder, original, fallback)
 
     def prove(self, features: Floats) -> str | None:
         """Compare what serves with the original, and let the original serve where they differ.
@@ -85,10 +85,10 @@ class BuiltModel:
         if difference <= PROOF_TOLERANCE:
             return f"equal to the original to {difference:.1e} on {len(features)} observations"
         fault = f"{differs(difference)} on valid observations"
-        if self._stand_in is None:
+        if self._fallback is None:
             raise UploadRejected(f"The model cannot be served: {fault}.")
         detail = f"TensorFlow serves it: {fault}"
-        self.description = replace(self.description, engine=self._stand_in, engine_detail=detail)
+        self.description = replace(self.description, engine=self._fallback, engine_detail=detail)
         self.engine, self._original = self._original, None
         return detail
 

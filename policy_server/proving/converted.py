@@ -1,6 +1,6 @@
 """A model file of one format, made into one that is served, and compared with what it was."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,6 +27,8 @@ class Converted:
         sizes: Actions of each head; None where the file does not tell them.
         action_range: Which numbers of the network stand for the bounds of actions; None where the
             file does not tell it.
+        bounds: Of each number of an action, as training had them; None where the file does not
+            tell them.
         original: Runs the file itself, for the output of a name; None where nothing here can.
     """
 
@@ -35,6 +37,7 @@ class Converted:
     words: str
     sizes: tuple[int, ...] | None = None
     action_range: tuple[float, float] | None = None
+    bounds: Sequence[tuple[float, float]] | None = None
     original: Callable[[str], Engine] | None = None
 
 

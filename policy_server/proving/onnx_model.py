@@ -11,6 +11,7 @@ from policy_server.policy.engines.registry import ONNXRUNTIME, load_engine
 from policy_server.proving.onnx_file import read_onnx
 from policy_server.proving.onnx_graph import handed_through, needed, operations
 from policy_server.proving.onnx_kinds import refuse_unservable
+from policy_server.proving.onnx_metadata import metadata_of
 from policy_server.proving.reading import named_output
 
 TRIAL_BATCH = 5
@@ -52,6 +53,11 @@ class OnnxUpload:
         beside = inputs if len(inputs) > 1 else set()
         idle = {name for source in beside for name in handed_through(graph, source)}
         self.outputs = [name for name in _output_names(self._model) if name not in idle]
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What its exporter wrote beside the network."""
+        return metadata_of(self._model)
 
     def is_integer(self, output: str) -> bool:
         """An output's numbers are whole by their type."""

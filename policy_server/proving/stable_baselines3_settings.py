@@ -53,6 +53,14 @@ class Space:
     low: tuple[float, ...] | None = None
     high: tuple[float, ...] | None = None
 
+    @property
+    def bounds(self) -> list[tuple[float, float]] | None:
+        """Lowest and highest of each number; None where they are not said, or not finite."""
+        if self.low is None or self.high is None:
+            return None
+        pairs = list(zip(self.low, self.high, strict=True))
+        return pairs if all(math.isfinite(end) for pair in pairs for end in pair) else None
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -14,9 +14,11 @@ from policy_server.proving.built_model import (
     proof_outputs,
 )
 from policy_server.proving.heads import stated_actions
+from policy_server.proving.onnx_file import read_onnx, value_words
 from policy_server.proving.onnx_kinds import ml_agents_output
+from policy_server.proving.onnx_metadata import described_by, metadata_of, metadata_words
 from policy_server.proving.onnx_model import OnnxUpload
-from policy_server.proving.readers.reader import ModelUpload, Reader
+from policy_server.proving.readers.reader import Inspection, ModelUpload, Reader
 from policy_server.proving.reading import listed, named_output, only_output, read
 
 FIELDS = (1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26)
@@ -41,6 +43,7 @@ def _read(upload: ModelUpload) -> BuiltModel:
     upload.progress("reading the ONNX file")
     contract, description = upload.contract, upload.description
     model = OnnxUpload(upload.file, description.output)
+    description = described_by(model.metadata, model.outputs, description)
     target = upload.folder / ENGINES[ONNXRUNTIME].file
     name = named_output(model.outputs, description.output) or ml_agents_output(model.outputs)
     output = _unnamed(model, target, contract) if name is None else _tried(model, name, target)
@@ -48,6 +51,8 @@ def _read(upload: ModelUpload) -> BuiltModel:
     engine = model.reduce(output.name, target)
     actions = stated_actions(output, read_as)
     detail = f"ONNX Runtime runs the uploaded network's output `{output.name}`"
+    if words := metadata_words(model.metadata):
+        detail += f"; {words}"
     described = describe(ONNXRUNTIME, engine.feature_width, output, actions, detail)
     return BuiltModel(described, engine, upload.folder)
 
@@ -89,4 +94,16 @@ def _unnamed(model: OnnxUpload, target: Path, contract: Contract) -> Output:
     )
 
 
-ONNX = Reader(is_onnx, _read)
+def _inspect(upload: ModelUpload) -> Inspection:
+    model = read_onnx(upload.file)
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in weights]
+    return Inspection(
+        f"ONNX, by {model.producer_name[:100] or 'nobody who says so'}",
+        [value_words(value) for value in inputs],
+        [value_words(value) for value in model.graph.output],
+        metadata_of(model),
+    )
+
+
+ONNX = Reader(is_onnx, _read, _inspect)

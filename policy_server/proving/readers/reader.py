@@ -1,7 +1,7 @@
 """What every reader can do."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from policy_server.contract.contract import Contract
@@ -46,6 +46,23 @@ class Marks:
 
 
 @dataclass(frozen=True)
+class Inspection:
+    """What a file says of itself.
+
+    Attributes:
+        format: What it is, in words.
+        inputs: Name, type and shape of each input.
+        outputs: Likewise of each output.
+        metadata: What its exporter wrote beside the network.
+    """
+
+    format: str
+    inputs: Sequence[str] = ()
+    outputs: Sequence[str] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Reader:
     """Reads one format of models.
 
@@ -54,10 +71,12 @@ class Reader:
         read: Makes what an engine runs; raises Undeclared where nothing says how the model's
             output is read, and UploadRejected, UnusableModel or EngineFailed where it cannot be
             served.
+        inspect: Looks at a file without serving it; raises as `read` does.
     """
 
     recognises: Callable[[bytes], bool]
     read: Callable[[ModelUpload], BuiltModel]
+    inspect: Callable[[ModelUpload], Inspection]
 
 
 @dataclass(frozen=True)

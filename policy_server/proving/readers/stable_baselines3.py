@@ -54,7 +54,12 @@ def _convert(upload: ModelUpload, folder: Path) -> Converted:
         upload.description, outcome.output, outcome.reads, f"{settings.algorithm}"
     )
     return Converted(
-        file, description, _words(settings, outcome), outcome.sizes, outcome.action_range
+        file,
+        description,
+        _words(settings, outcome),
+        outcome.sizes,
+        outcome.action_range,
+        settings.actions.bounds,
     )
 
 
@@ -77,10 +82,10 @@ def _words(settings: Settings, outcome: Outcome) -> str:
 
 
 def _bounds(settings: Settings) -> str:
-    space = settings.actions
-    if space.low is None or space.high is None:
-        return ""
-    return f", {list(space.low)} to {list(space.high)}"
+    bounds = settings.actions.bounds
+    return (
+        "" if bounds is None else f": {', '.join(f'{low:g} to {high:g}' for low, high in bounds)}"
+    )
 
 
 STABLE_BASELINES3 = Converter(recognises, _convert)

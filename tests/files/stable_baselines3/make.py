@@ -40,7 +40,7 @@ CASES: dict[str, tuple[str, Any, Any, dict[str, Any]]] = {
 REPLAYING = ("SAC", "TQC", "TD3", "DDPG", "DQN", "QRDQN", "CrossQ")
 
 
-class Nowhere(gymnasium.Env):
+class Nowhere(gymnasium.Env):  # type: ignore[misc]  # which is not installed here
     """An environment that has spaces, and nothing happens in it."""
 
     def __init__(self, actions: Any, observations: Any) -> None:

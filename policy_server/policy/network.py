@@ -1,5 +1,6 @@
 """The network of a version: what runs it, what it takes, and what its output stands for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +23,7 @@ class Network:
         sizes: Actions of each head, or dimensions of each component.
         timing: How long its parts take.
         output: Name of the model's output that is served.
+        parameters: Numbers that the family takes beside, by their names.
     """
 
     engine: str
@@ -30,6 +32,7 @@ class Network:
     sizes: tuple[int, ...]
     timing: Timing = field(default_factory=Timing)
     output: str = ""
+    parameters: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def distribution(self) -> Family:
@@ -44,7 +47,7 @@ class Network:
                 f"its decisions follow a family called `{self.family}`, which is not known here: "
                 "import the module that registers it before the server starts"
             )
-        return registered(self.sizes)
+        return registered(self.sizes, **self.parameters)
 
     def load_engine(self, folder: Path) -> Engine:
         """Load what runs it.

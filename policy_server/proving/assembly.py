@@ -3,6 +3,7 @@
 import errno
 import traceback
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ from policy_server.proving.independence import RowProof
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.readers.reader import ModelUpload
 from policy_server.proving.readers.registry import read_model
-from policy_server.proving.reading import Undeclared
+from policy_server.proving.reading import Undeclared, check_parameters
 from policy_server.proving.replay import replay
 from policy_server.proving.report import BuildReport, Check
 from policy_server.proving.speed import in_words, measure
@@ -149,7 +150,11 @@ class Assembly:
             self._limits,
             lambda what: self._step(what, self._limits.model_seconds),
         )
-        return read_model(upload)
+        built = read_model(upload)
+        parameters = upload.description.parameters
+        check_parameters(parameters, FAMILIES[built.description.family])
+        built.description = replace(built.description, parameters=parameters)
+        return built
 
     def _output_mapper(self) -> OutputMapper:
         if not self._has(Part.OUTPUT_MAPPER):

@@ -1,25 +1,23 @@
 """model.yaml: what a model's outputs are, declared by the person who trained it."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from policy_server.contract.document import FaultList, entries, read_document
+from policy_server.contract.document import FaultList, entries, plain_value, read_document
 from policy_server.contract.encoding import not_utf8
+from policy_server.contract.fields.bounded import is_finite_number
 from policy_server.errors import Fault, SchemaError, UploadRejected
 from policy_server.policy.families.registry import reading_words
+from policy_server.proving.joined import Joined, read_output
 from policy_server.version.parts import FILES, Part
 
 FILE = FILES[Part.DESCRIPTION]
-KEYS = ("output", "reads")
 PLANNED_KEYS = ("inputs", "action_range", "memory", "normalise")
-PLANNED_READINGS = {
-    "squashed_mean_log_std": "squashed Gaussians (SAC) are not drawn from yet: export the "
-    "deterministic action, tanh of the mean, and say `reads: actions`",
-    "beta": "Beta distributions are not drawn from yet: export the mean and say `reads: means`",
-}
 SUMMARY = "The description of the model cannot be read."
 
 
@@ -28,12 +26,22 @@ class Description:
     """What is declared of a model.
 
     Attributes:
-        output: Name of the output that is served; None where its own name says it.
+        output: Name of the output that is served, or several that are served as one; None where
+            its own name says it.
         reads: What its numbers stand for; None where its name or its numbers say it.
+        parameters: Numbers that the family of distributions takes, by their names.
     """
 
-    output: str | None = None
+    output: str | Joined | None = None
     reads: str | None = None
+    parameters: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def reading(self) -> str | None:
+        """What is declared of the numbers, by `reads` or by the roles of several outputs."""
+        if self.reads is None and isinstance(self.output, Joined):
+            return next(iter(self.output.readings), None)
+        return self.reads
 
 
 def read_description(path: Path) -> Description:
@@ -53,29 +61,58 @@ def read_description(path: Path) -> Description:
 
 def _read(text: str) -> Description:
     faults = FaultList(FILE)
-    values: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    nodes: dict[str, yaml.Node] = {}
     for name, key, value in entries(read_document(text, FILE), faults):
         if name in PLANNED_KEYS:
-            faults.add(key, f"`{name}` is not read yet; {' and '.join(KEYS)} are.")
+            faults.add(key, f"`{name}` is not read yet; {_listed(KEYS)} are.")
         elif name not in KEYS:
             near = get_close_matches(name, KEYS, 1)
-            hint = f"do you mean `{near[0]}`?" if near else f"{' and '.join(KEYS)} are read."
+            hint = f"do you mean `{near[0]}`?" if near else f"{_listed(KEYS)} are read."
             faults.add(key, f"`{name}` is not known here: {hint}")
-        elif not isinstance(value, yaml.ScalarNode) or not value.value.strip():
-            faults.add(value, f"`{name}` takes one word.")
         else:
-            values[name] = value.value
-            if name == "reads":
-                _check_reading(value, faults)
+            values[name], nodes[name] = KEYS[name](name, value, faults), value
+    output, word = values.get("output"), values.get("reads")
+    if isinstance(output, Joined) and output.readings and word not in (None, *output.readings):
+        right = " or ".join(f"`reads: {each}`" for each in output.readings)
+        faults.add(nodes["reads"], f"several outputs so named take {right}.")
     faults.raise_if_any(SUMMARY)
-    return Description(values.get("output"), values.get("reads"))
+    parameters = {name: values.pop(name) for name in PARAMETERS if name in values}
+    return Description(**values, parameters=parameters)
 
 
-def _check_reading(node: yaml.ScalarNode, faults: FaultList) -> None:
-    known = reading_words()
-    if node.value in PLANNED_READINGS:
-        faults.add(node, f"`reads: {node.value}`: {PLANNED_READINGS[node.value]}.")
-    elif node.value not in known:
-        near = get_close_matches(node.value, known, 1)
+def _reading(name: str, node: yaml.Node, faults: FaultList) -> str | None:
+    if not isinstance(node, yaml.ScalarNode) or not node.value.strip():
+        faults.add(node, f"`{name}` takes one word.")
+        return None
+    known, word = reading_words(), str(node.value)
+    if word not in known:
+        near = get_close_matches(word, known, 1)
         hint = f"; do you mean `{near[0]}`?" if near else "."
-        faults.add(node, f"`{node.value}` is no reading: {', '.join(known)}{hint}")
+        faults.add(node, f"`{word}` is no reading: {', '.join(known)}{hint}")
+    return word
+
+
+def _share(name: str, node: yaml.Node, faults: FaultList) -> float | None:
+    try:
+        share = plain_value(node)
+    except ValueError:
+        share = None
+    if is_finite_number(share) and 0 <= share <= 1:
+        return float(share)
+    faults.add(node, f"`{name}` takes a number from 0 to 1, the probability of exploring.")
+    return None
+
+
+PARAMETERS = {"epsilon": _share}
+KEYS: Mapping[str, Callable[[str, yaml.Node, FaultList], Any]] = {
+    "output": read_output,
+    "reads": _reading,
+    **PARAMETERS,
+}
+"""What is read, and how."""
+
+
+def _listed(names: Mapping[str, Any]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}"

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class NetworkDescription:
             not tell, and the output mapper declares them.
         heads: How many heads there are, where their sizes could not be proven.
         family_detail: How family and sizes were found out.
+        parameters: Numbers that the family takes beside, by their names.
     """
 
     engine: str
@@ -44,6 +45,7 @@ class NetworkDescription:
     sizes: tuple[int, ...] | None
     heads: int | None
     family_detail: str
+    parameters: Mapping[str, float] = field(default_factory=dict)
 
     def write(self, model: Path) -> None:
         """Save the description in the folder of its model."""

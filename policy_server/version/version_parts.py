@@ -118,4 +118,5 @@ def network_of(
         sizes,
         timing,
         described.output,
+        parameters=described.parameters,
     )

@@ -280,7 +280,6 @@ def test_probabilities_beside_a_critic_are_found(candidate_of: CandidateOf) -> N
         (NUMBERED, [real("a", "Softmax")], "reads: logits", "each row of `a` sums to 1"),
         (NUMBERED, [real("a")], "reads: actions", "numbers that are not whole"),
         (NUMBERED, [BEST], "reads: logits", "holds whole numbers: the action itself"),
-        (contract_of(tuple_=True), [real("a")], "reads: values", "set TUPLE=False"),
         (NUMBERED, [real("a")], "reads: nothing", "description of the model cannot be read"),
     ],
 )

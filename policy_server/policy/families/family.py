@@ -26,10 +26,10 @@ Answer = dict[str, Any]
 """A Prediction or a Distribution of the contract, ready for JSON."""
 Array = NDArray[np.float64]
 Actions = NDArray[np.int64] | NDArray[np.float64]
-Draw = Callable[[], float]
-"""Gives the next random number, uniform or normal; None stands for the most probable action."""
-Source = Literal["uniform", "normal", "none"]
-"""What kind of random numbers a draw takes."""
+Draw = Callable[..., float]
+"""Gives the next random number; None stands for the most probable action."""
+Source = Literal["uniform", "normal", "beta", "none"]
+"""What kind of random numbers a draw takes; for `beta` it is called with alpha and beta."""
 
 MASKED = -1e38
 """Logits below mask an action: where -inf is meant, frameworks write -3.4e38, float32's end."""
@@ -68,6 +68,7 @@ class Family(ABC):
         likelihood: What a Prediction calls how likely its action is.
         readings: What the network's numbers stand for; the first is offered where nothing says
             how an output is read.
+        parameters: Numbers that `model.yaml` may give it by these names; it takes them as keywords.
         source: The random numbers that one draw takes.
         is_output: The action is the network's output, number for number.
     """
@@ -76,7 +77,8 @@ class Family(ABC):
     kind: ClassVar[Kind]
     likelihood: ClassVar[str]
     readings: ClassVar[tuple[Reading, ...]]
-    source: ClassVar[Source] = "none"
+    parameters: ClassVar[tuple[str, ...]] = ()
+    source: Source = "none"
     is_output: ClassVar[bool] = False
 
     def __init__(self, sizes: Sequence[int]) -> None:
@@ -244,6 +246,11 @@ class Family(ABC):
         None for a family that states no probabilities, and for one that is only ever declared.
         """
         return iter(())
+
+    @classmethod
+    def telling(cls, actions: Array) -> NDArray[np.bool_]:
+        """Draws float64[B, H] whose log-probabilities a model can state exactly: bool[B]."""
+        return np.ones(len(actions), dtype=bool)
 
     @classmethod
     def has_too_many(cls, drawn: Drawn) -> bool:

@@ -11,7 +11,7 @@ import streamlit as st
 from policy_server.contract.schema import Observation
 from policy_server.errors import RequestFailed
 from policy_server.frontend import charts
-from policy_server.frontend.answers import Decision, number, read_decision
+from policy_server.frontend.answers import Decision, read_decision, spelt
 from policy_server.frontend.draft import draft_of
 from policy_server.frontend.form import observation_form
 from policy_server.frontend.renderers.registry import parts_of, renderer_of
@@ -109,7 +109,8 @@ def _ask(service: Service, observation: Observation, question: Question) -> None
     row: dict[str, Any] = {
         "time": datetime.datetime.now().astimezone().strftime("%H:%M:%S"),
         "decision": decision.words,
-        "action": " ".join(map(number, decision.actions)),
+        "action": decision.numbers.replace(",", ""),
+        **{f"values.{name}": spelt(value) for name, value in decision.values.items()},
         **({} if decision.likelihood is None else {decision.likelihood: decision.certainty}),
         "version": answer.version,
         "asked": question.operation,

@@ -23,6 +23,8 @@ class Network:
         sizes: Actions of each head, or dimensions of each component.
         timing: How long its parts take.
         output: Name of the model's output that is served.
+        action_range: Which of its numbers stand for the bounds of declared actions; None where the
+            family knows, or where they are in units of their own.
         parameters: Numbers that the family takes beside, by their names.
     """
 
@@ -32,6 +34,7 @@ class Network:
     sizes: tuple[int, ...]
     timing: Timing = field(default_factory=Timing)
     output: str = ""
+    action_range: tuple[float, float] | None = None
     parameters: Mapping[str, float] = field(default_factory=dict)
 
     @property

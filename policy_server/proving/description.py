@@ -8,16 +8,19 @@ from typing import Any
 
 import yaml
 
+from policy_server.contract.action_values import unscalable
+from policy_server.contract.actions import ActionSpace
 from policy_server.contract.document import FaultList, entries, plain_value, read_document
 from policy_server.contract.encoding import not_utf8
 from policy_server.contract.fields.bounded import is_finite_number
 from policy_server.errors import Fault, SchemaError, UploadRejected
 from policy_server.policy.families.registry import reading_words
 from policy_server.proving.joined import Joined, read_output
+from policy_server.proving.reading import listed
 from policy_server.version.parts import FILES, Part
 
 FILE = FILES[Part.DESCRIPTION]
-PLANNED_KEYS = ("inputs", "action_range", "memory", "normalise")
+PLANNED_KEYS = ("inputs", "memory", "normalise")
 SUMMARY = "The description of the model cannot be read."
 
 
@@ -29,11 +32,14 @@ class Description:
         output: Name of the output that is served, or several that are served as one; None where
             its own name says it.
         reads: What its numbers stand for; None where its name or its numbers say it.
+        action_range: Which of its numbers stand for the bounds of declared actions; None where
+            they are in the units of the actions.
         parameters: Numbers that the family of distributions takes, by their names.
     """
 
     output: str | Joined | None = None
     reads: str | None = None
+    action_range: tuple[float, float] | None = None
     parameters: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -42,6 +48,23 @@ class Description:
         if self.reads is None and isinstance(self.output, Joined):
             return next(iter(self.output.readings), None)
         return self.reads
+
+    def check(self, actions: ActionSpace) -> None:
+        """Raise UploadRejected where a contract's actions leave a declaration without meaning."""
+        if self.action_range is None:
+            return
+        if actions.declared is None:
+            missing = "the schema declares no actions"
+        elif all(actions.declared.sizes):
+            missing = "those are all numbered"
+        elif unbounded := unscalable(actions.declared):
+            missing = f"{listed(unbounded)} have no minimum or no maximum"
+        else:
+            return
+        raise UploadRejected(
+            f"{FILE} says `action_range`, which is scaled to the bounds of the declared actions, "
+            f"and {missing}: declare them in the schema, or leave `action_range` out."
+        )
 
 
 def read_description(path: Path) -> Description:
@@ -65,10 +88,10 @@ def _read(text: str) -> Description:
     nodes: dict[str, yaml.Node] = {}
     for name, key, value in entries(read_document(text, FILE), faults):
         if name in PLANNED_KEYS:
-            faults.add(key, f"`{name}` is not read yet; {_listed(KEYS)} are.")
+            faults.add(key, f"`{name}` is not read yet; {', '.join(KEYS)} are.")
         elif name not in KEYS:
             near = get_close_matches(name, KEYS, 1)
-            hint = f"do you mean `{near[0]}`?" if near else f"{_listed(KEYS)} are read."
+            hint = f"do you mean `{near[0]}`?" if near else f"{', '.join(KEYS)} are read."
             faults.add(key, f"`{name}` is not known here: {hint}")
         else:
             values[name], nodes[name] = KEYS[name](name, value, faults), value
@@ -79,6 +102,19 @@ def _read(text: str) -> Description:
     faults.raise_if_any(SUMMARY)
     parameters = {name: values.pop(name) for name in PARAMETERS if name in values}
     return Description(**values, parameters=parameters)
+
+
+def _range(name: str, node: yaml.Node, faults: FaultList) -> tuple[float, float] | None:
+    try:
+        ends = plain_value(node)
+    except ValueError:
+        ends = None
+    if isinstance(ends, list) and len(ends) == 2 and all(map(is_finite_number, ends)):
+        low, high = map(float, ends)
+        if low < high:
+            return low, high
+    faults.add(node, f"`{name}` is the lowest and the highest number, such as [-1, 1].")
+    return None
 
 
 def _reading(name: str, node: yaml.Node, faults: FaultList) -> str | None:
@@ -108,11 +144,7 @@ PARAMETERS = {"epsilon": _share}
 KEYS: Mapping[str, Callable[[str, yaml.Node, FaultList], Any]] = {
     "output": read_output,
     "reads": _reading,
+    "action_range": _range,
     **PARAMETERS,
 }
 """What is read, and how."""
-
-
-def _listed(names: Mapping[str, Any]) -> str:
-    *first, last = names
-    return f"{', '.join(first)} and {last}"

@@ -60,6 +60,9 @@ def read(output: Output, declared: str | None, actions: ActionSpace) -> ReadAs:
     named = named_reading(output.name, kind)
     if not recognised and named is not None:
         return named
+    fitting = _fitting(output, actions)
+    if not recognised and fitting is not None:
+        return ReadAs(fitting, fitting.readings[0])
     raise Undeclared(question(output, actions))
 
 
@@ -87,6 +90,9 @@ def only_output(tried: Sequence[Output], actions: ActionSpace) -> Output:
     """
     if len(tried) == 1:
         return tried[0]
+    fitting = [each for each in tried if _fitting(each, actions) is not None]
+    if len(fitting) == 1:
+        return fitting[0]
     families = families_of(actions.kind)
     known = [each for each in tried if any(_recognises(family, each) for family in families)]
     whole = [each for each in known if each.integer]
@@ -129,6 +135,19 @@ def counted(width: int) -> str:
     return f"{width} number{'s' * (width != 1)}"
 
 
+def _fitting(output: Output, actions: ActionSpace) -> type[Family] | None:
+    """The only family under which an output has the numbers that declared actions take."""
+    if actions.sizes is None:
+        return None
+    families = families_of(actions.kind)
+    fitting = [
+        each
+        for each in families
+        if each.fits_width(output.width, actions.sizes) and each.may_be(output)
+    ]
+    return fitting[0] if len(fitting) == 1 else None
+
+
 def _recognises(family: type[Family], output: Output) -> bool:
     return family.recognises(output, family.kind)
 
@@ -138,10 +157,11 @@ def _possible(family: type[Family], output: Output, actions: ActionSpace) -> boo
     if not family.may_be(output):
         return False
     try:
-        heads = family.stated(output, None).heads
+        sizes, heads = family.stated(output, None)
     except UploadRejected:
         return False
-    return actions.contradiction(family.kind, heads) is None
+    known = () if sizes is None else family(sizes).action_sizes
+    return actions.contradiction(family.kind, heads, known) is None
 
 
 def _lines(output: Output, actions: ActionSpace) -> str:

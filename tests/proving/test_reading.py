@@ -218,7 +218,7 @@ def test_a_given_action_without_a_meaning_is_found_before_it_is_served(
 ) -> None:
     parts = {"model": network([BEST]), "output_mapper": "{0: a, 1: b}"}
     report = candidate_of(NUMBERED, **parts).assemble()
-    assert "has no meaning in the output mapper" in (report.rejected or "")
+    assert "neither the output mapper nor" in (report.rejected or "")
 
 
 @pytest.mark.parametrize("name", ["logits", "output", "value", "q_values"])

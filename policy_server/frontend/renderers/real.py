@@ -121,7 +121,9 @@ class RealRenderer:
     def lines(self, decision: Decision) -> list[str]:
         density = decision.certainty
         likely = [] if density is None else [f"density **{number(density)}**"]
-        return [f"## {plain(decision.words)}", *likely]
+        raw = [f"of the network: {decision.numbers}"] if decision.values else []
+        detail = " · ".join([*raw, *likely])
+        return [f"## {plain(decision.words)}", *([detail] if detail else [])]
 
     def map(
         self, sweep: Sweep, index: int, part: Part, now: tuple[Value, ...]

@@ -1,10 +1,13 @@
 """Several binary actions, drawn: a logit for each, of doing it."""
 
 from collections.abc import Iterator, Sequence
+from math import inf
 
 import numpy as np
+from numpy.typing import NDArray
 
 from policy_server.errors import UploadRejected
+from policy_server.policy.engines.engine import Floats
 from policy_server.policy.families.family import Array, Draw
 from policy_server.policy.families.recognition import Drawn, Output, Reading, Stated, contradicted
 from policy_server.policy.families.softmax import SoftmaxHeads
@@ -13,7 +16,7 @@ from policy_server.policy.families.softmax import SoftmaxHeads
 class Binary(SoftmaxHeads):
     """Independent heads of two actions, 0 and 1; the logit of each is that of action 1.
 
-    The same as a softmax over 0 and the logit, so a logit of -inf masks action 1.
+    A logit of -inf masks action 1, and one of inf masks action 0.
 
     Args:
         sizes: 2 for each head.
@@ -34,10 +37,19 @@ class Binary(SoftmaxHeads):
         return len(self.sizes)
 
     def logits(self, inputs: Array) -> list[Array]:
-        return [np.stack([np.zeros_like(column), column], axis=1) for column in inputs.T]
+        """A softmax over 0 and the logit."""
+        first = np.where(inputs == np.inf, -np.inf, 0.0)
+        second = np.where(inputs == np.inf, 0.0, inputs)
+        return [np.stack(pair, axis=1) for pair in zip(first.T, second.T, strict=True)]
 
     def decide(self, row: Sequence[float], draw: Draw | None) -> tuple[list[int], float]:
-        return super().decide([number for logit in row for number in (0.0, logit)], draw)
+        pairs = ((-inf, 0.0) if logit == inf else (0.0, logit) for logit in row)
+        return super().decide([number for pair in pairs for number in pair], draw)
+
+    def forbid(self, inputs: Floats, allowed: NDArray[np.bool_], sizes: Sequence[int]) -> Floats:
+        idle, active = allowed[:, ::2], allowed[:, 1::2]
+        forced = np.where(idle, inputs, np.float32(np.inf))
+        return np.where(active, forced, np.float32(-np.inf))
 
     @classmethod
     def whole(cls, output: Output) -> tuple[int, ...]:
@@ -54,15 +66,18 @@ class Binary(SoftmaxHeads):
 
     @classmethod
     def may_be(cls, output: Output) -> bool:
-        return True
+        return not (output.integer or _are_shares(output))
+
+    @classmethod
+    def fits_width(cls, width: int, sizes: Sequence[int]) -> bool:
+        return set(sizes) == {2} and width == len(sizes)
 
     @classmethod
     def check_declared(cls, output: Output, word: str) -> None:
         if output.integer:
             fact = f"`{output.name}` holds whole numbers: the action itself, `reads: actions`."
             raise UploadRejected(contradicted(word, fact))
-        rows = output.rows
-        if ((rows >= 0) & (rows <= 1)).all():
+        if _are_shares(output):
             fact = (
                 f"`{output.name}` holds numbers from 0 to 1, as probabilities are: export what "
                 "goes into the sigmoid."
@@ -81,3 +96,8 @@ class Binary(SoftmaxHeads):
     @classmethod
     def described(cls, sizes: tuple[int, ...]) -> str:
         return f"{len(sizes)} binary action{'s' * (len(sizes) > 1)}"
+
+
+def _are_shares(output: Output) -> bool:
+    """All numbers lie between 0 and 1, as behind a sigmoid."""
+    return bool(((output.rows >= 0) & (output.rows <= 1)).all())

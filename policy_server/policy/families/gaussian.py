@@ -1,6 +1,6 @@
 """Actions that are real numbers, drawn: a normal distribution for each dimension."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from policy_server.policy.families.normal import NormalDimensions
 from policy_server.policy.families.recognition import DISTRIBUTION_INPUTS, Drawn, Reading
@@ -19,6 +19,10 @@ class DiagonalGaussian(NormalDimensions):
             roles=("mean", "log_std"),
         ),
     )
+
+    @classmethod
+    def fits_width(cls, width: int, sizes: Sequence[int]) -> bool:
+        return width == 2 * len(sizes)
 
     @classmethod
     def candidates(cls, drawn: Drawn) -> Iterator[tuple[int, ...]]:

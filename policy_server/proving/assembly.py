@@ -280,8 +280,8 @@ class Assembly:
             ) from error
         likelihood = policy.network.distribution.likelihood
         certain = [decision[likelihood] for decision in decisions if likelihood in decision]
-        mean = f", mean {likelihood} of the actions {np.mean(certain):.3g}" if certain else ""
-        self._report.passed("decisions", f"{len(decisions)} decisions{mean}")
+        usual = f", median {likelihood} of the actions {np.median(certain):.3g}" if certain else ""
+        self._report.passed("decisions", f"{len(decisions)} decisions{usual}")
 
     def _check_golden(self, policy: Policy, mapper: OutputMapper) -> None:
         if not self._has(Part.GOLDEN):

@@ -47,7 +47,9 @@ class Joined:
     @property
     def name(self) -> str:
         """What the output is called that they make up."""
-        return "+".join(self.names)
+        return "+".join(
+            each.source if isinstance(each.source, str) else each.role for each in self.pieces
+        )
 
     @property
     def names(self) -> list[str]:

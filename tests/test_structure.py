@@ -68,7 +68,7 @@ PLUG_INS = {
     "policy/engines": {"engine"},
     "policy/families": {
         *("family", "numbered", "real", "softmax", "recognition"),
-        *("normal", "paired"),
+        *("comparison", "normal", "paired"),
     },
     "proving/readers": {"reader"},
 }

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from policy_server.contract.contract import Contract
 from policy_server.errors import Fault, ObservationError, PreprocessorFailed, UploadRejected
-from policy_server.policy.families.family import Family, NotFinite, relative_differences
+from policy_server.policy.families.comparison import relative_differences
+from policy_server.policy.families.family import Family, NotFinite
 from policy_server.policy.families.recognition import Output, Reading
 from policy_server.policy.families.registry import alternatives
 from policy_server.policy.features import Features

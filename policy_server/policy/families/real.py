@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policy_server.contract.actions import Kind
+from policy_server.policy.families.comparison import relative_differences
 from policy_server.policy.families.family import (
     Actions,
     Answer,
     Array,
     Family,
-    relative_differences,
 )
 from policy_server.policy.families.recognition import Output
 from policy_server.policy.output_mapper import OutputMapper

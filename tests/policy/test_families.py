@@ -19,6 +19,7 @@ from policy_server.policy.families.beta import Beta, digamma
 from policy_server.policy.families.binary import Binary
 from policy_server.policy.families.family import Array, Family, NotFinite
 from policy_server.policy.families.greedy import Costs, Greedy
+from policy_server.policy.families.mixed import Mixed, MixedMeans
 from policy_server.policy.families.squashed import LAST, SquashedGaussian
 from policy_server.policy.output_mapper import OutputMapper
 from tests.support.contracts import actions_of
@@ -322,3 +323,89 @@ def test_heads_of_unequal_sizes_take_their_own_best(family: type[Greedy]) -> Non
     np.testing.assert_array_equal(policy.entropy(inputs), 0.0)
     with pytest.raises(NotFinite, match="every action is masked"):
         family((2, 5, 2)).check(np.where(np.arange(9) > 6, -family.sign * np.inf, inputs))
+
+
+class TestMixed:
+    """A dimension, a head of two, two dimensions that follow each other, a head of three."""
+
+    SIZES = (0, 2, 0, 0, 3)
+    HEADS = ((2, 4), (8, 11))
+    MEANS, LOG_STDS = (0, 4, 5), (1, 6, 7)
+    ROW = (0.4, -1.0, 0.2, -0.3, 1.5, -2.0, 0.5, -0.7, 1.0, 0.0, -1.0)
+
+    def test_the_density_is_that_of_all_together(self) -> None:
+        family = Mixed(self.SIZES)
+        inputs = np.random.default_rng(4).standard_normal((30, 11))
+        assert family.input_width == 11
+        actions = family.sample(inputs, np.random.default_rng(5))
+        normal = scipy.stats.norm(inputs[:, self.MEANS], np.exp(inputs[:, self.LOG_STDS]))
+        soft = [scipy.special.log_softmax(inputs[:, slice(*ends)], axis=1) for ends in self.HEADS]
+        numbers = np.asarray(actions, np.float64)
+        expected = normal.logpdf(numbers[:, [0, 2, 3]]).sum(axis=1)
+        for head, place in zip(soft, (1, 4), strict=True):
+            expected += head[np.arange(30), numbers[:, place].astype(int)]
+        np.testing.assert_allclose(logs(family, inputs, actions), expected, rtol=1e-9)
+        entropy = normal.entropy().sum(axis=1)
+        entropy += sum(scipy.stats.entropy(np.exp(head), axis=1) for head in soft)
+        found = family.entropy(inputs)
+        assert found is not None
+        np.testing.assert_allclose(found, entropy, rtol=1e-9)
+
+    @pytest.mark.parametrize("way", WAYS)
+    def test_draws_follow_it(self, way: str) -> None:
+        found = drawn(Mixed(self.SIZES), list(self.ROW), way)
+        for place, mean, log_std in zip((0, 2, 3), self.MEANS, self.LOG_STDS, strict=True):
+            normal = scipy.stats.norm(self.ROW[mean], np.exp(self.ROW[log_std]))
+            assert scipy.stats.kstest(found[:, place], normal.cdf).pvalue > LEAST
+        shares = [scipy.special.softmax(self.ROW[slice(*ends)]) for ends in self.HEADS]
+        cells = np.bincount((found[:, [1, 4]] @ [3, 1]).astype(int), minlength=6)
+        expected = DRAWS * np.outer(*shares).ravel()
+        assert scipy.stats.chisquare(cells, expected).pvalue > LEAST
+        assert np.abs(np.corrcoef(found.T) - np.eye(5)).max() < 0.03
+
+    @pytest.mark.parametrize("rows", [1, 3])
+    def test_answers_have_both(self, rows: int) -> None:
+        answers = Answers(Mixed(self.SIZES), actions_of(tuple_=True), OutputMapper())
+        inputs = np.tile(np.array(self.ROW, np.float32), (rows, 1))
+        for answer in answers.give(inputs, "mode"):
+            assert answer["actions"] == pytest.approx([0.4, 0, 1.5, -2.0, 0])
+            assert [type(each) for each in answer["actions"]] == [float, int, float, float, int]
+            assert answer.keys() == {"actions", "density"}
+        for answer in answers.give(inputs, "describe"):
+            assert [len(head["actions"]) for head in answer["heads"]] == [2, 3]
+            assert [each["mean"] for each in answer["dimensions"]] == pytest.approx([0.4, 1.5, -2])
+            assert "entropy" in answer
+
+    def test_dimensions_that_are_given_have_no_density(self) -> None:
+        family: Family = MixedMeans((2, 0, 0))
+        answers = Answers(family, actions_of(tuple_=True), OutputMapper())
+        inputs = np.tile(np.array([0.0, 3.0, -1.5, 0.25], np.float32), (DRAWS, 1))
+        given_ = answers.give(inputs, "draw", 1)
+        assert given_[0].keys() == {"actions"}
+        assert {tuple(each["actions"][1:]) for each in given_} == {(-1.5, 0.25)}
+        ones = sum(each["actions"][0] for each in given_)
+        chance = scipy.special.expit(3.0)
+        assert scipy.stats.binomtest(ones, DRAWS, chance).pvalue > LEAST
+        assert family.entropy(inputs.astype(np.float64)) is None
+        (weighed,) = answers.give(inputs[:1], "describe")
+        assert [each["standard_deviation"] for each in weighed["dimensions"]] == [0.0, 0.0]
+
+    def test_a_mask_forbids_actions_of_heads_alone(self) -> None:
+        family, row = Mixed(self.SIZES), np.array([self.ROW], np.float32)
+        allowed = np.array([[True, False, False, False, True]])
+        masked = family.forbid(row, allowed, self.SIZES).astype(np.float64)
+        np.testing.assert_array_equal(np.isneginf(masked[0]).nonzero()[0], [3, 8, 9])
+        np.testing.assert_array_equal(np.asarray(family.mode(masked)[:, [1, 4]], int), [[0, 2]])
+
+
+def test_a_mask_of_binary_actions_forbids_either() -> None:
+    family = Binary((2, 2, 2))
+    allowed = np.array([[True, False, False, True, True, True]])
+    masked = family.forbid(np.array([[5.0, -5.0, 0.0]], np.float32), allowed, (2, 2, 2))
+    inputs = masked.astype(np.float64)
+    family.check(inputs)
+    found = [shares[0].tolist() for _, shares in family.weighed(inputs)]
+    assert found == [[1, 0], [0, 1], [0.5, 0.5]]
+    actions, probability = family.decide(masked[0].tolist(), None)
+    assert actions[:2] == [0, 1]
+    assert probability == 0.5

@@ -18,6 +18,7 @@ from policy_server.policy.families.family import Array, Draw, Family, NotFinite
 from policy_server.policy.families.gaussian import DiagonalGaussian
 from policy_server.policy.families.given import Given
 from policy_server.policy.families.greedy import Costs, Greedy
+from policy_server.policy.families.mixed import Mixed, MixedMeans
 from policy_server.policy.families.numbered import NumberedFamily
 from policy_server.policy.families.probabilities import Probabilities
 from policy_server.policy.families.real import density
@@ -34,6 +35,7 @@ FAMILIES: list[Family] = [
     *(Binary((2,)), Binary((2, 2, 2)), Greedy((2, 3)), Costs((3, 1))),
     *(Greedy((4,), epsilon=0.1), Greedy((2, 3), epsilon=1.0), Costs((3,), epsilon=1e-9)),
     *(SquashedGaussian((1,)), SquashedGaussian((2, 1)), Beta((1,)), Beta((1, 2))),
+    *(Mixed((3, 0, 0)), Mixed((0, 2, 0, 3)), MixedMeans((2, 0)), MixedMeans((0, 0, 3))),
 ]
 MASKS = (-math.inf, -3.4e38, -1e38, float(np.finfo(np.float32).min))
 ODD = (*MASKS, math.nan, math.inf, 3.4e38, 88.7, 89.0, -800.0, 0.0, -0.0, 1e-300)

@@ -309,3 +309,44 @@ def test_the_readings_of_pairs_are_asked_about(candidate_of: CandidateOf) -> Non
     assert "`reads: beta`" not in told  # not all numbers are positive
     model = network({"out": (4, ["Softplus"])})
     assert "`reads: beta`" in detail(candidate_of(REAL, model=model).assemble(), "reading")
+
+
+TUPLE = "{gear: {type: str, enum: [low, high]}, steer: {type: float, minimum: -1, maximum: 1}}"
+
+
+@pytest.mark.parametrize("described", [{}, {"description": "reads: mean_log_std"}])
+def test_mixed_actions(candidate_of: CandidateOf, described: dict[str, Any]) -> None:
+    """Two logits, a mean and a log standard deviation, as RLlib lays out a tuple."""
+    contract = contract_of(actions=TUPLE)
+    candidate = candidate_of(contract, model=linear_onnx(3, 4, output="out"), **described)
+    policy = built(candidate)
+    assert (candidate.network.family, candidate.network.sizes) == ("mixed", (2, 0))
+    logits, mean, log_std = np.split(numbers(4), [2, 3], axis=1)
+    shares = scipy.special.softmax(logits, axis=1)
+    for index, answer in enumerate(predict(policy, OBSERVATIONS, seed=5)):
+        gear, steer = answer["actions"]
+        normal = scipy.stats.norm(mean[index, 0], np.exp(log_std[index, 0]))
+        assert answer["density"] == pytest.approx(shares[index, gear] * normal.pdf(steer), rel=1e-3)
+        values = {"gear": ["low", "high"][gear], "steer": min(max(steer, -1), 1)}
+        assert answer["values"] == values
+    for index, answer in enumerate(distributions(policy, OBSERVATIONS)):
+        (head,), (dimension,) = answer["heads"], answer["dimensions"]
+        assert head["meanings"] == ["low", "high"]
+        assert head["probabilities"] == pytest.approx(shares[index].tolist(), abs=1e-6)
+        assert dimension["mean"] == pytest.approx(mean[index, 0], abs=1e-5)
+
+
+def test_mixed_actions_whose_dimensions_are_given(candidate_of: CandidateOf) -> None:
+    candidate = candidate_of(contract_of(actions=TUPLE), model=linear_onnx(3, 3, output="out"))
+    policy = built(candidate)
+    assert candidate.network.family == "mixed_means"
+    for answer, row in zip(predict_deterministic(policy, OBSERVATIONS), numbers(3), strict=True):
+        assert "density" not in answer
+        assert answer["actions"] == [row[:2].argmax(), pytest.approx(row[2], abs=1e-5)]
+
+
+def test_mixed_actions_of_another_width_are_told(candidate_of: CandidateOf) -> None:
+    candidate = candidate_of(contract_of(actions=TUPLE), model=linear_onnx(3, 6, output="out"))
+    report = candidate.assemble()
+    assert not report.ready
+    assert "`reads: mean_log_std`" in detail(report, "reading")

@@ -66,7 +66,7 @@ class Beta(PairedFamily):
 
     def log_probability(self, inputs: Array, actions: Actions) -> Array:
         alphas, betas = self.split(inputs)
-        inside = np.clip(actions, FIRST, LAST)
+        inside = np.clip(np.asarray(actions, np.float64), FIRST, LAST)
         logs = (alphas - 1) * np.log(inside) + (betas - 1) * np.log1p(-inside)
         return np.asarray((logs - _log_beta(alphas, betas)).sum(axis=1))
 

@@ -66,7 +66,7 @@ class Binary(SoftmaxHeads):
 
     @classmethod
     def may_be(cls, output: Output) -> bool:
-        return not (output.integer or _are_shares(output))
+        return super().may_be(output) and not (output.integer or _are_shares(output))
 
     @classmethod
     def fits_width(cls, width: int, sizes: Sequence[int]) -> bool:

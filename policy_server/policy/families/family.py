@@ -26,7 +26,8 @@ from policy_server.policy.output_mapper import OutputMapper
 Answer = dict[str, Any]
 """A Prediction or a Distribution of the contract, ready for JSON."""
 Array = NDArray[np.float64]
-Actions = NDArray[np.int64] | NDArray[np.float64]
+Actions = NDArray[np.int64] | NDArray[np.float64] | NDArray[np.object_]
+"""[B, H]; objects are integers and floats, where actions are numbered and real ones together."""
 Draw = Callable[..., float]
 """Gives the next random number; None stands for the most probable action."""
 Source = Literal["uniform", "normal", "beta", "none"]

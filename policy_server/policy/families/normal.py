@@ -38,6 +38,11 @@ class NormalDimensions(PairedFamily):
         return self.split(inputs)[0]
 
     def decide(self, row: Sequence[float], draw: Draw | None) -> tuple[list[float], float]:
+        actions, log_density = self.decide_in_logs(row, draw)
+        return actions, exp(min(log_density, MAX_LOG_DENSITY))
+
+    def decide_in_logs(self, row: Sequence[float], draw: Draw | None) -> tuple[list[float], float]:
+        """As `decide`, with the logarithm of the density."""
         actions: list[float] = []
         log_density = 0.0
         for first, second in self.pairs:
@@ -46,7 +51,7 @@ class NormalDimensions(PairedFamily):
             action = mean if draw is None else mean + deviation * draw()
             log_density += log_normal(action - mean, deviation, log_deviation)
             actions.append(action)
-        return actions, exp(min(log_density, MAX_LOG_DENSITY))
+        return actions, log_density
 
     def log_probability(self, inputs: Array, actions: Actions) -> Array:
         means, log_deviations = self.split(inputs)

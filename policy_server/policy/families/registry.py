@@ -12,6 +12,7 @@ from policy_server.policy.families.family import Family
 from policy_server.policy.families.gaussian import DiagonalGaussian
 from policy_server.policy.families.given import Given
 from policy_server.policy.families.greedy import Costs, Greedy
+from policy_server.policy.families.mixed import Mixed, MixedMeans
 from policy_server.policy.families.probabilities import Probabilities
 from policy_server.policy.families.recognition import Output, Reading
 from policy_server.policy.families.squashed import SquashedGaussian
@@ -35,6 +36,7 @@ def register(family: type[Family]) -> None:
 for _family in (
     *(Categorical, Probabilities, Binary, Greedy, Costs, Given),
     *(Deterministic, DiagonalGaussian, SquashedGaussian, Beta),
+    *(Mixed, MixedMeans),
 ):
     register(_family)
 

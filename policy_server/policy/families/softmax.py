@@ -44,7 +44,10 @@ class SoftmaxHeads(NumberedFamily):
         check_scores(self.logits(inputs), "logit")
 
     def sample(self, inputs: Array, rng: np.random.Generator) -> NDArray[np.int64]:
-        uniforms = rng.random((len(inputs), len(self.sizes)))
+        return self.chosen(inputs, rng.random((len(inputs), len(self.sizes))))
+
+    def chosen(self, inputs: Array, uniforms: Array) -> NDArray[np.int64]:
+        """The actions that uniform numbers float64[B, H] choose."""
         heads = [
             _inverse_cumulative(probabilities, uniforms[:, head])
             for head, probabilities in enumerate(self.head_probabilities(inputs))

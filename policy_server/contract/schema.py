@@ -40,6 +40,11 @@ class ObservationSchema:
         """Its fields that say which actions are allowed; they make no features."""
         return masks_of(self.fields, self.actions)
 
+    @property
+    def featured(self) -> Mapping[str, Field]:
+        """The fields that make features: all but the masks."""
+        return {name: field for name, field in self.fields.items() if field.mask_of is None}
+
     def as_json_schema(self) -> dict[str, object]:
         """The observation as a Swagger 2.0 definition; unknown fields are refused."""
         definition: dict[str, object] = {

@@ -139,7 +139,7 @@ def _distribution(service: Service, observation: Observation) -> None:
     except RequestFailed as error:
         say(error)
         return
-    parts = parts_of(answer.document)
+    parts = parts_of(answer.document, service.schema.actions)
     decided: Decided | None = st.session_state.get("decided")
     chosen: list[float | None] = [None] * len(parts)
     same = decided is not None and decided.version == answer.version
@@ -153,7 +153,7 @@ def _distribution(service: Service, observation: Observation) -> None:
         st.caption(plain(f"Weighed by version {answer.version}."))
     for index, (part, action) in enumerate(zip(parts, chosen, strict=False)):
         if len(parts) > 1:
-            st.caption(f"{part.noun} {index + 1} of {len(parts)}")
+            st.caption(plain(service.component(index, part.noun, len(parts))))
         charts.draw(part.chart(action), part.described())
         if part.note:
             st.caption(part.note)

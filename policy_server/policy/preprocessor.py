@@ -41,7 +41,7 @@ class SchemaPreprocessor:
     """
 
     def __init__(self, schema: ObservationSchema) -> None:
-        fields = {name: field for name, field in schema.fields.items() if field.mask_of is None}
+        fields = schema.featured
         varying = [name for name, field in fields.items() if field.feature_width is None]
         if varying:
             raise UploadRejected(

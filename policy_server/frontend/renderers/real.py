@@ -183,7 +183,8 @@ class RealRenderer:
 
     def compared(self, pairs: Pairs) -> tuple[Metric, list[tuple[Decision, Decision]]]:
         far = [
-            abs(a - b) for one, two in pairs for a, b in zip(one.actions, two.actions, strict=True)
+            distance / len(one.actions)
+            for distance, (one, _) in zip(_distances(pairs), pairs, strict=True)
         ]
         metric = Metric(
             f"Mean distance of decisions on {len(pairs):,} random valid observations",
@@ -214,4 +215,4 @@ class RealRenderer:
 
 def _distances(pairs: Pairs) -> list[float]:
     """How far apart two decisions lie on each observation."""
-    return [float(np.abs(np.subtract(one.actions, two.actions)).sum()) for one, two in pairs]
+    return [one.distance_to(two) for one, two in pairs]

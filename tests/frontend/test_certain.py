@@ -47,9 +47,8 @@ def test_its_chart_is_one_line_without_an_area() -> None:
 
 def test_what_is_bounded_has_a_band_within_its_bounds_and_no_curve() -> None:
     """Neither a Beta nor a squashed Gaussian has the density of a normal distribution."""
-    (part,) = parts_of(
-        {"dimensions": [{"mean": 0.9, "standard_deviation": 0.3, "minimum": -1.0, "maximum": 1.0}]}
-    )
+    bounded = {"mean": 0.9, "standard_deviation": 0.3, "minimum": -1.0, "maximum": 1.0}
+    (part,) = parts_of({"dimensions": [bounded]}, None)
     chart = part.chart(-0.5).to_dict()
     kinds = [layer["mark"]["type"] for layer in chart["layer"]]
     assert kinds == ["rect", "rule", "text", "rule", "text"]

@@ -20,6 +20,7 @@ from tests.support.networks import linear_kernel, linear_onnx
 from tests.support.policies import distributions, predict, predict_deterministic
 
 Array = NDArray[np.float64]
+Batch = str | int | None
 ROWS = np.random.default_rng(1).uniform(-1, 1, (25, 3)).astype(np.float32)
 OBSERVATIONS = [{"x": row} for row in ROWS.tolist()]
 REAL, NUMBERED, SEVERAL = contract_of(discrete=False), contract_of(), contract_of(tuple_=True)
@@ -29,7 +30,7 @@ LOG_STD = (-0.5, 0.25)
 def network(
     outputs: dict[str, tuple[int, Sequence[str]]],
     parameters: dict[str, Any] | None = None,
-    batch: bool = True,
+    batch: Batch = "batch",
 ) -> bytes:
     """A network of three features.
 
@@ -37,7 +38,7 @@ def network(
         outputs: Name -> how many numbers it has, and the operations behind a linear layer of its
             own, whose weights are `linear_kernel(3, numbers, seed=place)`.
         parameters: Outputs that do not depend on the observation.
-        batch: The features have a batch axis.
+        batch: The batch axis: open, fixed at 1, or none.
     """
     nodes, constants, values = [], [], []
     for place, (name, (width, operations)) in enumerate(outputs.items()):
@@ -45,14 +46,16 @@ def network(
         steps = ["obs", *(f"{name}_{step}" for step in range(len(operations))), name]
         nodes.append(helper.make_node("MatMul", [steps[0], f"k{place}"], [steps[1]]))
         for step, operation in enumerate(operations):
-            nodes.append(helper.make_node(operation, [steps[step + 1]], [steps[step + 2]]))
-        shape = ["batch", width] if batch else [width]
-        values.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+            kind = {"to": TensorProto.DOUBLE} if operation == "Cast" else {}
+            nodes.append(helper.make_node(operation, [steps[step + 1]], [steps[step + 2]], **kind))
+        shape = [batch, width] if batch else [width]
+        number = TensorProto.DOUBLE if "Cast" in operations else TensorProto.FLOAT
+        values.append(helper.make_tensor_value_info(name, number, shape))
     for name, numbers in (parameters or {}).items():
         constants.append(numpy_helper.from_array(np.array(numbers, np.float32), f"{name}_weights"))
         nodes.append(helper.make_node("Identity", [f"{name}_weights"], [name]))
         values.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, np.shape(numbers)))
-    source = helper.make_tensor_value_info("obs", TensorProto.FLOAT, ["batch", 3] if batch else [3])
+    source = helper.make_tensor_value_info("obs", TensorProto.FLOAT, [batch, 3] if batch else [3])
     graph = helper.make_graph(nodes, "policy", [source], values, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     content: bytes = model.SerializeToString()
@@ -164,10 +167,10 @@ APART: list[tuple[str, dict[str, Any], Any]] = [
 ]
 
 
-@pytest.mark.parametrize("batch", [True, False])
+@pytest.mark.parametrize("batch", ["batch", 1, None])
 @pytest.mark.parametrize(("role", "parameters", "log_std"), APART)
 def test_a_deviation_that_does_not_depend_on_the_observation(
-    candidate_of: CandidateOf, role: str, parameters: dict[str, Any], log_std: Any, batch: bool
+    candidate_of: CandidateOf, role: str, parameters: dict[str, Any], log_std: Any, batch: Batch
 ) -> None:
     model = network({"mu": (2, [])}, parameters, batch)
     candidate = candidate_of(REAL, model=model, description=f"output: {{mean: mu, {role}}}")
@@ -176,10 +179,12 @@ def test_a_deviation_that_does_not_depend_on_the_observation(
     assert (candidate.network.family, candidate.network.sizes) == ("gaussian", (2,))
 
 
-@pytest.mark.parametrize("batch", [True, False])
-@pytest.mark.parametrize(("role", "operations"), [("log_std", ["Tanh"]), ("std", ["Tanh", "Exp"])])
+@pytest.mark.parametrize("batch", ["batch", 1, None])
+@pytest.mark.parametrize(
+    ("role", "operations"), [("log_std", ["Tanh", "Cast"]), ("std", ["Tanh", "Exp"])]
+)
 def test_a_deviation_of_an_output_of_its_own(
-    candidate_of: CandidateOf, role: str, operations: list[str], batch: bool
+    candidate_of: CandidateOf, role: str, operations: list[str], batch: Batch
 ) -> None:
     model = network({"s": (2, operations), "mu": (2, []), "value": (1, [])}, batch=batch)
     described = f"output:\n  {role}: s\n  mean: mu\n"

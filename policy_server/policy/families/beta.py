@@ -92,13 +92,13 @@ class Beta(PairedFamily):
 
     @classmethod
     def may_be(cls, output: Output) -> bool:
-        return super().may_be(output) and bool((finite(output) > 0).all())
+        return super().may_be(output) and bool((finite(output) >= 0).all())
 
     @classmethod
     def check_declared(cls, output: Output, word: str) -> None:
         super().check_declared(output, word)
         least = finite(output).min()
-        if least <= 0:
+        if least < 0:  # 0 is what softplus underflows to, where no observation may lie
             fact = (
                 f"`{output.name}` has numbers down to {least:.3g}, and alpha and beta are "
                 "positive: export them behind what makes them so, such as softplus + 1."

@@ -33,7 +33,7 @@ from policy_server.proving.independence import RowProof
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.readers.reader import ModelUpload
 from policy_server.proving.readers.registry import read_model
-from policy_server.proving.reading import Undeclared
+from policy_server.proving.reading import Undeclared, check_parameters
 from policy_server.proving.replay import replay
 from policy_server.proving.report import BuildReport, Check
 from policy_server.proving.speed import in_words, measure
@@ -155,8 +155,10 @@ class Assembly:
             lambda what: self._step(what, self._limits.model_seconds),
         )
         built = read_model(upload)
+        parameters = description.parameters
+        check_parameters(parameters, FAMILIES[built.description.family])
         known = description.action_range or built.description.action_range
-        built.description = replace(built.description, action_range=known)
+        built.description = replace(built.description, action_range=known, parameters=parameters)
         return built
 
     def _output_mapper(self) -> OutputMapper:
@@ -277,8 +279,8 @@ class Assembly:
             ) from error
         likelihood = policy.network.distribution.likelihood
         certain = [decision[likelihood] for decision in decisions if likelihood in decision]
-        mean = f", mean {likelihood} of the actions {np.mean(certain):.3g}" if certain else ""
-        self._report.passed("decisions", f"{len(decisions)} decisions{mean}")
+        usual = f", median {likelihood} of the actions {np.median(certain):.3g}" if certain else ""
+        self._report.passed("decisions", f"{len(decisions)} decisions{usual}")
 
     def _check_golden(self, policy: Policy, mapper: OutputMapper) -> None:
         if not self._has(Part.GOLDEN):

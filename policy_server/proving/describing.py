@@ -16,6 +16,7 @@ from policy_server.policy.families.registry import FAMILIES
 from policy_server.proving.converted import Converted, prove_converted
 from policy_server.proving.description import FILE as MODEL_YAML
 from policy_server.proving.description import Description, read_description
+from policy_server.proving.joined import Joined
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.readers.reader import Inspection, ModelUpload
 from policy_server.proving.readers.registry import converted, read_model, reader_of
@@ -90,8 +91,12 @@ def _tell(upload: ModelUpload, report: BuildReport) -> None:
     bounds = None if made is None else made.bounds
     actions = _actions(network, space, inspected.metadata, bounds)
     report.passed(SCHEMA_YAML, f"{_observations(network, inspected)}{actions}")
-    reads = file.description.reads or FAMILIES[network.family].readings[0].word
-    report.passed(MODEL_YAML, f"output: {json.dumps(network.output)}\nreads: {reads}\n")
+    reads = file.description.reading or FAMILIES[network.family].readings[0].word
+    if isinstance(file.description.output, Joined):
+        output = f"# output: as in the {MODEL_YAML} that was given\n"
+    else:
+        output = f"output: {json.dumps(network.output)}\n"
+    report.passed(MODEL_YAML, f"{output}reads: {reads}\n")
 
 
 Found = tuple[NetworkDescription, ActionSettings]

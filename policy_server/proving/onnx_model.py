@@ -8,8 +8,10 @@ import numpy as np
 from policy_server.errors import EngineFailed, UploadRejected
 from policy_server.policy.engines.engine import Engine, Floats
 from policy_server.policy.engines.registry import ONNXRUNTIME, load_engine
+from policy_server.proving.joined import Joined
 from policy_server.proving.onnx_file import read_onnx
 from policy_server.proving.onnx_graph import handed_through, needed, operations
+from policy_server.proving.onnx_join import join
 from policy_server.proving.onnx_kinds import refuse_unservable
 from policy_server.proving.onnx_metadata import metadata_of
 from policy_server.proving.reading import named_output
@@ -34,17 +36,23 @@ class OnnxUpload:
 
     Attributes:
         outputs: Names of all its outputs that the network computes, in their order.
+        declared: Name of the output that is to be served, if anybody says so.
 
     Args:
         source: The file.
-        declared: The output that is to be served, if anybody says so.
+        declared: What is to be served, if anybody says so: an output, or several as one.
 
     Raises:
         UploadRejected: It is not sound ONNX, or needs what is not served.
     """
 
-    def __init__(self, source: Path, declared: str | None = None) -> None:
+    def __init__(self, source: Path, declared: str | Joined | None = None) -> None:
         self._model = read_onnx(source)
+        if isinstance(declared, Joined):
+            self._check_joined(declared)
+            join(self._model, declared)
+            declared = declared.name
+        self.declared = declared
         refuse_unservable(self._model, named_output(_output_names(self._model), declared))
         graph = self._model.graph
         weights = {tensor.name for tensor in graph.initializer}
@@ -58,6 +66,16 @@ class OnnxUpload:
     def metadata(self) -> dict[str, str]:
         """What its exporter wrote beside the network."""
         return metadata_of(self._model)
+
+    def _check_joined(self, joined: Joined) -> None:
+        """Raise UploadRejected unless the model has all these outputs, and they hold numbers."""
+        names = _output_names(self._model)
+        for name in joined.names:
+            named_output(names, name)
+            if not (self.is_integer(name) or self.is_real(name)):
+                raise UploadRejected(
+                    f"model.yaml names the output `{name}`, which holds no numbers."
+                )
 
     def is_integer(self, output: str) -> bool:
         """An output's numbers are whole by their type."""

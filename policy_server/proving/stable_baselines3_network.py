@@ -1,7 +1,7 @@
 """The network of a Stable-Baselines3 policy, made of its weights by their names and shapes."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,10 @@ from policy_server.proving.stable_baselines3_settings import ON_POLICY, Settings
 Array = NDArray[Any]
 Layer = tuple[Array, Array]
 """Weights [W, F] and biases [W]."""
+Deviations = Callable[[OnnxWriter, str], str]
+"""Writes log standard deviations, made of a hidden layer."""
+LOG_STD_BOUNDS = (-20.0, 2.0)
+"""Of SAC and TQC."""
 BESIDE = (
     *(
         "value_net.",
@@ -39,6 +43,8 @@ ACTIVATIONS: Mapping[str, tuple[str, Mapping[str, float]]] = {
     "Identity": ("Identity", {}),
 }
 """Operations of ONNX by PyTorch's classes, whose defaults are the same."""
+SCALED = ("actions", "squashed_mean_log_std")
+"""Readings of actions in [-1, 1], which training scales to the bounds of their space."""
 LEAST_VARIANCE = 1e-6
 """Added to each variance of state-dependent exploration, and below the logarithm of `use_expln`."""
 
@@ -151,10 +157,12 @@ class _Network:
         sources = [self.writer.constant(each) for each in constants]
         self._at = self.writer.call(operation, self._at, *sources, **attributes)
 
-    def beside(self, other: Callable[[OnnxWriter, str], str], mean: Layer) -> None:
-        """Go through a dense layer, and lay beside it what `other` makes of its inputs."""
+    def beside(self, other: Deviations, mean: Layer, clip: float = 0.0) -> None:
+        """Go through a dense layer, clipped or not, and lay beside it what `other` makes."""
         latent = self._at
         self.dense(mean)
+        if clip > 0.0:
+            self.through("Clip", -clip, clip)
         self._at = self.writer.call("Concat", self._at, other(self.writer, latent), axis=1)
         self.widths[-1] *= 2
 
@@ -179,7 +187,8 @@ class _Network:
 
     def outcome(self, output: str, reads: str, sizes: tuple[int, ...] | None = None) -> Outcome:
         """What it is now."""
-        return Outcome(output, reads, sizes, tuple(self.widths))
+        scaled = (-1.0, 1.0) if reads in SCALED else None
+        return Outcome(output, reads, sizes, tuple(self.widths), scaled)
 
 
 def _on_policy(network: _Network) -> Outcome:
@@ -201,22 +210,19 @@ def _on_policy(network: _Network) -> Outcome:
 def _gaussian(network: _Network, weight: Array, bias: Array) -> Outcome:
     settings = network.settings
     if settings.exploring:
-        log_std = network.array("log_std", 2)
-        if settings.squashed:
-            return _squashed(network, (weight, bias))
-        network.beside(_state_dependent(log_std, len(bias), settings.expln), (weight, bias))
-    else:
-        log_std = network.array("log_std", 1)
-        if settings.squashed or log_std.shape != bias.shape:
-            raise UnknownNetwork("its deviations are not those of its means")
-        # Whatever the observation: no weights, and themselves as biases.
-        network.dense((np.vstack([weight, np.zeros_like(weight)]), np.hstack([bias, log_std])))
+        deviations = _state_dependent(network.array("log_std", 2), len(bias), settings.expln)
+        network.beside(deviations, (weight, bias))
+        output = "squashed_mean_log_std" if settings.squashed else "mean_log_std"
+        return network.outcome(output, output)
+    log_std = network.array("log_std", 1)
+    if settings.squashed or log_std.shape != bias.shape:
+        raise UnknownNetwork("its deviations are not those of its means")
+    # Whatever the observation: no weights, and themselves as biases.
+    network.dense((np.vstack([weight, np.zeros_like(weight)]), np.hstack([bias, log_std])))
     return network.outcome("mean_log_std", "mean_log_std")
 
 
-def _state_dependent(
-    log_std: Array, dimensions: int, expln: bool
-) -> Callable[[OnnxWriter, str], str]:
+def _state_dependent(log_std: Array, dimensions: int, expln: bool) -> Deviations:
     """Log standard deviations of generalised state-dependent exploration.
 
     The noise of an action is a random matrix times the last hidden layer, so its variance is the
@@ -243,24 +249,30 @@ def _soft_actor(network: _Network) -> Outcome:
     clipped = network.has("actor.mu.0.weight")  # with state-dependent exploration
     mean = network.layer("actor.mu.0" if clipped else "actor.mu")
     if network.has("actor.log_std"):
-        network.array("actor.log_std", 2)
+        log_std = network.array("actor.log_std", 2)
+        deviations = _state_dependent(log_std, len(mean[1]), network.settings.expln)
     else:
-        network.layer("actor.log_std")
-    return _squashed(network, mean, network.settings.clip_mean if clipped else 0.0)
+        deviations = _clipped(network.layer("actor.log_std"))
+    network.beside(deviations, mean, network.settings.clip_mean if clipped else 0.0)
+    return network.outcome("squashed_mean_log_std", "squashed_mean_log_std")
 
 
-def _squashed(network: _Network, mean: Layer, clip: float = 0.0) -> Outcome:
-    network.dense(mean)
-    if clip > 0.0:
-        network.through("Clip", -clip, clip)
-    network.through("Tanh")
-    return replace(network.outcome("actions", "actions"), action_range=(-1.0, 1.0))
+def _clipped(log_std: Layer) -> Deviations:
+    """Log standard deviations of SAC, which a layer gives and bounds hold."""
+
+    def write(writer: OnnxWriter, latent: str) -> str:
+        bounds = [writer.constant(each) for each in LOG_STD_BOUNDS]
+        return writer.call("Clip", writer.dense(latent, *log_std), *bounds)
+
+    return write
 
 
 def _deterministic_actor(network: _Network) -> Outcome:
     *hidden, last = network.layers("actor.mu") or [network.layer("actor.mu.0")]
     network.hidden(hidden)
-    return _squashed(network, last)
+    network.dense(last)
+    network.through("Tanh")
+    return network.outcome("actions", "actions")
 
 
 def _values(network: _Network) -> Outcome:

@@ -126,6 +126,14 @@ def test_descriptions_of_models_are_read(tmp_path: Path) -> None:
     assert read_description(tmp_path / "model.yaml") == Description("policy", "means", (-1.0, 1.0))
 
 
+def test_descriptions_of_several_outputs_are_read(tmp_path: Path) -> None:
+    found = []
+    for block in blocks("yaml several"):
+        (tmp_path / "model.yaml").write_text(block, encoding="utf-8")
+        found.append(read_description(tmp_path / "model.yaml").reading)
+    assert found == ["mean_log_std", "mean_log_std", "beta", "logits", "values"]
+
+
 def test_the_preprocessor_works_on_the_schema(tmp_path: Path) -> None:
     (code,) = blocks("python")
     (tmp_path / "preprocessor.py").write_text(code, encoding="utf-8")

@@ -34,9 +34,9 @@ SAVED = {
     "a2c_one_hot": ("logits", (3,)),
     "trpo": ("mean_log_std", (2,)),
     "maskable": ("logits", (3, 2)),
-    "sac": ("actions", (2,)),
-    "sac_gsde": ("actions", (2,)),
-    "tqc": ("actions", (2,)),
+    "sac": ("squashed_mean_log_std", (2,)),
+    "sac_gsde": ("squashed_mean_log_std", (2,)),
+    "tqc": ("squashed_mean_log_std", (2,)),
     "td3": ("actions", (2,)),
     "ddpg": ("actions", (2,)),
     "dqn": ("q_values", (3,)),
@@ -79,20 +79,23 @@ def test_a_zip_decides_as_the_framework_does(candidate_of: CandidateOf, name: st
         if name == "ppo_multibinary":
             shares = shares[:, 1::2]  # of the ones
         np.testing.assert_allclose(shares, right["probabilities"], atol=TOLERANCE)
-    elif output == "mean_log_std":
+    elif output in ("mean_log_std", "squashed_mean_log_std"):
         mean, log_std = np.split(found, 2, axis=1)
         np.testing.assert_allclose(mean, right["mean"], atol=TOLERANCE)
         np.testing.assert_allclose(np.exp(log_std), right["deviation"], rtol=TOLERANCE)
+        if output != "mean_log_std":
+            np.testing.assert_allclose(np.tanh(mean), right["actions"], atol=TOLERANCE)
     else:
         kind = {"actions": "actions", "q_values": "values"}[output]
         np.testing.assert_allclose(found, right[kind], atol=TOLERANCE)
-        assert network.action_range == ((-1.0, 1.0) if output == "actions" else None)
+    scaled = output in ("actions", "squashed_mean_log_std")
+    assert network.action_range == ((-1.0, 1.0) if scaled else None)
 
 
 def test_the_report_tells_what_a_zip_does_not_hold(candidate_of: CandidateOf) -> None:
     report = candidate_of(contract_for("sac"), model=FILES / "sac.zip").assemble()
     told = detail(report, "engine")
-    for words in ("Stable-Baselines3 zip of SAC", "5 -> 4 -> 2 (ReLU)", "VecNormalize", "[-1, 1]"):
+    for words in ("Stable-Baselines3 zip of SAC", "5 -> 4 -> 4 (ReLU)", "VecNormalize", "[-1, 1]"):
         assert words in told
     report = candidate_of(contract_for("a2c_one_hot"), model=FILES / "a2c_one_hot.zip").assemble()
     assert "Discrete one-hot" in detail(report, "engine")

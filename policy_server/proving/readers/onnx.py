@@ -1,5 +1,6 @@
 """From an uploaded ONNX file to what is served of it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from policy_server.contract.contract import Contract
@@ -14,6 +15,7 @@ from policy_server.proving.built_model import (
     proof_outputs,
 )
 from policy_server.proving.heads import stated_actions
+from policy_server.proving.joined import Joined
 from policy_server.proving.onnx_file import read_onnx, value_words
 from policy_server.proving.onnx_kinds import ml_agents_output
 from policy_server.proving.onnx_metadata import described_by, metadata_of, metadata_words
@@ -45,9 +47,12 @@ def _read(upload: ModelUpload) -> BuiltModel:
     model = OnnxUpload(upload.file, description.output)
     description = described_by(model.metadata, model.outputs, description)
     target = upload.folder / ENGINES[ONNXRUNTIME].file
-    name = named_output(model.outputs, description.output) or ml_agents_output(model.outputs)
+    certain = description.output if isinstance(description.output, str) else model.declared
+    name = named_output(model.outputs, certain) or ml_agents_output(model.outputs)
     output = _unnamed(model, target, contract) if name is None else _tried(model, name, target)
-    read_as = read(output, description.reads, contract.actions)
+    if isinstance(description.output, Joined) and description.output.are_heads:
+        output = replace(output, parts=_widths(model, description.output, target))
+    read_as = read(output, description.reading, contract.actions)
     engine = model.reduce(output.name, target)
     actions = stated_actions(output, read_as)
     detail = f"ONNX Runtime runs the uploaded network's output `{output.name}`"
@@ -69,6 +74,15 @@ def _tried(model: OnnxUpload, name: str, target: Path) -> Output:
             "from is wanted, such as the logits."
         )
     return Output(name, model.is_integer(name), rows)
+
+
+def _widths(model: OnnxUpload, joined: Joined, target: Path) -> tuple[int, ...]:
+    """How many numbers each of several outputs has."""
+    widths = []
+    for name in joined.names:
+        engine = model.reduce(name, target)
+        widths.append(engine.run(proof_features(engine.feature_width)[:1]).shape[1])
+    return tuple(widths)
 
 
 def _unnamed(model: OnnxUpload, target: Path, contract: Contract) -> Output:

@@ -77,15 +77,14 @@ def _words(settings: Settings, outcome: Outcome) -> str:
     elif outcome.sizes is None:
         said.append(f"{CLIPPED}{_bounds(settings)}")
     if settings.algorithm == "MaskablePPO":
-        said.append("its masks are not in the network")
+        said.append("its masks are declared in the schema (`mask_of`)")
     return "; ".join([*said, STATISTICS])
 
 
 def _bounds(settings: Settings) -> str:
-    bounds = settings.actions.bounds
-    return (
-        "" if bounds is None else f": {', '.join(f'{low:g} to {high:g}' for low, high in bounds)}"
-    )
+    bounds = settings.actions.bounds or ()
+    words = ", ".join(f"{low:g} to {high:g}" for low, high in bounds)
+    return f": {words}" if words else ""
 
 
 STABLE_BASELINES3 = Converter(recognises, _convert)

@@ -40,14 +40,14 @@ class Space:
     """A space of actions or observations.
 
     Attributes:
-        kind: Its class, such as `Box`.
+        type: Its class, such as `Box`.
         shape: Of one element; None where that is not said.
         counts: `n` or `nvec`, where its numbers are whole; None where they are not said.
         low: Lowest numbers, where they are real; None where they are not said.
         high: Highest numbers, likewise.
     """
 
-    kind: str
+    type: str
     shape: tuple[int, ...] | None = None
     counts: tuple[int, ...] | None = None
     low: tuple[float, ...] | None = None

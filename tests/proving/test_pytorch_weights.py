@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from policy_server.proving.pytorch_weights import UnreadableWeights, read_weights
+from policy_server.proving.pickled_tensors import UnreadableWeights
+from policy_server.proving.pytorch_weights import read_weights
 
 FILES = Path(__file__).parents[1] / "files" / "stable_baselines3"
 STORAGES = {"f4": "FloatStorage", "f8": "DoubleStorage", "i8": "LongStorage", "f2": "HalfStorage"}

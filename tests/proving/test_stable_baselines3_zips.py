@@ -205,7 +205,7 @@ def test_bounds_and_sizes_of_spaces_are_read_from_their_text() -> None:
     with zipfile.ZipFile(FILES / "sac.zip") as archive:
         settings = read_settings(archive.read("data"))
     assert (settings.actions.low, settings.actions.high) == ((-2.0, -2.0), (2.0, 2.0))
-    assert (settings.observations.kind, settings.observations.shape) == ("Box", (5,))
+    assert (settings.observations.type, settings.observations.shape) == ("Box", (5,))
     with zipfile.ZipFile(FILES / "ppo_multidiscrete.zip") as archive:
         assert read_settings(archive.read("data")).actions.counts == (3, 2)
 

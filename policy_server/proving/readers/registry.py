@@ -14,6 +14,7 @@ from policy_server.proving.converted import Converted, prove_converted
 from policy_server.proving.formats import HEAD_BYTES, refuse_foreign_file, refuse_unknown_file
 from policy_server.proving.readers.keras import KERAS
 from policy_server.proving.readers.onnx import ONNX
+from policy_server.proving.readers.onnx_zip import ONNX_ZIP
 from policy_server.proving.readers.reader import Converter, Marks, ModelUpload, Reader
 from policy_server.proving.readers.saved_model import SAVED_MODEL
 from policy_server.proving.readers.stable_baselines3 import STABLE_BASELINES3
@@ -21,7 +22,7 @@ from policy_server.proving.readers.tensorflow_lite import TENSORFLOW_LITE
 
 ZIP = b"PK"
 
-CONVERTERS: list[Converter] = [STABLE_BASELINES3, KERAS, TENSORFLOW_LITE]
+CONVERTERS: list[Converter] = [STABLE_BASELINES3, KERAS, TENSORFLOW_LITE, ONNX_ZIP]
 """Asked first: what they recognise is turned into what a reader reads."""
 READERS: list[Reader] = [SAVED_MODEL, ONNX]
 """In the order in which they are asked: a format without a mark of its own comes last."""

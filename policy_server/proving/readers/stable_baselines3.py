@@ -6,13 +6,11 @@ from policy_server.errors import UploadRejected
 from policy_server.proving.archive import sound_zip
 from policy_server.proving.converted import Converted, certain
 from policy_server.proving.foreign.stable_baselines3 import advice, read_saved
-from policy_server.proving.pytorch_weights import UnreadableWeights, read_weights
+from policy_server.proving.pickled_tensors import UnreadableWeights
+from policy_server.proving.pytorch_weights import read_weights
 from policy_server.proving.readers.reader import Converter, Marks, ModelUpload
-from policy_server.proving.stable_baselines3_network import (
-    Outcome,
-    UnknownNetwork,
-    write_network,
-)
+from policy_server.proving.stable_baselines3_layers import Outcome, UnknownNetwork
+from policy_server.proving.stable_baselines3_network import write_network
 from policy_server.proving.stable_baselines3_settings import (
     Settings,
     UnreadableSettings,
@@ -70,8 +68,8 @@ def _words(settings: Settings, outcome: Outcome) -> str:
         f"a Stable-Baselines3 zip of {settings.algorithm}: a network {layers} "
         f"({settings.activation}) of its weights"
     ]
-    if settings.observations.kind not in ("Box", ""):
-        said.append(f"it takes observations of {settings.observations.kind} one-hot")
+    if settings.observations.type not in ("Box", ""):
+        said.append(f"it takes observations of {settings.observations.type} one-hot")
     if outcome.action_range is not None:
         said.append(f"{BOUNDED}{_bounds(settings)}")
     elif outcome.sizes is None:

@@ -11,7 +11,7 @@ from policy_server.policy.engines.registry import ONNXRUNTIME, load_engine
 from policy_server.proving.joined import Joined
 from policy_server.proving.onnx_file import read_onnx
 from policy_server.proving.onnx_graph import handed_through, needed, operations
-from policy_server.proving.onnx_join import join
+from policy_server.proving.onnx_join import INTEGER_TYPES, join
 from policy_server.proving.onnx_kinds import refuse_unservable
 from policy_server.proving.reading import named_output
 
@@ -26,8 +26,6 @@ DRAWING = {
     "RandomUniform",
     "RandomUniformLike",
 }
-INTEGER_TYPES = (2, 3, 4, 5, 6, 7, 12, 13)
-"""From UINT8 to INT64, UINT32 and UINT64."""
 
 
 class OnnxUpload:

@@ -73,7 +73,7 @@ def _built(model: SavedModel, upload: ModelUpload) -> BuiltModel:
     described = describe(name, model.feature_width, output, actions, detail)
     if engine is None:
         return BuiltModel(described, model, upload.folder)
-    return BuiltModel(described, engine, upload.folder, model)
+    return BuiltModel(described, engine, upload.folder, model, TENSORFLOW)
 
 
 def _chosen(

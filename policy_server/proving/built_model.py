@@ -20,8 +20,9 @@ from policy_server.version.version_parts import read_description
 
 PROOF_TOLERANCE = 1e-4
 PROOF_SCALES = (0.1, 1.0, 1.0, 10.0)
-PROOF_ROWS = 64
-"""Rows of features drawn at each of the scales."""
+PROOF_ROWS, WIDE_PROOF_ROWS = 64, 16
+"""Rows of features drawn at each of the scales; fewer of wide ones, images for instance."""
+WIDE = 4096
 
 
 class BuiltModel:
@@ -146,7 +147,8 @@ def _drop_all_but(engine: str | None, folder: Path) -> None:
 def proof_features(width: int) -> Floats:
     """Random input vectors at several scales, float32[B, F]."""
     rng = np.random.default_rng(0)
-    rows = [scale * rng.standard_normal((PROOF_ROWS, width)) for scale in PROOF_SCALES]
+    count = PROOF_ROWS if width <= WIDE else WIDE_PROOF_ROWS
+    rows = [scale * rng.standard_normal((count, width)) for scale in PROOF_SCALES]
     return np.concatenate(rows).astype(np.float32)
 
 

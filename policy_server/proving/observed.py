@@ -15,6 +15,8 @@ from policy_server.proving.limits import BuildLimits
 from policy_server.proving.trial import Trial, features_of
 
 OBSERVATIONS = 200
+LEAST, NUMBERS = 16, 2_000_000
+"""Of wide observations, such as images, fewer are drawn: so many numbers in all, or the least."""
 SEED = 1
 
 
@@ -49,7 +51,10 @@ class Observed:
     def records(self) -> list[Record]:
         """Random valid observations, the same for each build."""
         self._step("drawing random valid observations", self._limits.model_seconds)
-        observations = random_observations(self._contract.schema, OBSERVATIONS, SEED)
+        schema = self._contract.schema
+        width = sum(each.feature_width or 1 for each in schema.fields.values())
+        count = min(OBSERVATIONS, max(LEAST, NUMBERS // max(width, 1)))
+        observations = random_observations(schema, count, SEED)
         return [self._contract.decoder.convert(each) for each in observations]
 
     @cached_property

@@ -167,3 +167,14 @@ def test_an_open_width_is_that_of_the_features(candidate_of: CandidateOf) -> Non
     unknown = candidate_of(contract_of(6, varying=True), model=open_width()).assemble()
     assert unknown.rejected is not None
     assert "upload it with the schema or the preprocessor" in unknown.rejected
+
+
+def test_of_wide_observations_fewer_are_drawn(candidate_of: CandidateOf) -> None:
+    """Means of the four rows of an image of 4 x 150 x 150."""
+    line = '{type: "List[int]", min_items: 150, max_items: 150, minimum: 0, maximum: 9}'
+    rows = f"{{type: list, min_items: 150, max_items: 150, items: {line}}}"
+    schema = f"observations:\n  image: {{type: list, min_items: 4, max_items: 4, items: {rows}}}"
+    candidate = candidate_of(contract(schema), model=pooled(["b", 4, 150, 150], ["b", 4]))
+    report = ready(candidate)
+    assert "drawing random valid observations" in candidate.steps
+    assert "90000 finite features of each of 22 random valid" in detail(report, "preprocessor")

@@ -1,13 +1,16 @@
 """Features are normalised in the network as the framework that trained it does."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from examples.quiet_tensorflow import tf
 from tests.proving.conftest import CandidateOf, detail
 from tests.support.contracts import contract_of
 from tests.support.input_networks import ROWS, Net, ready, served
+from tests.support.saved_models import categorical, save, weights
 
 MEAN, VARIANCE = np.linspace(-1, 2, 6), np.linspace(0, 3, 6)
 STATISTICS = f"normalise: {{mean: {MEAN.tolist()}, %s, epsilon: %g%s}}"
@@ -57,3 +60,19 @@ def test_statistics_of_another_width_are_rejected(candidate_of: CandidateOf) -> 
     report = candidate_of(contract_of(6), model=model, description=line).assemble()
     assert report.rejected is not None
     assert "speaks of 2 features, and the network takes 6" in report.rejected
+
+
+def test_a_saved_model_is_normalised_too(candidate_of: CandidateOf, tmp_path: Path) -> None:
+    kernel = weights(4)
+    model = save(tmp_path / "m.zip", lambda x, k: categorical(tf.matmul(x, k), [4]), [kernel])
+    line = "normalise: {mean: [1, 2, 3], std: [2, 4, 8], clip: 1}"
+    candidate = candidate_of(contract_of(3), model=model, description=line)
+    report = ready(candidate)
+    assert "equal to the original to" in detail(report, "proof")
+    rows = ROWS[:, :3] * 10
+    normalised = np.clip((rows - [1, 2, 3]) / [2, 4, 8], -1, 1)
+    np.testing.assert_allclose(served(candidate, rows), normalised @ kernel, rtol=1e-4, atol=1e-5)
+    ordered = candidate_of(contract_of(3), model=model, description="inputs: [observations]")
+    rejected = ordered.assemble().rejected
+    assert rejected is not None
+    assert "`inputs` in model.yaml is read of ONNX files" in rejected

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from policy_server.policy.engines.onnx import OnnxEngine
 from tests.proving.conftest import CandidateOf
 from tests.support.contracts import contract_of
 from tests.support.networks import linear_kernel

@@ -175,12 +175,23 @@ class Scalar(Field):
     def leaf(self) -> "Scalar":
         return self
 
+    @abstractmethod
+    def draw(self, rng: np.random.Generator, count: int) -> list[Value]:
+        """Draw so many valid values, each by itself."""
+
+    def sample(self, rng: np.random.Generator) -> Value:
+        return self.draw(rng, 1)[0]
+
     @property
     def feature_width(self) -> int:
         return 1
 
     def feature_terms(self, place: str, tables: dict[str, Any]) -> str:
         return place
+
+    def feature_terms_of_list(self, place: str, tables: dict[str, Any]) -> str:
+        """The same of all values of a list."""
+        return f"*{place}"
 
     @property
     def open_ends(self) -> tuple[bool, bool]:

@@ -131,4 +131,9 @@ class ContractFile:
         if faults:
             raise SchemaError("The API cannot be called that.", faults)
         said = (settings or ActionSettings()).before(self.actions).before(schema.parameters)
-        return Contract(schema, ActionSpace.of(said), **names)
+        if schema.actions is not None:
+            contradictions = ActionSpace.contradictions(said, schema.actions)
+            if contradictions:
+                faults = [Fault(file, detail) for detail in contradictions]
+                raise SchemaError("The settings contradict the schema's actions.", faults)
+        return Contract(schema, ActionSpace.of(said, schema.actions), **names)

@@ -63,14 +63,14 @@ class InputDescription:
     normalise: Normalisation | None = None
 
 
-def read_inputs(node: yaml.Node, faults: FaultList) -> Declared:
+def read_inputs(key: str, node: yaml.Node, faults: FaultList) -> Declared:
     """Read `inputs`: a list of inputs in order, or a mapping from an input to what it takes."""
     if isinstance(node, yaml.SequenceNode):
-        names = _words(node, "`inputs` lists names of inputs", faults)
+        names = _words(node, f"`{key}` lists names of inputs", faults)
         if len(set(names)) < len(names):
-            faults.add(node, "`inputs` names an input twice: keep one of them.")
+            faults.add(node, f"`{key}` names an input twice: keep one of them.")
         return dict.fromkeys(names)
-    body = mapping(node, "`inputs`", faults)
+    body = mapping(node, f"`{key}`", faults)
     found = {} if body is None else {name: value for name, _, value in entries(body, faults)}
     what = "an input takes names of fields or numbers of features, such as `[position, 4, 7-9]`"
     return {name: _words(value, what, faults) for name, value in found.items()}
@@ -84,16 +84,16 @@ def _words(node: yaml.Node, what: str, faults: FaultList) -> list[str]:
     return words
 
 
-def read_normalisation(node: yaml.Node, faults: FaultList) -> Normalisation | None:
+def read_normalisation(key: str, node: yaml.Node, faults: FaultList) -> Normalisation | None:
     """Read `normalise`: mean, and variance or std, with epsilon and clip."""
-    body = mapping(node, "`normalise`", faults)
+    body = mapping(node, f"`{key}`", faults)
     if body is None:
         return None
     before = len(faults.faults)
     given: dict[str, NDArray[np.float64]] = {}
-    for name, key, value in entries(body, faults):
+    for name, where, value in entries(body, faults):
         if name not in STATISTICS:
-            faults.add(key, f"`{name}` is not known here: {', '.join(STATISTICS)} are.")
+            faults.add(where, f"`{name}` is not known here: {', '.join(STATISTICS)} are.")
         elif (numbers := _numbers(value)) is None:
             faults.add(value, f"`{name}` is a finite number, or a list with one for each feature.")
         elif name in ("epsilon", "clip") and numbers.size != 1:

@@ -47,7 +47,7 @@ def fields_of(schema: ObservationSchema) -> dict[str, FieldFeatures]:
     """The features of each field, by the schema alone; empty where a width varies."""
     found: dict[str, FieldFeatures] = {}
     start = 0
-    for name, each in schema.fields.items():
+    for name, each in schema.featured.items():
         width = each.feature_width
         if width is None:
             return {}

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Annotated, Any
@@ -69,6 +69,13 @@ class Array(Field):
     def size(self) -> int | None:
         """How many items there are; None where that varies."""
         return self.min_items if self.min_items == self.max_items else None
+
+    def scalars(self, place: str) -> Iterator[tuple[str, Scalar]]:
+        for index in range(self.min_items):
+            yield from self.items.scalars(f"{place}[{index}]")
+
+    def assembled(self, terms: Iterator[str]) -> str:
+        return f"[{', '.join(self.items.assembled(terms) for _ in range(self.min_items))}]"
 
     @property
     def leaf(self) -> Scalar:

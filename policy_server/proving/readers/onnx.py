@@ -39,7 +39,7 @@ def _read(upload: ModelUpload) -> BuiltModel:
     """Reduce an ONNX file to the output that is served."""
     upload.progress("reading the ONNX file")
     contract, description = upload.contract, upload.description
-    model = OnnxUpload(upload.file, description.output, description.inputs, upload.known)
+    model = OnnxUpload(upload.file, description.output, description.of_inputs, upload.known)
     target = upload.folder / ENGINES[ONNXRUNTIME].file
     name = named_output(model.outputs, description.output) or ml_agents_output(model.outputs)
     output = _unnamed(model, target, contract) if name is None else _tried(model, name, target)

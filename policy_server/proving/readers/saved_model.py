@@ -61,7 +61,7 @@ def _read(upload: ModelUpload) -> BuiltModel:
 
 
 def _built(model: SavedModel, upload: ModelUpload) -> BuiltModel:
-    if upload.description.inputs.inputs:
+    if upload.description.inputs:
         raise UploadRejected(
             "`inputs` in model.yaml is read of ONNX files, and this is a SavedModel. Make one of "
             "it: `python -m tf2onnx.convert --saved-model FOLDER --output policy.onnx`."
@@ -72,7 +72,7 @@ def _built(model: SavedModel, upload: ModelUpload) -> BuiltModel:
     upload.progress("comparing its own draws with the distribution")
     actions = _actions(model, output, features, upload)
     upload.progress("converting the network and proving it")
-    statistics = upload.description.inputs.normalise
+    statistics = upload.description.normalise
     original = model if statistics is None else Normalised(model, statistics)
     engine, detail = _convert(original, model, upload, features)
     name = TENSORFLOW if engine is None else ONNXRUNTIME
@@ -196,7 +196,7 @@ def _convert(
     """
     file, statistics = (
         upload.folder / ENGINES[ONNXRUNTIME].file,
-        upload.description.inputs.normalise,
+        upload.description.normalise,
     )
     try:
         convert_to_onnx(model, file)

@@ -79,6 +79,7 @@ class Assembly:
             OSError: The disk is full, or may not be written to.
         """
         try:
+            self._observed.draw()
             model = self._model()
             mapper = self._output_mapper()
             tried = self._preprocessor()
@@ -224,6 +225,13 @@ class Assembly:
         return network_of(described, sizes)
 
     def _check_width(self, described: NetworkDescription, features: Features) -> bool:
+        if described.takes_fields and self._has(Part.PREPROCESSOR):
+            detail = (
+                "the network's inputs take fields of the schema by their names, and now a "
+                "preprocessor makes the features: upload the model together with it"
+            )
+            self._misfit("inputs", detail, Part.PREPROCESSOR)
+            return False
         made, taken = features.shape[1], described.feature_width
         maker = "the preprocessor" if self._has(Part.PREPROCESSOR) else "the schema"
         detail = f"{maker} makes {made} features, the network takes {taken}"

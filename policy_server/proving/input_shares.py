@@ -4,6 +4,7 @@ import itertools
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -64,7 +65,7 @@ def lay_out(
             f"`normalise` in model.yaml speaks of {normalise.width} features, and the network "
             f"takes {layout.width}."
         )
-    return Layout(layout.width, layout.shares, tuple(filled), batch, normalise)
+    return replace(layout, filled=tuple(filled), batch=batch, normalise=normalise)
 
 
 def _batch(
@@ -103,12 +104,13 @@ class _Laying:
         self._widths = {name: product(axes) for name, axes in self._rows.items()}
         self._declared = declared
         self._known = known
+        self._takes_fields = False
 
     def layout(self) -> Layout:
         """The layout, without what is filled in."""
         numbers, width = self._numbers()
         shares = [self._share(name, numbers[name]) for name in self._inputs]
-        return Layout(width, tuple(shares))
+        return Layout(width, tuple(shares), takes_fields=self._takes_fields)
 
     def _numbers(self) -> tuple[Numbers, int]:
         """The features of each input, and F."""
@@ -120,6 +122,7 @@ class _Laying:
         if len(self._inputs) == 1:
             return self._in_order(list(self._inputs))
         if self._named_as_fields():
+            self._takes_fields = True
             fields = self._known.fields
             return {name: fields[name].numbers for name in self._inputs}, self._total()
         order = natural_order(list(self._inputs))
@@ -174,8 +177,11 @@ class _Laying:
         """The features that an input takes, by names of fields and numbers of features."""
         chosen: list[int] = []
         for word in words:
-            numbers = self._known.fields[word].numbers if word in self._known.fields else None
-            numbers = feature_numbers(word) if numbers is None else numbers
+            numbers: range | None
+            if word in self._known.fields:
+                numbers, self._takes_fields = self._known.fields[word].numbers, True
+            else:
+                numbers = feature_numbers(word)
             if numbers is None:
                 why = f"there are {listed(list(self._known.fields))}"
                 if not self._known.fields:

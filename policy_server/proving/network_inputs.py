@@ -122,6 +122,7 @@ class Layout:
         batch: So many observations the network takes at once: 0 for any number, None where its
             inputs have no batch axis.
         normalise: What is done to all features first.
+        takes_fields: Shares were told by names of fields.
     """
 
     width: int
@@ -129,6 +130,7 @@ class Layout:
     filled: tuple[NetworkInput, ...] = ()
     batch: int | None = 0
     normalise: Normalisation | None = None
+    takes_fields: bool = False
 
     @property
     def is_plain(self) -> bool:

@@ -47,10 +47,14 @@ class Observed:
         self._step = step
         self._trial: Trial | None = None
 
+    def draw(self) -> None:
+        """Draw the records now, in a step of its own."""
+        self._step("drawing random valid observations", self._limits.model_seconds)
+        _ = self.records
+
     @cached_property
     def records(self) -> list[Record]:
         """Random valid observations, the same for each build."""
-        self._step("drawing random valid observations", self._limits.model_seconds)
         schema = self._contract.schema
         width = sum(each.feature_width or 1 for each in schema.fields.values())
         count = min(OBSERVATIONS, max(LEAST, NUMBERS // max(width, 1)))
@@ -81,8 +85,14 @@ class Observed:
         """What a model's reader may know of the features."""
         by_schema = self._uploaded is None
         fields = fields_of(self._contract.schema) if by_schema else {}
-        can_be_made = bool(fields) or not by_schema
-        return KnownFeatures(fields, lambda: self.tried[1] if can_be_made else None)
+        return KnownFeatures(fields, self._rows if fields or not by_schema else lambda: None)
+
+    def _rows(self) -> Features:
+        tried_before = "tried" in vars(self)
+        features = self.tried[1]
+        if not tried_before:  # the trial told steps of its own, which have ended
+            self._step("fitting the network's inputs to the features", self._limits.model_seconds)
+        return features
 
     def again(self) -> str | None:
         """Ask an uploaded preprocessor once more; what was compared, or None without one."""

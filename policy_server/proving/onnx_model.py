@@ -45,12 +45,14 @@ class ReducedNetwork:
         original: Runs it with its own inputs; None where these are the features themselves.
         features: float32[B, F], to prove it with.
         inputs: What is done to features before the network, in words; empty if nothing is.
+        takes_fields: Its inputs take fields of the schema by their names.
     """
 
     engine: Engine
     original: Engine | None
     features: Floats
     inputs: str
+    takes_fields: bool
 
 
 class OnnxUpload:
@@ -126,7 +128,9 @@ class OnnxUpload:
             original = OnnxOriginal(model.SerializeToString(), layout)
             original.check_filled(features[::TRIAL_STEP])
         engine = _engine(model, layout, original, features[::TRIAL_STEP], target)
-        return ReducedNetwork(engine, None if layout.is_plain else original, features, layout.words)
+        if layout.is_plain:
+            original = None
+        return ReducedNetwork(engine, original, features, layout.words, layout.takes_fields)
 
 
 def _engine(

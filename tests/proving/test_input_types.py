@@ -142,6 +142,19 @@ def test_an_image_whose_axes_are_in_another_order_is_rejected(candidate_of: Cand
     assert "takes [4, 3, 5], and the field for it is [4, 5, 3]" in report.rejected
 
 
+def test_rows_of_one_observation_are_no_batch(candidate_of: CandidateOf) -> None:
+    """Two arms of three numbers each: the schema tells one observation from two."""
+    net = Net({"arms": ("float32", [2, 3])}, outputs=2)
+    candidate = candidate_of(contract_of(6), model=net.content())
+    ready(candidate)
+    together = Net({"arms": ("float32", ["b", 3])}, outputs=2).run(arms=ROWS.reshape(-1, 3))
+    found = served(candidate, ROWS)
+    np.testing.assert_allclose(found, together.reshape(-1, 4), rtol=1e-5, atol=1e-5)
+    batch = candidate_of(contract_of(3), model=net.content())
+    ready(batch)
+    assert served(batch, ROWS[:, :3]).shape == (40, 2)
+
+
 def open_width() -> bytes:
     """Six features to four numbers, of which the file says neither."""
     kernel = np.random.default_rng(2).standard_normal((6, 4)).astype(np.float32)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from policy_server.version.parts import Part
 from tests.proving.conftest import CandidateOf, detail
 from tests.support.contracts import contract_of
 from tests.support.input_networks import ROWS, Net, contract, ready, served
@@ -76,6 +77,19 @@ def test_fields_are_declared_by_name_and_need_not_all_be_used(candidate_of: Cand
     ready(candidate)
     expected = SEVERAL.run(obs_0=ROWS[:, [3, 0, 1, 2]], obs_1=ROWS[:, [1, 3]])
     np.testing.assert_allclose(served(candidate, ROWS), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_preprocessor_cannot_follow_a_model_that_takes_fields(
+    candidate_of: CandidateOf,
+) -> None:
+    line = "inputs: {obs_0: [speed, ray], obs_1: [position]}"
+    candidate = candidate_of(contract(THREE), model=SEVERAL.content(), description=line)
+    ready(candidate)
+    code = "def preprocess(o):\n    return [*o['position'], o['speed'], *o['ray']]\n"
+    candidate.put(Part.PREPROCESSOR, code)
+    rejected = candidate.assemble(Part.PREPROCESSOR).rejected
+    assert rejected is not None
+    assert "upload the model together with it" in rejected
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """From an uploaded ONNX file to what is served of it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from policy_server.contract.contract import Contract
@@ -51,6 +52,7 @@ def _read(upload: ModelUpload) -> BuiltModel:
         detail += f"; {reduced.inputs}"
     engine = reduced.engine
     described = describe(ONNXRUNTIME, engine.feature_width, output, actions, detail)
+    described = replace(described, takes_fields=reduced.takes_fields)
     return BuiltModel(described, engine, upload.folder, reduced.original)
 
 

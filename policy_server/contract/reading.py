@@ -1,5 +1,6 @@
 """A schema file, in either dialect, to an ObservationSchema with every fault listed."""
 
+import re
 from collections.abc import Mapping
 
 import yaml
@@ -36,6 +37,7 @@ MAX_NAME_CHARACTERS = 100
 """YAML wants keys below 1,024 characters, and escapes of the specification take up to ten each."""
 UNSPEAKABLE = frozenset("'`<>&=*\"\\")
 """Characters that generators of code spell wrongly in the text of a program."""
+URL_PATH = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 MASK = "'***'"
 
 
@@ -55,7 +57,7 @@ def read_schema(text: str, file: str = "schema.yaml") -> ObservationSchema:
     parts = _parts(root, faults)
     fields, required = _read_section(parts, SWAGGER, COMPACT, reader)
     places = dict(reader.places)
-    parameters, secret = _read_parameters(parts.get("parameters"), faults)
+    parameters, path, secret = _read_parameters(parts.get("parameters"), faults)
     actions = _read_actions(parts, reader, parameters)
     if not faults.faults:
         for name, fault in mask_faults(fields, actions).items():
@@ -68,7 +70,7 @@ def read_schema(text: str, file: str = "schema.yaml") -> ObservationSchema:
             "a secret is a setting, POLICY_SERVER_API_KEYS."
         )
         text = _masked(text, secret, file)
-    return ObservationSchema(fields, required, parameters, text, tuple(warnings), actions)
+    return ObservationSchema(fields, required, parameters, text, tuple(warnings), actions, path)
 
 
 def _parts(root: yaml.MappingNode, faults: FaultList) -> dict[str, yaml.Node]:
@@ -200,23 +202,35 @@ def _read_fields(node: yaml.MappingNode, section: str, reader: FieldReader) -> d
 
 def _read_parameters(
     node: yaml.Node | None, faults: FaultList
-) -> tuple[ActionSettings, yaml.Node | None]:
+) -> tuple[ActionSettings, str | None, yaml.Node | None]:
+    """What the file says of actions, the path of the API, and where a secret stands."""
     section = mapping(node, "`parameters`", faults) if node is not None else None
     if section is None:
-        return ActionSettings(), None
+        return ActionSettings(), None, None
     switches: dict[str, bool | None] = {"tuple": None, "discrete": None}
+    path: str | None = None
     secret: yaml.Node | None = None
     for name, key, value in entries(section, faults):
         if name == "api_key":
             # Without a value there is no secret.
             secret = value if value.value else None
+        elif name == "url_path":
+            path = _url_path(value, faults)
         elif name not in switches:
-            faults.add(key, f"`{name}` is not a parameter: `tuple` and `discrete` are.")
+            known = "`tuple`, `discrete` and `url_path` are"
+            faults.add(key, f"`{name}` is not a parameter: {known}.")
         else:
             switches[name] = switch(value)
             if switches[name] is None:
                 faults.add(value, f"`{name}` is true or false.")
-    return ActionSettings(switches["tuple"], switches["discrete"]), secret
+    return ActionSettings(switches["tuple"], switches["discrete"]), path, secret
+
+
+def _url_path(node: yaml.Node, faults: FaultList) -> str | None:
+    path = node.value.strip("/") if isinstance(node, yaml.ScalarNode) else "?"
+    if path and (len(path) > MAX_NAME_CHARACTERS or not URL_PATH.fullmatch(path)):
+        faults.add(node, "`url_path` is a path such as `app/v1`: letters, digits, `-` and `_`.")
+    return path or None
 
 
 def _masked(text: str, secret: yaml.Node, file: str) -> str:

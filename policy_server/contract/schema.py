@@ -26,6 +26,7 @@ class ObservationSchema:
         text: The file as it was given, secrets removed.
         warnings: What was read but ignored, one sentence each.
         actions: The actions that the file declares; None where it declares none.
+        url_path: Below which path the API lies, `app/v1`; None leaves it where it is.
     """
 
     fields: Mapping[str, Field]
@@ -34,6 +35,7 @@ class ObservationSchema:
     text: str = ""
     warnings: tuple[str, ...] = ()
     actions: DeclaredActions | None = None
+    url_path: str | None = None
 
     @cached_property
     def masks(self) -> tuple[Mask, ...]:

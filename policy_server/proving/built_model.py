@@ -20,8 +20,9 @@ from policy_server.version.version_parts import read_description
 
 PROOF_TOLERANCE = 1e-4
 PROOF_SCALES = (0.1, 1.0, 1.0, 10.0)
-PROOF_ROWS = 64
-"""Rows of features drawn at each of the scales."""
+PROOF_ROWS, WIDE_PROOF_ROWS = 64, 16
+"""Rows of features drawn at each of the scales; fewer of wide ones, images for instance."""
+WIDE = 4096
 
 
 class BuiltModel:
@@ -32,9 +33,11 @@ class BuiltModel:
         engine: What will serve it.
 
     Args:
-        original: What was uploaded, to compare with; None where it cannot be run here.
-        fallback: Name of the engine that serves the original itself where `engine` differs from
-            it; None where none does.
+        description: What is known of it.
+        engine: What will serve it.
+        folder: The model's.
+        original: What was uploaded, to compare the engine with; None where that is the same.
+        fallback: Name of the engine by which the original can serve itself; None where it cannot.
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class BuiltModel:
         return BuiltModel(description, self.engine, self._folder, original, fallback)
 
     def prove(self, features: Floats) -> str | None:
-        """Compare what serves with the original, and let the original serve where they differ.
+        """Compare what serves with the original, which serves itself where they differ, if it can.
 
         Args:
             features: float32[B, F], of valid observations.
@@ -77,17 +80,20 @@ class BuiltModel:
             What came of it; None where the original itself serves, or is not at hand.
 
         Raises:
-            UploadRejected: They differ, and no engine serves the original.
+            UploadRejected: They differ, and the original cannot serve itself.
         """
         if self._original is None:
             return None
         difference = compare(self.engine, self._original, features)
         if difference <= PROOF_TOLERANCE:
             return f"equal to the original to {difference:.1e} on {len(features)} observations"
-        fault = f"{differs(difference)} on valid observations"
         if self._fallback is None:
-            raise UploadRejected(f"The model cannot be served: {fault}.")
-        detail = f"TensorFlow serves it: {fault}"
+            raise UploadRejected(
+                "The model cannot be served: as it is served, its output differs from "
+                f"the uploaded network's by {difference:.1e} on valid observations "
+                f"({PROOF_TOLERANCE:.0e} is allowed)."
+            )
+        detail = f"TensorFlow serves it: {differs(difference)} on valid observations"
         self.description = replace(self.description, engine=self._fallback, engine_detail=detail)
         self.engine, self._original = self._original, None
         return detail
@@ -151,7 +157,8 @@ def _drop_all_but(engine: str | None, folder: Path) -> None:
 def proof_features(width: int) -> Floats:
     """Random input vectors at several scales, float32[B, F]."""
     rng = np.random.default_rng(0)
-    rows = [scale * rng.standard_normal((PROOF_ROWS, width)) for scale in PROOF_SCALES]
+    count = PROOF_ROWS if width <= WIDE else WIDE_PROOF_ROWS
+    rows = [scale * rng.standard_normal((count, width)) for scale in PROOF_SCALES]
     return np.concatenate(rows).astype(np.float32)
 
 

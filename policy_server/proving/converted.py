@@ -14,6 +14,7 @@ from policy_server.proving.built_model import (
     proof_features,
 )
 from policy_server.proving.description import Description
+from policy_server.proving.normalised import Normalised
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,9 @@ def prove_converted(built: BuiltModel, converted: Converted) -> BuiltModel:
     if converted.original is None:
         described = replace(described, engine_detail=f"{detail}; {described.engine_detail}")
         return built.of_file(described)
-    original = converted.original(described.output)
+    original: Engine = converted.original(described.output)
+    if (statistics := converted.description.normalise) is not None:
+        original = Normalised(original, statistics)
     features = proof_features(described.feature_width)
     difference = compare(built.engine, original, features)
     if difference > PROOF_TOLERANCE:

@@ -27,7 +27,7 @@ def read_onnx(source: Path) -> Any:
         UploadRejected: It is no sound ONNX file, or keeps weights in other files: uploaded, a path
             in it could name any file of the server.
     """
-    onnx = onnx_library()
+    onnx = onnx_package()
     model = _parse(onnx, source)
     if external := list(_external(model)):
         raise UploadRejected(
@@ -48,7 +48,7 @@ def value_words(value: Any) -> str:
     """An input or an output of a graph in words: name, type, shape."""
     kind = value.type.tensor_type
     sizes = [str(axis.dim_value or axis.dim_param or "open") for axis in kind.shape.dim]
-    name = onnx_library().TensorProto.DataType.Name(kind.elem_type).lower()
+    name = onnx_package().TensorProto.DataType.Name(kind.elem_type).lower()
     return f"{value.name}: {name} [{', '.join(sizes)}]"
 
 
@@ -69,7 +69,7 @@ def embed_weights(source: Path, most_bytes: int = MOST_BYTES) -> bytes:
         UploadRejected: It is no ONNX file, or a file of weights is not there, is a link, lies
             elsewhere, or is not as the model says.
     """
-    onnx = onnx_library()
+    onnx = onnx_package()
     model = _parse(onnx, source)
     total = source.stat().st_size
     for tensor in _external(model):
@@ -95,8 +95,8 @@ def embed_weights(source: Path, most_bytes: int = MOST_BYTES) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def onnx_library() -> Any:
-    """The package `onnx`; raises UploadRejected where it is not installed."""
+def onnx_package() -> Any:
+    """The package `onnx`, which only builds need; raises UploadRejected where it is missing."""
     try:
         import onnx
     except ImportError as error:

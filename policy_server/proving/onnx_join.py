@@ -8,6 +8,8 @@ from policy_server.proving.onnx_graph import needed
 
 FLOAT, INT64 = 1, 7
 """Of ONNX's TensorProto.DataType."""
+INTEGER_TYPES = (2, 3, 4, 5, 6, 7, 12, 13)
+"""From UINT8 to INT64, UINT32 and UINT64."""
 INT_ATTRIBUTE = 2
 """Of ONNX's AttributeProto.AttributeType."""
 PREFIX = "policy_server/"
@@ -79,8 +81,8 @@ class _Join:
         """The type of its numbers, where whole ones may stay whole; else float32."""
         if not isinstance(piece.source, str):
             return FLOAT
-        kind = int(self._outputs[piece.source].type.tensor_type.elem_type)
-        return INT64 if kind == INT64 else FLOAT
+        kind = self._outputs[piece.source].type.tensor_type.elem_type
+        return INT64 if kind in INTEGER_TYPES else FLOAT
 
     def _check_widths(self) -> None:
         if self._joined.are_heads:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from policy_server.proving.onnx_file import onnx_library
+from policy_server.proving.onnx_file import onnx_package
 
 OPSET, IR_VERSION = 20, 10
 INPUT = "obs"
@@ -20,7 +20,7 @@ class OnnxWriter:
     """
 
     def __init__(self, features: int) -> None:
-        self._onnx = onnx_library()
+        self._onnx = onnx_package()
         self._features = features
         self._nodes: list[Any] = []
         self._constants: list[Any] = []

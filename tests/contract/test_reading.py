@@ -212,7 +212,7 @@ WHOLE_FILE_FAULTS = [
     (
         "observations: {a: {type: int}}\nparameters:\n  tuples: true",
         3,
-        "`tuples` is not a parameter: `tuple` and `discrete` are",
+        "`tuples` is not a parameter: `tuple`, `discrete` and `url_path` are",
     ),
     ("observations: {a: {type: int}}\nparameters:\n  tuple: 1", 3, "`tuple` is true or false"),
     (

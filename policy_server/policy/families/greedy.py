@@ -56,7 +56,9 @@ class Greedy(SoftmaxHeads):
         probability = 1.0
         start = 0
         for size in self.sizes:
-            values = [self.sign * value for value in row[start : start + size]]
+            values = row[start : start + size]
+            if self.sign < 0:
+                values = [-cost for cost in values]
             start += size
             action = values.index(best_of(values, "value"))
             if self._epsilon:
@@ -65,7 +67,7 @@ class Greedy(SoftmaxHeads):
                 shares = [each * may for may in allowed]
                 shares[action] += 1 - self._epsilon
                 if draw is not None:
-                    action = chosen_by(shares, draw())
+                    action = chosen_by(shares, draw() * sum(shares))
                 probability *= shares[action]
             actions.append(action)
         return actions, probability

@@ -155,18 +155,18 @@ def log_softmax(logits: Array) -> Array:
 def _choose(logits: Sequence[float], uniform: Draw | None) -> tuple[int, float]:
     best = best_of(logits, "logit")
     weights = [exp(logit - best) for logit in logits]
-    action = logits.index(best) if uniform is None else chosen_by(weights, uniform())
-    return action, weights[action] / sum(weights)
+    total = sum(weights)
+    action = logits.index(best) if uniform is None else chosen_by(weights, uniform() * total)
+    return action, weights[action] / total
 
 
-def chosen_by(weights: Sequence[float], uniform: float) -> int:
-    """The action that a uniform number chooses; never one of weight 0.
+def chosen_by(weights: Sequence[float], threshold: float) -> int:
+    """The first action at which the sum of weights exceeds a number; never one of weight 0.
 
     Args:
         weights: None is negative, and one at least is positive.
-        uniform: From 0 to 1, without 1.
+        threshold: From 0 to their sum.
     """
-    threshold = uniform * sum(weights)
     last = 0
     for action, weight in enumerate(weights):
         if weight > 0.0:

@@ -8,6 +8,7 @@ from policy_server.contract.contract import Contract
 from policy_server.proving.built_model import BuiltModel
 from policy_server.proving.converted import Converted
 from policy_server.proving.description import Description
+from policy_server.proving.known_features import KnownFeatures
 from policy_server.proving.limits import BuildLimits
 
 
@@ -22,6 +23,7 @@ class ModelUpload:
         description: What is declared of it.
         limits: How much an archive may unpack to.
         progress: Called with what is being done.
+        known: What is known of the features that the model will be given.
     """
 
     file: Path
@@ -30,6 +32,7 @@ class ModelUpload:
     description: Description
     limits: BuildLimits
     progress: Callable[[str], None]
+    known: KnownFeatures = field(default_factory=KnownFeatures)
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,13 @@ FILLED = {
     "training": 0,
     "timestep": 0,
     "seq_lens": 1,
+    "action_mask": 1,
+    "action_masks": 1,
 }
-"""Inputs that do not describe the situation, and their one right value when serving."""
+"""Inputs that do not describe the situation, and their one right value when serving.
+
+A mask of ones forbids nothing: what observations forbid is left out of the logits that follow.
+"""
 PREVIOUS = {"prev_action", "prev_actions", "prev_reward", "prev_rewards"}
 """Inputs of frameworks that one observation does not tell; the output must not depend on them."""
 

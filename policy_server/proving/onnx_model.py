@@ -14,11 +14,9 @@ from policy_server.proving.input_shares import lay_out
 from policy_server.proving.joined import Joined
 from policy_server.proving.known_features import KnownFeatures
 from policy_server.proving.network_inputs import Layout
-from policy_server.proving.onnx_file import read_onnx
 from policy_server.proving.onnx_graph import handed_through, needed, operations
 from policy_server.proving.onnx_inputs import axes_of, network_inputs, united
 from policy_server.proving.onnx_join import INTEGER_TYPES, join
-from policy_server.proving.onnx_kinds import refuse_unservable
 from policy_server.proving.onnx_original import OnnxOriginal
 from policy_server.proving.reading import named_output
 
@@ -63,7 +61,7 @@ class OnnxUpload:
         declared: Name of the output that is to be served, if anybody says so.
 
     Args:
-        source: The file.
+        model: ONNX's ModelProto, of the file.
         declared: What is to be served, if anybody says so: an output, or several as one.
         described: What is declared of its inputs.
         known: What is known of the features that it will be given.
@@ -74,20 +72,19 @@ class OnnxUpload:
 
     def __init__(
         self,
-        source: Path,
+        model: Any,
         declared: str | Joined | None = None,
         described: InputDescription | None = None,
         known: KnownFeatures | None = None,
     ) -> None:
         self._described = described or InputDescription()
         self._known = known or KnownFeatures()
-        self._model = read_onnx(source)
+        self._model = model
         if isinstance(declared, Joined):
             self._check_joined(declared)
             join(self._model, declared)
             declared = declared.name
         self.declared = declared
-        refuse_unservable(self._model, named_output(_output_names(self._model), declared))
         graph = self._model.graph
         weights = {tensor.name for tensor in graph.initializer}
         inputs = {value.name for value in graph.input} - weights

@@ -111,6 +111,34 @@ def test_declarations_that_do_not_fit_are_rejected(
     assert told in report.rejected
 
 
+@pytest.mark.parametrize("line", ["inputs: [state, obs]", "inputs: {obs: [2-5], state: [0, 1]}"])
+def test_inputs_of_other_outputs_may_be_declared(candidate_of: CandidateOf, line: str) -> None:
+    """As of a critic that sees more than its policy."""
+    kernel = np.random.default_rng(2).standard_normal((4, 3)).astype(np.float32)
+    nodes = [
+        helper.make_node("MatMul", ["obs", "kernel"], ["logits"]),
+        helper.make_node("ReduceSum", ["state"], ["value"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "policy",
+        [
+            helper.make_tensor_value_info("obs", TensorProto.FLOAT, ["b", 4]),
+            helper.make_tensor_value_info("state", TensorProto.FLOAT, ["b", 2]),
+        ],
+        [
+            helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["b", 3]),
+            helper.make_tensor_value_info("value", TensorProto.FLOAT, [1, 1]),
+        ],
+        [numpy_helper.from_array(kernel, "kernel")],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
+    candidate = candidate_of(contract_of(6), model=model, description=line)
+    ready(candidate)
+    np.testing.assert_allclose(served(candidate, ROWS), ROWS[:, 2:] @ kernel, rtol=1e-5, atol=1e-5)
+
+
 def test_a_preprocessor_numbers_the_features(candidate_of: CandidateOf) -> None:
     code = "def preprocess(o):\n    return [*o['position'], o['speed'], *o['ray']]\n"
     named = "inputs: {prop: [position], hist: [speed, ray]}"

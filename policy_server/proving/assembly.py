@@ -33,7 +33,7 @@ from policy_server.proving.limits import BuildLimits
 from policy_server.proving.observed import SEED, Observed, PreprocessorMissing
 from policy_server.proving.readers.reader import ModelUpload
 from policy_server.proving.readers.registry import read_model
-from policy_server.proving.reading import Undeclared
+from policy_server.proving.reading import Undeclared, check_parameters
 from policy_server.proving.replay import replay
 from policy_server.proving.report import BuildReport, Check
 from policy_server.proving.speed import in_words, measure
@@ -152,7 +152,11 @@ class Assembly:
             self._observed.known,
         )
         built = read_model(upload)
-        built.description = replace(built.description, action_range=description.action_range)
+        parameters = description.parameters
+        check_parameters(parameters, FAMILIES[built.description.family])
+        built.description = replace(
+            built.description, action_range=description.action_range, parameters=parameters
+        )
         return built
 
     def _output_mapper(self) -> OutputMapper:
@@ -274,8 +278,8 @@ class Assembly:
             ) from error
         likelihood = policy.network.distribution.likelihood
         certain = [decision[likelihood] for decision in decisions if likelihood in decision]
-        mean = f", mean {likelihood} of the actions {np.mean(certain):.3g}" if certain else ""
-        self._report.passed("decisions", f"{len(decisions)} decisions{mean}")
+        usual = f", median {likelihood} of the actions {np.median(certain):.3g}" if certain else ""
+        self._report.passed("decisions", f"{len(decisions)} decisions{usual}")
 
     def _check_golden(self, policy: Policy, mapper: OutputMapper) -> None:
         if not self._has(Part.GOLDEN):

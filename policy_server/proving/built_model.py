@@ -9,7 +9,7 @@ import numpy as np
 from policy_server.errors import EngineFailed, UploadRejected
 from policy_server.policy.engines.engine import Engine, Floats
 from policy_server.policy.engines.registry import ENGINES, load_engine
-from policy_server.policy.families.family import relative_differences
+from policy_server.policy.families.comparison import relative_differences
 from policy_server.policy.families.recognition import Output
 from policy_server.policy.saved_model import UnusableModel
 from policy_server.proving.heads import Actions

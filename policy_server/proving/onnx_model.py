@@ -11,11 +11,13 @@ from policy_server.policy.engines.registry import ONNXRUNTIME, load_engine
 from policy_server.proving.built_model import PROOF_TOLERANCE, compare, differs
 from policy_server.proving.input_description import InputDescription
 from policy_server.proving.input_shares import lay_out
+from policy_server.proving.joined import Joined
 from policy_server.proving.known_features import KnownFeatures
 from policy_server.proving.network_inputs import Layout
 from policy_server.proving.onnx_file import read_onnx
 from policy_server.proving.onnx_graph import handed_through, needed, operations
 from policy_server.proving.onnx_inputs import axes_of, input_names, network_inputs, united
+from policy_server.proving.onnx_join import INTEGER_TYPES, join
 from policy_server.proving.onnx_kinds import refuse_unservable
 from policy_server.proving.onnx_original import OnnxOriginal
 from policy_server.proving.reading import named_output
@@ -32,8 +34,6 @@ DRAWING = {
     "RandomUniform",
     "RandomUniformLike",
 }
-INTEGER_TYPES = (2, 3, 4, 5, 6, 7, 12, 13)
-"""From UINT8 to INT64, UINT32 and UINT64."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,11 @@ class OnnxUpload:
 
     Attributes:
         outputs: Names of all its outputs that the network computes, in their order.
+        declared: Name of the output that is to be served, if anybody says so.
 
     Args:
         source: The file.
-        declared: The output that is to be served, if anybody says so.
+        declared: What is to be served, if anybody says so: an output, or several as one.
         described: What is declared of its inputs.
         known: What is known of the features that it will be given.
 
@@ -74,13 +75,18 @@ class OnnxUpload:
     def __init__(
         self,
         source: Path,
-        declared: str | None = None,
+        declared: str | Joined | None = None,
         described: InputDescription | None = None,
         known: KnownFeatures | None = None,
     ) -> None:
         self._described = described or InputDescription()
         self._known = known or KnownFeatures()
         self._model = read_onnx(source)
+        if isinstance(declared, Joined):
+            self._check_joined(declared)
+            join(self._model, declared)
+            declared = declared.name
+        self.declared = declared
         refuse_unservable(self._model, named_output(_output_names(self._model), declared))
         graph = self._model.graph
         inputs = input_names(graph)
@@ -88,6 +94,16 @@ class OnnxUpload:
         beside = inputs if len(inputs) > 1 else set()
         idle = {name for source in beside for name in handed_through(graph, source)}
         self.outputs = [name for name in _output_names(self._model) if name not in idle]
+
+    def _check_joined(self, joined: Joined) -> None:
+        """Raise UploadRejected unless the model has all these outputs, and they hold numbers."""
+        names = _output_names(self._model)
+        for name in joined.names:
+            named_output(names, name)
+            if not (self.is_integer(name) or self.is_real(name)):
+                raise UploadRejected(
+                    f"model.yaml names the output `{name}`, which holds no numbers."
+                )
 
     def is_integer(self, output: str) -> bool:
         """An output's numbers are whole by their type."""

@@ -7,6 +7,7 @@ import pytest
 from policy_server.errors import UploadRejected
 from policy_server.policy.families.registry import reading_words
 from policy_server.proving.description import Description, read_description
+from policy_server.proving.joined import Joined, Piece
 
 
 def described(tmp_path: Path, content: str | bytes) -> Description:
@@ -23,6 +24,12 @@ def described(tmp_path: Path, content: str | bytes) -> Description:
         ("output: 31", Description("31", None)),
         ("output: no", Description("no", None)),
         ("output: '0'\r\nreads: costs\r\n", Description("0", "costs")),
+        ("epsilon: 0.05\nreads: values", Description(None, "values", parameters={"epsilon": 0.05})),
+        ("output: [a, b]", Description(Joined((Piece("a"), Piece("b"))))),
+        (
+            "output: {std: [0.5, 1e-3], mean: mu}",
+            Description(Joined((Piece("mu", "mean"), Piece((0.5, 0.001), "std")))),
+        ),
         ("output: policy".encode("utf-8-sig"), Description("policy", None)),
         ("{output: a/b:0, reads: actions}", Description("a/b:0", "actions")),
     ],
@@ -44,11 +51,13 @@ def test_every_reading_is_known(tmp_path: Path, reading: str) -> None:
         ("reads: logit", "model.yaml:1: `logit` is no reading: "),
         ("reads: logit", "do you mean `logits`?"),
         ("\nread: logits", "model.yaml:2: `read` is not known here: do you mean `reads`?"),
-        ("reads: beta", "Beta distributions are not drawn from yet: export the mean"),
-        ("reads: squashed_mean_log_std", "export the deterministic action, tanh of the mean"),
         ("memory: []", "`memory` is not read yet; output, reads, action_range, inputs, "),
-        ("output: [a, b]", "`output` takes one word."),
-        ("output: ''", "`output` takes one word."),
+        ("output: [a, a]", "`output` as a list takes names of outputs, two at least, each once."),
+        ("output: [a, {b: c}]", "`output` as a list takes names"),
+        ("output: ''", "`output` takes the name of an output, a list or a mapping of names."),
+        ("output: {mean: a, alpha: b}", "`mean` and `log_std`, or `alpha` and `beta`"),
+        ("output: {mean: a, log_std: ''}", "`log_std` takes the name of an output, or a list"),
+        ("epsilon: [0.1]", "`epsilon` takes a number from 0 to 1"),
         ("output: a\noutput: b", "model.yaml:2: `output` stands here a second time"),
         ("- logits", "a mapping is wanted"),
         ("", "a mapping is wanted, nothing was found"),

@@ -14,6 +14,7 @@ from policy_server.proving.built_model import (
     proof_outputs,
 )
 from policy_server.proving.heads import stated_actions
+from policy_server.proving.joined import Joined
 from policy_server.proving.onnx_kinds import ml_agents_output
 from policy_server.proving.onnx_model import OnnxUpload
 from policy_server.proving.readers.reader import ModelUpload, Reader
@@ -42,9 +43,11 @@ def _read(upload: ModelUpload) -> BuiltModel:
     contract, description = upload.contract, upload.description
     model = OnnxUpload(upload.file, description.output, description.of_inputs, upload.known)
     target = upload.folder / ENGINES[ONNXRUNTIME].file
-    name = named_output(model.outputs, description.output) or ml_agents_output(model.outputs)
+    name = named_output(model.outputs, model.declared) or ml_agents_output(model.outputs)
     output = _unnamed(model, target, contract) if name is None else _tried(model, name, target)
-    read_as = read(output, description.reads, contract.actions)
+    if isinstance(description.output, Joined) and description.output.are_heads:
+        output = replace(output, parts=_widths(model, description.output, target))
+    read_as = read(output, description.reading, contract.actions)
     reduced = model.reduce(output.name, target)
     actions = stated_actions(output, read_as)
     detail = f"ONNX Runtime runs the uploaded network's output `{output.name}`"
@@ -66,6 +69,15 @@ def _tried(model: OnnxUpload, name: str, target: Path) -> Output:
             "from is wanted, such as the logits."
         )
     return Output(name, model.is_integer(name), rows)
+
+
+def _widths(model: OnnxUpload, joined: Joined, target: Path) -> tuple[int, ...]:
+    """How many numbers each of several outputs has."""
+    widths = []
+    for name in joined.names:
+        reduced = model.reduce(name, target)
+        widths.append(reduced.engine.run(reduced.features[:1]).shape[1])
+    return tuple(widths)
 
 
 def _unnamed(model: OnnxUpload, target: Path, contract: Contract) -> Output:

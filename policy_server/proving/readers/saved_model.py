@@ -27,6 +27,7 @@ from policy_server.proving.built_model import (
 from policy_server.proving.conversion import ConversionFailed, convert_to_onnx
 from policy_server.proving.description import Description
 from policy_server.proving.heads import Actions, Evidence, derive_actions, stated_actions
+from policy_server.proving.joined import Joined
 from policy_server.proving.normalised import Normalised, write_normalisation
 from policy_server.proving.readers.reader import ModelUpload, Reader
 from policy_server.proving.reading import listed, named_output, only_output, read
@@ -93,7 +94,7 @@ def _chosen(
 ) -> Output:
     """The output that is served: declared, named, proven by draws, or the only possible one."""
     kinds = model.kinds()
-    name = named_output(list(kinds), description.output)
+    name = named_output(list(kinds), _one_output(description))
     if name is not None:
         return _tried(model, name, features)
     tried = []
@@ -116,6 +117,17 @@ def _chosen(
     raise UnusableModel(
         "no output holds the distribution inputs (logits, or mean and log standard deviation): "
         f"there are {listed(sorted(kinds))}. Export them as `logits` or `mean_log_std`."
+    )
+
+
+def _one_output(description: Description) -> str | None:
+    """The output that is declared; raises UploadRejected for several."""
+    if not isinstance(description.output, Joined):
+        return description.output
+    raise UploadRejected(
+        "model.yaml names several outputs, which are laid side by side in ONNX files alone: "
+        "export them as one (`tf.concat([mean, log_std], axis=1)`), or make ONNX of the model, "
+        "`python -m tf2onnx.convert --saved-model FOLDER --output policy.onnx`."
     )
 
 
@@ -157,6 +169,11 @@ def _actions(model: SavedModel, output: Output, features: Floats, upload: ModelU
             raise UploadRejected(
                 f"model.yaml says `reads: {declared}`, but the model's own draws prove "
                 f"{actions.detail}: leave `reads` out."
+            )
+        if parameters := upload.description.parameters:
+            raise UploadRejected(
+                f"model.yaml gives {listed([*parameters])}, but the model's own draws prove "
+                f"{actions.detail}: leave it out."
             )
         return actions
     read_as = read(output, upload.description.reads, upload.contract.actions)

@@ -1,8 +1,8 @@
 """Which of the features each input of a network takes, and in which shape."""
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -136,6 +136,11 @@ class Layout:
     batch: int | None = 0
     normalise: Normalisation | None = None
     takes_fields: bool = False
+
+    def of_inputs(self, names: Collection[str]) -> "Layout":
+        """The layout without inputs of other names, whose features nobody takes."""
+        shares = tuple(each for each in self.shares if each.name in names)
+        return replace(self, shares=shares)
 
     @property
     def is_plain(self) -> bool:

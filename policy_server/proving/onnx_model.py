@@ -15,7 +15,7 @@ from policy_server.proving.joined import Joined
 from policy_server.proving.known_features import KnownFeatures
 from policy_server.proving.network_inputs import Layout
 from policy_server.proving.onnx_graph import handed_through, needed, operations
-from policy_server.proving.onnx_inputs import axes_of, network_inputs, united
+from policy_server.proving.onnx_inputs import axes_of, input_names, network_inputs, united
 from policy_server.proving.onnx_join import INTEGER_TYPES, join
 from policy_server.proving.onnx_original import OnnxOriginal
 from policy_server.proving.reading import named_output
@@ -86,8 +86,7 @@ class OnnxUpload:
             declared = declared.name
         self.declared = declared
         graph = self._model.graph
-        weights = {tensor.name for tensor in graph.initializer}
-        inputs = {value.name for value in graph.input} - weights
+        inputs = input_names(graph)
         # A state that is handed through is no output of the network's; its only input may be.
         beside = inputs if len(inputs) > 1 else set()
         idle = {name for source in beside for name in handed_through(graph, source)}
@@ -133,8 +132,11 @@ class OnnxUpload:
         _reduce(model, output)
         # Before, every weight had to be an input as well.
         model.ir_version = max(model.ir_version, 4)
-        inputs, axes = network_inputs(model.graph), axes_of(model.graph.output[0])
-        layout = lay_out(inputs, axes, self._described, self._known)
+        needed_inputs, axes = input_names(model.graph), axes_of(model.graph.output[0])
+        # What is declared of inputs that only other outputs need counts as well.
+        names = needed_inputs | (self._described.inputs.keys() & input_names(self._model.graph))
+        inputs = network_inputs(self._model.graph, names)
+        layout = lay_out(inputs, axes, self._described, self._known).of_inputs(needed_inputs)
         features = layout.proof_features(self._known)
         original = None
         if not layout.is_plain or layout.batch:

@@ -18,83 +18,72 @@ from tests.support.networks import linear_kernel
 from tests.support.policies import distributions, predict, predict_deterministic
 
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
+BEST, CONTINUOUS = "deterministic_discrete_actions", "deterministic_continuous_actions"
 ROWS = np.random.default_rng(2).uniform(-1, 1, (30, 3)).astype(np.float32)
 OBSERVATIONS: list[Any] = [{"x": row} for row in ROWS.tolist()]
 
 
-def weights(name: str, values: Any, kind: Any = np.float32) -> Any:
-    return numpy_helper.from_array(np.array(values, kind), name)
+class Graph:
+    """Nodes and weights of a file in the making."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.weights: list[Any] = []
+        self.outputs: list[Any] = []
+
+    def node(self, operation: str, sources: list[str], target: str, **attributes: Any) -> str:
+        self.nodes.append(helper.make_node(operation, sources, [target], **attributes))
+        return target
+
+    def weight(self, name: str, values: Any, kind: Any = np.float32) -> str:
+        self.weights.append(numpy_helper.from_array(np.array(values, kind), name))
+        return name
+
+    def output(self, name: str, kind: Any, shape: list[Any]) -> None:
+        self.outputs.append(helper.make_tensor_value_info(name, kind, shape))
+
+    def part(self, source: str, target: str, start: int, size: int) -> str:
+        bounds = [
+            self.weight(f"{target}_{word}", [value], np.int64)
+            for word, value in (("start", start), ("end", start + size), ("axis", 1))
+        ]
+        return self.node("Slice", [source, *bounds], target)
+
+    def branch(self, index: int, start: int, size: int, *, masked: bool) -> None:
+        logits = self.part("layer", f"logits_{index}", start, size)
+        if masked:
+            mask = self.part("action_masks", f"mask_{index}", start, size)
+            kept = self.node("Mul", [logits, mask], f"kept_{index}")
+            off = self.node("Sub", ["one", mask], f"off_{index}")
+            far = self.node("Mul", [off, "large"], f"far_{index}")
+            logits = self.node("Sub", [kept, far], f"norm_{index}")
+        shares = self.node("Softmax", [logits], f"shares_{index}", axis=1)
+        logs = self.node("Log", [shares], f"logs_{index}")
+        self.node("Multinomial", [logs], f"drawn_{index}", dtype=INT64, sample_size=1)
+        self.node("ArgMax", [shares], f"best_{index}", axis=1, keepdims=1)
 
 
 def ml_agents(branches: Sequence[int], *, continuous: int = 0, masked: bool = True) -> bytes:
     """A file as ML-Agents writes it: branches masked by `action_masks`, drawn by Multinomial."""
-    total = sum(branches)
-    kernel = linear_kernel(3, total + continuous)
-    constants = [
-        weights("kernel", kernel),
-        weights("version", [3]),
-        weights("memory", [0]),
-        weights("one", 1.0),
-        weights("large", 1e8),
-    ]
-    nodes = [
-        helper.make_node("MatMul", ["obs_0", "kernel"], ["layer"]),
-        helper.make_node("Identity", ["version"], ["version_number"]),
-        helper.make_node("Identity", ["memory"], ["memory_size"]),
-    ]
-    drawn, best = [], []
-
-    def part(source: str, target: str, start: int, size: int) -> None:
-        bounds = [f"{target}_{word}" for word in ("start", "end", "axis")]
-        for name, value in zip(bounds, (start, start + size, 1), strict=True):
-            constants.append(weights(name, [value], np.int64))
-        nodes.append(helper.make_node("Slice", [source, *bounds], [target]))
-
+    graph, total = Graph(), sum(branches)
+    for name, value in (("version", [3]), ("memory", [0]), ("one", 1.0), ("large", 1e8)):
+        graph.weight(name, value)
+    graph.weight("kernel", linear_kernel(3, total + continuous))
+    graph.node("MatMul", ["obs_0", "kernel"], "layer")
+    for source, target in (("version", "version_number"), ("memory", "memory_size")):
+        graph.output(graph.node("Identity", [source], target), FLOAT, [1])
     for index, size in enumerate(branches):
-        start, logits = sum(branches[:index]), f"logits_{index}"
-        part("layer", logits, start, size)
-        if masked:
-            part("action_masks", f"mask_{index}", start, size)
-            nodes += [
-                helper.make_node("Mul", [logits, f"mask_{index}"], [f"kept_{index}"]),
-                helper.make_node("Sub", ["one", f"mask_{index}"], [f"off_{index}"]),
-                helper.make_node("Mul", [f"off_{index}", "large"], [f"far_{index}"]),
-                helper.make_node("Sub", [f"kept_{index}", f"far_{index}"], [f"norm_{index}"]),
-            ]
-            logits = f"norm_{index}"
-        nodes += [
-            helper.make_node("Softmax", [logits], [f"shares_{index}"], axis=1),
-            helper.make_node("Log", [f"shares_{index}"], [f"logs_{index}"]),
-            helper.make_node(
-                "Multinomial", [f"logs_{index}"], [f"drawn_{index}"], dtype=INT64, sample_size=1
-            ),
-            helper.make_node("ArgMax", [f"shares_{index}"], [f"best_{index}"], axis=1, keepdims=1),
-        ]
-        drawn.append(f"drawn_{index}")
-        best.append(f"best_{index}")
-    outputs: list[tuple[str, Any, list[Any]]]
-    outputs = [("version_number", FLOAT, [1]), ("memory_size", FLOAT, [1])]
-    if branches:
-        nodes += [
-            helper.make_node("Concat", drawn, ["discrete_actions"], axis=1),
-            helper.make_node("Concat", best, ["deterministic_discrete_actions"], axis=1),
-        ]
-        shape = ["batch", len(branches)]
-        outputs += [("discrete_actions", INT64, shape)]
-        outputs += [("deterministic_discrete_actions", INT64, shape)]
+        graph.branch(index, sum(branches[:index]), size, masked=masked)
+    for source, target in (("drawn", "discrete_actions"), ("best", BEST)) if branches else ():
+        sources = [f"{source}_{index}" for index in range(len(branches))]
+        graph.output(graph.node("Concat", sources, target, axis=1), INT64, ["batch", len(branches)])
     if continuous:
-        part("layer", "means", total, continuous)
-        nodes.append(helper.make_node("Tanh", ["means"], ["deterministic_continuous_actions"]))
-        outputs.append(("deterministic_continuous_actions", FLOAT, ["batch", continuous]))
+        means = graph.part("layer", "means", total, continuous)
+        graph.output(graph.node("Tanh", [means], CONTINUOUS), FLOAT, ["batch", continuous])
     inputs = [("obs_0", 3), *([("action_masks", total)] if masked else [])]
-    graph = helper.make_graph(
-        nodes,
-        "torch_jit",
-        [helper.make_tensor_value_info(name, FLOAT, ["batch", width]) for name, width in inputs],
-        [helper.make_tensor_value_info(name, kind, shape) for name, kind, shape in outputs],
-        constants,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    values = [helper.make_tensor_value_info(each, FLOAT, ["batch", size]) for each, size in inputs]
+    made = helper.make_graph(graph.nodes, "torch_jit", values, graph.outputs, graph.weights)
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     content: bytes = model.SerializeToString()
     return content
 

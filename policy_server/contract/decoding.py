@@ -123,7 +123,7 @@ def compile_features(schema: ObservationSchema) -> Callable[[Record], tuple[floa
     """Compile what turns a record into features by the schema alone.
 
     Arrays are flattened, booleans are 0 and 1, enum strings are one-hot, an absent field is 0
-    throughout. The code is made of positions only; names and values are looked up.
+    throughout; masks make none. The code is made of positions only; names and values are looked up.
 
     Args:
         schema: All of its fields must have a feature width.
@@ -132,6 +132,7 @@ def compile_features(schema: ObservationSchema) -> Callable[[Record], tuple[floa
     terms = [
         _optional(field, f"o.f{index}", tables, always=schema.always_has(name))
         for index, (name, field) in enumerate(schema.fields.items())
+        if field.mask_of is None
     ]
     code = f"lambda o: ({''.join(f'{term}, ' for term in terms)})"
     compiled: Callable[[Record], tuple[float, ...]] = eval(code, tables)

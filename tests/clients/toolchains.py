@@ -149,8 +149,8 @@ class Java(Toolchain):
             sources = self.write_drivers(sdks, "Driver.java", "joined")
             classes = self.folder / "classes"
             options = [f"-J{option}" for option in SHORT_LIVED]
-            paths = ["-d", classes, "-cp", self._path(sdks)]
-            run(["javac", *options, *paths, *sources], self.folder)
+            paths = ["-cp", self._path(sdks), *map(str, sources)]
+            run(["javac", *options, "-d", classes, *paths], self.folder)
 
     def example(self, sdk: Sdk) -> list[str | Path]:
         return [*JAVA, "-cp", self._path([sdk]), f"{sdk.package.joined}.Example"]

@@ -20,8 +20,8 @@ R_LIBRARIES := base64enc curl httr2 jsonlite r6 stringr
 
 # Tests that wait for something leave a processor to others: so many run at a time, on two of them.
 PROCESSES := 4
-# What compares times, and so has the machine for itself.
-ALONE := tests/reliability/test_boot.py tests/reliability/test_churn.py
+# What compares times, or needs so many swaps in a time, and so has the machine for itself.
+ALONE := $(addprefix tests/reliability/test_,boot.py churn.py soak.py)
 
 # What `make swagger-ui` carries, and the files of it that serve and say whose they are.
 SWAGGER_UI := 5.35.0

@@ -128,4 +128,5 @@ def network_of(
         timing,
         described.output,
         described.action_range,
+        described.parameters,
     )

@@ -26,6 +26,7 @@ from policy_server.proving.built_model import (
     drop_what_was_built,
     load_built_model,
 )
+from policy_server.proving.declared import read_declared
 from policy_server.proving.description import Description, read_description
 from policy_server.proving.heads import declared_sizes_fault
 from policy_server.proving.independence import RowProof
@@ -38,7 +39,7 @@ from policy_server.proving.report import BuildReport, Check
 from policy_server.proving.speed import in_words, measure
 from policy_server.proving.trial import Trial, features_of
 from policy_server.version.network_description import NetworkDescription, write_undescribed
-from policy_server.version.parts import Part, uploaded_file
+from policy_server.version.parts import Part, is_declared, uploaded_file
 from policy_server.version.version_parts import known_sizes, network_of, write_timing
 
 OBSERVATIONS = 200
@@ -165,7 +166,10 @@ class Assembly:
     def _preprocessor(self) -> tuple[Preprocessor, Features] | None:
         """The preprocessor and what it makes of random valid observations; None if missing."""
         loaded: Preprocessor
-        if self._has(Part.PREPROCESSOR):
+        if is_declared(self._folder):
+            loaded = read_declared(self._folder, self._contract, self._report)
+            features = features_of(loaded, self._records)
+        elif self._has(Part.PREPROCESSOR):
             path = uploaded_file(self._folder, Part.PREPROCESSOR)
             self._trial = Trial(path, self._records, self._limits, self._step)
             loaded, features = self._trial.preprocessor, self._trial.features()
@@ -178,11 +182,14 @@ class Assembly:
             features = features_of(loaded, self._records)
         self._report.passed(
             "preprocessor",
-            f"{'the schema' if self._trial is None else 'the preprocessor'} makes "
-            f"{features.shape[1]} finite features of each of {len(features)} random valid "
-            "observations",
+            f"{self._maker} makes {features.shape[1]} finite features of each of {len(features)} "
+            "random valid observations",
         )
         return loaded, features
+
+    @property
+    def _maker(self) -> str:
+        return "the preprocessor" if self._has(Part.PREPROCESSOR) else "the schema"
 
     def _whole(
         self, model: BuiltModel, mapper: OutputMapper, tried: tuple[Preprocessor, Features] | None
@@ -239,8 +246,7 @@ class Assembly:
 
     def _check_width(self, described: NetworkDescription, features: Features) -> bool:
         made, taken = features.shape[1], described.feature_width
-        maker = "the preprocessor" if self._has(Part.PREPROCESSOR) else "the schema"
-        detail = f"{maker} makes {made} features, the network takes {taken}"
+        detail = f"{self._maker} makes {made} features, the network takes {taken}"
         if made == taken:
             self._report.passed("width", detail)
             return True

@@ -54,7 +54,7 @@ def name_by_content(part: Part, head: bytes) -> str:
 
     Args:
         part: Of the file.
-        head: Its first HEAD_BYTES.
+        head: Its first HEAD_BYTES at least.
     """
     if part is Part.PREPROCESSOR and kind.is_declaration(head):
         return kind.FILE

@@ -40,7 +40,9 @@ class DeclaredPreprocessor:
             return Outcome(self._computed(numbers).astype(np.float32))
         # What overflows is infinite, and then clipped, or told as too large for the network.
         with np.errstate(over="ignore"):
-            return narrowed(self._computed(numbers))
+            made = self._computed(numbers)
+            features = made.astype(np.float32)
+        return Outcome(features) if np.isfinite(features).all() else narrowed(made)
 
     def _computed(self, numbers: Numbers) -> Numbers:
         for ufunc, operand in self._steps:

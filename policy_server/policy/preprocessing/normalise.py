@@ -88,8 +88,8 @@ def _values(given: Given) -> dict[str, Given] | None:
         elif word == STATISTICS_FILE:
             given.faults.add(
                 key,
-                "an upload is one file: `publish FOLDER` carries the numbers of a .npz along; else "
-                "write `mean` and `variance` here.",
+                f"`{word}`: an upload is one file. `publish FOLDER` writes the numbers of a .npz "
+                "into it; else write `mean` and `variance` here.",
             )
         else:
             given.faults.add(key, unknown_word(word, WORDS))

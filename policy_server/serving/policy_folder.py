@@ -61,7 +61,7 @@ def open_policy_folder(folder: Path, golden: Path | None = None) -> Iterator[Bun
             if file.is_file():
                 parts[part] = files.enter_context(file.open("rb"))
         if (preprocessor := _preprocessor(folder)) is not None:
-            parts[Part.PREPROCESSOR] = preprocessor
+            parts[Part.PREPROCESSOR] = files.enter_context(preprocessor)
         recorded = golden or _golden_file(folder)
         if recorded is not None:
             parts[Part.GOLDEN] = files.enter_context(_open(recorded))

@@ -77,15 +77,17 @@ class Normalise(Operation):
 
 
 def _values(given: Given) -> dict[str, Given] | None:
-    """What is given for each word; None where it is no mapping."""
+    """What is given for each word; None with a fault where it is no mapping, or is elsewhere."""
     body = mapping(given.node, given.what, given.faults)
     if body is None:
         return None
     values: dict[str, Given] = {}
+    elsewhere = False
     for word, key, node in entries(body, given.faults):
         if word in WORDS:
             values[word] = replace(given, what=f"`{word}` of {given.what}", node=node)
         elif word == STATISTICS_FILE:
+            elsewhere = True
             given.faults.add(
                 key,
                 f"`{word}`: an upload is one file. `publish FOLDER` writes the numbers of a .npz "
@@ -93,7 +95,7 @@ def _values(given: Given) -> dict[str, Given] | None:
             )
         else:
             given.faults.add(key, unknown_word(word, WORDS))
-    return values
+    return None if elsewhere else values
 
 
 def _formula(values: Mapping[str, Given]) -> Formula | None:

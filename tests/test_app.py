@@ -94,7 +94,7 @@ def test_all_bad_settings_are_listed_at_once(tmp_path: Path) -> None:
 
 
 def test_a_version_of_another_contract_does_not_decide(lpoc_instance: Path) -> None:
-    with gunicorn(lpoc_instance, TUPLE="True") as server:
+    with gunicorn(lpoc_instance, DISCRETE_ACTIONS="False") as server:
         ready = server.get("health/ready", auth=None)
         assert ready.status_code == 503
         assert ready.headers["Retry-After"].isdigit()
@@ -102,7 +102,7 @@ def test_a_version_of_another_contract_does_not_decide(lpoc_instance: Path) -> N
         model = (ROOT / "examples/lpoc/saved_model.zip").read_bytes()
         answer = server.upload("model", "model_file", model)
         assert answer.status_code == 422
-        assert "set TUPLE=False" in answer.json()["detail"]
+        assert "set DISCRETE_ACTIONS=True" in answer.json()["detail"]
         assert "python generate.py schema" in answer.json()["detail"]
 
 

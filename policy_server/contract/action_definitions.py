@@ -17,6 +17,30 @@ class Definitions(NamedTuple):
     distribution: str
 
 
+_HEAD = """\
+    type: object
+    required: [actions, meanings, probabilities]
+    properties:
+      actions:
+        type: array
+        items: {type: integer, format: int64, minimum: 0}
+        example: [0, 1]
+      meanings:
+        type: array
+        items: {type: string}
+        example: [up, stay]
+      probabilities:
+        type: array
+        items: {type: number, format: double, minimum: 0, maximum: 1}
+        example: [0.9, 0.1]"""
+_DIMENSION = """\
+    type: object
+    required: [mean, standard_deviation]
+    properties:
+      mean: {type: number, format: double, example: 0.5}
+      standard_deviation: {type: number, format: double, minimum: 0, \
+description: "0 where the policy does not draw", example: 0.2}"""
+
 NUMBERED = Definitions(
     prediction="""\
     required: [action, meaning, probability]
@@ -54,21 +78,8 @@ description: Number of the action, example: 2}
         items: {$ref: "#/definitions/Head"}
       entropy: {type: number, format: double, minimum: 0, description: In nats, example: 0.33}
   Head:
-    type: object
-    required: [actions, meanings, probabilities]
-    properties:
-      actions:
-        type: array
-        items: {type: integer, format: int64, minimum: 0}
-        example: [0, 1]
-      meanings:
-        type: array
-        items: {type: string}
-        example: [up, stay]
-      probabilities:
-        type: array
-        items: {type: number, format: double, minimum: 0, maximum: 1}
-        example: [0.9, 0.1]""",
+"""
+    + _HEAD,
 )
 """Actions are numbered."""
 
@@ -103,11 +114,48 @@ description: "Of the action; may exceed 1; absent where the policy does not draw
 description: "Differential, in nats; may be negative; absent where the policy does not draw", \
 example: -0.19}
   Dimension:
-    type: object
-    required: [mean, standard_deviation]
-    properties:
-      mean: {type: number, format: double, example: 0.5}
-      standard_deviation: {type: number, format: double, minimum: 0, \
-description: "0 where the policy does not draw", example: 0.2}""",
+"""
+    + _DIMENSION,
 )
 """Actions are real numbers."""
+
+_MIXED_PREDICTION = """\
+    required: [actions]
+    properties:
+      actions:
+        type: array
+        description: The action; of a numbered component its number
+        items: {type: number, format: double}
+        example: [2, 0.41]
+      density: {type: number, format: double, minimum: 0, \
+description: "Of all components together, numbered ones by their probability; may exceed 1; absent \
+where the policy does not draw", example: 0.3}"""
+_BOTH = """\
+    required: [heads, dimensions]
+    properties:
+      heads:
+        type: array
+        description: One for each numbered component of an action, in order
+        items: {$ref: "#/definitions/Head"}
+      dimensions:
+        type: array
+        description: One for each of the others, in order
+        items: {$ref: "#/definitions/Dimension"}
+      entropy: {type: number, format: double, \
+description: "Of all together, in nats; may be negative; absent where there is none", \
+example: -0.19}
+"""
+MIXED = Definitions(
+    prediction=_MIXED_PREDICTION,
+    predictions=_MIXED_PREDICTION,
+    distribution=_BOTH + f"  Head:\n{_HEAD}\n  Dimension:\n{_DIMENSION}",
+)
+"""Actions are numbered and real numbers together, which are always several."""
+
+
+def with_values(prediction: str) -> str:
+    """A definition of a Prediction which has, beside its own, the action as it is declared."""
+    head, properties, rest = prediction.partition("    properties:\n")
+    head = head.replace("]", ", values]") if head else "    required: [values]\n"
+    values = '      values: {$ref: "#/definitions/Action"}'
+    return f"{head}{properties}{rest}\n{values}"

@@ -10,6 +10,7 @@ import msgspec
 
 from policy_server.contract.actions import ActionSettings, ActionSpace
 from policy_server.contract.decoding import Decoder
+from policy_server.contract.operations import BASE_PATH
 from policy_server.contract.reading import read_schema
 from policy_server.contract.schema import ObservationSchema
 from policy_server.errors import Fault, SchemaError
@@ -35,6 +36,11 @@ class Contract:
     actions: ActionSpace = field(default_factory=ActionSpace)
     title: str = DEFAULT_TITLE
     version: str = DEFAULT_VERSION
+
+    @property
+    def base_path(self) -> str:
+        """What the paths of the API begin with."""
+        return BASE_PATH if self.schema.url_path is None else f"/{self.schema.url_path}"
 
     @cached_property
     def decoder(self) -> Decoder:
@@ -131,4 +137,9 @@ class ContractFile:
         if faults:
             raise SchemaError("The API cannot be called that.", faults)
         said = (settings or ActionSettings()).before(self.actions).before(schema.parameters)
-        return Contract(schema, ActionSpace.of(said), **names)
+        if schema.actions is not None:
+            contradictions = ActionSpace.contradictions(said, schema.actions)
+            if contradictions:
+                faults = [Fault(file, detail) for detail in contradictions]
+                raise SchemaError("The settings contradict the schema's actions.", faults)
+        return Contract(schema, ActionSpace.of(said, schema.actions), **names)

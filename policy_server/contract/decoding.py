@@ -140,13 +140,13 @@ def compile_features(
     Args:
         schema: Of the records.
         sources: Names of fields, in the order of the features, each with what makes its features;
-            by default all fields as they are, which must then have a feature width.
+            by default all fields but masks, as they are, which must then have a feature width.
     """
     tables: dict[str, Any] = {"UNSET": UNSET}
     places = {name: f"o.f{index}" for index, name in enumerate(schema.fields)}
     terms = [
         _optional(source, places[name], tables, always=schema.always_has(name))
-        for name, source in (schema.fields.items() if sources is None else sources)
+        for name, source in (schema.featured.items() if sources is None else sources)
     ]
     code = f"lambda o: ({''.join(f'{term}, ' for term in terms)})"
     compiled: Callable[[Record], tuple[float, ...]] = eval(code, tables)

@@ -24,6 +24,8 @@ KEYWORDS = {
     "type": "type",
     "description": "description",
     "format": "format",
+    "unit": "unit",
+    "mask_of": "mask_of",
     "enum": "enum",
     "minimum": "minimum",
     "maximum": "maximum",
@@ -35,7 +37,7 @@ KEYWORDS = {
     "default": "default",
     "example": "example",
 }
-TEXTS = ("description", "format")
+TEXTS = ("description", "format", "unit", "mask_of")
 VALUES = ("enum", "default", "example")
 """What stands in these is text where the field, or what its arrays hold, is a string."""
 NOT_KEPT = ("type", "items", "default", "example")
@@ -52,15 +54,18 @@ class FieldReader:
         compact: Whether types are spelt `int`, `List[float]`, ... and fields say `required`.
         optional: Names of the fields that said `required: false`.
         warnings: What was read but ignored.
+        places: Where each field stands.
     """
 
     faults: FaultList
     compact: bool = False
     optional: set[str] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
+    places: dict[str, yaml.Node] = field(default_factory=dict)
 
     def read(self, name: str, node: yaml.Node) -> Field | None:
         """Read the field `name`; None where it is not even a mapping with a known type."""
+        self.places[name] = node
         found = self._keywords(name, node, top=True)
         return self._field(name, node, found) if found is not None else None
 
@@ -127,7 +132,7 @@ class FieldReader:
         self, name: str, node: yaml.Node, found: Found, item_type: str, depth: int
     ) -> Field | None:
         """`List[int]`: bounds, enum and format speak of the items, all else of the list."""
-        of_items = {key: found[key] for key in (*BOUNDS, "enum", "format") if key in found}
+        of_items = {key: found[key] for key in (*BOUNDS, "enum", "format", "unit") if key in found}
         of_list = {key: value for key, value in found.items() if key not in of_items}
         of_items["type"] = (found["type"][0], item_type.strip())
         if "items" in of_list:

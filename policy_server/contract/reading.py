@@ -1,10 +1,12 @@
 """A schema file, in either dialect, to an ObservationSchema with every fault listed."""
 
+import re
 from collections.abc import Mapping
 
 import yaml
 
-from policy_server.contract.actions import ActionSettings
+from policy_server.contract.actions import ActionSettings, ActionSpace
+from policy_server.contract.declared_actions import DeclaredActions
 from policy_server.contract.document import (
     FaultList,
     entries,
@@ -15,10 +17,13 @@ from policy_server.contract.document import (
 )
 from policy_server.contract.field_reading import FieldReader
 from policy_server.contract.fields.field import Field
+from policy_server.contract.masks import mask_faults
 from policy_server.contract.schema import ObservationSchema
 from policy_server.errors import Fault, SchemaError
 
 SWAGGER, COMPACT = "Observation", "observations"
+ACTION = {SWAGGER: "Action", COMPACT: "actions"}
+"""What the section of the actions is called, beside that of the observations."""
 SWAGGER_KEYWORDS = (
     "type",
     "required",
@@ -32,6 +37,7 @@ MAX_NAME_CHARACTERS = 100
 """YAML wants keys below 1,024 characters, and escapes of the specification take up to ten each."""
 UNSPEAKABLE = frozenset("'`<>&=*\"\\")
 """Characters that generators of code spell wrongly in the text of a program."""
+URL_PATH = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 MASK = "'***'"
 
 
@@ -49,13 +55,13 @@ def read_schema(text: str, file: str = "schema.yaml") -> ObservationSchema:
     faults = FaultList(file)
     reader = FieldReader(faults)
     parts = _parts(root, faults)
-    fields: Mapping[str, Field] = {}
-    required: frozenset[str] = frozenset()
-    if SWAGGER in parts:
-        fields, required = _read_swagger(parts[SWAGGER], reader)
-    elif COMPACT in parts:
-        fields, required = _read_compact(parts[COMPACT], reader)
-    parameters, secret = _read_parameters(parts.get("parameters"), faults)
+    fields, required = _read_section(parts, SWAGGER, COMPACT, reader)
+    places = dict(reader.places)
+    parameters, path, secret = _read_parameters(parts.get("parameters"), faults)
+    actions = _read_actions(parts, reader, parameters)
+    if not faults.faults:
+        for name, fault in mask_faults(fields, actions).items():
+            faults.add(places[name], fault)
     faults.raise_if_any(f"{file} does not describe an observation that can be served.")
     warnings = list(reader.warnings)
     if secret is not None:
@@ -64,27 +70,65 @@ def read_schema(text: str, file: str = "schema.yaml") -> ObservationSchema:
             "a secret is a setting, POLICY_SERVER_API_KEYS."
         )
         text = _masked(text, secret, file)
-    return ObservationSchema(fields, required, parameters, text, tuple(warnings))
+    return ObservationSchema(fields, required, parameters, text, tuple(warnings), actions, path)
 
 
 def _parts(root: yaml.MappingNode, faults: FaultList) -> dict[str, yaml.Node]:
     parts: dict[str, yaml.Node] = {}
+    known = (SWAGGER, COMPACT, *ACTION.values(), "parameters")
     for name, key, value in entries(root, faults):
-        if name not in (SWAGGER, COMPACT, "parameters"):
-            faults.add(key, f"`{name}` is not known here: `{SWAGGER}`, `{COMPACT}`, `parameters`.")
+        if name not in known:
+            faults.add(key, f"`{name}` is not known here: `{'`, `'.join(known)}`.")
         parts[name] = value
     if (SWAGGER in parts) == (COMPACT in parts):
         fault = f"exactly one of `{SWAGGER}` (Swagger) and `{COMPACT}` (compact) is wanted."
         faults.add(root, fault)
         parts.pop(COMPACT, None)
+    for dialect, name in ACTION.items():
+        if name in parts and dialect not in parts:
+            other = next(ACTION[each] for each in ACTION if each != dialect)
+            faults.add(parts[name], f"`{name}` goes with `{dialect}`: call it `{other}` here.")
+            del parts[name]
     return parts
 
 
+def _read_section(
+    parts: Mapping[str, yaml.Node], swagger: str, compact: str, reader: FieldReader
+) -> tuple[Mapping[str, Field], frozenset[str]]:
+    """The fields of a section, and the names of those that are required, in either dialect."""
+    if swagger in parts:
+        return _read_swagger(parts[swagger], swagger, reader)
+    if compact in parts:
+        return _read_compact(parts[compact], compact, reader)
+    return {}, frozenset()
+
+
+def _read_actions(
+    parts: Mapping[str, yaml.Node], reader: FieldReader, parameters: ActionSettings
+) -> DeclaredActions | None:
+    """The declared actions, which `tuple` and `discrete` beside them must fit; None without any."""
+    node = next((parts[name] for name in ACTION.values() if name in parts), None)
+    if node is None:
+        return None
+    before = len(reader.faults.faults)
+    fields, required = _read_section(parts, ACTION[SWAGGER], ACTION[COMPACT], reader)
+    if len(reader.faults.faults) > before:
+        return None
+    optional = [name for name in fields if name not in required]
+    if optional and (ACTION[COMPACT] in parts or required):
+        reader.faults.add(node, f"every action has all its fields: `{optional[0]}` is optional.")
+    actions = DeclaredActions(fields)
+    faults = actions.faults() or ActionSpace.contradictions(parameters, actions)
+    for fault in faults:
+        reader.faults.add(node, fault)
+    return None if faults else actions
+
+
 def _read_swagger(
-    node: yaml.Node, reader: FieldReader
+    node: yaml.Node, section: str, reader: FieldReader
 ) -> tuple[Mapping[str, Field], frozenset[str]]:
     faults = reader.faults
-    definition = mapping(node, f"`{SWAGGER}`", faults)
+    definition = mapping(node, f"`{section}`", faults)
     if definition is None:
         return {}, frozenset()
     keywords = {}
@@ -93,17 +137,17 @@ def _read_swagger(
         if name not in SWAGGER_KEYWORDS:
             faults.add(key, f"`{name}` is not known here: `type`, `required`, `properties`.")
     if "type" in keywords and keywords["type"].value != "object":
-        faults.add(keywords["type"], "an observation has the type `object`.")
+        faults.add(keywords["type"], f"`{section}` has the type `object`.")
     if "additionalProperties" in keywords and switch(keywords["additionalProperties"]) is not False:
         place = f"{faults.file}:{line_of(keywords['additionalProperties'])}"
         warning = "`additionalProperties` is ignored: unknown fields are always refused."
         reader.warnings.append(f"{place}: {warning}")
     required = _required_names(keywords["required"], faults) if "required" in keywords else {}
     if "properties" not in keywords:
-        faults.add(node, "`properties`, the fields of the observation, is missing.")
+        faults.add(node, f"`properties`, the fields of `{section}`, is missing.")
         return {}, frozenset()
     properties = mapping(keywords["properties"], "`properties`", faults)
-    fields = _read_fields(properties, reader) if properties is not None else {}
+    fields = _read_fields(properties, section, reader) if properties is not None else {}
     names = [key.value for key, _ in properties.value] if properties is not None else []
     for name, value in required.items():
         if name not in names:
@@ -125,17 +169,18 @@ def _required_names(node: yaml.Node, faults: FaultList) -> dict[str, yaml.Node]:
 
 
 def _read_compact(
-    node: yaml.Node, reader: FieldReader
+    node: yaml.Node, section: str, reader: FieldReader
 ) -> tuple[Mapping[str, Field], frozenset[str]]:
-    observations = mapping(node, f"`{COMPACT}`", reader.faults)
-    if observations is None:
+    found = mapping(node, f"`{section}`", reader.faults)
+    if found is None:
         return {}, frozenset()
     reader.compact = True
-    fields = _read_fields(observations, reader)
+    reader.optional = set()
+    fields = _read_fields(found, section, reader)
     return fields, frozenset(fields) - reader.optional
 
 
-def _read_fields(node: yaml.MappingNode, reader: FieldReader) -> dict[str, Field]:
+def _read_fields(node: yaml.MappingNode, section: str, reader: FieldReader) -> dict[str, Field]:
     fields: dict[str, Field] = {}
     for name, key, value in entries(node, reader.faults):
         printable = name.strip() and name.isprintable() and not UNSPEAKABLE & set(name)
@@ -151,29 +196,41 @@ def _read_fields(node: yaml.MappingNode, reader: FieldReader) -> dict[str, Field
         if field is not None:
             fields[name] = field
     if not node.value:
-        reader.faults.add(node, "an observation has at least one field.")
+        reader.faults.add(node, f"`{section}` has at least one field.")
     return fields
 
 
 def _read_parameters(
     node: yaml.Node | None, faults: FaultList
-) -> tuple[ActionSettings, yaml.Node | None]:
+) -> tuple[ActionSettings, str | None, yaml.Node | None]:
+    """What the file says of actions, the path of the API, and where a secret stands."""
     section = mapping(node, "`parameters`", faults) if node is not None else None
     if section is None:
-        return ActionSettings(), None
+        return ActionSettings(), None, None
     switches: dict[str, bool | None] = {"tuple": None, "discrete": None}
+    path: str | None = None
     secret: yaml.Node | None = None
     for name, key, value in entries(section, faults):
         if name == "api_key":
             # Without a value there is no secret.
             secret = value if value.value else None
+        elif name == "url_path":
+            path = _url_path(value, faults)
         elif name not in switches:
-            faults.add(key, f"`{name}` is not a parameter: `tuple` and `discrete` are.")
+            known = "`tuple`, `discrete` and `url_path` are"
+            faults.add(key, f"`{name}` is not a parameter: {known}.")
         else:
             switches[name] = switch(value)
             if switches[name] is None:
                 faults.add(value, f"`{name}` is true or false.")
-    return ActionSettings(switches["tuple"], switches["discrete"]), secret
+    return ActionSettings(switches["tuple"], switches["discrete"]), path, secret
+
+
+def _url_path(node: yaml.Node, faults: FaultList) -> str | None:
+    path = node.value.strip("/") if isinstance(node, yaml.ScalarNode) else "?"
+    if path and (len(path) > MAX_NAME_CHARACTERS or not URL_PATH.fullmatch(path)):
+        faults.add(node, "`url_path` is a path such as `app/v1`: letters, digits, `-` and `_`.")
+    return path or None
 
 
 def _masked(text: str, secret: yaml.Node, file: str) -> str:

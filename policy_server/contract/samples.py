@@ -21,5 +21,9 @@ def random_observations(
             present = {0: True, 1: False}.get(index, bool(rng.random() < 0.5))
             if present or name in schema.required:
                 observation[name] = field.sample(rng)
+        for mask in schema.masks:
+            values = observation.get(mask.field)
+            if isinstance(values, list):
+                mask.allow_something(values, rng)
         observations.append(observation)
     return observations

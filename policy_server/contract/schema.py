@@ -8,7 +8,9 @@ from functools import cached_property
 from typing import TypeAlias
 
 from policy_server.contract.actions import ActionSettings
+from policy_server.contract.declared_actions import DeclaredActions
 from policy_server.contract.fields.field import Field, Value
+from policy_server.contract.masks import Mask, masks_of
 
 Observation: TypeAlias = dict[str, Value]
 
@@ -23,6 +25,8 @@ class ObservationSchema:
         parameters: What the file says about actions.
         text: The file as it was given, secrets removed.
         warnings: What was read but ignored, one sentence each.
+        actions: The actions that the file declares; None where it declares none.
+        url_path: Below which path the API lies, `app/v1`; None leaves it where it is.
     """
 
     fields: Mapping[str, Field]
@@ -30,6 +34,18 @@ class ObservationSchema:
     parameters: ActionSettings = field(default_factory=ActionSettings)
     text: str = ""
     warnings: tuple[str, ...] = ()
+    actions: DeclaredActions | None = None
+    url_path: str | None = None
+
+    @cached_property
+    def masks(self) -> tuple[Mask, ...]:
+        """Its fields that say which actions are allowed; they make no features."""
+        return masks_of(self.fields, self.actions)
+
+    @property
+    def featured(self) -> Mapping[str, Field]:
+        """The fields that make features: all but the masks."""
+        return {name: field for name, field in self.fields.items() if field.mask_of is None}
 
     def as_json_schema(self) -> dict[str, object]:
         """The observation as a Swagger 2.0 definition; unknown fields are refused."""

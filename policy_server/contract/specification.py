@@ -14,7 +14,6 @@ import yaml
 
 from policy_server.contract.contract import Contract
 from policy_server.contract.operations import (
-    BASE_PATH,
     HEADERS,
     MAX_BATCH_ITEMS,
     MAX_RAW_ITEMS,
@@ -30,7 +29,6 @@ Specification = dict[str, Any]
 KEPT_OR_EXPONENT = re.compile(r'("(?:[^"\\]|\\.)*"|[0-9]+\.[0-9]+)|([0-9]+)e')
 """A text or a number with a point; or the digits before an exponent that has no point."""
 FACTS: Mapping[str, Any] = {
-    "base_path": BASE_PATH,
     "operations": OPERATIONS,
     "headers": HEADERS,
     "limits": {
@@ -57,6 +55,7 @@ def render_specification(contract: Contract, template: Path) -> str:
         return _compiled(template.read_text(encoding="utf-8")).render(
             title=contract.title,
             version=contract.version,
+            base_path=contract.base_path,
             actions=contract.actions,
             observation=contract.schema.as_json_schema(),
             **FACTS,

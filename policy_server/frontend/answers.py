@@ -1,6 +1,6 @@
 """Predictions, as the server answers them, in one shape for every kind of action."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 Json: TypeAlias = dict[str, Any]
@@ -17,23 +17,44 @@ class Decision:
         likelihood: What the answer calls the certainty: a probability, or a density, which may
             exceed 1; None where the policy draws nothing.
         certainty: Of the actions together.
+        values: The action as the schema declares it; empty where it declares none.
     """
 
     actions: tuple[float, ...]
     meanings: tuple[str, ...]
     likelihood: str | None
     certainty: float | None
+    values: Json = field(default_factory=dict)
 
     def agrees_with(self, other: "Decision") -> bool:
         """The same actions, of the same meanings."""
         return self.actions == other.actions and self.meanings == other.meanings
 
     @property
+    def numbered(self) -> tuple[bool, ...]:
+        """Which of the actions are numbers of actions: whole numbers as JSON writes them."""
+        return tuple(isinstance(action, int) for action in self.actions)
+
+    def distance_to(self, other: "Decision") -> float:
+        """How far apart two actions lie; a numbered one that is another counts 1."""
+        pairs = zip(self.numbered, self.actions, other.actions, strict=True)
+        return sum(
+            float(one != two) if numbered else abs(one - two) for numbered, one, two in pairs
+        )
+
+    @property
     def words(self) -> str:
         """The decision in words."""
+        if self.values:
+            return ", ".join(f"{name} {spelt(value)}" for name, value in self.values.items())
         if self.meanings:
             return " and ".join(self.meanings)
-        return ", ".join(number(action) for action in self.actions)
+        return self.numbers
+
+    @property
+    def numbers(self) -> str:
+        """The actions as the network has them."""
+        return ", ".join(map(number, self.actions))
 
 
 def read_decision(prediction: Json) -> Decision:
@@ -45,7 +66,15 @@ def read_decision(prediction: Json) -> Decision:
         meanings = [prediction["meaning"]] if "meaning" in prediction else None
     likelihood = next((name for name in LIKELIHOODS if name in prediction), None)
     certainty = None if likelihood is None else prediction[likelihood]
-    return Decision(tuple(actions), tuple(meanings or ()), likelihood, certainty)
+    values = prediction.get("values", {})
+    return Decision(tuple(actions), tuple(meanings or ()), likelihood, certainty, values)
+
+
+def spelt(value: Any) -> str:
+    """A value of an action as people read it."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(spelt, value))}]"
+    return number(value) if isinstance(value, float) else str(value)
 
 
 def number(value: float) -> str:

@@ -11,7 +11,7 @@ import streamlit as st
 from policy_server.contract.schema import Observation
 from policy_server.errors import RequestFailed
 from policy_server.frontend import charts
-from policy_server.frontend.answers import Decision, number, read_decision
+from policy_server.frontend.answers import Decision, read_decision, spelt
 from policy_server.frontend.draft import draft_of
 from policy_server.frontend.form import observation_form
 from policy_server.frontend.renderers.registry import parts_of, renderer_of
@@ -109,7 +109,8 @@ def _ask(service: Service, observation: Observation, question: Question) -> None
     row: dict[str, Any] = {
         "time": datetime.datetime.now().astimezone().strftime("%H:%M:%S"),
         "decision": decision.words,
-        "action": " ".join(map(number, decision.actions)),
+        "action": decision.numbers.replace(",", ""),
+        **{f"values.{name}": spelt(value) for name, value in decision.values.items()},
         **({} if decision.likelihood is None else {decision.likelihood: decision.certainty}),
         "version": answer.version,
         "asked": question.operation,
@@ -138,7 +139,7 @@ def _distribution(service: Service, observation: Observation) -> None:
     except RequestFailed as error:
         say(error)
         return
-    parts = parts_of(answer.document)
+    parts = parts_of(answer.document, service.schema.actions)
     decided: Decided | None = st.session_state.get("decided")
     chosen: list[float | None] = [None] * len(parts)
     same = decided is not None and decided.version == answer.version
@@ -152,7 +153,7 @@ def _distribution(service: Service, observation: Observation) -> None:
         st.caption(plain(f"Weighed by version {answer.version}."))
     for index, (part, action) in enumerate(zip(parts, chosen, strict=False)):
         if len(parts) > 1:
-            st.caption(f"{part.noun} {index + 1} of {len(parts)}")
+            st.caption(plain(service.component(index, part.noun, len(parts))))
         charts.draw(part.chart(action), part.described())
         if part.note:
             st.caption(part.note)

@@ -61,7 +61,7 @@ def show(service: Service) -> None:
         _draw(service, sweep, held)
     picture: Picture | None = st.session_state.get("picture")
     if picture is not None:
-        _show_picture(picture)
+        _show_picture(service, picture)
     st.divider()
     _fields_that_matter(service)
 
@@ -80,7 +80,7 @@ def _draw(service: Service, sweep: Sweep, held: Observation) -> None:
         return
     finally:
         bar.empty()
-    parts = parts_of(weighed.document)
+    parts = parts_of(weighed.document, service.schema.actions)
     st.session_state["picture"] = Picture(decided, now(sweep, held), parts, curves)
 
 
@@ -95,7 +95,7 @@ def _weighed(
     for done, value in enumerate(taken):
         there = moved(held, {axis.path: value})
         answer = service.client.decide("distribution", there, sweep.version)
-        parts = parts_of(answer.document)
+        parts = parts_of(answer.document, service.schema.actions)
         rows = rows or [[] for _ in parts]
         shown = (
             value if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
@@ -106,17 +106,17 @@ def _weighed(
     return [pd.DataFrame(table) for table in rows]
 
 
-def _show_picture(picture: Picture) -> None:
+def _show_picture(service: Service, picture: Picture) -> None:
     sweep = picture.sweep
     first = sweep.decisions[0]
     renderer = renderer_of(first)
     index = 0
     if len(first.actions) > 1:
-        noun = renderer.noun
+        noun, count = renderer.noun, len(first.actions)
         index = st.segmented_control(
             f"{noun} that is coloured",
-            range(len(first.actions)),
-            format_func=lambda each: f"{noun} {each + 1}",
+            range(count),
+            format_func=lambda each: service.component(each, noun, count),
             default=0,
             required=True,
             key="picture:part",

@@ -104,14 +104,22 @@ def decision_columns(decision: Decision) -> list[str]:
     numbers = [f"[{index}]" if several else "" for index in range(len(decision.actions))]
     names = [f"action{number}" for number in numbers]
     names += [f"meaning{number}" for number in numbers] if decision.meanings else []
+    names += [f"values.{name}" for name in decision.values]
     return names if decision.likelihood is None else [*names, decision.likelihood]
 
 
 def decision_cells(decision: Decision) -> list[Any]:
     """What a decision puts into these columns."""
-    meanings = [f"'{each}" if each.startswith(FORMULA) else each for each in decision.meanings]
+    values = [
+        json.dumps(each) if isinstance(each, list) else each for each in decision.values.values()
+    ]
     certainty = [] if decision.certainty is None else [decision.certainty]
-    return [*decision.actions, *meanings, *certainty]
+    return [*decision.actions, *map(_harmless, [*decision.meanings, *values]), *certainty]
+
+
+def _harmless(cell: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
 def template(service: Service) -> bytes:

@@ -57,7 +57,7 @@ def measure(service: Service, seed: int = 0) -> Sensitivity:
     rng = np.random.default_rng(seed)
     whole = service.random_observation(seed)
     room = largest_batch(whole)
-    fields = dict(list(service.schema.fields.items())[: max(1, room // (LEAST_VALUES + 1) - 1)])
+    fields = dict(list(service.schema.featured.items())[: max(1, room // (LEAST_VALUES + 1) - 1)])
     count = int(np.clip(room // (len(fields) * LEAST_VALUES + 1), 1, MOST_OBSERVATIONS))
     values = int(np.clip((room // count - 1) // len(fields), LEAST_VALUES, MOST_VALUES))
     # Moved fields are sent, so each observation has all of them.
@@ -67,7 +67,7 @@ def measure(service: Service, seed: int = 0) -> Sensitivity:
         for value in _moves(field, values, rng):
             batch += [{**base, name: value} for base in bases]
     decided = decide_batch(service.client, batch)
-    left_out = len(service.schema.fields) - len(fields)
+    left_out = len(service.schema.featured) - len(fields)
     return _ranked(list(fields), decided, count, values, left_out)
 
 

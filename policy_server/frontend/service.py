@@ -34,6 +34,19 @@ class Service:
     has_versions: bool
     has_bundles: bool
 
+    def component(self, index: int, noun: str, count: int) -> str:
+        """What one of the components of an action is called.
+
+        Args:
+            index: Which.
+            noun: What such a component is, where the schema gives it no name.
+            count: How many there are.
+        """
+        actions = self.schema.actions
+        if actions is not None:
+            return actions.components[index].place
+        return f"{noun} {index + 1} of {count}"
+
     def example(self) -> Observation:
         """The schema's own example; a valid random observation where it has none."""
         return self.schema.example() or self.random_observation(0)

@@ -92,7 +92,7 @@ class Sweep:
 def axes_of(schema: ObservationSchema, observation: Observation) -> list[Axis]:
     """Everything in an observation that can be moved, at most MAX_AXES."""
     axes: list[Axis] = []
-    for name, field in schema.fields.items():
+    for name, field in schema.featured.items():
         if name in observation:
             axes += _axes((name,), field, observation[name])
         if len(axes) >= MAX_AXES:

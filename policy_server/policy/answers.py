@@ -1,11 +1,12 @@
 """Distribution inputs to the answers of the contract: Predictions and Distributions."""
 
 import random
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
+from policy_server.contract.action_values import Range, Values, compile_values
 from policy_server.contract.actions import ActionSpace
 from policy_server.errors import Fault, ObservationError
 from policy_server.policy.engines.engine import Floats
@@ -26,13 +27,24 @@ class Answers:
         family: Of the distributions that a network's output selects from.
         actions: What the contract promises of actions.
         output_mapper: What action numbers mean.
+        action_range: Which numbers of the network stand for the bounds of declared actions; None
+            where the family knows.
     """
 
-    def __init__(self, family: Family, actions: ActionSpace, output_mapper: OutputMapper) -> None:
+    def __init__(
+        self,
+        family: Family,
+        actions: ActionSpace,
+        output_mapper: OutputMapper,
+        action_range: Range | None = None,
+    ) -> None:
         self._family = family
         self._decide = family.decide
         self._wording = family.wording(actions.tuple, output_mapper)
         self._one = self._wording.one
+        self._values: Callable[[Sequence[Any]], Values] | None = None
+        if actions.declared is not None:
+            self._values = compile_values(actions.declared, action_range or family.action_range)
         self._random = random.Random()  # chance, not secrecy
         self._rng = np.random.default_rng()
         self._chance = {
@@ -61,7 +73,11 @@ class Answers:
         rng = self._rng if seed is None else np.random.default_rng(seed)
         family = self._family
         actions = family.sample(inputs, rng) if query == "draw" else family.mode(inputs)
-        return self._wording.batch(actions, family.log_probability(inputs, actions))
+        answers = self._wording.batch(actions, family.log_probability(inputs, actions))
+        if self._values is not None:
+            for answer, numbers in zip(answers, actions.tolist(), strict=True):
+                answer["values"] = self._values(numbers)
+        return answers
 
     def _single(self, row: list[float], query: Query, seed: int | None) -> Answer:
         draw = None if query == "mode" else self._draw(seed)
@@ -69,7 +85,10 @@ class Answers:
             decided = self._decide(row, draw)
         except NotFinite as error:
             raise _unanswered([_fault(error, 0, 1)]) from error
-        return self._one(*decided)
+        answer = self._one(*decided)
+        if self._values is not None:
+            answer["values"] = self._values(decided[0])
+        return answer
 
     def _draw(self, seed: int | None) -> Callable[[], float] | None:
         if seed is None or self._chance is None:

@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from policy_server.contract.pointers import pointer_to
 from policy_server.errors import Fault, ObservationError, PreprocessorFailed
 
 Features = NDArray[np.float32]
 FLAT, PLAIN = {list, tuple}, {float, int, bool}
+ALLOWS_NOTHING = "every action is forbidden: one at least is to be allowed."
 TOO_LARGE = "a number is too large for the network, which takes float32."
 
 
@@ -23,27 +25,35 @@ class Outcome(NamedTuple):
         features: float32[B, F]; the rows of those that failed are 0.
         failures: Row -> what the uploaded code said.
         too_large: Rows with a number beyond float32.
+        forbidding: Row -> the mask in it that allows no action.
     """
 
     features: Features
     failures: Mapping[int, str] = {}  # never written to
     too_large: Collection[int] = ()
+    forbidding: Mapping[int, str] = {}  # never written to
 
     def raise_for(self, start: int, end: int) -> None:
         """Raise if one of the rows from `start` to `end` failed.
 
         Raises:
             PreprocessorFailed: Uploaded code failed.
-            ObservationError: A number is too large for the network; every such row is named.
+            ObservationError: A number is too large for the network, or a mask allows nothing; every
+                such row is named.
         """
-        if not self.failures and not self.too_large:
+        if not (self.failures or self.too_large or self.forbidding):
             return
         failed = [row for row in range(start, end) if row in self.failures]
         if failed:
             raise PreprocessorFailed(self.failures[failed[0]])
-        large = [row - start for row in range(start, end) if row in self.too_large]
-        if large:
-            faults = [Fault(place_of(row, end - start), TOO_LARGE) for row in large]
+        faults = []
+        for row in range(start, end):
+            place = place_of(row - start, end - start)
+            if row in self.too_large:
+                faults.append(Fault(place, TOO_LARGE))
+            if row in self.forbidding:
+                faults.append(Fault(f"{place}{pointer_to([self.forbidding[row]])}", ALLOWS_NOTHING))
+        if faults:
             raise ObservationError("The observation cannot be decided on.", faults)
 
 

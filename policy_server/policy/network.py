@@ -22,6 +22,8 @@ class Network:
         sizes: Actions of each head, or dimensions of each component.
         timing: How long its parts take.
         output: Name of the model's output that is served.
+        action_range: Which of its numbers stand for the bounds of declared actions; None where the
+            family knows, or where they are in units of their own.
     """
 
     engine: str
@@ -30,6 +32,7 @@ class Network:
     sizes: tuple[int, ...]
     timing: Timing = field(default_factory=Timing)
     output: str = ""
+    action_range: tuple[float, float] | None = None
 
     @property
     def distribution(self) -> Family:

@@ -1,12 +1,15 @@
 """What action numbers mean."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
+from policy_server.contract.declared_actions import DeclaredActions
 from policy_server.contract.document import FaultList, entries, line_of
 from policy_server.contract.encoding import not_utf8
+from policy_server.contract.fields.field import Value
 from policy_server.errors import SchemaError, UploadRejected
 
 FILE = "output_mapper.yaml"
@@ -23,6 +26,14 @@ class OutputMapper:
     def __init__(self, meanings: Sequence[dict[int, str]] = ()) -> None:
         self.meanings = tuple(meanings)
 
+    @classmethod
+    def of(cls, actions: DeclaredActions | None) -> "OutputMapper":
+        """The meanings that a schema gives to its actions: the values, as texts."""
+        if actions is None or not all(actions.sizes):
+            return cls()
+        heads = [each.choices or () for each in actions.components]
+        return cls([dict(enumerate(map(_text, choices))) for choices in heads])
+
     @property
     def sizes(self) -> tuple[int, ...]:
         """How many actions of each head have a meaning."""
@@ -31,6 +42,23 @@ class OutputMapper:
     def meaning(self, head: int, action: int) -> str:
         """The meaning of an action of a head."""
         return self.meanings[head][action] if self.meanings else str(action)
+
+    def contradictions(self, actions: DeclaredActions) -> list[str]:
+        """How the meanings contradict the declared actions, in sentences without their ends.
+
+        What a schema names, an output mapper may not name otherwise; numbers and truth values may
+        have any meaning.
+        """
+        declared = [len(each.choices or ()) for each in actions.components]
+        if [*self.sizes] != declared:
+            sizes = " + ".join(map(str, declared))
+            return [f"it has {' + '.join(map(str, self.sizes))} actions, the schema {sizes}"]
+        return [
+            f"action {number} of `{each.place}` is `{choice}` there and `{meanings[number]}` here"
+            for each, meanings in zip(actions.components, self.meanings, strict=True)
+            for number, choice in enumerate(each.choices or ())
+            if isinstance(choice, str) and meanings.get(number) != choice
+        ]
 
     def faults(self, head_sizes: Sequence[int | None]) -> list[str]:
         """What is wrong with the mapper for a policy of these heads, in sentences.
@@ -90,6 +118,11 @@ def read_output_mapper(path: Path) -> OutputMapper:
     except SchemaError as error:
         raise UploadRejected(str(error)) from error
     return OutputMapper(meanings)
+
+
+def _text(value: Value) -> str:
+    """A value as an answer words it: texts as they are, numbers and truth values as JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _is_unicode(text: str) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from policy_server.contract.contract import Contract
 from policy_server.contract.records import Record
@@ -10,6 +11,7 @@ from policy_server.errors import Fault, ObservationError, PreprocessorFailed
 from policy_server.policy.answers import Answer, Answers, Query
 from policy_server.policy.engines.engine import AsyncEngine, Engine, Floats
 from policy_server.policy.features import TOO_LARGE, Features, Outcome, as_float, narrow
+from policy_server.policy.masks import Masks
 from policy_server.policy.network import Network
 from policy_server.policy.output_mapper import OutputMapper
 from policy_server.policy.preprocessor import Preprocessor
@@ -39,7 +41,9 @@ class Policy:
         self._engine = engine
         self._awaited = engine if isinstance(engine, AsyncEngine) else None
         self._preprocessor = preprocessor
-        self._answers = Answers(network.distribution, contract.actions, output_mapper)
+        self._masks = Masks(contract) if contract.schema.masks else None
+        self._family = network.distribution
+        self._answers = Answers(self._family, contract.actions, output_mapper, network.action_range)
 
     def decide(
         self, records: Sequence[Record], query: Query, seed: int | None = None
@@ -61,28 +65,43 @@ class Policy:
     def features(self, records: Sequence[Record]) -> Features:
         """The network's input vectors, float32[B, F], of B records.
 
+        Where observations have masks, what they allow stands beside it: float32[B, F + M].
+
         Raises:
-            ObservationError: A number is too large for the network.
+            ObservationError: A number is too large for the network, or a mask allows nothing.
             PreprocessorFailed: Uploaded code failed.
         """
         outcome = self.outcome(records)
-        if outcome.failures or outcome.too_large:
-            outcome.raise_for(0, len(records))
+        outcome.raise_for(0, len(records))
         return outcome.features
 
     def outcome(self, records: Sequence[Record]) -> Outcome:
         """Features of records that have nothing to do with each other: each may fail alone."""
         assert self._preprocessor is not None
-        return self.fitting(self._preprocessor.features(records))
+        return self.fitting(self._preprocessor.features(records), records)
 
-    def fitting(self, outcome: Outcome) -> Outcome:
-        """The same features, if the network takes so many; raises PreprocessorFailed if not."""
+    def fitting(self, outcome: Outcome, records: Sequence[Record]) -> Outcome:
+        """The same features, if the network takes so many, beside what the records' masks allow.
+
+        Raises:
+            PreprocessorFailed: The network takes another number of features.
+        """
         made, taken = outcome.features.shape[1], self.network.feature_width
         if made != taken and len(outcome.failures) < len(outcome.features):
             raise PreprocessorFailed(
                 f"preprocess returned {made} numbers, the network takes {taken}"
             )
-        return outcome
+        if self._masks is None:
+            return outcome
+        allowed, forbidding = self._masks.of(records)
+        features = outcome.features if made == taken else np.zeros((len(records), taken))
+        return outcome._replace(features=_beside(features, allowed), forbidding=forbidding)
+
+    def unmasked(self, features: Features) -> Features:
+        """Features that came without masks, which then allow everything."""
+        if self._masks is None:
+            return features
+        return _beside(features, self._masks.none(len(features)))
 
     def raw_features(self, numbers: Sequence[float]) -> Features:
         """One input vector, float32[1, F], as a client sent it.
@@ -99,13 +118,16 @@ class Policy:
         if beyond:
             faults = [Fault(f"/obs/{index}", TOO_LARGE) for index in beyond]
             raise ObservationError("The features cannot be decided on.", faults)
-        return row
+        return self.unmasked(row)
 
     def run(self, features: Features) -> Floats:
-        """Distribution inputs, float32[B, W], of float32[B, F]; raises EngineFailed."""
+        """Distribution inputs, float32[B, W], of what `features` gives; raises EngineFailed."""
         if not len(features):
             return np.empty((0, self.network.distribution.input_width), np.float32)
-        return self._engine.run(features)
+        if self._masks is None:
+            return self._engine.run(features)
+        taken = self.network.feature_width
+        return self._allowed(self._engine.run(features[:, :taken]), features)
 
     @property
     def is_awaited(self) -> bool:
@@ -116,8 +138,21 @@ class Policy:
         """As `run`, of a policy whose network runs elsewhere."""
         if not len(features) or self._awaited is None:
             return self.run(features)
-        return await self._awaited.run_async(features)
+        taken = self.network.feature_width
+        return self._allowed(await self._awaited.run_async(features[:, :taken]), features)
+
+    def _allowed(self, inputs: Floats, features: Features) -> Floats:
+        """Distribution inputs in which no forbidden action can be taken."""
+        if self._masks is None:
+            return inputs
+        allowed = features[:, self.network.feature_width :] > 0
+        forbidden: Floats = self._family.forbid(inputs, allowed, self._masks.sizes)
+        return forbidden
 
     def answers(self, inputs: Floats, query: Query, seed: int | None = None) -> list[Answer]:
         """Word the decisions that follow from float32[B, W]; raises ObservationError."""
         return self._answers.give(inputs, query, seed)
+
+
+def _beside(features: NDArray[np.floating], allowed: Features) -> Features:
+    return np.concatenate([features, allowed], axis=1, dtype=np.float32)

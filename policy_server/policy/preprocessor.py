@@ -41,13 +41,14 @@ class SchemaPreprocessor:
     """
 
     def __init__(self, schema: ObservationSchema) -> None:
-        varying = [name for name, field in schema.fields.items() if field.feature_width is None]
+        fields = schema.featured
+        varying = [name for name, field in fields.items() if field.feature_width is None]
         if varying:
             raise UploadRejected(
                 f"The arrays {', '.join(varying)} have no fixed size, so a network cannot take "
                 "them as they are: upload a preprocessor."
             )
-        self._width = sum(field.feature_width or 0 for field in schema.fields.values())
+        self._width = sum(field.feature_width or 0 for field in fields.values())
         self._flatten = compile_features(schema)
         # Little endian by name: packing as the machine does it lets numbers overflow unseen.
         self._pack = struct.Struct(f"<{self._width}f").pack

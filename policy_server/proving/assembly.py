@@ -3,6 +3,7 @@
 import errno
 import traceback
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from policy_server.policy.network import Network
 from policy_server.policy.output_mapper import OutputMapper, read_output_mapper
 from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import Preprocessor, SchemaPreprocessor
+from policy_server.proving.action_sizes import Unknown, declared_sizes
 from policy_server.proving.built_model import (
     BuiltModel,
     drop_what_was_built,
@@ -28,7 +30,6 @@ from policy_server.proving.built_model import (
 )
 from policy_server.proving.declared import read_declared
 from policy_server.proving.description import Description, read_description
-from policy_server.proving.heads import declared_sizes_fault
 from policy_server.proving.independence import RowProof
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.readers.reader import ModelUpload
@@ -131,8 +132,10 @@ class Assembly:
             return None
         described = built.description
         self._report.passed("model", described.family_detail)
-        kind = FAMILIES[described.family].kind
-        conflict = self._contract.actions.contradiction(kind, described.heads)
+        family = FAMILIES[described.family]
+        sizes = () if described.sizes is None else family(described.sizes).action_sizes
+        actions = self._contract.actions
+        conflict = actions.contradiction(family.kind, described.heads, sizes)
         if conflict is not None:
             raise UploadRejected(conflict)
         return built
@@ -141,25 +144,33 @@ class Assembly:
         """The model, built of what was uploaded or from an earlier build; raises Undeclared."""
         if Part.MODEL not in self._uploaded:
             return load_built_model(folder)
-        described = uploaded_file(self._folder, Part.DESCRIPTION)
+        declared = uploaded_file(self._folder, Part.DESCRIPTION)
+        description = read_description(declared) if declared.is_file() else Description()
+        description.check(self._contract.actions)
         upload = ModelUpload(
             uploaded_file(self._folder, Part.MODEL),
             folder,
             self._contract,
-            read_description(described) if described.is_file() else Description(),
+            description,
             self._limits,
             lambda what: self._step(what, self._limits.model_seconds),
         )
-        return read_model(upload)
+        built = read_model(upload)
+        built.description = replace(built.description, action_range=description.action_range)
+        return built
 
     def _output_mapper(self) -> OutputMapper:
+        declared = self._contract.actions.declared
         if not self._has(Part.OUTPUT_MAPPER):
-            return OutputMapper()
+            return OutputMapper.of(declared)
         if not self._contract.actions.have_meanings:
             raise UploadRejected(
                 "Continuous actions have no meanings: this contract takes no output mapper."
             )
         mapper = read_output_mapper(uploaded_file(self._folder, Part.OUTPUT_MAPPER))
+        faults = mapper.contradictions(declared) if declared is not None else []
+        if faults:
+            raise UploadRejected(f"The output mapper contradicts the schema: {'; '.join(faults)}.")
         self._report.passed("output mapper", f"maps {len(mapper.meanings)} head(s)")
         return mapper
 
@@ -219,30 +230,15 @@ class Assembly:
 
     def _network(self, described: NetworkDescription, mapper: OutputMapper) -> Network | None:
         """The network that the version will have, if that can be told yet."""
-        sizes = known_sizes(described, self._contract) or self._declared_sizes(described, mapper)
-        return None if sizes is None else network_of(described, sizes)
-
-    def _declared_sizes(
-        self, described: NetworkDescription, mapper: OutputMapper
-    ) -> tuple[int, ...] | None:
-        """Sizes of the heads as the output mapper declares them."""
-        declared, heads = mapper.sizes, described.heads
-        wanted = f"{heads} heads" if heads else "the heads"
-        detail = (
-            f"the sizes of {wanted} cannot be read off the model: upload an output mapper, a list "
-            f"of one map for each head, {described.output_width} actions in all"
-        )
-        if sum(declared) == described.output_width and heads in (None, len(declared)):
-            distribution = FAMILIES[described.family](declared)
-            folder = self._folder / Part.MODEL
-            fault = declared_sizes_fault(folder, distribution) if heads else None
-            if fault is None:
-                return declared
-            detail += f"; {fault}"
-        if declared:
-            detail += f" (this one has {' + '.join(map(str, declared))})"
-        self._misfit("heads", detail, Part.OUTPUT_MAPPER)
-        return None
+        sizes = known_sizes(described, self._contract)
+        if sizes is None:
+            actions, model = self._contract.actions, self._folder / Part.MODEL
+            try:
+                sizes = declared_sizes(described, actions, mapper, model)
+            except Unknown as unknown:
+                self._misfit("heads", str(unknown), Part.OUTPUT_MAPPER)
+                return None
+        return network_of(described, sizes)
 
     def _check_width(self, described: NetworkDescription, features: Features) -> bool:
         made, taken = features.shape[1], described.feature_width

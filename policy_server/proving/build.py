@@ -63,7 +63,7 @@ def build(
     job = Job(
         str(folder.absolute()),
         contract.schema.text,
-        contract.actions,
+        contract.actions.settings,
         [str(part) for part in uploaded],
         limits,
     )
@@ -85,7 +85,7 @@ def verify(
         UploadRejected: The process died or was too slow; a report says everything else.
     """
     schema = contract.schema.text
-    job = Job(str(folder.absolute()), schema, contract.actions, [], limits, verify=True)
+    job = Job(str(folder.absolute()), schema, contract.actions.settings, [], limits, verify=True)
     return _run(job, progress, lambda: None)
 
 

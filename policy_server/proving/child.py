@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from policy_server.contract.actions import ActionSpace
+from policy_server.contract.actions import ActionSettings, ActionSpace
 from policy_server.contract.contract import Contract
 from policy_server.contract.reading import read_schema
 from policy_server.policy.families.registry import plug_in_modules
@@ -30,6 +30,7 @@ class Job:
     Attributes:
         folder: The candidate's folder.
         schema: Text of the observation schema.
+        actions: What settings say of actions.
         uploaded: The parts that are new.
         verify: Replay the golden cases of a version that is there, and build nothing.
         families: Modules that register families from outside of the package.
@@ -37,7 +38,7 @@ class Job:
 
     folder: str
     schema: str
-    actions: ActionSpace
+    actions: ActionSettings
     uploaded: list[str]
     limits: BuildLimits
     verify: bool = False
@@ -53,7 +54,7 @@ class Job:
         fields = json.loads(text)
         isolation = ProcessLimits(**fields["limits"]["isolation"])
         limits = BuildLimits(**{**fields["limits"], "isolation": isolation})
-        actions = ActionSpace.from_dict(fields["actions"])
+        actions = ActionSettings(**fields["actions"])
         return cls(**{**fields, "actions": actions, "limits": limits})
 
 
@@ -73,7 +74,8 @@ def main() -> None:
 
     for module in job.families:
         importlib.import_module(module)
-    contract = Contract(read_schema(job.schema), job.actions)
+    schema = read_schema(job.schema)
+    contract = Contract(schema, ActionSpace.of(job.actions, schema.actions))
     folder = Path(job.folder)
     try:
         if job.verify:

@@ -1,20 +1,25 @@
 """model.yaml: what a model's outputs are, declared by the person who trained it."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from policy_server.contract.document import FaultList, entries, read_document
+from policy_server.contract.action_values import unscalable
+from policy_server.contract.actions import ActionSpace
+from policy_server.contract.document import FaultList, entries, plain_value, read_document
 from policy_server.contract.encoding import not_utf8
+from policy_server.contract.fields.bounded import is_finite_number
 from policy_server.errors import Fault, SchemaError, UploadRejected
 from policy_server.policy.families.registry import reading_words
+from policy_server.proving.reading import listed
 from policy_server.version.parts import FILES, Part
 
 FILE = FILES[Part.DESCRIPTION]
-KEYS = ("output", "reads")
-PLANNED_KEYS = ("inputs", "action_range", "memory", "normalise")
+PLANNED_KEYS = ("inputs", "memory", "normalise")
 PLANNED_READINGS = {
     "squashed_mean_log_std": "squashed Gaussians (SAC) are not drawn from yet: export the "
     "deterministic action, tanh of the mean, and say `reads: actions`",
@@ -30,10 +35,30 @@ class Description:
     Attributes:
         output: Name of the output that is served; None where its own name says it.
         reads: What its numbers stand for; None where its name or its numbers say it.
+        action_range: Which of its numbers stand for the bounds of declared actions; None where
+            they are in the units of the actions.
     """
 
     output: str | None = None
     reads: str | None = None
+    action_range: tuple[float, float] | None = None
+
+    def check(self, actions: ActionSpace) -> None:
+        """Raise UploadRejected where a contract's actions leave a declaration without meaning."""
+        if self.action_range is None:
+            return
+        if actions.declared is None:
+            missing = "the schema declares no actions"
+        elif all(actions.declared.sizes):
+            missing = "those are all numbered"
+        elif unbounded := unscalable(actions.declared):
+            missing = f"{listed(unbounded)} have no minimum or no maximum"
+        else:
+            return
+        raise UploadRejected(
+            f"{FILE} says `action_range`, which is scaled to the bounds of the declared actions, "
+            f"and {missing}: declare them in the schema, or leave `action_range` out."
+        )
 
 
 def read_description(path: Path) -> Description:
@@ -53,29 +78,56 @@ def read_description(path: Path) -> Description:
 
 def _read(text: str) -> Description:
     faults = FaultList(FILE)
-    values: dict[str, str] = {}
+    values: dict[str, Any] = {}
     for name, key, value in entries(read_document(text, FILE), faults):
         if name in PLANNED_KEYS:
-            faults.add(key, f"`{name}` is not read yet; {' and '.join(KEYS)} are.")
+            faults.add(key, f"`{name}` is not read yet; {', '.join(KEYS)} are.")
         elif name not in KEYS:
             near = get_close_matches(name, KEYS, 1)
-            hint = f"do you mean `{near[0]}`?" if near else f"{' and '.join(KEYS)} are read."
+            hint = f"do you mean `{near[0]}`?" if near else f"{', '.join(KEYS)} are read."
             faults.add(key, f"`{name}` is not known here: {hint}")
-        elif not isinstance(value, yaml.ScalarNode) or not value.value.strip():
-            faults.add(value, f"`{name}` takes one word.")
         else:
-            values[name] = value.value
-            if name == "reads":
-                _check_reading(value, faults)
+            values[name] = KEYS[name](name, value, faults)
     faults.raise_if_any(SUMMARY)
-    return Description(values.get("output"), values.get("reads"))
+    return Description(**values)
 
 
-def _check_reading(node: yaml.ScalarNode, faults: FaultList) -> None:
-    known = reading_words()
-    if node.value in PLANNED_READINGS:
-        faults.add(node, f"`reads: {node.value}`: {PLANNED_READINGS[node.value]}.")
-    elif node.value not in known:
-        near = get_close_matches(node.value, known, 1)
+def _word(name: str, node: yaml.Node, faults: FaultList) -> str | None:
+    if isinstance(node, yaml.ScalarNode) and node.value.strip():
+        return str(node.value)
+    faults.add(node, f"`{name}` takes one word.")
+    return None
+
+
+def _range(name: str, node: yaml.Node, faults: FaultList) -> tuple[float, float] | None:
+    try:
+        ends = plain_value(node)
+    except ValueError:
+        ends = None
+    if isinstance(ends, list) and len(ends) == 2 and all(map(is_finite_number, ends)):
+        low, high = map(float, ends)
+        if low < high:
+            return low, high
+    faults.add(node, f"`{name}` is the lowest and the highest number, such as [-1, 1].")
+    return None
+
+
+def _reading(name: str, node: yaml.Node, faults: FaultList) -> str | None:
+    known, word = reading_words(), _word(name, node, faults)
+    if word is None:
+        return None
+    if word in PLANNED_READINGS:
+        faults.add(node, f"`reads: {word}`: {PLANNED_READINGS[word]}.")
+    elif word not in known:
+        near = get_close_matches(word, known, 1)
         hint = f"; do you mean `{near[0]}`?" if near else "."
-        faults.add(node, f"`{node.value}` is no reading: {', '.join(known)}{hint}")
+        faults.add(node, f"`{word}` is no reading: {', '.join(known)}{hint}")
+    return word
+
+
+KEYS: Mapping[str, Callable[[str, yaml.Node, FaultList], Any]] = {
+    "output": _word,
+    "reads": _reading,
+    "action_range": _range,
+}
+"""What is read, and how."""

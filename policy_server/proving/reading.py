@@ -59,6 +59,9 @@ def read(output: Output, declared: str | None, actions: ActionSpace) -> ReadAs:
     named = named_reading(output.name, kind)
     if not recognised and named is not None:
         return named
+    fitting = _fitting(output, actions)
+    if not recognised and fitting is not None:
+        return ReadAs(fitting, fitting.readings[0])
     raise Undeclared(question(output, actions))
 
 
@@ -74,6 +77,9 @@ def only_output(tried: Sequence[Output], actions: ActionSpace) -> Output:
     """
     if len(tried) == 1:
         return tried[0]
+    fitting = [each for each in tried if _fitting(each, actions) is not None]
+    if len(fitting) == 1:
+        return fitting[0]
     families = families_of(actions.kind)
     known = [each for each in tried if any(_recognises(family, each) for family in families)]
     whole = [each for each in known if each.integer]
@@ -114,6 +120,15 @@ def listed(names: Sequence[str]) -> str:
 def counted(width: int) -> str:
     """So many numbers, in words."""
     return f"{width} number{'s' * (width != 1)}"
+
+
+def _fitting(output: Output, actions: ActionSpace) -> type[Family] | None:
+    """The only family under which an output has the numbers that declared actions take."""
+    if actions.sizes is None:
+        return None
+    families = families_of(actions.kind)
+    fitting = [each for each in families if each.fits_width(output.width, actions.sizes)]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def _recognises(family: type[Family], output: Output) -> bool:

@@ -141,7 +141,7 @@ class Replay:
                     f"The golden cases hold {cases.features.shape[1]} features each, the network "
                     f"takes {width}."
                 )
-            return cases.features
+            return self._policy.unmasked(cases.features)
         records, faults = [], []
         for place, observation in zip(cases.places, cases.observations or (), strict=True):
             try:
@@ -190,7 +190,7 @@ class Replay:
     ) -> NDArray[Any]:
         """What this policy gives for a quantity, [R, K]."""
         if quantity == "features":
-            return features.astype(np.float64)
+            return features[:, : self._policy.network.feature_width].astype(np.float64)
         if quantity == "distribution_inputs":
             return inputs
         if quantity == "log_probability":

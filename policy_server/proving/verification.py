@@ -31,7 +31,7 @@ def verify(
     sandboxed: SandboxedPreprocessor | None = None
     try:
         step("loading the version", limits.model_seconds)
-        parts = VersionParts.read(folder, read_network(folder, contract))
+        parts = VersionParts.read(folder, read_network(folder, contract), contract)
         if parts.code is None:
             making = parts.preprocessor(contract)
         else:

@@ -92,7 +92,7 @@ def main() -> None:
     decode = msgspec.msgpack.Decoder().decode
     while (batch := connection.receive()) is not None:
         number, body = batch
-        features, failures, too_large = preprocessor.features(decode(body))
+        features, failures, too_large, _ = preprocessor.features(decode(body))
         told = {row: limits.explained(cause) for row, cause in failures.items()}
         reply = Reply(features.shape[1], features.tobytes(), told, too_large)
         connection.send(msgspec.msgpack.encode(reply), number)

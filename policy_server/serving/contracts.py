@@ -103,7 +103,8 @@ class Contracts:
             return self._resolve(given, file)
         given = replace(given, title=served.title, version=served.version)
         if schema.digest == served.schema.digest:
-            given = given.saying(schema.parameters.before(served.actions.settings))
+            silent = schema.parameters if schema.actions else served.actions.implied
+            given = given.saying(schema.parameters.before(silent))
         return self._resolve(given, file)
 
     def specification(self, contract: Contract) -> Specification:

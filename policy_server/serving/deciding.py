@@ -216,7 +216,7 @@ class Decider:
                 return await asyncio.to_thread(self._outcome, records)
             return self._outcome(records)
         try:
-            return self.policy.fitting(await self._process.run(records))
+            return self.policy.fitting(await self._process.run(records), records)
         except PreprocessorFailed as error:
             return error
 

@@ -117,7 +117,7 @@ def _read_decider(
     limits: ServingLimits,
 ) -> Decider:
     network = _read_network(folder, name, contract)
-    parts = VersionParts.read(folder, network)
+    parts = VersionParts.read(folder, network, contract)
     width = parts.engine.run(np.zeros((1, network.feature_width), np.float32)).shape[1]
     if width != network.distribution.input_width:
         raise NoActivePolicy(f"version {name} is damaged: its network puts out {width} numbers.")

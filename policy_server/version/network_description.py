@@ -33,6 +33,8 @@ class NetworkDescription:
             not tell, and the output mapper declares them.
         heads: How many heads there are, where their sizes could not be proven.
         family_detail: How family and sizes were found out.
+        action_range: Which of the network's numbers stand for the bounds of declared actions; None
+            where they are in units of their own.
     """
 
     engine: str
@@ -44,6 +46,7 @@ class NetworkDescription:
     sizes: tuple[int, ...] | None
     heads: int | None
     family_detail: str
+    action_range: tuple[float, float] | None = None
 
     def write(self, model: Path) -> None:
         """Save the description in the folder of its model."""

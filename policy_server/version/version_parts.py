@@ -45,10 +45,10 @@ class VersionParts:
     declaration: Path | None
 
     @classmethod
-    def read(cls, folder: Path, network: Network) -> "VersionParts":
+    def read(cls, folder: Path, network: Network, contract: Contract) -> "VersionParts":
         """Read all parts but the network's description, which is known already."""
         engine = network.load_engine(folder / Part.MODEL)
-        mapper = read_mapper(folder)
+        mapper = read_mapper(folder, contract)
         file = uploaded_file(folder, Part.PREPROCESSOR)
         if is_declared(folder):
             return cls(network, engine, mapper, None, file)
@@ -78,7 +78,7 @@ def read_network(folder: Path, contract: Contract) -> Network:
     if has_old_network(folder):
         return read_old_network(folder)
     described = read_description(folder / Part.MODEL)
-    sizes = known_sizes(described, contract) or read_mapper(folder).sizes
+    sizes = known_sizes(described, contract) or _declared_sizes(folder, contract)
     timing = msgspec.json.decode((folder / TIMING_FILE).read_bytes(), type=Timing)
     return network_of(described, sizes, timing)
 
@@ -93,10 +93,12 @@ def read_description(model: Path) -> NetworkDescription:
     return read_old_facts(model) if has_old_facts(model) else NetworkDescription.read(model)
 
 
-def read_mapper(folder: Path) -> OutputMapper:
-    """The output mapper of a version, which leaves actions numbers where none was uploaded."""
+def read_mapper(folder: Path, contract: Contract) -> OutputMapper:
+    """The output mapper of a version; what the schema says of actions where none was uploaded."""
     meanings = uploaded_file(folder, Part.OUTPUT_MAPPER)
-    return read_output_mapper(meanings) if meanings.is_file() else OutputMapper()
+    if meanings.is_file():
+        return read_output_mapper(meanings)
+    return OutputMapper.of(contract.actions.declared)
 
 
 def write_timing(folder: Path, timing: Timing) -> None:
@@ -105,10 +107,17 @@ def write_timing(folder: Path, timing: Timing) -> None:
 
 
 def known_sizes(described: NetworkDescription, contract: Contract) -> tuple[int, ...] | None:
-    """Sizes of the heads, or dimensions; None where the output mapper has to declare them."""
-    if described.sizes is None and not contract.actions.tuple:
+    """Sizes of the heads, or dimensions; None where they have to be declared."""
+    actions = contract.actions
+    if described.sizes is None and not actions.tuple and actions.declared is None:
         return (described.output_width,)
     return described.sizes
+
+
+def _declared_sizes(folder: Path, contract: Contract) -> tuple[int, ...]:
+    """As a build proved them: those of the schema's actions, or else of the output mapper."""
+    declared = contract.actions.sizes
+    return tuple(read_mapper(folder, contract).sizes if declared is None else declared)
 
 
 def network_of(
@@ -122,4 +131,5 @@ def network_of(
         sizes,
         timing,
         described.output,
+        described.action_range,
     )

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from policy_server.clients.library import ClientLibrary
 from policy_server.contract.contract import Contract
 from policy_server.contract.history import SchemaHistory
-from policy_server.contract.operations import OPERATIONS, Body
+from policy_server.contract.operations import BASE_PATH, OPERATIONS, Body
 from policy_server.contract.specification import Specification
 from policy_server.serving.data_plane import DataPlane
 from policy_server.serving.live import LivePolicy
@@ -31,6 +31,7 @@ from policy_server.web.fast_path import FastPath
 from policy_server.web.gate import Gate
 from policy_server.web.limits import BYTES_PER_MEGABYTE, BodyMiddleware
 from policy_server.web.request_ids import RequestIdMiddleware
+from policy_server.web.second_path import SecondPath
 from policy_server.web.security import Authenticator
 from policy_server.web.state import state_of
 from policy_server.web.swagger_ui import FAVICON, swagger_ui
@@ -125,10 +126,12 @@ def create_application(
     application.add_middleware(
         StaticAnswers, position=MiddlewarePosition.BEFORE_SWAGGER, specification=specification
     )
-    complete = RequestIdMiddleware(UnreadBodies(application))
+    base, limit = specification["basePath"], limits.body_megabytes * BYTES_PER_MEGABYTE
+    complete: ASGIApp = RequestIdMiddleware(UnreadBodies(application))
+    if base != BASE_PATH:
+        complete = SecondPath(complete, BASE_PATH, base)
     if not fast_path:
         return complete
-    base, limit = specification["basePath"], limits.body_megabytes * BYTES_PER_MEGABYTE
     return FastPath(complete, service.plane, authenticator, base, limit, busy_polling)
 
 

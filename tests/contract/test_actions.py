@@ -46,8 +46,8 @@ def test_a_space_says_what_it_is(discrete: bool, tuple_: bool, words: str) -> No
         ("deterministic", 2, False, False, None),
         ("deterministic", 2, True, False, "set DISCRETE_ACTIONS=False"),
         ("categorical", 2, True, False, "set TUPLE=True and run `python generate.py schema`"),
-        ("categorical", 1, True, True, "set TUPLE=False and run `python generate.py schema`"),
-        ("greedy", 1, True, True, "TUPLE=False"),
+        ("categorical", 1, True, True, None),
+        ("greedy", 1, False, True, "set DISCRETE_ACTIONS=True"),
         ("greedy", 1, False, False, "set DISCRETE_ACTIONS=True"),
         ("gaussian", 1, True, False, "set DISCRETE_ACTIONS=False"),
     ],
@@ -56,5 +56,5 @@ def test_contradictions_name_the_setting(
     family: str, heads: int | None, discrete: bool, tuple_: bool, told: str | None
 ) -> None:
     actions = actions_of(discrete=discrete, tuple_=tuple_)
-    found = actions.contradiction(FAMILIES[family].kind, heads)
+    found = actions.contradiction(FAMILIES[family].kind, heads, ())
     assert (found is None) if told is None else (found is not None and told in found)

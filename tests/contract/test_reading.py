@@ -183,7 +183,7 @@ WHOLE_FILE_FAULTS = [
     ("observations:\n  ? [a]\n  : {type: int}\n  b: {type: int}", 2, "a name is wanted here"),
     ("observations:\n  a: {type: int}\n  <<: {b: {type: int}}", 3, "merge keys (<<)"),
     ("Observation: 7", 1, "`Observation` must be a mapping, `7` was found"),
-    ("Observation:\n  type: object\n", 2, "`properties`, the fields of the observation, is"),
+    ("Observation:\n  type: object\n", 2, "`properties`, the fields of `Observation`, is"),
     ("Observation:\n  type: list\n  properties: {a: {type: integer}}", 2, "the type `object`"),
     ("Observation:\n  type: [a]\n  properties: {a: {type: integer}}", 2, "the type `object`"),
     ("Observation:\n  properties:\n    [a]", 3, "`properties` must be a mapping, a list"),
@@ -212,7 +212,7 @@ WHOLE_FILE_FAULTS = [
     (
         "observations: {a: {type: int}}\nparameters:\n  tuples: true",
         3,
-        "`tuples` is not a parameter: `tuple` and `discrete` are",
+        "`tuples` is not a parameter: `tuple`, `discrete` and `url_path` are",
     ),
     ("observations: {a: {type: int}}\nparameters:\n  tuple: 1", 3, "`tuple` is true or false"),
     (

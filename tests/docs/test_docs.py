@@ -125,7 +125,7 @@ def test_output_mappers_are_read(tmp_path: Path) -> None:
 def test_descriptions_of_models_are_read(tmp_path: Path) -> None:
     (block,) = blocks("yaml model")
     (tmp_path / "model.yaml").write_text(block, encoding="utf-8")
-    assert read_description(tmp_path / "model.yaml") == Description("policy", "logits")
+    assert read_description(tmp_path / "model.yaml") == Description("policy", "means", (-1.0, 1.0))
 
 
 def test_declared_preprocessing_is_read_and_shown_as_the_page_says(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def test_its_answers_have_no_density(certain_service: Service) -> None:
         assert read_decision(answer).certainty is None
     weighed = client.decide("distribution", observation).document
     assert "entropy" not in weighed
-    parts = parts_of(weighed)
+    parts = parts_of(weighed, None)
     assert [type(each) for each in parts] == [Dimension, Dimension]
     assert all(each.described().endswith("always") for each in parts)
 

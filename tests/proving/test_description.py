@@ -46,7 +46,7 @@ def test_every_reading_is_known(tmp_path: Path, reading: str) -> None:
         ("\nread: logits", "model.yaml:2: `read` is not known here: do you mean `reads`?"),
         ("reads: beta", "Beta distributions are not drawn from yet: export the mean"),
         ("reads: squashed_mean_log_std", "export the deterministic action, tanh of the mean"),
-        ("memory: []", "`memory` is not read yet; output and reads are."),
+        ("memory: []", "`memory` is not read yet; output, reads, action_range are."),
         ("output: [a, b]", "`output` takes one word."),
         ("output: ''", "`output` takes one word."),
         ("output: a\noutput: b", "model.yaml:2: `output` stands here a second time"),

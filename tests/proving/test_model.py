@@ -118,11 +118,11 @@ def test_more_than_nine_heads_are_in_numeric_order(
     assert candidate.network.sizes == sizes
 
 
-def test_one_head_is_no_tuple(candidate_of: CandidateOf, tmp_path: Path) -> None:
+def test_one_head_may_be_a_tuple_of_one(candidate_of: CandidateOf, tmp_path: Path) -> None:
     model = save(tmp_path / "m", lambda x, w: categorical(x @ w, (4,)), [weights(4)])
-    report = candidate_of(contract_of(tuple_=True), model=model).assemble()
-    assert report.rejected is not None
-    assert "TUPLE=False" in report.rejected
+    candidate = candidate_of(contract_of(tuple_=True), model=model)
+    assert candidate.assemble().ready
+    assert candidate.network.sizes == (4,)
 
 
 def test_kinds_of_actions_are_those_of_the_contract(

@@ -47,7 +47,7 @@ class Desk:
 
     def parts(self, version: str) -> VersionParts:
         folder = self.store.folder(version)
-        return VersionParts.read(folder, read_network(folder, CONTRACT))
+        return VersionParts.read(folder, read_network(folder, CONTRACT), CONTRACT)
 
 
 @pytest.fixture

@@ -16,13 +16,23 @@ def actions_of(*, discrete: bool = True, tuple_: bool = False) -> ActionSpace:
 
 
 def contract_of(
-    features: int = 3, *, discrete: bool = True, tuple_: bool = False, varying: bool = False
+    features: int = 3,
+    *,
+    discrete: bool = True,
+    tuple_: bool = False,
+    varying: bool = False,
+    actions: str | None = None,
 ) -> Contract:
-    """Observations are one list of numbers, of a size that varies if a preprocessor is wanted."""
+    """Observations are one list of numbers, of a size that varies if a preprocessor is wanted.
+
+    Actions are as the settings say, or as they are declared: `{steer: {type: bool}}`.
+    """
     least = 0 if varying else features
     text = (
         f'observations:\n  x: {{type: "List[float]", min_items: {least}, max_items: {features}}}\n'
     )
+    if actions is not None:
+        return ContractFile(f"{text}actions: {actions}\n").resolve()
     return Contract(read_schema(text), actions_of(discrete=discrete, tuple_=tuple_))
 
 

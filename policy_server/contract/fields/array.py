@@ -1,6 +1,7 @@
 """Arrays of any other type; arrays of arrays hold numbers and have a fixed size."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -66,6 +67,13 @@ class Array(Field):
     def size(self) -> int | None:
         """How many items there are; None where that varies."""
         return self.min_items if self.min_items == self.max_items else None
+
+    def scalars(self, place: str) -> Iterator[tuple[str, Scalar]]:
+        for index in range(self.min_items):
+            yield from self.items.scalars(f"{place}[{index}]")
+
+    def assembled(self, terms: Iterator[str]) -> str:
+        return f"[{', '.join(self.items.assembled(terms) for _ in range(self.min_items))}]"
 
     @property
     def leaf(self) -> Scalar:

@@ -18,6 +18,11 @@ class Boolean(Scalar):
     json_type = "boolean"
     compact_type = "bool"
     python_type = bool
+    is_truth = True
+
+    @property
+    def choices(self) -> tuple[bool, bool]:
+        return False, True
 
     def values_in_words(self) -> str:
         return "a boolean"

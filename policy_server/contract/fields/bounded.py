@@ -80,6 +80,10 @@ class Bounded(Scalar):
             return None
         return -self.first(-self.maximum, exclusive=self.exclusive_maximum)
 
+    @property
+    def bounds(self) -> tuple[float | None, float | None]:
+        return self.lowest, self.highest
+
     def type_keywords(self) -> dict[str, object]:
         return {
             "minimum": self.minimum,

@@ -24,6 +24,10 @@ class Enumerated(Scalar):
     def type_keywords(self) -> dict[str, object]:
         return {"enum": list(self.enum)}
 
+    @property
+    def choices(self) -> tuple[int | str, ...]:
+        return self.enum
+
     def values_in_words(self) -> str:
         return f"one of {', '.join(map(json.dumps, self.enum))}"
 

@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
@@ -13,7 +13,7 @@ from policy_server.contract.fields.controls import Control
 from policy_server.contract.fields.keywords import BOUNDS, SIZES, Keywords
 
 Value: TypeAlias = "bool | int | float | str | list[Value]"
-DOCUMENTATION_KEYWORDS = frozenset({"description", "example", "format"})
+DOCUMENTATION_KEYWORDS = frozenset({"description", "example", "format", "x-unit"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,10 @@ class Field(ABC):
         json_type: Its name in Swagger definitions.
         compact_type: Its name in the compact dialect.
         textual: Values are text, also where YAML would read a number.
+        is_truth: Values are true and false.
         numeric: Values are numbers.
+        unit: Of its numbers, as people write it: `m/s`.
+        mask_of: The action that it masks; a mask is no feature.
         default: What stands for the field where it is not sent.
         example: A value for documentation and forms.
     """
@@ -32,10 +35,13 @@ class Field(ABC):
     json_type: ClassVar[str]
     compact_type: ClassVar[str]
     textual: ClassVar[bool] = False
+    is_truth: ClassVar[bool] = False
     numeric: ClassVar[bool] = False
 
     description: str | None = None
     format: str | None = None
+    unit: str | None = None
+    mask_of: str | None = None
     default: "Value | None" = None
     example: "Value | None" = None
 
@@ -88,13 +94,21 @@ class Field(ABC):
         """The field as a Swagger 2.0 schema object."""
         keywords = {
             "type": self.json_type,
-            "description": self.description,
+            "description": self._described(),
             "format": self.format,
             **self.type_keywords(),
             "default": self.default,
             "example": self.example,
+            "x-unit": self.unit,
+            "x-mask-of": self.mask_of,
         }
         return {name: value for name, value in keywords.items() if value is not None}
+
+    def _described(self) -> str | None:
+        """The description with the unit, which generators of SDKs do not know."""
+        if self.unit is None:
+            return self.description
+        return f"{self.description} (in {self.unit})" if self.description else f"In {self.unit}"
 
     def type_keywords(self) -> dict[str, object]:
         """The keywords of a schema object that only this type has; None leaves one out."""
@@ -107,7 +121,8 @@ class Field(ABC):
     def in_words(self) -> str:
         """What the field takes, for who writes a client: `an integer from 0 to 10`."""
         by_default = f", by default {json.dumps(self.default)}" if self.default is not None else ""
-        return self.values_in_words() + by_default
+        unit = f", in {self.unit}" if self.unit else ""
+        return self.values_in_words() + unit + by_default
 
     @abstractmethod
     def values_in_words(self) -> str:
@@ -136,6 +151,18 @@ class Field(ABC):
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Value:
         """Draw one valid value. Checks at upload repeat draws: the same seed gives the same."""
+
+    @abstractmethod
+    def scalars(self, place: str) -> "Iterator[tuple[str, Scalar]]":
+        """What it holds one by one: `wheels[2]`, in words, beside what stands there.
+
+        Args:
+            place: The field itself in words. Of an array, as many items as it has at least.
+        """
+
+    @abstractmethod
+    def assembled(self, terms: Iterator[str]) -> str:
+        """Python code of a value, made of the code of each of its scalars, in order."""
 
     @property
     @abstractmethod
@@ -174,6 +201,22 @@ class Scalar(Field):
     @property
     def leaf(self) -> "Scalar":
         return self
+
+    def scalars(self, place: str) -> "Iterator[tuple[str, Scalar]]":
+        yield place, self
+
+    def assembled(self, terms: Iterator[str]) -> str:
+        return next(terms)
+
+    @property
+    def choices(self) -> Sequence[Value] | None:
+        """All its values in their order, where they can be counted; None where they cannot."""
+        return None
+
+    @property
+    def bounds(self) -> tuple[float | None, float | None]:
+        """The lowest and the highest value of a number, None where there is none."""
+        return None, None
 
     @property
     def feature_width(self) -> int:

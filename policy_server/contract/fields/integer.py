@@ -59,6 +59,11 @@ class Integer(Bounded):
         highest = int(min(HIGHEST, HIGHEST if highest is None else highest))
         return Annotated[int, Meta(ge=lowest, le=highest)]
 
+    @property
+    def choices(self) -> range | None:
+        low, high = self.bounds
+        return None if low is None or high is None else range(int(low), int(high) + 1)
+
     @staticmethod
     def between(low: int, high: int, share: float) -> int:
         # In integers throughout: bounds may lie further apart than a float64 can count.

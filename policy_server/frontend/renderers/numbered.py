@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from policy_server.contract.fields.field import Value
 from policy_server.frontend import maps
-from policy_server.frontend.answers import Decision, Json, number, percent
+from policy_server.frontend.answers import Decision, Json, percent
 from policy_server.frontend.charts import CHOSEN, OTHER, ink
 from policy_server.frontend.renderers.renderer import Colours, Metric, Pairs, Part
 from policy_server.frontend.sweep import Axis, Sweep
@@ -125,10 +125,12 @@ class NumberedRenderer:
         ]
 
     def lines(self, decision: Decision) -> list[str]:
-        actions = ", ".join(map(number, decision.actions))
         name = "actions" if len(decision.actions) > 1 else "action"
         share = percent(decision.certainty or 0)
-        return [f"## {plain(decision.words)}", f"{name} {actions} · probability **{share}**"]
+        return [
+            f"## {plain(decision.words)}",
+            f"{name} {decision.numbers} · probability **{share}**",
+        ]
 
     def map(
         self, sweep: Sweep, index: int, part: Part, now: tuple[Value, ...]

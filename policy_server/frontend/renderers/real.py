@@ -121,7 +121,9 @@ class RealRenderer:
     def lines(self, decision: Decision) -> list[str]:
         density = decision.certainty
         likely = [] if density is None else [f"density **{number(density)}**"]
-        return [f"## {plain(decision.words)}", *likely]
+        raw = [f"of the network: {decision.numbers}"] if decision.values else []
+        detail = " · ".join([*raw, *likely])
+        return [f"## {plain(decision.words)}", *([detail] if detail else [])]
 
     def map(
         self, sweep: Sweep, index: int, part: Part, now: tuple[Value, ...]
@@ -143,7 +145,8 @@ class RealRenderer:
 
     def compared(self, pairs: Pairs) -> tuple[Metric, list[tuple[Decision, Decision]]]:
         far = [
-            abs(a - b) for one, two in pairs for a, b in zip(one.actions, two.actions, strict=True)
+            distance / len(one.actions)
+            for distance, (one, _) in zip(_distances(pairs), pairs, strict=True)
         ]
         metric = Metric(
             f"Mean distance of decisions on {len(pairs):,} random valid observations",
@@ -174,4 +177,4 @@ class RealRenderer:
 
 def _distances(pairs: Pairs) -> list[float]:
     """How far apart two decisions lie on each observation."""
-    return [float(np.abs(np.subtract(one.actions, two.actions)).sum()) for one, two in pairs]
+    return [one.distance_to(two) for one, two in pairs]

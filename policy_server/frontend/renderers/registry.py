@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
+from policy_server.contract.declared_actions import DeclaredActions
 from policy_server.frontend.answers import Decision, Json
+from policy_server.frontend.renderers.mixed import MixedRenderer
 from policy_server.frontend.renderers.numbered import NumberedRenderer
 from policy_server.frontend.renderers.real import RealRenderer
 from policy_server.frontend.renderers.renderer import Part, Renderer
 
-RENDERERS: Sequence[Renderer] = (NumberedRenderer(), RealRenderer())
+RENDERERS: Sequence[Renderer] = (NumberedRenderer(), MixedRenderer(), RealRenderer())
 
 
 def renderer_of(decision: Decision) -> Renderer:
@@ -15,6 +17,17 @@ def renderer_of(decision: Decision) -> Renderer:
     return next(each for each in RENDERERS if each.fits(decision))
 
 
-def parts_of(distribution: Json) -> list[Part]:
-    """What a policy weighs for each component of an action, of one Distribution."""
-    return [part for renderer in RENDERERS for part in renderer.parts(distribution)]
+def parts_of(distribution: Json, actions: DeclaredActions | None) -> list[Part]:
+    """What a policy weighs for each component of an action, of one Distribution.
+
+    Args:
+        distribution: Of the policy; heads and dimensions stand apart in it.
+        actions: As the schema declares them, which puts them in order; None where all components
+            are of one kind.
+    """
+    found = [part for renderer in RENDERERS for part in renderer.parts(distribution)]
+    if actions is None or len(found) != len(actions.sizes):
+        return found
+    # Heads come first in what was found.
+    order = sorted(range(len(found)), key=lambda index: actions.sizes[index] == 0)
+    return [part for _, part in sorted(zip(order, found, strict=True), key=lambda pair: pair[0])]

@@ -46,6 +46,10 @@ class Deterministic(RealFamily):
         return inputs, np.zeros_like(inputs)
 
     @classmethod
+    def fits_width(cls, width: int, sizes: Sequence[int]) -> bool:
+        return width == len(sizes)
+
+    @classmethod
     def check_declared(cls, output: Output, word: str) -> None:
         if word != "actions":
             super().check_declared(output, word)

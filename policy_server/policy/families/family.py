@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from policy_server.contract.actions import Kind
 from policy_server.errors import UploadRejected
+from policy_server.policy.engines.engine import Floats
 from policy_server.policy.families.recognition import (
     Drawn,
     Output,
@@ -70,6 +71,7 @@ class Family(ABC):
             how an output is read.
         source: The random numbers that one draw takes.
         is_output: The action is the network's output, number for number.
+        action_range: Between which numbers all its actions lie, if there are bounds for all.
     """
 
     name: ClassVar[str]
@@ -78,6 +80,7 @@ class Family(ABC):
     readings: ClassVar[tuple[Reading, ...]]
     source: ClassVar[Source] = "none"
     is_output: ClassVar[bool] = False
+    action_range: ClassVar[tuple[float, float] | None] = None
 
     def __init__(self, sizes: Sequence[int]) -> None:
         self.sizes = tuple(sizes)
@@ -86,6 +89,11 @@ class Family(ABC):
     @abstractmethod
     def dimensions(self) -> int:
         """H, how many numbers make one action."""
+
+    @property
+    @abstractmethod
+    def action_sizes(self) -> tuple[int, ...]:
+        """How many actions each of the H numbers has, 0 for a dimension; empty if not counted."""
 
     @property
     def input_width(self) -> int:
@@ -130,6 +138,17 @@ class Family(ABC):
     @abstractmethod
     def entropy(self, inputs: Array) -> Array | None:
         """Joint entropy in nats, float64[B]; None where it has none."""
+
+    def forbid(self, inputs: Floats, allowed: NDArray[np.bool_], sizes: Sequence[int]) -> Floats:
+        """Inputs from which no forbidden action follows; as they are, where none is numbered.
+
+        Args:
+            inputs: float32[B, W].
+            allowed: bool[B, M], what a mask allows of the actions of all heads, side by side; one
+                at least of each head.
+            sizes: How many actions each head has, 0 for a dimension.
+        """
+        return inputs
 
     @abstractmethod
     def wording(self, as_tuple: bool, output_mapper: OutputMapper) -> Wording:
@@ -194,6 +213,11 @@ class Family(ABC):
     @classmethod
     def recognises(cls, output: Output, kind: Kind) -> bool:
         """The numbers of an output alone say that it is read so, in a contract of that kind."""
+        return False
+
+    @classmethod
+    def fits_width(cls, width: int, sizes: Sequence[int]) -> bool:
+        """So many numbers for actions of these declared sizes can be read in no other way."""
         return False
 
     @classmethod

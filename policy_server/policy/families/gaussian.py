@@ -111,6 +111,10 @@ class DiagonalGaussian(RealFamily):
         return output.width % 2 == 0
 
     @classmethod
+    def fits_width(cls, width: int, sizes: Sequence[int]) -> bool:
+        return width == 2 * len(sizes)
+
+    @classmethod
     def check_declared(cls, output: Output, word: str) -> None:
         super().check_declared(output, word)
         if output.width % 2:

@@ -1,13 +1,14 @@
 """Numbered actions that the network itself has chosen: its output is the action."""
 
 from collections.abc import Sequence
-from math import floor
+from math import floor, isnan
 
 import numpy as np
 from numpy.typing import NDArray
 
 from policy_server.contract.actions import Kind
 from policy_server.errors import UploadRejected
+from policy_server.policy.engines.engine import Floats
 from policy_server.policy.families.family import Actions, Array, Draw, NotFinite
 from policy_server.policy.families.numbered import NumberedFamily
 from policy_server.policy.families.recognition import (
@@ -60,6 +61,13 @@ class Given(NumberedFamily):
     def entropy(self, inputs: Array) -> Array:
         return np.zeros(len(inputs))
 
+    def forbid(self, inputs: Floats, allowed: NDArray[np.bool_], sizes: Sequence[int]) -> Floats:
+        """The actions that are allowed; NaN for one that is not, as the network knows no other."""
+        chosen = np.clip(np.nan_to_num(inputs), 0, np.array(sizes) - 1).astype(np.int64)
+        starts = np.cumsum([0, *sizes])[:-1]
+        lawful = np.take_along_axis(allowed, starts + chosen, axis=1)
+        return np.where(lawful, inputs, np.float32(np.nan))
+
     def weighed(self, inputs: Array) -> list[tuple[NDArray[np.int64], Array]]:
         return [
             (column[:, np.newaxis], np.ones((len(inputs), 1))) for column in self.mode(inputs).T
@@ -97,4 +105,6 @@ class Given(NumberedFamily):
 
 
 def _no_action(number: float) -> NotFinite:
+    if isnan(number):
+        return NotFinite("its action is no number, or one that a mask forbids")
     return NotFinite(f"{number:g} is not the number of an action")

@@ -86,6 +86,7 @@ class Costs(Greedy):
     name = "costs"
     readings = (Reading("costs", "costs of actions", "the action of the lowest is taken"),)
     sign = -1
+    forbidden = np.inf
 
     @classmethod
     def may_be(cls, output: Output) -> bool:

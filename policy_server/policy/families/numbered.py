@@ -3,13 +3,14 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from math import inf, isnan
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from policy_server.contract.actions import Kind
 from policy_server.errors import EngineFailed, UploadRejected
+from policy_server.policy.engines.engine import Floats
 from policy_server.policy.families.family import (
     MASKED,
     Actions,
@@ -39,6 +40,10 @@ class NumberedFamily(Family):
         return self.sizes
 
     @property
+    def action_sizes(self) -> tuple[int, ...]:
+        return self.head_sizes
+
+    @property
     def dimensions(self) -> int:
         return len(self.sizes)
 
@@ -48,6 +53,12 @@ class NumberedFamily(Family):
 
         The actions are int64[B, A], or int64[A] where each row weighs the same ones.
         """
+
+    forbidden: ClassVar[float] = -np.inf
+    """What the network's number for an action becomes where a mask forbids it."""
+
+    def forbid(self, inputs: Floats, allowed: NDArray[np.bool_], sizes: Sequence[int]) -> Floats:
+        return np.where(allowed, inputs, np.float32(self.forbidden))
 
     def wording(self, as_tuple: bool, output_mapper: OutputMapper) -> "NumberedWording":
         return NumberedWording(self, as_tuple, output_mapper)
@@ -159,7 +170,8 @@ class _AnyAction:
             return self._mapper.meaning(self._head, action)
         except KeyError:
             raise EngineFailed(
-                f"the network took action {action}, which has no meaning in the output mapper"
+                f"the network took action {action}, and neither the output mapper nor the "
+                "schema's actions know it"
             ) from None
 
 

@@ -4,9 +4,11 @@ from collections.abc import Iterator, Sequence
 from math import inf, isnan, log
 
 import numpy as np
+from numpy.typing import NDArray
 
 from policy_server.contract.actions import Kind
 from policy_server.errors import UploadRejected
+from policy_server.policy.engines.engine import Floats
 from policy_server.policy.families.family import Array, Draw, NotFinite
 from policy_server.policy.families.recognition import (
     Drawn,
@@ -43,6 +45,15 @@ class Probabilities(SoftmaxHeads):
             if not min(head) >= 0 or not abs(sum(head) - 1) <= OFF_BY or any(map(isnan, head)):
                 raise NotFinite(NO_PROBABILITIES)
         return super().decide([log(share) if share else -inf for share in row], draw)
+
+    def forbid(self, inputs: Floats, allowed: NDArray[np.bool_], sizes: Sequence[int]) -> Floats:
+        """The probabilities of what is allowed, shared out anew."""
+        kept = np.where(allowed, inputs, np.float32(0))
+        heads = np.split(kept, self._splits, axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.concatenate(
+                [head / head.sum(axis=1, keepdims=True) for head in heads], axis=1
+            )
 
     def logits(self, inputs: Array) -> list[Array]:
         with np.errstate(divide="ignore"):

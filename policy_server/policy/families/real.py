@@ -33,6 +33,10 @@ class RealFamily(Family):
     likelihood = "density"
 
     @property
+    def action_sizes(self) -> tuple[int, ...]:
+        return (0,) * self.dimensions
+
+    @property
     def dimensions(self) -> int:
         return sum(self.sizes)
 

@@ -100,9 +100,9 @@ class Reader:
         return [entry for entry in made if entry is not None]
 
     def _default(self, root: yaml.Node) -> list[Entry]:
-        """Every field in the schema's order, as without a file."""
+        """Every field but masks in the schema's order, as without a file."""
         made: list[Entry] = []
-        for name, field in self._schema.fields.items():
+        for name, field in self._schema.featured.items():
             source = self._source(root, name, field, one_hot=field.leaf.textual)
             if source is not None:
                 made.append(Entry(name, source))
@@ -194,7 +194,7 @@ class Reader:
 
     def _remarks(self, listed: Sequence[Entry]) -> tuple[str, ...]:
         used = {entry.field: None for entry in listed}
-        unused = [name for name in self._schema.fields if name not in used]
+        unused = [name for name in self._schema.featured if name not in used]
         absent = [name for name in used if not self._schema.always_has(name)]
         remarks = []
         if unused:

@@ -9,9 +9,10 @@ import numpy as np
 
 from policy_server.contract.fields.array import Array
 from policy_server.contract.fields.field import Field, Scalar
-from policy_server.contract.fields.integer import HIGHEST, LOWEST
 
 MAX_VALUES = 1_024
+INTEGER_END = 2.0**63
+"""Integers have 64 bits."""
 
 
 class OneHot:
@@ -61,7 +62,7 @@ class AsItIs:
         """The lowest and the highest number; 0 among them where the field may be absent."""
         leaf = self._field.leaf
         if any(leaf.open_ends):
-            return (-math.inf, math.inf) if leaf.stepless else (float(LOWEST), float(HIGHEST))
+            return (-math.inf, math.inf) if leaf.stepless else (-INTEGER_END, INTEGER_END)
         lowest_and_highest = np.array(leaf.spread(*leaf.span(0), 2), dtype=np.float64)
         numbers = [*lowest_and_highest.tolist(), *([0.0] if absent else [])]
         return min(numbers), max(numbers)

@@ -187,6 +187,20 @@ features:
     ]
 
 
+def test_masks_make_no_features_unless_they_are_listed() -> None:
+    schema = read_schema("""
+observations:
+  speed: {type: float}
+  may: {type: "List[bool]", min_items: 2, max_items: 2, mask_of: steer}
+actions: {steer: {type: str, enum: [left, right]}}
+""")
+    for text in ("normalise: {mean: 0, std: 2}", "features: [{field: speed}]"):
+        declaration = Reader(schema).read(text)
+        assert (declaration.width, declaration.remarks) == (1, ())
+    listed = Reader(schema).read("features: [{field: may}, {field: speed}]").in_lines()
+    assert listed == ["0: may[0]", "1: may[1]", "2: speed"]
+
+
 def test_what_is_done_to_all_is_shown_last() -> None:
     lines = lines_of("features: [{field: speed}]\nnormalise: {mean: 3, std: 2}")
     assert lines[0] == "0: speed; of all: (x - 3) / 2"

@@ -1,0 +1,61 @@
+"""Shows actions of which some components are numbered and some are real numbers."""
+
+from collections import Counter
+
+import altair as alt
+import numpy as np
+from numpy.typing import NDArray
+
+from policy_server.contract.fields.field import Value
+from policy_server.frontend import maps
+from policy_server.frontend.answers import Decision, Json
+from policy_server.frontend.renderers.numbered import Head, colours
+from policy_server.frontend.renderers.real import RealRenderer
+from policy_server.frontend.renderers.renderer import Part
+from policy_server.frontend.sweep import Sweep
+
+
+class MixedRenderer(RealRenderer):
+    """Shows decisions that are numbered and real numbers together.
+
+    How far two actions lie apart adds up their components: of real numbers the distance, of
+    numbered ones 1 where they differ.
+    """
+
+    noun = "Component"
+
+    def fits(self, decision: Decision) -> bool:
+        return any(decision.numbered) and not all(decision.numbered)
+
+    def parts(self, distribution: Json) -> list[Part]:
+        """None: heads and dimensions are shown as those of the other kinds."""
+        return []
+
+    def map(
+        self, sweep: Sweep, index: int, part: Part, now: tuple[Value, ...]
+    ) -> tuple[alt.TopLevelMixin, str]:
+        """A numbered component as colours, one of real numbers as heat."""
+        if not isinstance(part, Head):
+            return super().map(sweep, index, part, now)
+        meanings = dict(zip(part.actions, part.meanings, strict=True))
+        table = maps.cells(sweep)
+        taken = [meanings[int(decision.actions[index])] for decision in sweep.decisions]
+        table["meaning"] = taken
+        legend = maps.legend(sweep, orient="top", columns=3)
+        colour = alt.Color("meaning:N", scale=colours(part.meanings), title="action", legend=legend)
+        tooltip = [*maps.tooltips(sweep), alt.Tooltip("meaning", title="action")]
+        chart = alt.Chart(table).mark_rect()
+        chart = chart.encode(**maps.places(sweep), color=colour, tooltip=tooltip)
+        (most, count), *_ = Counter(taken).most_common()
+        said = f"Action over {sweep.names}, {most} at {count} of {len(taken)} points."
+        return maps.finished(chart, sweep, now), said
+
+    def effects(
+        self, before: NDArray[np.float64], after: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """The mean change of the action, 1 for a numbered component that changes."""
+        whole = (before == np.floor(before)).all(axis=0) & (after == np.floor(after)).all(
+            axis=(0, 1, 2)
+        )
+        changes = np.where(whole, after != before, np.abs(after - before))
+        return np.asarray(changes.sum(axis=-1).mean(axis=(1, 2)))

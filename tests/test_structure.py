@@ -66,7 +66,10 @@ PLUG_INS = {
     "contract/fields": {"array", "bounded", "controls", "enumerated", "field", "keywords"},
     "frontend/renderers": {"renderer"},
     "policy/engines": {"engine"},
-    "policy/families": {"family", "numbered", "real", "softmax", "recognition"},
+    "policy/families": {
+        *("family", "numbered", "real", "softmax", "recognition"),
+        *("comparison", "normal", "paired"),
+    },
     "proving/readers": {"reader"},
 }
 """Rooms of plug-ins, and the files there that are none: what all of them share."""
@@ -309,7 +312,7 @@ def questions_of_kind(node: ast.AST, families: set[str]) -> set[str]:
 
 
 def names_of_families() -> set[str]:
-    bases = {"Family", "NumberedFamily", "RealFamily", "SoftmaxHeads", "Kind"}
+    bases = {"Family", "NumberedFamily", "RealFamily", "SoftmaxHeads", "PairedFamily", "Kind"}
     return {*FAMILIES, *(family.__name__ for family in FAMILIES.values()), *bases}
 
 

@@ -37,9 +37,13 @@ _DIMENSION = """\
     type: object
     required: [mean, standard_deviation]
     properties:
-      mean: {type: number, format: double, example: 0.5}
+      mean: {type: number, format: double, description: "Of the action", example: 0.5}
       standard_deviation: {type: number, format: double, minimum: 0, \
-description: "0 where the policy does not draw", example: 0.2}"""
+description: "Of the action; 0 where the policy does not draw", example: 0.2}
+      minimum: {type: number, format: double, \
+description: "No action lies below; absent for a normal distribution", example: -1}
+      maximum: {type: number, format: double, \
+description: "No action lies above; absent for a normal distribution", example: 1}"""
 
 NUMBERED = Definitions(
     prediction="""\
@@ -93,7 +97,8 @@ description: "The action, where it has one dimension", example: 0.53}
         description: The action, where it has several dimensions
         items: {type: number, format: double}
       density: {type: number, format: double, minimum: 0, \
-description: "Of the action; may exceed 1; absent where the policy does not draw", example: 1.9}""",
+description: "Of the action as it stands here, before anything is scaled or clipped; may exceed 1; \
+absent where the policy does not draw", example: 1.9}""",
     predictions="""\
     required: [actions]
     properties:
@@ -103,7 +108,8 @@ description: "Of the action; may exceed 1; absent where the policy does not draw
         items: {type: number, format: double}
         example: [0.5, 2.4]
       density: {type: number, format: double, minimum: 0, \
-description: "Of the action; may exceed 1; absent where the policy does not draw", example: 1.9}""",
+description: "Of the action as it stands here, before anything is scaled or clipped; may exceed 1; \
+absent where the policy does not draw", example: 1.9}""",
     distribution="""\
     required: [dimensions]
     properties:
@@ -128,8 +134,9 @@ _MIXED_PREDICTION = """\
         items: {type: number, format: double}
         example: [2, 0.41]
       density: {type: number, format: double, minimum: 0, \
-description: "Of all components together, numbered ones by their probability; may exceed 1; absent \
-where the policy does not draw", example: 0.3}"""
+description: "Of all components together as they stand here, before anything is scaled or clipped, \
+numbered ones by their probability; may exceed 1; absent where a dimension is not drawn", \
+example: 0.3}"""
 _BOTH = """\
     required: [heads, dimensions]
     properties:

@@ -157,5 +157,6 @@ def _optional(source: FeatureSource, place: str, tables: dict[str, Any], *, alwa
     terms = source.feature_terms(place, tables)
     if always:
         return terms
-    zeros = ", ".join(["0.0"] * (source.feature_width or 0))
-    return f"*(({zeros},) if {place} is UNSET else ({terms},))"
+    zeros = f"t{len(tables)}"
+    tables[zeros] = (0.0,) * (source.feature_width or 0)
+    return f"*({zeros} if {place} is UNSET else ({terms},))"

@@ -10,7 +10,7 @@ from policy_server.contract.action_values import Range, Values, compile_values
 from policy_server.contract.actions import ActionSpace
 from policy_server.errors import Fault, ObservationError
 from policy_server.policy.engines.engine import Floats
-from policy_server.policy.families.family import Answer, Array, Family, NotFinite
+from policy_server.policy.families.family import Answer, Array, Draw, Family, NotFinite
 from policy_server.policy.features import place_of
 from policy_server.policy.output_mapper import OutputMapper
 
@@ -50,6 +50,7 @@ class Answers:
         self._chance = {
             "uniform": self._random.random,
             "normal": self._standard_normal,
+            "beta": self._rng.beta,
             "none": None,
         }[family.source]
 
@@ -90,11 +91,12 @@ class Answers:
             answer["values"] = self._values(decided[0])
         return answer
 
-    def _draw(self, seed: int | None) -> Callable[[], float] | None:
+    def _draw(self, seed: int | None) -> Draw | None:
         if seed is None or self._chance is None:
             return self._chance
         rng = np.random.default_rng(seed)
-        return rng.standard_normal if self._family.source == "normal" else rng.random
+        numbers: dict[str, Draw] = {"normal": rng.standard_normal, "beta": rng.beta}
+        return numbers.get(self._family.source, rng.random)
 
     def _standard_normal(self) -> float:
         return self._random.gauss(0.0, 1.0)

@@ -1,5 +1,6 @@
 """The network of a version: what runs it, what it takes, and what its output stands for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,7 @@ class Network:
         output: Name of the model's output that is served.
         action_range: Which of its numbers stand for the bounds of declared actions; None where the
             family knows, or where they are in units of their own.
+        parameters: Numbers that the family takes beside, by their names.
     """
 
     engine: str
@@ -33,6 +35,7 @@ class Network:
     timing: Timing = field(default_factory=Timing)
     output: str = ""
     action_range: tuple[float, float] | None = None
+    parameters: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def distribution(self) -> Family:
@@ -47,7 +50,7 @@ class Network:
                 f"its decisions follow a family called `{self.family}`, which is not known here: "
                 "import the module that registers it before the server starts"
             )
-        return registered(self.sizes)
+        return registered(self.sizes, **self.parameters)
 
     def load_engine(self, folder: Path) -> Engine:
         """Load what runs it.

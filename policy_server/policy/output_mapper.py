@@ -28,10 +28,10 @@ class OutputMapper:
 
     @classmethod
     def of(cls, actions: DeclaredActions | None) -> "OutputMapper":
-        """The meanings that a schema gives to its actions: the values, as texts."""
-        if actions is None or not all(actions.sizes):
+        """The meanings that a schema gives to its numbered actions: the values, as texts."""
+        if actions is None:
             return cls()
-        heads = [each.choices or () for each in actions.components]
+        heads = [each.choices for each in actions.components if each.choices is not None]
         return cls([dict(enumerate(map(_text, choices))) for choices in heads])
 
     @property

@@ -1,7 +1,7 @@
-"""model.yaml: what a model's outputs are, declared by the person who trained it."""
+"""model.yaml: what a model's inputs and outputs are, declared by the person who trained it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,19 @@ from policy_server.contract.encoding import not_utf8
 from policy_server.contract.fields.bounded import is_finite_number
 from policy_server.errors import Fault, SchemaError, UploadRejected
 from policy_server.policy.families.registry import reading_words
+from policy_server.proving.input_description import (
+    Declared,
+    InputDescription,
+    Normalisation,
+    read_inputs,
+    read_normalisation,
+)
+from policy_server.proving.joined import Joined, read_output
 from policy_server.proving.reading import listed
 from policy_server.version.parts import FILES, Part
 
 FILE = FILES[Part.DESCRIPTION]
-PLANNED_KEYS = ("inputs", "memory", "normalise")
-PLANNED_READINGS = {
-    "squashed_mean_log_std": "squashed Gaussians (SAC) are not drawn from yet: export the "
-    "deterministic action, tanh of the mean, and say `reads: actions`",
-    "beta": "Beta distributions are not drawn from yet: export the mean and say `reads: means`",
-}
+PLANNED_KEYS = ("memory",)
 SUMMARY = "The description of the model cannot be read."
 
 
@@ -33,15 +36,34 @@ class Description:
     """What is declared of a model.
 
     Attributes:
-        output: Name of the output that is served; None where its own name says it.
+        output: Name of the output that is served, or several that are served as one; None where
+            its own name says it.
         reads: What its numbers stand for; None where its name or its numbers say it.
         action_range: Which of its numbers stand for the bounds of declared actions; None where
             they are in the units of the actions.
+        parameters: Numbers that the family of distributions takes, by their names.
+        inputs: What each input takes; None where nothing is declared.
+        normalise: What is done to features first.
     """
 
-    output: str | None = None
+    output: str | Joined | None = None
     reads: str | None = None
     action_range: tuple[float, float] | None = None
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    inputs: Declared | None = None
+    normalise: Normalisation | None = None
+
+    @property
+    def reading(self) -> str | None:
+        """What is declared of the numbers, by `reads` or by the roles of several outputs."""
+        if self.reads is None and isinstance(self.output, Joined):
+            return next(iter(self.output.readings), None)
+        return self.reads
+
+    @property
+    def of_inputs(self) -> InputDescription:
+        """What is declared of the model's inputs."""
+        return InputDescription(self.inputs or {}, self.normalise)
 
     def check(self, actions: ActionSpace) -> None:
         """Raise UploadRejected where a contract's actions leave a declaration without meaning."""
@@ -79,6 +101,7 @@ def read_description(path: Path) -> Description:
 def _read(text: str) -> Description:
     faults = FaultList(FILE)
     values: dict[str, Any] = {}
+    nodes: dict[str, yaml.Node] = {}
     for name, key, value in entries(read_document(text, FILE), faults):
         if name in PLANNED_KEYS:
             faults.add(key, f"`{name}` is not read yet; {', '.join(KEYS)} are.")
@@ -87,16 +110,14 @@ def _read(text: str) -> Description:
             hint = f"do you mean `{near[0]}`?" if near else f"{', '.join(KEYS)} are read."
             faults.add(key, f"`{name}` is not known here: {hint}")
         else:
-            values[name] = KEYS[name](name, value, faults)
+            values[name], nodes[name] = KEYS[name](name, value, faults), value
+    output, word = values.get("output"), values.get("reads")
+    if isinstance(output, Joined) and output.readings and word not in (None, *output.readings):
+        right = " or ".join(f"`reads: {each}`" for each in output.readings)
+        faults.add(nodes["reads"], f"several outputs so named take {right}.")
     faults.raise_if_any(SUMMARY)
-    return Description(**values)
-
-
-def _word(name: str, node: yaml.Node, faults: FaultList) -> str | None:
-    if isinstance(node, yaml.ScalarNode) and node.value.strip():
-        return str(node.value)
-    faults.add(node, f"`{name}` takes one word.")
-    return None
+    parameters = {name: values.pop(name) for name in PARAMETERS if name in values}
+    return Description(**values, parameters=parameters)
 
 
 def _range(name: str, node: yaml.Node, faults: FaultList) -> tuple[float, float] | None:
@@ -113,21 +134,35 @@ def _range(name: str, node: yaml.Node, faults: FaultList) -> tuple[float, float]
 
 
 def _reading(name: str, node: yaml.Node, faults: FaultList) -> str | None:
-    known, word = reading_words(), _word(name, node, faults)
-    if word is None:
+    if not isinstance(node, yaml.ScalarNode) or not node.value.strip():
+        faults.add(node, f"`{name}` takes one word.")
         return None
-    if word in PLANNED_READINGS:
-        faults.add(node, f"`reads: {word}`: {PLANNED_READINGS[word]}.")
-    elif word not in known:
+    known, word = reading_words(), str(node.value)
+    if word not in known:
         near = get_close_matches(word, known, 1)
         hint = f"; do you mean `{near[0]}`?" if near else "."
         faults.add(node, f"`{word}` is no reading: {', '.join(known)}{hint}")
     return word
 
 
+def _share(name: str, node: yaml.Node, faults: FaultList) -> float | None:
+    try:
+        share = plain_value(node)
+    except ValueError:
+        share = None
+    if is_finite_number(share) and 0 <= share <= 1:
+        return float(share)
+    faults.add(node, f"`{name}` takes a number from 0 to 1, the probability of exploring.")
+    return None
+
+
+PARAMETERS = {"epsilon": _share}
 KEYS: Mapping[str, Callable[[str, yaml.Node, FaultList], Any]] = {
-    "output": _word,
+    "output": read_output,
     "reads": _reading,
     "action_range": _range,
+    "inputs": read_inputs,
+    "normalise": read_normalisation,
+    **PARAMETERS,
 }
 """What is read, and how."""

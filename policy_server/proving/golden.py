@@ -75,6 +75,8 @@ class _Head(msgspec.Struct, forbid_unknown_fields=True):
 class _Dimension(msgspec.Struct, forbid_unknown_fields=True):
     mean: float
     standard_deviation: float
+    minimum: float | None = None
+    maximum: float | None = None
 
 
 class _Distribution(msgspec.Struct, forbid_unknown_fields=True):

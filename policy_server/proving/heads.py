@@ -69,11 +69,11 @@ class Evidence:
             None if logs is None else logs.astype(np.float64).reshape(len(inputs)),
         )
 
-    def beginning(self, rows: int) -> "Evidence":
-        """The first of those draws that have a finite probability."""
+    def beginning(self, rows: int, family: type[Family]) -> "Evidence":
+        """The first of those draws whose probability tells something of a family."""
         if self.logs is None:
             return self
-        telling = np.flatnonzero(np.isfinite(self.logs))[:rows]
+        telling = np.flatnonzero(np.isfinite(self.logs) & family.telling(self.actions))[:rows]
         logs = self.logs[telling]
         return Evidence(self.inputs[telling], self.actions[telling], self.components, logs)
 
@@ -108,6 +108,7 @@ class Evidence:
         if self.logs is None:
             return 0.0
         telling = np.isfinite(self.logs) & np.isfinite(self.actions).all(axis=1)
+        telling &= distribution.telling(self.actions)
         if telling.sum() < max(1, MIN_TELLING * len(telling)):
             return np.inf
         logs = self.logs[telling]
@@ -131,8 +132,9 @@ def derive_actions(evidence: Evidence, integer: bool) -> Actions:
     assert evidence.logs is not None
     drawn = evidence.drawn(integer)
     heads = drawn.heads
-    closest, few = np.inf, evidence.beginning(FEW)
+    closest = np.inf
     for family in FAMILIES.values():
+        few = evidence.beginning(FEW, family)
         for sizes in family.candidates(drawn):
             distribution = family(sizes)
             difference = few.disagreement(distribution)

@@ -1,6 +1,6 @@
 """How a model's output is read: by its numbers, by its name, or as declared; never guessed."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from policy_server.contract.actions import ActionSpace
 from policy_server.errors import UploadRejected
@@ -9,6 +9,7 @@ from policy_server.policy.families.recognition import Output
 from policy_server.policy.families.registry import (
     FAMILIES,
     ReadAs,
+    all_readings,
     declared_reading,
     families_of,
     named_reading,
@@ -63,6 +64,18 @@ def read(output: Output, declared: str | None, actions: ActionSpace) -> ReadAs:
     if not recognised and fitting is not None:
         return ReadAs(fitting, fitting.readings[0])
     raise Undeclared(question(output, actions))
+
+
+def check_parameters(parameters: Collection[str], family: type[Family]) -> None:
+    """Raise UploadRejected for declared parameters that a family does not take."""
+    wrong = [name for name in parameters if name not in family.parameters]
+    if wrong:
+        takers = [each for each in all_readings() if set(wrong) <= {*each.family.parameters}]
+        words = " or ".join(f"`reads: {each.reading.word}`" for each in takers)
+        raise UploadRejected(
+            f"model.yaml gives {listed(wrong)}, which goes with {words}; the output is read as "
+            f"{family.readings[0].words}."
+        )
 
 
 def only_output(tried: Sequence[Output], actions: ActionSpace) -> Output:
@@ -127,7 +140,11 @@ def _fitting(output: Output, actions: ActionSpace) -> type[Family] | None:
     if actions.sizes is None:
         return None
     families = families_of(actions.kind)
-    fitting = [each for each in families if each.fits_width(output.width, actions.sizes)]
+    fitting = [
+        each
+        for each in families
+        if each.fits_width(output.width, actions.sizes) and each.may_be(output)
+    ]
     return fitting[0] if len(fitting) == 1 else None
 
 
@@ -135,9 +152,21 @@ def _recognises(family: type[Family], output: Output) -> bool:
     return family.recognises(output, family.kind)
 
 
+def _possible(family: type[Family], output: Output, actions: ActionSpace) -> bool:
+    """An output may be read so, by its numbers and by what the contract says of actions."""
+    if not family.may_be(output):
+        return False
+    try:
+        sizes, heads = family.stated(output, None)
+    except UploadRejected:
+        return False
+    known = () if sizes is None else family(sizes).action_sizes
+    return actions.contradiction(family.kind, heads, known) is None
+
+
 def _lines(output: Output, actions: ActionSpace) -> str:
     families = families_of(actions.kind)
-    possible = [each for each in families if each.may_be(output)] or families
+    possible = [each for each in families if _possible(each, output, actions)] or families
     readings = [each.readings[0] for each in possible]
     lines = [
         f"`reads: {each.word}` ({each.effect.format(width=output.width, half=output.width // 2)})"

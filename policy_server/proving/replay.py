@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from policy_server.contract.contract import Contract
 from policy_server.errors import Fault, ObservationError, PreprocessorFailed, UploadRejected
-from policy_server.policy.families.family import Family, NotFinite, relative_differences
+from policy_server.policy.families.comparison import relative_differences
+from policy_server.policy.families.family import Family, NotFinite
 from policy_server.policy.families.recognition import Output, Reading
 from policy_server.policy.families.registry import alternatives
 from policy_server.policy.features import Features
@@ -110,15 +111,13 @@ class Replay:
     def _other_readings(self, features: Features, inputs: Array) -> str:
         """Readings of the network's output under which all cases agree, in a sentence."""
         network = self._policy.network
-        if len(network.sizes) > 1:
-            return ""
         output = Output(network.output, False, inputs.astype(np.float32))
         agreeing: list[Reading] = []
         exactly = False
         for family in alternatives(self._family):
             with contextlib.suppress(UploadRejected, ValueError):
-                other = family(family.whole(output))
-                if self._compared(other, features, inputs).agrees:
+                other = self._read_otherwise(family, output)
+                if other is not None and self._compared(other, features, inputs).agrees:
                     agreeing.append(family.readings[0])
                     exactly = exactly or other.is_output
         if not agreeing:
@@ -132,6 +131,13 @@ class Replay:
             f"Your output `{network.output}`{same} {what}; it is read as {now}. Write {lines} "
             "into model.yaml."
         )
+
+    def _read_otherwise(self, family: type[Family], output: Output) -> Family | None:
+        """Another family of the same output; None where its width or its heads are not known."""
+        sizes = self._policy.network.sizes
+        one = len(sizes) == 1
+        other = family(family.whole(output) if one else sizes)
+        return other if other.input_width == output.width else None
 
     def _features(self) -> Features:
         cases, width = self._cases, self._policy.network.feature_width

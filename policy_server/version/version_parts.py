@@ -132,4 +132,5 @@ def network_of(
         timing,
         described.output,
         described.action_range,
+        described.parameters,
     )

@@ -10,8 +10,11 @@ from typing import Any
 import yaml
 
 from policy_server.policy.families.family import Family
+from policy_server.policy.families.normal import NormalDimensions
 from policy_server.policy.families.numbered import NumberedFamily
+from policy_server.policy.families.paired import PairedFamily
 from policy_server.policy.families.real import RealFamily
+from policy_server.policy.families.recognition import Reading
 from policy_server.policy.families.softmax import SoftmaxHeads
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,9 +87,11 @@ def test_the_recipe_of_a_distribution_speaks_of_what_there_is() -> None:
     words = re.findall(r"`([^`]+)`", recipe)
     assert all((ROOT / word).exists() for word in words if "/" in word)
     classes = {"NumberedFamily": NumberedFamily, "RealFamily": RealFamily}
-    classes |= {"SoftmaxHeads": SoftmaxHeads}
+    classes |= {"SoftmaxHeads": SoftmaxHeads, "PairedFamily": PairedFamily}
+    classes |= {"NormalDimensions": NormalDimensions}
     assert {word for word in words if word[0].isupper()} == classes.keys()
     members = {word for word in words if re.fullmatch("[a-z_]+", word)} - {"app", "register"}
+    members -= {*Reading._fields}
     assert all(hasattr(SoftmaxHeads, word) or word in Family.__annotations__ for word in members)
     needed = {name for name in dir(SoftmaxHeads) if name in Family.__abstractmethods__}
     mathematics = {"check", "sample", "mode", "log_probability", "entropy", "decide"}

@@ -3,6 +3,7 @@
 import csv
 import io
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from policy_server.frontend.answers import read_decision
@@ -42,6 +43,22 @@ def test_its_chart_is_one_line_without_an_area() -> None:
     )
     assert certain == ["rule", "text"]
     assert spread == ["area", "rule", "text", "rule", "text"]
+
+
+def test_what_is_bounded_has_a_band_within_its_bounds_and_no_curve() -> None:
+    """Neither a Beta nor a squashed Gaussian has the density of a normal distribution."""
+    bounded = {"mean": 0.9, "standard_deviation": 0.3, "minimum": -1.0, "maximum": 1.0}
+    (part,) = parts_of({"dimensions": [bounded]}, None)
+    chart = part.chart(-0.5).to_dict()
+    kinds = [layer["mark"]["type"] for layer in chart["layer"]]
+    assert kinds == ["rect", "rule", "text", "rule", "text"]
+    (band,) = chart["datasets"][chart["layer"][0]["data"]["name"]]
+    assert band == {"action": pytest.approx(0.6), "to": 1.0}
+    assert chart["layer"][1]["encoding"]["x"]["scale"]["domain"] == [-1.0, 1.0]
+    (row,) = part.rows(3)
+    assert (row["low"], row["high"]) == (pytest.approx(0.6), 1.0)
+    assert "from -1 to 1" in part.described()
+    assert "one standard deviation" in part.note
 
 
 def page(service: object) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from policy_server.proving.assembly import OBSERVATIONS
+from policy_server.proving.observed import OBSERVATIONS
 from policy_server.proving.report import BuildReport
 from policy_server.version.parts import Part
 from tests.proving.conftest import Candidate, CandidateOf, detail
@@ -58,7 +58,7 @@ def test_the_mean_probability_is_that_of_the_networks_decisions(candidate_of: Ca
     """Of a uniform policy over four actions, each has probability 0.25."""
     uniform = save_onnx_zeros()
     report = candidate_of(contract_of(), model=uniform).assemble()
-    assert detail(report, "decisions").endswith("mean probability of the actions 0.25")
+    assert detail(report, "decisions").endswith("median probability of the actions 0.25")
 
 
 def save_onnx_zeros() -> bytes:

@@ -106,9 +106,9 @@ REFUSED = [
     (WHEELS, linear_onnx(3, 3, output="logits"), "", "schema declares real numbers"),
     (
         STEER,
-        linear_onnx(3, 4, output="q"),
-        "reads: values",
-        "4 actions where the schema declares 3",
+        linear_onnx(3, 1, output="q"),
+        "reads: binary_logits",
+        "2 actions where the schema declares 3",
     ),
     (STEER, linear_onnx(3, 3, output="logits"), "action_range: [0, 1]", "those are all numbered"),
     ("{a: {type: float, minimum: 0}}", linear_onnx(3, 1), "action_range: [0, 1]", "`a` have no"),

@@ -158,15 +158,29 @@ def test_boxes_and_tuples_of_boxes(
     assert (candidate.network.family, candidate.network.sizes) == ("gaussian", sizes)
 
 
-def test_squashed_gaussians_are_rejected_with_both_numbers(
+def test_squashed_gaussians_are_proven_by_their_draws(
     candidate_of: CandidateOf, tmp_path: Path
 ) -> None:
     model = save(
-        tmp_path / "m", lambda x, w: gaussian(x @ w, (2,), squash=True), [weights(4, scale=0.2)]
+        tmp_path / "m", lambda x, w: gaussian(x @ w, (2,), squash=True), [weights(4, scale=0.05)]
     )
+    candidate = candidate_of(contract_of(discrete=False), model=model)
+    report = candidate.assemble()
+    assert report.ready, report
+    assert (candidate.network.family, candidate.network.sizes) == ("squashed_gaussian", (2,))
+
+
+def test_draws_of_no_family_are_rejected_with_both_numbers(
+    candidate_of: CandidateOf, tmp_path: Path
+) -> None:
+    def act(x: Any, w: Any) -> dict[str, Any]:
+        outputs = gaussian(x @ w, (2,))
+        return {**outputs, "action_logp": outputs["action_logp"] - 0.5}
+
+    model = save(tmp_path / "m", act, [weights(4, scale=0.2)])
     report = candidate_of(contract_of(discrete=False), model=model).assemble()
     assert report.rejected is not None
-    assert "Squashed Gaussians (SAC) are not served" in report.rejected
+    assert "diagonal Gaussian, squashed by tanh or not" in report.rejected
     assert "differ by " in report.rejected
     assert "1e-04 is allowed" in report.rejected
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
@@ -206,6 +207,26 @@ def test_an_integer_output_is_the_action_itself(
     for answer, action in zip(distributions(policy, OBSERVATIONS), best, strict=True):
         head = {"actions": [action], "meanings": [str(action)], "probabilities": [1.0]}
         assert answer == {"heads": [head], "entropy": 0.0}
+
+
+@pytest.mark.parametrize("kind", [TensorProto.INT64, TensorProto.INT32])
+def test_integer_outputs_side_by_side_are_the_actions_of_heads(
+    candidate_of: CandidateOf, kind: int
+) -> None:
+    model = onnx.load_from_string(
+        network([BEST, ("other", "ArgMax", ["batch"], TensorProto.INT64)])
+    )
+    if kind != TensorProto.INT64:
+        model.graph.node.append(helper.make_node("Cast", ["other"], ["cast"], to=kind))
+        model.graph.output[1].CopyFrom(helper.make_tensor_value_info("cast", kind, ["batch"]))
+    last = model.graph.output[1].name
+    parts = {"model": model.SerializeToString(), "description": f"output: [best, {last}]"}
+    candidate = candidate_of(contract_of(tuple_=True), **parts)
+    assert candidate.assemble().ready
+    assert (candidate.network.family, candidate.network.sizes) == ("given", (1, 1))
+    best = scores().argmax(axis=1)
+    for answer, action in zip(predict(policy_of(candidate), OBSERVATIONS), best, strict=True):
+        assert answer["actions"] == [action, action]
 
 
 def test_an_integer_output_under_real_actions_is_a_contradiction(candidate_of: CandidateOf) -> None:

@@ -24,12 +24,18 @@ CURVE_SPREAD = 4
 
 @dataclass(frozen=True)
 class Dimension:
-    """The distribution over one dimension of an action."""
+    """The distribution over one dimension of an action.
+
+    Attributes:
+        minimum: No action lies below; None for a normal distribution, as `maximum`.
+        maximum: No action lies above. The shape between the two is not known here.
+    """
 
     mean: float
     standard_deviation: float
+    minimum: float | None = None
+    maximum: float | None = None
     noun = "Dimension"
-    note = ""
     curve_note = "The line is the mean, the band one standard deviation to either side."
 
     def density(self, action: float) -> float:
@@ -46,7 +52,7 @@ class Dimension:
         """
         certain = self.standard_deviation == 0
         reach = 1.0 if certain else CURVE_SPREAD * max(self.standard_deviation, 1e-9)
-        low, high = self.mean - reach, self.mean + reach
+        low, high = self._within(reach) if self.minimum is None else self._bounds
         if chosen is not None:
             low, high = min(low, chosen), max(high, chosen)
         domain = alt.Scale(domain=[low, high])
@@ -54,7 +60,7 @@ class Dimension:
         if chosen is not None and not certain:
             marks.append(("decision", chosen, CHOSEN, [1, 0]))
         lowest = min(value for _, value, _, _ in marks)
-        layers: list[alt.Chart] = [] if certain else [self._area(low, high)]
+        layers: list[alt.Chart] = [] if certain else [self._spread(low, high)]
         for name, value, colour, dash in marks:
             at = alt.Chart(pd.DataFrame({"action": [value], "says": [f"{name} {number(value)}"]}))
             place = alt.X("action:Q", scale=domain)
@@ -67,6 +73,29 @@ class Dimension:
             text = at.mark_text(**side, y=8, fontSize=13, color=ink())
             layers.append(text.encode(x=place, text="says"))
         return alt.layer(*layers).properties(height=230)
+
+    @property
+    def _bounds(self) -> tuple[float, float]:
+        lowest = -math.inf if self.minimum is None else self.minimum
+        return lowest, math.inf if self.maximum is None else self.maximum
+
+    def _within(self, reach: float) -> tuple[float, float]:
+        """The numbers so far from the mean, as far as there are actions."""
+        lowest, highest = self._bounds
+        return max(lowest, self.mean - reach), min(highest, self.mean + reach)
+
+    def _spread(self, low: float, high: float) -> alt.Chart:
+        return self._area(low, high) if self.minimum is None else self._band()
+
+    def _band(self) -> alt.Chart:
+        """One standard deviation to either side of the mean, where no density is known."""
+        left, right = self._within(self.standard_deviation)
+        band: alt.Chart = (
+            alt.Chart(pd.DataFrame({"action": [left], "to": [right]}))
+            .mark_rect(color=OTHER, opacity=0.35)
+            .encode(x=alt.X("action:Q", title="action"), x2="to:Q")
+        )
+        return band
 
     def _area(self, low: float, high: float) -> alt.Chart:
         actions = np.linspace(low, high, CURVE_POINTS)
@@ -81,14 +110,21 @@ class Dimension:
         )
         return area
 
+    @property
+    def note(self) -> str:
+        if self.minimum is None or not self.standard_deviation:
+            return ""
+        return "The band is one standard deviation to either side of the mean."
+
     def described(self) -> str:
         if self.standard_deviation:
             deviation = number(self.standard_deviation)
-            return f"mean {number(self.mean)}, standard deviation {deviation}"
+            ends = "" if self.minimum is None else ", from {:.4g} to {:.4g}".format(*self._bounds)
+            return f"mean {number(self.mean)}, standard deviation {deviation}{ends}"
         return f"action {number(self.mean)}, always"
 
     def rows(self, value: object) -> list[dict[str, object]]:
-        low, high = self.mean - self.standard_deviation, self.mean + self.standard_deviation
+        low, high = self._within(self.standard_deviation)
         return [{"value": value, "mean": self.mean, "low": low, "high": high}]
 
     def curve(self, axis: Axis, table: pd.DataFrame) -> alt.TopLevelMixin:
@@ -114,7 +150,9 @@ class RealRenderer:
 
     def parts(self, distribution: Json) -> list[Part]:
         return [
-            Dimension(each["mean"], each["standard_deviation"])
+            Dimension(
+                each["mean"], each["standard_deviation"], each.get("minimum"), each.get("maximum")
+            )
             for each in distribution.get("dimensions", ())
         ]
 

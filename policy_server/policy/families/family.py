@@ -26,11 +26,12 @@ from policy_server.policy.output_mapper import OutputMapper
 Answer = dict[str, Any]
 """A Prediction or a Distribution of the contract, ready for JSON."""
 Array = NDArray[np.float64]
-Actions = NDArray[np.int64] | NDArray[np.float64]
-Draw = Callable[[], float]
-"""Gives the next random number, uniform or normal; None stands for the most probable action."""
-Source = Literal["uniform", "normal", "none"]
-"""What kind of random numbers a draw takes."""
+Actions = NDArray[np.int64] | NDArray[np.float64] | NDArray[np.object_]
+"""[B, H]; objects are integers and floats, where actions are numbered and real ones together."""
+Draw = Callable[..., float]
+"""Gives the next random number; None stands for the most probable action."""
+Source = Literal["uniform", "normal", "beta", "none"]
+"""What kind of random numbers a draw takes; for `beta` it is called with alpha and beta."""
 
 MASKED = -1e38
 """Logits below mask an action: where -inf is meant, frameworks write -3.4e38, float32's end."""
@@ -69,6 +70,7 @@ class Family(ABC):
         likelihood: What a Prediction calls how likely its action is.
         readings: What the network's numbers stand for; the first is offered where nothing says
             how an output is read.
+        parameters: Numbers that `model.yaml` may give it by these names; it takes them as keywords.
         source: The random numbers that one draw takes.
         is_output: The action is the network's output, number for number.
         action_range: Between which numbers all its actions lie, if there are bounds for all.
@@ -78,7 +80,8 @@ class Family(ABC):
     kind: ClassVar[Kind]
     likelihood: ClassVar[str]
     readings: ClassVar[tuple[Reading, ...]]
-    source: ClassVar[Source] = "none"
+    parameters: ClassVar[tuple[str, ...]] = ()
+    source: Source = "none"
     is_output: ClassVar[bool] = False
     action_range: ClassVar[tuple[float, float] | None] = None
 
@@ -270,6 +273,11 @@ class Family(ABC):
         return iter(())
 
     @classmethod
+    def telling(cls, actions: Array) -> NDArray[np.bool_]:
+        """Draws float64[B, H] whose log-probabilities a model can state exactly: bool[B]."""
+        return np.ones(len(actions), dtype=bool)
+
+    @classmethod
     def has_too_many(cls, drawn: Drawn) -> bool:
         """There are more candidates than can be tried, so sizes are to be declared."""
         return False
@@ -288,11 +296,3 @@ class Family(ABC):
     def described(cls, sizes: tuple[int, ...]) -> str:
         """What draws proved: this family with these sizes, in words."""
         return f"{cls.name} of {', '.join(map(str, sizes))}"
-
-
-def relative_differences(expected: Array, found: Array) -> Array:
-    """How far numbers lie apart, relative where what is expected exceeds 1; 0 for two masks."""
-    with np.errstate(invalid="ignore"):
-        differences = np.abs(found - expected) / np.maximum(1.0, np.abs(expected))
-    same = (expected == found) | ((expected < MASKED) & (found < MASKED))
-    return np.where(same, 0.0, np.where(np.isnan(differences), np.inf, differences))

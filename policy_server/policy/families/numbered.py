@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from policy_server.contract.actions import Kind
 from policy_server.errors import EngineFailed, UploadRejected
 from policy_server.policy.engines.engine import Floats
+from policy_server.policy.families.comparison import relative_differences
 from policy_server.policy.families.family import (
     MASKED,
     Actions,
@@ -18,7 +19,6 @@ from policy_server.policy.families.family import (
     Array,
     Family,
     NotFinite,
-    relative_differences,
 )
 from policy_server.policy.families.recognition import Output
 from policy_server.policy.output_mapper import OutputMapper

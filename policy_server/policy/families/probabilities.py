@@ -33,7 +33,7 @@ class Probabilities(SoftmaxHeads):
     readings = (Reading("probabilities", "probabilities", "an action is drawn by them"),)
 
     def check(self, inputs: Array) -> None:
-        for head in np.split(inputs, self._splits, axis=1):
+        for head in self.divided(inputs):
             if not (head >= 0).all() or not (np.abs(head.sum(axis=1) - 1) <= OFF_BY).all():
                 raise NotFinite(NO_PROBABILITIES)
 

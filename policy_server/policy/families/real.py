@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policy_server.contract.actions import Kind
+from policy_server.policy.families.comparison import relative_differences
 from policy_server.policy.families.family import (
     Actions,
     Answer,
     Array,
     Family,
-    relative_differences,
 )
 from policy_server.policy.families.recognition import Output
 from policy_server.policy.output_mapper import OutputMapper
@@ -90,16 +90,8 @@ class RealWording:
         return [self.one(*pair) for pair in pairs]
 
     def distributions(self, inputs: Array) -> list[Answer]:
-        means, deviations = (moment.tolist() for moment in self._family.moments(inputs))
-        return [
-            {
-                "dimensions": [
-                    {"mean": mean, "standard_deviation": deviation}
-                    for mean, deviation in zip(*row, strict=True)
-                ]
-            }
-            for row in zip(means, deviations, strict=True)
-        ]
+        moments = self._family.moments(inputs)
+        return [{"dimensions": each} for each in dimensions(*moments, self._family.action_range)]
 
     @staticmethod
     def _single(actions: Sequence[float], density_: float | None) -> Answer:
@@ -112,6 +104,26 @@ class RealWording:
         if density_ is None:
             return {"actions": actions}
         return {"actions": actions, "density": density_}
+
+
+def dimensions(
+    means: Array, deviations: Array, bounds: tuple[float, float] | None = None
+) -> list[list[Answer]]:
+    """The dimensions of each row of float64[B, H], as a Distribution has them.
+
+    Args:
+        means: Of the actions.
+        deviations: Their standard deviations.
+        bounds: Between which all actions lie; None for normal distributions, which have none.
+    """
+    ends = {} if bounds is None else dict(zip(("minimum", "maximum"), bounds, strict=True))
+    return [
+        [
+            {"mean": mean, "standard_deviation": deviation, **ends}
+            for mean, deviation in zip(*row, strict=True)
+        ]
+        for row in zip(means.tolist(), deviations.tolist(), strict=True)
+    ]
 
 
 def density(log_density: Array) -> Array:

@@ -19,6 +19,7 @@ class Reading(NamedTuple):
             output, and `{half}` of it.
         names: Outputs called so are read so, unless draws or numbers say something else.
         sure_names: Outputs called so are read so, whatever the model itself draws.
+        roles: What the outputs are that make up these numbers where each is one of its own.
     """
 
     word: str
@@ -26,6 +27,7 @@ class Reading(NamedTuple):
     effect: str
     names: tuple[str, ...] = ()
     sure_names: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,15 @@ class Output:
 
     Attributes:
         integer: Its numbers are whole by their type.
-        rows: float32[B, W], what the network puts out for the proof inputs; None where its first
-            axis is not the batch.
+        rows: float32[B, W], what the network puts out for the proof inputs.
+        parts: How many of its numbers each output has, where several outputs of the model were
+            laid side by side, one for each head.
     """
 
     name: str
     integer: bool
     rows: Floats
+    parts: tuple[int, ...] = ()
 
     @property
     def width(self) -> int:

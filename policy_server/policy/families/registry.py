@@ -4,14 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from policy_server.contract.actions import Kind
+from policy_server.policy.families.beta import Beta
+from policy_server.policy.families.binary import Binary
 from policy_server.policy.families.categorical import Categorical
 from policy_server.policy.families.deterministic import Deterministic
 from policy_server.policy.families.family import Family
 from policy_server.policy.families.gaussian import DiagonalGaussian
 from policy_server.policy.families.given import Given
 from policy_server.policy.families.greedy import Costs, Greedy
+from policy_server.policy.families.mixed import Mixed, MixedMeans
 from policy_server.policy.families.probabilities import Probabilities
 from policy_server.policy.families.recognition import Output, Reading
+from policy_server.policy.families.squashed import SquashedGaussian
 
 _PACKAGE = __name__.rpartition(".")[0]
 _families: dict[str, type[Family]] = {}
@@ -30,8 +34,9 @@ def register(family: type[Family]) -> None:
 
 
 for _family in (
-    *(Categorical, Probabilities, Greedy, Costs, Given),
-    *(Deterministic, DiagonalGaussian),
+    *(Categorical, Probabilities, Binary, Greedy, Costs, Given),
+    *(Deterministic, DiagonalGaussian, SquashedGaussian, Beta),
+    *(Mixed, MixedMeans),
 ):
     register(_family)
 
@@ -88,6 +93,15 @@ def named_reading(name: str, kind: Kind) -> ReadAs | None:
 def reading_words() -> list[str]:
     """All that `model.yaml` may say of an output."""
     return list(dict.fromkeys(each.reading.word for each in all_readings()))
+
+
+def role_sets() -> dict[tuple[str, ...], list[str]]:
+    """What several outputs may be that together are read, and the words of these readings."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for each in all_readings():
+        if each.reading.roles:
+            found.setdefault(each.reading.roles, []).append(each.reading.word)
+    return found
 
 
 def sure_names() -> list[str]:

@@ -7,7 +7,7 @@ from math import comb, exp
 import numpy as np
 from numpy.typing import NDArray
 
-from policy_server.policy.families.family import Actions, Array, Draw
+from policy_server.policy.families.family import Actions, Array, Draw, Source
 from policy_server.policy.families.numbered import (
     NumberedFamily,
     all_actions,
@@ -26,21 +26,28 @@ MAX_SPLITS = 5_000
 class SoftmaxHeads(NumberedFamily):
     """Independent heads, each a choice among numbered actions; their inputs lie side by side."""
 
-    source = "uniform"
+    source: Source = "uniform"
 
     def __init__(self, sizes: Sequence[int]) -> None:
         super().__init__(sizes)
         self._splits = np.cumsum(self.sizes)[:-1]
 
+    def divided(self, inputs: Array) -> list[Array]:
+        """The numbers of each head, float64[B, A] each, of float64[B, W]."""
+        return [inputs] if len(self.sizes) == 1 else np.split(inputs, self._splits, axis=1)
+
     def logits(self, inputs: Array) -> list[Array]:
         """The logits of each head, float64[B, A] each, that follow from float64[B, W]."""
-        return [inputs] if len(self.sizes) == 1 else np.split(inputs, self._splits, axis=1)
+        return self.divided(inputs)
 
     def check(self, inputs: Array) -> None:
         check_scores(self.logits(inputs), "logit")
 
     def sample(self, inputs: Array, rng: np.random.Generator) -> NDArray[np.int64]:
-        uniforms = rng.random((len(inputs), len(self.sizes)))
+        return self.chosen(inputs, rng.random((len(inputs), len(self.sizes))))
+
+    def chosen(self, inputs: Array, uniforms: Array) -> NDArray[np.int64]:
+        """The actions that uniform numbers float64[B, H] choose."""
         heads = [
             _inverse_cumulative(probabilities, uniforms[:, head])
             for head, probabilities in enumerate(self.head_probabilities(inputs))
@@ -91,6 +98,8 @@ class SoftmaxHeads(NumberedFamily):
     @classmethod
     def stated(cls, output: Output, heads: int | None) -> Stated:
         """One head takes all numbers; how several divide them, the width does not say."""
+        if output.parts and heads in (None, len(output.parts)):
+            return Stated(output.parts, len(output.parts))
         return Stated(cls.whole(output) if heads == 1 else None, heads)
 
     @classmethod
@@ -147,17 +156,25 @@ def _choose(logits: Sequence[float], uniform: Draw | None) -> tuple[int, float]:
     best = best_of(logits, "logit")
     weights = [exp(logit - best) for logit in logits]
     total = sum(weights)
-    if uniform is None:
-        return logits.index(best), 1.0 / total
-    threshold = uniform() * total
+    action = logits.index(best) if uniform is None else chosen_by(weights, uniform() * total)
+    return action, weights[action] / total
+
+
+def chosen_by(weights: Sequence[float], threshold: float) -> int:
+    """The first action at which the sum of weights exceeds a number; never one of weight 0.
+
+    Args:
+        weights: None is negative, and one at least is positive.
+        threshold: From 0 to their sum.
+    """
     last = 0
     for action, weight in enumerate(weights):
         if weight > 0.0:
             if threshold < weight:
-                return action, weight / total
+                return action
             threshold -= weight
             last = action
-    return last, weights[last] / total  # the threshold was rounded up to the total
+    return last  # the threshold was rounded up to the total
 
 
 def _inverse_cumulative(probabilities: Array, uniforms: Array) -> NDArray[np.int64]:

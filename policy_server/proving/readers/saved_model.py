@@ -1,7 +1,5 @@
 """From an uploaded SavedModel to what is served of it."""
 
-from pathlib import Path
-
 import numpy as np
 
 from policy_server.contract.contract import Contract
@@ -29,6 +27,8 @@ from policy_server.proving.built_model import (
 from policy_server.proving.conversion import ConversionFailed, convert_to_onnx
 from policy_server.proving.description import Description
 from policy_server.proving.heads import Actions, Evidence, derive_actions, stated_actions
+from policy_server.proving.joined import Joined
+from policy_server.proving.normalised import Normalised, write_normalisation
 from policy_server.proving.readers.reader import ModelUpload, Reader
 from policy_server.proving.reading import listed, named_output, only_output, read
 
@@ -62,18 +62,31 @@ def _read(upload: ModelUpload) -> BuiltModel:
 
 
 def _built(model: SavedModel, upload: ModelUpload) -> BuiltModel:
+    if upload.description.inputs:
+        raise UploadRejected(
+            "`inputs` in model.yaml is read of ONNX files, and this is a SavedModel. Make one of "
+            "it: `python -m tf2onnx.convert --saved-model FOLDER --output policy.onnx`."
+        )
     features = proof_features(model.feature_width)
     output = _chosen(model, features, upload.contract, upload.description)
     model.output_name = output.name
     upload.progress("comparing its own draws with the distribution")
     actions = _actions(model, output, features, upload)
     upload.progress("converting the network and proving it")
-    engine, detail = _convert(model, upload.folder, features)
+    statistics = upload.description.normalise
+    original = model if statistics is None else Normalised(model, statistics)
+    engine, detail = _convert(original, model, upload, features)
     name = TENSORFLOW if engine is None else ONNXRUNTIME
     described = describe(name, model.feature_width, output, actions, detail)
-    if engine is None:
-        return BuiltModel(described, model, upload.folder)
-    return BuiltModel(described, engine, upload.folder, model)
+    if engine is not None:
+        fallback = TENSORFLOW if statistics is None else None
+        return BuiltModel(described, engine, upload.folder, original, fallback)
+    if statistics is not None:
+        raise UploadRejected(
+            f"`normalise` in model.yaml is written into a converted network, and {detail}. "
+            "Normalise in the preprocessor instead."
+        )
+    return BuiltModel(described, model, upload.folder)
 
 
 def _chosen(
@@ -81,7 +94,7 @@ def _chosen(
 ) -> Output:
     """The output that is served: declared, named, proven by draws, or the only possible one."""
     kinds = model.kinds()
-    name = named_output(list(kinds), description.output)
+    name = named_output(list(kinds), _one_output(description))
     if name is not None:
         return _tried(model, name, features)
     tried = []
@@ -104,6 +117,17 @@ def _chosen(
     raise UnusableModel(
         "no output holds the distribution inputs (logits, or mean and log standard deviation): "
         f"there are {listed(sorted(kinds))}. Export them as `logits` or `mean_log_std`."
+    )
+
+
+def _one_output(description: Description) -> str | None:
+    """The output that is declared; raises UploadRejected for several."""
+    if not isinstance(description.output, Joined):
+        return description.output
+    raise UploadRejected(
+        "model.yaml names several outputs, which are laid side by side in ONNX files alone: "
+        "export them as one (`tf.concat([mean, log_std], axis=1)`), or make ONNX of the model, "
+        "`python -m tf2onnx.convert --saved-model FOLDER --output policy.onnx`."
     )
 
 
@@ -146,6 +170,11 @@ def _actions(model: SavedModel, output: Output, features: Floats, upload: ModelU
                 f"model.yaml says `reads: {declared}`, but the model's own draws prove "
                 f"{actions.detail}: leave `reads` out."
             )
+        if parameters := upload.description.parameters:
+            raise UploadRejected(
+                f"model.yaml gives {listed([*parameters])}, but the model's own draws prove "
+                f"{actions.detail}: leave it out."
+            )
         return actions
     read_as = read(output, upload.description.reads, upload.contract.actions)
     if not drawn:
@@ -171,12 +200,27 @@ def _evidence(model: SavedModel, output: Output, features: Floats) -> Evidence:
     return Evidence.of(model.draw(features[sound]), output.rows[sound].astype(np.float64))
 
 
-def _convert(model: SavedModel, folder: Path, features: Floats) -> tuple[Engine | None, str]:
-    """The network as ONNX, if it can be converted and proven, and how it will be served."""
+def _convert(
+    original: Engine, model: SavedModel, upload: ModelUpload, features: Floats
+) -> tuple[Engine | None, str]:
+    """The network as ONNX, if it can be converted and proven, and how it will be served.
+
+    Args:
+        original: What it must equal: the model, with normalised features where that is declared.
+        model: Is converted.
+        upload: What was uploaded.
+        features: float32[B, F], to prove it with.
+    """
+    file, statistics = (
+        upload.folder / ENGINES[ONNXRUNTIME].file,
+        upload.description.normalise,
+    )
     try:
-        convert_to_onnx(model, folder / ENGINES[ONNXRUNTIME].file)
-        engine = load_engine(ONNXRUNTIME, folder)
-        difference = compare(engine, model, features)
+        convert_to_onnx(model, file)
+        if statistics is not None:
+            write_normalisation(file, statistics)
+        engine = load_engine(ONNXRUNTIME, upload.folder)
+        difference = compare(engine, original, features)
     except (ConversionFailed, EngineFailed) as error:
         return None, f"TensorFlow serves it: it cannot be converted ({error})"
     if difference > PROOF_TOLERANCE:

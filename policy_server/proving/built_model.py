@@ -30,6 +30,10 @@ class BuiltModel:
     Attributes:
         description: What is known of it.
         engine: What will serve it.
+
+    Args:
+        original: To compare with.
+        may_fall_back: It may also serve, where what was made of it differs.
     """
 
     def __init__(
@@ -38,11 +42,13 @@ class BuiltModel:
         engine: Engine,
         folder: Path,
         original: Engine | None = None,
+        may_fall_back: bool = True,
     ) -> None:
         self.description = description
         self.engine = engine
         self._folder = folder
         self._original = original
+        self._may_fall_back = may_fall_back
 
     @property
     def actions(self) -> Actions:
@@ -64,6 +70,8 @@ class BuiltModel:
         difference = compare(self.engine, self._original, features)
         if difference <= PROOF_TOLERANCE:
             return f"equal to the original to {difference:.1e} on {len(features)} observations"
+        if not self._may_fall_back:
+            raise UploadRejected(no_fallback(f"{differs(difference)} on valid observations"))
         detail = f"TensorFlow serves it: {differs(difference)} on valid observations"
         self.description = replace(self.description, engine=TENSORFLOW, engine_detail=detail)
         self.engine, self._original = self._original, None
@@ -169,6 +177,14 @@ def compare(served: Engine, original: Engine, features: Floats) -> float:
     compared = ~(np.isnan(ours) & np.isnan(theirs))
     differences = relative_differences(theirs[compared], ours[compared])
     return float(np.max(differences, initial=0.0))
+
+
+def no_fallback(why: str) -> str:
+    """Why outputs side by side cannot be served, in a sentence: the original has no such output."""
+    return (
+        f"Several outputs are served as one in ONNX alone, and the model is not: {why}. Export "
+        "them side by side, such as `tf.concat([mean, log_std], axis=1)`, as one output."
+    )
 
 
 def differs(difference: float) -> str:

@@ -1,5 +1,6 @@
 """From an uploaded SavedModel to what is served of it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,15 +24,16 @@ from policy_server.proving.built_model import (
     compare,
     describe,
     differs,
+    no_fallback,
     proof_features,
     proof_outputs,
 )
 from policy_server.proving.conversion import ConversionFailed, convert_to_onnx
-from policy_server.proving.description import Description
 from policy_server.proving.heads import Actions, Evidence, derive_actions, stated_actions
 from policy_server.proving.joined import Joined
 from policy_server.proving.readers.reader import ModelUpload, Reader
 from policy_server.proving.reading import listed, named_output, only_output, read
+from policy_server.proving.saved_model_join import join
 
 MIN_DRAWS = 32
 TF_AGENTS = "0/step_type"
@@ -64,7 +66,11 @@ def _read(upload: ModelUpload) -> BuiltModel:
 
 def _built(model: SavedModel, upload: ModelUpload) -> BuiltModel:
     features = proof_features(model.feature_width)
-    output = _chosen(model, features, upload.contract, upload.description)
+    declared = upload.description.output
+    if isinstance(declared, Joined):
+        output = _joined(model, declared, features)
+    else:
+        output = _chosen(model, features, upload.contract, declared)
     model.output_name = output.name
     upload.progress("comparing its own draws with the distribution")
     actions = _actions(model, output, features, upload)
@@ -72,17 +78,20 @@ def _built(model: SavedModel, upload: ModelUpload) -> BuiltModel:
     engine, detail = _convert(model, upload.folder, features)
     name = TENSORFLOW if engine is None else ONNXRUNTIME
     described = describe(name, model.feature_width, output, actions, detail)
+    joined = isinstance(declared, Joined)
+    if engine is None and joined:
+        raise UploadRejected(no_fallback(detail))
     if engine is None:
         return BuiltModel(described, model, upload.folder)
-    return BuiltModel(described, engine, upload.folder, model)
+    return BuiltModel(described, engine, upload.folder, model, may_fall_back=not joined)
 
 
 def _chosen(
-    model: SavedModel, features: Floats, contract: Contract, description: Description
+    model: SavedModel, features: Floats, contract: Contract, declared: str | None
 ) -> Output:
     """The output that is served: declared, named, proven by draws, or the only possible one."""
     kinds = model.kinds()
-    name = named_output(list(kinds), _one_output(description))
+    name = named_output(list(kinds), declared)
     if name is not None:
         return _tried(model, name, features)
     tried = []
@@ -108,15 +117,15 @@ def _chosen(
     )
 
 
-def _one_output(description: Description) -> str | None:
-    """The output that is declared; raises UploadRejected for several."""
-    if not isinstance(description.output, Joined):
-        return description.output
-    raise UploadRejected(
-        "model.yaml names several outputs, which are laid side by side in ONNX files alone: "
-        "export them as one (`tf.concat([mean, log_std], axis=1)`), or make ONNX of the model, "
-        "`python -m tf2onnx.convert --saved-model FOLDER --output policy.onnx`."
-    )
+def _joined(model: SavedModel, joined: Joined, features: Floats) -> Output:
+    """Several outputs as one that the model now has as well."""
+    for name in joined.names:
+        named_output(list(model.kinds()), name)
+    widths = []
+    if joined.are_heads:
+        widths = [_tried(model, name, features).width for name in joined.names]
+    join(model, joined)
+    return replace(_tried(model, joined.name, features), parts=tuple(widths))
 
 
 def _tried(model: SavedModel, name: str, features: Floats) -> Output:
@@ -164,7 +173,7 @@ def _actions(model: SavedModel, output: Output, features: Floats, upload: ModelU
                 f"{actions.detail}: leave it out."
             )
         return actions
-    read_as = read(output, upload.description.reads, upload.contract.actions)
+    read_as = read(output, upload.description.reading, upload.contract.actions)
     if not drawn:
         return stated_actions(output, read_as)
     evidence = _evidence(model, output, features)

@@ -73,7 +73,7 @@ def test_heads_that_no_draw_proves_are_declared(candidate_of: CandidateOf) -> No
     wrong = candidate_of(contract, model=model, output_mapper="[{0: a, 1: b}, {0: a}]")
     rejected = wrong.assemble().rejected
     assert rejected is not None
-    assert "9 actions in all (this one has 2 + 1)" in rejected
+    assert "9 actions in all (the output mapper has 2 + 1)" in rejected
     assert candidate_of(contract, model=model, output_mapper=DIGITS_MAPPER).assemble().ready
 
 

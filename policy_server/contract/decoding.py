@@ -143,5 +143,6 @@ def _optional(field: Field, place: str, tables: dict[str, Any], *, always: bool)
     terms = field.feature_terms(place, tables)
     if always:
         return terms
-    zeros = ", ".join(["0.0"] * (field.feature_width or 0))
-    return f"*(({zeros},) if {place} is UNSET else ({terms},))"
+    zeros = f"t{len(tables)}"
+    tables[zeros] = (0.0,) * (field.feature_width or 0)
+    return f"*({zeros} if {place} is UNSET else ({terms},))"

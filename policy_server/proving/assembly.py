@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from policy_server.contract.contract import Contract
-from policy_server.contract.samples import random_observations
 from policy_server.errors import (
     EngineFailed,
     ObservationError,
@@ -21,7 +20,7 @@ from policy_server.policy.features import Features
 from policy_server.policy.network import Network
 from policy_server.policy.output_mapper import OutputMapper, read_output_mapper
 from policy_server.policy.policy import Policy
-from policy_server.policy.preprocessor import Preprocessor, SchemaPreprocessor
+from policy_server.policy.preprocessor import Preprocessor
 from policy_server.proving.action_sizes import Unknown, declared_sizes
 from policy_server.proving.built_model import (
     BuiltModel,
@@ -31,20 +30,18 @@ from policy_server.proving.built_model import (
 from policy_server.proving.description import Description, read_description
 from policy_server.proving.independence import RowProof
 from policy_server.proving.limits import BuildLimits
+from policy_server.proving.observed import SEED, Observed, PreprocessorMissing
 from policy_server.proving.readers.reader import ModelUpload
 from policy_server.proving.readers.registry import read_model
 from policy_server.proving.reading import Undeclared, check_parameters
 from policy_server.proving.replay import replay
 from policy_server.proving.report import BuildReport, Check
 from policy_server.proving.speed import in_words, measure
-from policy_server.proving.trial import Trial, features_of
 from policy_server.version.network_description import NetworkDescription, write_undescribed
 from policy_server.version.parts import Part, uploaded_file
 from policy_server.version.version_parts import known_sizes, network_of, write_timing
 
-OBSERVATIONS = 200
 DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-SEED = 1
 
 
 class Assembly:
@@ -72,9 +69,8 @@ class Assembly:
         self._limits = limits
         self._step = step
         self._report = BuildReport()
-        self._trial: Trial | None = None
-        observations = random_observations(contract.schema, OBSERVATIONS, SEED)
-        self._records = [contract.decoder.convert(observation) for observation in observations]
+        code = uploaded_file(folder, Part.PREPROCESSOR) if self._has(Part.PREPROCESSOR) else None
+        self._observed = Observed(contract, code, limits, step)
 
     def build(self) -> BuildReport:
         """Make every check that can be made; stop at a part that can never serve.
@@ -83,13 +79,14 @@ class Assembly:
             OSError: The disk is full, or may not be written to.
         """
         try:
+            self._observed.draw()
             model = self._model()
             mapper = self._output_mapper()
             tried = self._preprocessor()
             if model is not None:
                 self._whole(model, mapper, tried)
-            if self._trial is not None:
-                self._report.passed("repeatable", self._trial.again())
+            if (again := self._observed.again()) is not None:
+                self._report.passed("repeatable", again)
             if model is not None and Part.MODEL in self._uploaded:
                 model.keep()
         except UploadRejected as error:
@@ -104,8 +101,7 @@ class Assembly:
             # A fault of this project's, or a file odder than was thought of: say which, and go on.
             self._failed(error)
         finally:
-            if self._trial is not None:
-                self._trial.close()
+            self._observed.close()
         return self._report
 
     def _failed(self, error: Exception) -> None:
@@ -153,6 +149,7 @@ class Assembly:
             description,
             self._limits,
             lambda what: self._step(what, self._limits.model_seconds),
+            self._observed.known,
         )
         built = read_model(upload)
         parameters = description.parameters
@@ -179,21 +176,15 @@ class Assembly:
 
     def _preprocessor(self) -> tuple[Preprocessor, Features] | None:
         """The preprocessor and what it makes of random valid observations; None if missing."""
-        loaded: Preprocessor
-        if self._has(Part.PREPROCESSOR):
-            path = uploaded_file(self._folder, Part.PREPROCESSOR)
-            self._trial = Trial(path, self._records, self._limits, self._step)
-            loaded, features = self._trial.preprocessor, self._trial.features()
-        else:
-            try:
-                loaded = SchemaPreprocessor(self._contract.schema)
-            except UploadRejected as error:
-                self._report.failed("preprocessor", str(error), Part.PREPROCESSOR)
-                return None
-            features = features_of(loaded, self._records)
+        uploaded = self._has(Part.PREPROCESSOR)
+        try:
+            loaded, features = self._observed.tried
+        except PreprocessorMissing as error:
+            self._report.failed("preprocessor", str(error), Part.PREPROCESSOR)
+            return None
         self._report.passed(
             "preprocessor",
-            f"{'the schema' if self._trial is None else 'the preprocessor'} makes "
+            f"{'the preprocessor' if uploaded else 'the schema'} makes "
             f"{features.shape[1]} finite features of each of {len(features)} random valid "
             "observations",
         )
@@ -220,7 +211,7 @@ class Assembly:
             self._check_decisions(policy)
             self._check_golden(policy, mapper)
             making, features = tried
-            timing = measure(model.engine, features, making, self._records)
+            timing = measure(model.engine, features, making, self._observed.records)
             self._report.passed("speed", in_words(timing))
             rows.check_again()
             write_timing(self._folder, timing)
@@ -238,6 +229,13 @@ class Assembly:
         return network_of(described, sizes)
 
     def _check_width(self, described: NetworkDescription, features: Features) -> bool:
+        if described.takes_fields and self._has(Part.PREPROCESSOR):
+            detail = (
+                "the network's inputs take fields of the schema by their names, and now a "
+                "preprocessor makes the features: upload the model together with it"
+            )
+            self._misfit("inputs", detail, Part.PREPROCESSOR)
+            return False
         made, taken = features.shape[1], described.feature_width
         maker = "the preprocessor" if self._has(Part.PREPROCESSOR) else "the schema"
         detail = f"{maker} makes {made} features, the network takes {taken}"
@@ -269,7 +267,7 @@ class Assembly:
 
     def _check_decisions(self, policy: Policy) -> None:
         try:
-            decisions = policy.decide(self._records, "draw", SEED)
+            decisions = policy.decide(self._observed.records, "draw", SEED)
         except ObservationError as error:
             raise UploadRejected(
                 f"The network has no finite answer to a valid observation: {error}"

@@ -8,7 +8,7 @@ import numpy as np
 
 from policy_server.errors import EngineFailed, UploadRejected
 from policy_server.policy.engines.engine import Engine, Floats
-from policy_server.policy.engines.registry import ENGINES, TENSORFLOW, load_engine
+from policy_server.policy.engines.registry import ENGINES, load_engine
 from policy_server.policy.families.comparison import relative_differences
 from policy_server.policy.families.recognition import Output
 from policy_server.policy.saved_model import UnusableModel
@@ -20,8 +20,9 @@ from policy_server.version.version_parts import read_description
 
 PROOF_TOLERANCE = 1e-4
 PROOF_SCALES = (0.1, 1.0, 1.0, 10.0)
-PROOF_ROWS = 64
-"""Rows of features drawn at each of the scales."""
+PROOF_ROWS, WIDE_PROOF_ROWS = 64, 16
+"""Rows of features drawn at each of the scales; fewer of wide ones, images for instance."""
+WIDE = 4096
 
 
 class BuiltModel:
@@ -32,8 +33,11 @@ class BuiltModel:
         engine: What will serve it.
 
     Args:
-        original: To compare with.
-        may_fall_back: It may also serve, where what was made of it differs.
+        description: What is known of it.
+        engine: What will serve it.
+        folder: The model's.
+        original: What was uploaded, to compare the engine with; None where that is the same.
+        fallback: Name of the engine by which the original can serve itself; None where it cannot.
     """
 
     def __init__(
@@ -42,13 +46,13 @@ class BuiltModel:
         engine: Engine,
         folder: Path,
         original: Engine | None = None,
-        may_fall_back: bool = True,
+        fallback: str | None = None,
     ) -> None:
         self.description = description
         self.engine = engine
         self._folder = folder
         self._original = original
-        self._may_fall_back = may_fall_back
+        self._fallback = fallback
 
     @property
     def actions(self) -> Actions:
@@ -57,23 +61,30 @@ class BuiltModel:
         return Actions(known.family, known.sizes, known.heads, known.family_detail)
 
     def prove(self, features: Floats) -> str | None:
-        """Compare what serves with the original, and let the original serve where they differ.
+        """Compare what serves with the original, which serves itself where they differ, if it can.
 
         Args:
             features: float32[B, F], of valid observations.
 
         Returns:
             What came of it; None where the original itself serves, or is not at hand.
+
+        Raises:
+            UploadRejected: They differ, and the original cannot serve itself.
         """
         if self._original is None:
             return None
         difference = compare(self.engine, self._original, features)
         if difference <= PROOF_TOLERANCE:
             return f"equal to the original to {difference:.1e} on {len(features)} observations"
-        if not self._may_fall_back:
-            raise UploadRejected(no_fallback(f"{differs(difference)} on valid observations"))
+        if self._fallback is None:
+            raise UploadRejected(
+                "The model cannot be served: with one input of features, its output differs from "
+                f"the uploaded network's by {difference:.1e} on valid observations "
+                f"({PROOF_TOLERANCE:.0e} is allowed)."
+            )
         detail = f"TensorFlow serves it: {differs(difference)} on valid observations"
-        self.description = replace(self.description, engine=TENSORFLOW, engine_detail=detail)
+        self.description = replace(self.description, engine=self._fallback, engine_detail=detail)
         self.engine, self._original = self._original, None
         return detail
 
@@ -136,7 +147,8 @@ def _drop_all_but(engine: str | None, folder: Path) -> None:
 def proof_features(width: int) -> Floats:
     """Random input vectors at several scales, float32[B, F]."""
     rng = np.random.default_rng(0)
-    rows = [scale * rng.standard_normal((PROOF_ROWS, width)) for scale in PROOF_SCALES]
+    count = PROOF_ROWS if width <= WIDE else WIDE_PROOF_ROWS
+    rows = [scale * rng.standard_normal((count, width)) for scale in PROOF_SCALES]
     return np.concatenate(rows).astype(np.float32)
 
 
@@ -177,14 +189,6 @@ def compare(served: Engine, original: Engine, features: Floats) -> float:
     compared = ~(np.isnan(ours) & np.isnan(theirs))
     differences = relative_differences(theirs[compared], ours[compared])
     return float(np.max(differences, initial=0.0))
-
-
-def no_fallback(why: str) -> str:
-    """Why outputs side by side cannot be served, in a sentence: the original has no such output."""
-    return (
-        f"Several outputs are served as one in ONNX alone, and the model is not: {why}. Export "
-        "them side by side, such as `tf.concat([mean, log_std], axis=1)`, as one output."
-    )
 
 
 def differs(difference: float) -> str:

@@ -1,4 +1,4 @@
-"""model.yaml: what a model's outputs are, declared by the person who trained it."""
+"""model.yaml: what a model's inputs and outputs are, declared by the person who trained it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,12 +15,19 @@ from policy_server.contract.encoding import not_utf8
 from policy_server.contract.fields.bounded import is_finite_number
 from policy_server.errors import Fault, SchemaError, UploadRejected
 from policy_server.policy.families.registry import reading_words
+from policy_server.proving.input_description import (
+    Declared,
+    InputDescription,
+    Normalisation,
+    read_inputs,
+    read_normalisation,
+)
 from policy_server.proving.joined import Joined, read_output
 from policy_server.proving.reading import listed
 from policy_server.version.parts import FILES, Part
 
 FILE = FILES[Part.DESCRIPTION]
-PLANNED_KEYS = ("inputs", "memory", "normalise")
+PLANNED_KEYS = ("memory",)
 SUMMARY = "The description of the model cannot be read."
 
 
@@ -35,12 +42,16 @@ class Description:
         action_range: Which of its numbers stand for the bounds of declared actions; None where
             they are in the units of the actions.
         parameters: Numbers that the family of distributions takes, by their names.
+        inputs: What each input takes; None where nothing is declared.
+        normalise: What is done to features first.
     """
 
     output: str | Joined | None = None
     reads: str | None = None
     action_range: tuple[float, float] | None = None
     parameters: Mapping[str, float] = field(default_factory=dict)
+    inputs: Declared | None = None
+    normalise: Normalisation | None = None
 
     @property
     def reading(self) -> str | None:
@@ -48,6 +59,11 @@ class Description:
         if self.reads is None and isinstance(self.output, Joined):
             return next(iter(self.output.readings), None)
         return self.reads
+
+    @property
+    def of_inputs(self) -> InputDescription:
+        """What is declared of the model's inputs."""
+        return InputDescription(self.inputs or {}, self.normalise)
 
     def check(self, actions: ActionSpace) -> None:
         """Raise UploadRejected where a contract's actions leave a declaration without meaning."""
@@ -145,6 +161,8 @@ KEYS: Mapping[str, Callable[[str, yaml.Node, FaultList], Any]] = {
     "output": read_output,
     "reads": _reading,
     "action_range": _range,
+    "inputs": read_inputs,
+    "normalise": read_normalisation,
     **PARAMETERS,
 }
 """What is read, and how."""

@@ -27,7 +27,7 @@ def read_onnx(source: Path) -> Any:
         UploadRejected: It is no sound ONNX file, or keeps weights in other files: uploaded, a path
             in it could name any file of the server.
     """
-    onnx = _onnx()
+    onnx = onnx_package()
     model = _parse(onnx, source)
     if external := list(_external(model)):
         raise UploadRejected(
@@ -61,7 +61,7 @@ def embed_weights(source: Path, most_bytes: int = MOST_BYTES) -> bytes:
         UploadRejected: It is no ONNX file, or a file of weights is not there, is a link, lies
             elsewhere, or is not as the model says.
     """
-    onnx = _onnx()
+    onnx = onnx_package()
     model = _parse(onnx, source)
     total = source.stat().st_size
     for tensor in _external(model):
@@ -87,7 +87,8 @@ def embed_weights(source: Path, most_bytes: int = MOST_BYTES) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def _onnx() -> Any:
+def onnx_package() -> Any:
+    """The package `onnx`, which only builds need; raises UploadRejected where it is missing."""
     try:
         import onnx
     except ImportError as error:

@@ -42,12 +42,6 @@ def refuse_unservable(model: Any, output: str | None) -> None:
             f"The model is {what} of mixed (hybrid) actions, numbered and continuous together, "
             "which are not served. Train the two as policies of their own."
         )
-    several = [name for name in inputs if name != MASK]
-    if len(several) > 1:
-        raise UploadRejected(
-            f"The model is {what} that takes several inputs ({', '.join(several)}); one is served. "
-            "Train it with one vector of observations (a single vector sensor)."
-        )
     if MASK in inputs:
         raise UploadRejected(
             f"The model is {what} of numbered actions, which takes `{MASK}` beside the "

@@ -1,21 +1,29 @@
 """An uploaded ONNX file, reduced to what leads from the observations to one output."""
 
+import contextlib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, NoReturn
 
 from policy_server.errors import EngineFailed, UploadRejected
 from policy_server.policy.engines.engine import Engine, Floats
 from policy_server.policy.engines.registry import ONNXRUNTIME, load_engine
+from policy_server.proving.built_model import PROOF_TOLERANCE, compare, differs
+from policy_server.proving.input_description import InputDescription
+from policy_server.proving.input_shares import lay_out
 from policy_server.proving.joined import Joined
+from policy_server.proving.known_features import KnownFeatures
+from policy_server.proving.network_inputs import Layout
 from policy_server.proving.onnx_file import read_onnx
 from policy_server.proving.onnx_graph import handed_through, needed, operations
+from policy_server.proving.onnx_inputs import axes_of, network_inputs, united
 from policy_server.proving.onnx_join import INTEGER_TYPES, join
 from policy_server.proving.onnx_kinds import refuse_unservable
+from policy_server.proving.onnx_original import OnnxOriginal
 from policy_server.proving.reading import named_output
 
-TRIAL_BATCH = 5
+TRIAL_STEP = 16
+"""Of the proof's features each such row tells whether a batch can be opened."""
 REAL_TYPES = (1, 10, 11)
 """FLOAT, FLOAT16 and DOUBLE of ONNX's TensorProto.DataType."""
 DRAWING = {
@@ -28,6 +36,25 @@ DRAWING = {
 }
 
 
+@dataclass(frozen=True)
+class ReducedNetwork:
+    """What leads from the features to one output.
+
+    Attributes:
+        engine: Runs it.
+        original: Runs it with its own inputs; None where these are the features themselves.
+        features: float32[B, F], to prove it with.
+        inputs: What is done to features before the network, in words; empty if nothing is.
+        takes_fields: Its inputs take fields of the schema by their names.
+    """
+
+    engine: Engine
+    original: Engine | None
+    features: Floats
+    inputs: str
+    takes_fields: bool
+
+
 class OnnxUpload:
     """An uploaded ONNX file.
 
@@ -38,12 +65,22 @@ class OnnxUpload:
     Args:
         source: The file.
         declared: What is to be served, if anybody says so: an output, or several as one.
+        described: What is declared of its inputs.
+        known: What is known of the features that it will be given.
 
     Raises:
         UploadRejected: It is not sound ONNX, or needs what is not served.
     """
 
-    def __init__(self, source: Path, declared: str | Joined | None = None) -> None:
+    def __init__(
+        self,
+        source: Path,
+        declared: str | Joined | None = None,
+        described: InputDescription | None = None,
+        known: KnownFeatures | None = None,
+    ) -> None:
+        self._described = described or InputDescription()
+        self._known = known or KnownFeatures()
         self._model = read_onnx(source)
         if isinstance(declared, Joined):
             self._check_joined(declared)
@@ -84,42 +121,74 @@ class OnnxUpload:
         names = needed(self._model.graph, {output})
         return ", ".join(sorted(operations(self._model.graph, names) & DRAWING))
 
-    def reduce(self, output: str, target: Path) -> Engine:
-        """Write and load what leads from the observations to one output.
+    def reduce(self, output: str, target: Path) -> ReducedNetwork:
+        """Write and load what leads from the features to one output.
 
-        A batch that the export fixed at 1 is opened if the network's rows then stay the same.
+        A batch that the export fixed is opened if the network's rows then stay the same; a network
+        of one row is run row by row otherwise.
 
         Raises:
-            UploadRejected: The output depends on several inputs, or on none.
+            Undeclared: Nothing says which features an input takes.
+            UploadRejected: The output follows from no features, or its batch cannot be opened.
             EngineFailed: ONNX Runtime cannot run it.
         """
         model = type(self._model).FromString(self._model.SerializeToString())
-        inputs = _reduce(model, output)
-        if len(inputs) != 1:
-            raise UploadRejected(
-                f"The network's output `{output}` depends on {len(inputs)} inputs "
-                f"({', '.join(inputs) or 'none'}): one, the observations, is served. Export it "
-                "with all features of an observation in one input."
-            )
-        axes = [axis.dim_value for axis in model.graph.input[0].type.tensor_type.shape.dim]
-        if len(axes) > 1 and axes[0] > 1:
-            raise UploadRejected(
-                f"The network's input `{inputs[0]}` has the shape {axes}: its first axis is fixed "
-                f"at {axes[0]}, and the batch is wanted there, open or 1. Export it with "
-                f"`dynamic_axes={{'{inputs[0]}': {{0: 'batch'}}}}`, or with one observation."
-            )
+        _reduce(model, output)
         # Before, every weight had to be an input as well.
         model.ir_version = max(model.ir_version, 4)
-        target.write_bytes(model.SerializeToString())
-        return _with_open_batch(model, load_engine(ONNXRUNTIME, target.parent), target)
+        inputs, axes = network_inputs(model.graph), axes_of(model.graph.output[0])
+        layout = lay_out(inputs, axes, self._described, self._known)
+        features = layout.proof_features(self._known)
+        original = None
+        if not layout.is_plain or layout.batch:
+            original = OnnxOriginal(model.SerializeToString(), layout)
+            original.check_filled(features[::TRIAL_STEP])
+        engine = _engine(model, layout, original, features[::TRIAL_STEP], target)
+        if layout.is_plain:
+            original = None
+        return ReducedNetwork(engine, original, features, layout.words, layout.takes_fields)
+
+
+def _engine(
+    model: Any, layout: Layout, original: Engine | None, features: Floats, target: Path
+) -> Engine:
+    """What runs a network of one input, for any number of rows if it can."""
+    if layout.batch is not None:
+        target.write_bytes(united(model, layout, opened=True).SerializeToString())
+    if layout.batch == 0:
+        engine = load_engine(ONNXRUNTIME, target.parent)
+        if original is not None and (far := compare(engine, original, features)) > PROOF_TOLERANCE:
+            raise EngineFailed(f"with its inputs made of features, {differs(far)}")
+        return engine
+    if original is not None and layout.batch is not None:
+        with contextlib.suppress(EngineFailed, ValueError):
+            opened = load_engine(ONNXRUNTIME, target.parent)
+            if compare(opened, original, features) <= PROOF_TOLERANCE:
+                return opened
+        if layout.batch > 1:
+            _refuse_batch(layout)
+    # The graph counts on a batch of 1 somewhere, or has no such axis.
+    target.write_bytes(united(model, layout, opened=False).SerializeToString())
+    return load_engine(ONNXRUNTIME, target.parent)
+
+
+def _refuse_batch(layout: Layout) -> NoReturn:
+    names = [share.name for share in layout.shares]
+    shapes = ", ".join(f"`{each.name}` {[layout.batch, *each.shape]}" for each in layout.shares)
+    axes = ", ".join(f"'{name}': {{0: 'batch'}}" for name in names)
+    raise UploadRejected(
+        f"The network's input has the shape {shapes}: its first axis is fixed at {layout.batch}, "
+        "and with another number of rows the network does not run, or gives others for the same "
+        f"observation. Export it with `dynamic_axes={{{axes}}}`, or with one observation."
+    )
 
 
 def _output_names(model: Any) -> list[str]:
     return [str(value.name) for value in model.graph.output]
 
 
-def _reduce(model: Any, output: str) -> list[str]:
-    """Drop every output but one and what only others need; the names of inputs still needed."""
+def _reduce(model: Any, output: str) -> None:
+    """Drop every output but one and what only others need."""
     graph = model.graph
     names = needed(graph, {output})
     nodes = [node for node in graph.node if names & set(node.output)]
@@ -136,33 +205,3 @@ def _reduce(model: Any, output: str) -> list[str]:
         copies = [type(value).FromString(value.SerializeToString()) for value in values]
         graph.ClearField(field)
         getattr(graph, field).extend(copies)
-    return [value.name for value in inputs]
-
-
-def _with_open_batch(model: Any, original: Engine, target: Path) -> Engine:
-    axes = model.graph.input[0].type.tensor_type.shape.dim
-    dimension = axes[0]
-    if len(axes) == 1 or dimension.dim_value != 1 or original.feature_width < 1:
-        return original
-    rng = np.random.default_rng(0)
-    features = rng.standard_normal((TRIAL_BATCH, original.feature_width)).astype(np.float32)
-    expected = original.run(features)
-    closed = target.read_bytes()
-    dimension.dim_param = "batch"
-    model.graph.output[0].type.tensor_type.shape.dim[0].dim_param = "batch"
-    model.graph.ClearField("value_info")
-    target.write_bytes(model.SerializeToString())
-    try:
-        opened = load_engine(ONNXRUNTIME, target.parent)
-        if _close(opened.run(features), expected):
-            return opened
-    except (EngineFailed, ValueError):
-        pass  # the graph counts on a batch of 1 somewhere: the closed one serves, row by row
-    target.write_bytes(closed)
-    return original
-
-
-def _close(left: Floats, right: Floats) -> bool:
-    return left.shape == right.shape and bool(
-        np.allclose(left, right, rtol=1e-5, atol=1e-6, equal_nan=True)
-    )

@@ -11,7 +11,7 @@ from policy_server.contract.samples import random_observations
 from policy_server.errors import NoActivePolicy, VersionConflict
 from policy_server.policy.network import Network
 from policy_server.policy.policy import Policy
-from policy_server.proving.assembly import SEED
+from policy_server.proving.observed import SEED
 from policy_server.resources import COMMAND
 from policy_server.sandbox.preprocessor_process import PreprocessorProcess
 from policy_server.serving.deciding import Decider

@@ -36,6 +36,8 @@ class NetworkDescription:
         action_range: Which of the network's numbers stand for the bounds of declared actions; None
             where they are in units of their own.
         parameters: Numbers that the family takes beside, by their names.
+        takes_fields: Its inputs take fields of the schema by their names: features are those that
+            the schema makes, and no preprocessor's.
     """
 
     engine: str
@@ -49,6 +51,7 @@ class NetworkDescription:
     family_detail: str
     action_range: tuple[float, float] | None = None
     parameters: Mapping[str, float] = field(default_factory=dict)
+    takes_fields: bool = False
 
     def write(self, model: Path) -> None:
         """Save the description in the folder of its model."""

@@ -1,10 +1,11 @@
 """What the documentation says is so: links, names, tables, schemas and fault messages."""
 
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from http import HTTPStatus
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from policy_server.app.settings import Settings
@@ -123,7 +124,12 @@ def test_output_mappers_are_read(tmp_path: Path) -> None:
 def test_descriptions_of_models_are_read(tmp_path: Path) -> None:
     (block,) = blocks("yaml model")
     (tmp_path / "model.yaml").write_text(block, encoding="utf-8")
-    assert read_description(tmp_path / "model.yaml") == Description("policy", "means", (-1.0, 1.0))
+    read = read_description(tmp_path / "model.yaml")
+    inputs = {"prop": ["position", "speed"], "hist": ["ray", "12-15"]}
+    expected = Description("policy", "means", action_range=(-1.0, 1.0), inputs=inputs)
+    assert replace(read, normalise=None) == expected
+    assert read.normalise is not None
+    assert read.normalise.of(np.array([[2.5, 99]], np.float32)).tolist() == [[1, 10]]
 
 
 def test_descriptions_of_several_outputs_are_read(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from policy_server.proving.assembly import OBSERVATIONS
+from policy_server.proving.observed import OBSERVATIONS
 from policy_server.proving.report import BuildReport
 from policy_server.version.parts import Part
 from tests.proving.conftest import Candidate, CandidateOf, detail

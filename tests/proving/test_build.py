@@ -56,6 +56,7 @@ def test_progress_is_told_and_the_report_comes_back(candidate_of: CandidateOf) -
     candidate = candidate_of(contract_of(), preprocessor=SOUND)
     report = candidate.build()
     assert candidate.steps == [
+        "drawing random valid observations",
         "running the preprocessor on random observations",
         "running the preprocessor on observations one by one",
         "running the preprocessor on as many observations as it will serve at once",

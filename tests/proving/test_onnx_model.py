@@ -18,7 +18,7 @@ from policy_server.errors import EngineFailed, UploadRejected
 from policy_server.policy.engines.engine import Engine
 from policy_server.proving.onnx_model import OnnxUpload
 from policy_server.version.parts import Part
-from tests.proving.conftest import CandidateOf
+from tests.proving.conftest import CandidateOf, agrees
 from tests.support.contracts import contract_of
 from tests.support.networks import linear_onnx
 
@@ -54,7 +54,7 @@ def linear(name: str = "logits") -> Any:
 
 def reduce(tmp_path: Path, model: Any, output: str = "logits") -> Engine:
     (tmp_path / "upload").write_bytes(model.SerializeToString())
-    return OnnxUpload(tmp_path / "upload").reduce(output, tmp_path / "network.onnx")
+    return OnnxUpload(tmp_path / "upload").reduce(output, tmp_path / "network.onnx").engine
 
 
 def rejection(tmp_path: Path, model: Any) -> str:
@@ -115,11 +115,24 @@ def test_a_batch_whose_rows_would_mix_stays_fixed(tmp_path: Path) -> None:
     np.testing.assert_allclose(engine.run(ROWS), ROWS @ WEIGHT, rtol=1e-5)
 
 
-def test_a_batch_fixed_at_two_is_rejected(candidate_of: CandidateOf, tmp_path: Path) -> None:
+def test_a_batch_fixed_at_two_is_opened(candidate_of: CandidateOf) -> None:
     model = model_of([linear()], inputs=[("obs", [2, 3])], outputs=[("logits", [2, 2])])
+    candidate = candidate_of(contract_of(), model=model.SerializeToString())
+    assert candidate.assemble().ready
+    assert agrees(candidate, WEIGHT)
+
+
+def test_a_batch_fixed_at_two_whose_rows_mix_is_rejected(candidate_of: CandidateOf) -> None:
+    nodes = [
+        helper.make_node("ReduceMean", ["obs", "axis"], ["mean"], keepdims=1),
+        helper.make_node("Sub", ["obs", "mean"], ["centred"]),
+        helper.make_node("MatMul", ["centred", "weight"], ["logits"]),
+    ]
+    axis = numpy_helper.from_array(np.array([0]), "axis")
+    model = model_of(nodes, inputs=[("obs", [2, 3])], outputs=[("logits", [2, 2])], weights=[axis])
     report = candidate_of(contract_of(), model=model.SerializeToString()).assemble()
     assert report.rejected is not None
-    assert "has the shape [2, 3]: its first axis is fixed at 2" in report.rejected
+    assert "`obs` [2, 3]: its first axis is fixed at 2" in report.rejected
 
 
 def test_outputs_that_decide_nothing_are_dropped(tmp_path: Path) -> None:
@@ -254,7 +267,10 @@ def nan_weight() -> Any:
             ),
             "not finite",
         ),
-        (model_of([linear()], inputs=[("obs", ["batch", "features"])]), "shape of its input"),
+        (
+            model_of([linear()], inputs=[("obs", ["batch", "features", "more", "axes"])]),
+            "shape of its input `obs` is open",
+        ),
         (
             model_of(
                 [helper.make_node("RandomNormalLike", ["obs"], ["logits"])],

@@ -191,7 +191,7 @@ def test_outputs_that_do_not_go_side_by_side_are_told(
     for described, told in (
         ("output: {mean: a, log_std: b}", "as many numbers of each are wanted"),
         ("output: {mean: a, log_std: d}", "names the output `d`"),
-        ("output: {mean: c, log_std: [1]}", "are served as one in ONNX alone"),
+        ("output: {mean: c, log_std: [1]}", "are served as one in a converted network"),
     ):
         report = candidate_of(REAL, model=model, description=described).assemble()
         assert told in (report.rejected or ""), report

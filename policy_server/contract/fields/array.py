@@ -1,8 +1,10 @@
 """Arrays of any other type; arrays of arrays hold numbers and have a fixed size."""
 
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Annotated, Any
 
 import numpy as np
@@ -121,7 +123,13 @@ class Array(Field):
         if self.max_items is not None:
             most = min(most, self.max_items)
         size = int(rng.integers(self.min_items, most + 1))
-        return [self.items.sample(rng) for _ in range(size)]
+        sizes = (size, *self.fixed_sizes[1:])
+        return _nested(self.leaf.draw(rng, math.prod(sizes)), sizes)
+
+    @property
+    def fixed_sizes(self) -> tuple[int, ...]:
+        """Items of this array and of those in it, where all have a fixed size."""
+        return self.min_items, *(self.items.fixed_sizes if isinstance(self.items, Array) else ())
 
     @property
     def feature_width(self) -> int | None:
@@ -129,7 +137,15 @@ class Array(Field):
         return None if width is None or self.size is None else self.size * width
 
     def feature_terms(self, place: str, tables: dict[str, Any]) -> str:
-        terms = [
-            self.items.feature_terms(f"{place}[{index}]", tables) for index in range(self.min_items)
-        ]
-        return ", ".join(terms)
+        for _ in self.fixed_sizes[1:]:
+            place = f"chain({place})"
+            tables["chain"] = chain.from_iterable
+        return self.leaf.feature_terms_of_list(place, tables)
+
+
+def _nested(values: list[Value], sizes: Sequence[int]) -> list[Value]:
+    """Values in lists of lists of these sizes."""
+    for axis in range(len(sizes) - 1, 0, -1):
+        length, count = sizes[axis], math.prod(sizes[:axis])
+        values = [values[place * length : (place + 1) * length] for place in range(count)]
+    return values

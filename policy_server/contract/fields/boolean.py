@@ -39,8 +39,9 @@ class Boolean(Scalar):
     def decoded_type(self) -> Any:
         return bool
 
-    def sample(self, rng: np.random.Generator) -> Value:
-        return bool(rng.integers(2))
+    def draw(self, rng: np.random.Generator, count: int) -> list[Value]:
+        drawn: list[Value] = rng.integers(2, size=count).astype(bool).tolist()
+        return drawn
 
     def spread(self, low: float, high: float, count: int) -> list[Value]:
         return [False, True]

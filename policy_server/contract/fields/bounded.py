@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeGuard
 
 import numpy as np
+from numpy.typing import NDArray
 
 from policy_server.contract.fields.controls import NumberEntry
 from policy_server.contract.fields.field import Scalar, Value
@@ -118,14 +119,17 @@ class Bounded(Scalar):
         whole = self.python_type is int
         return NumberEntry(whole, self.lowest, self.highest, self._limits())
 
-    def sample(self, rng: np.random.Generator) -> Value:
+    def draw(self, rng: np.random.Generator, count: int) -> list[Value]:
         low, high = map(self.python_type, self._sampled_range())
-        if rng.random() < EDGE_PROBABILITY:
-            return low if rng.random() < 0.5 else high
-        return self.between(low, high, float(rng.random()))
+        chance = rng.random(count)
+        edges = np.where(chance < EDGE_PROBABILITY / 2, low, high)
+        drawn: list[Value] = np.where(
+            chance < EDGE_PROBABILITY, edges, self.uniform(rng, low, high, count)
+        ).tolist()
+        return drawn
 
     def _sampled_range(self) -> tuple[float, float]:
-        """The lowest and the highest value to draw."""
+        """The lowest and the highest value to draw, where there is no minimum or no maximum too."""
         low, high, span = self.lowest, self.highest, UNBOUNDED_SPAN
         if low is None:
             low = -span if high is None else min(-span, high - 2 * span)
@@ -135,8 +139,8 @@ class Bounded(Scalar):
 
     @staticmethod
     @abstractmethod
-    def between(low: Any, high: Any, share: float) -> int | float:
-        """The value that lies at a share of the way from `low` to `high`, 0 to below 1."""
+    def uniform(rng: np.random.Generator, low: Any, high: Any, count: int) -> NDArray[Any]:
+        """So many values from `low` to `high`, each as probable as the others."""
 
     @property
     def open_ends(self) -> tuple[bool, bool]:

@@ -40,8 +40,8 @@ class Enumerated(Scalar):
     def decoded_type(self) -> Any:
         return Literal[self.enum]
 
-    def sample(self, rng: np.random.Generator) -> Value:
-        return self.enum[int(rng.integers(len(self.enum)))]
+    def draw(self, rng: np.random.Generator, count: int) -> list[Value]:
+        return [self.enum[place] for place in rng.integers(len(self.enum), size=count).tolist()]
 
     def spread(self, low: float, high: float, count: int) -> list[Value]:
         return [*self.enum]

@@ -202,6 +202,13 @@ class Scalar(Field):
     def leaf(self) -> "Scalar":
         return self
 
+    @abstractmethod
+    def draw(self, rng: np.random.Generator, count: int) -> list[Value]:
+        """Draw so many valid values, each by itself."""
+
+    def sample(self, rng: np.random.Generator) -> Value:
+        return self.draw(rng, 1)[0]
+
     def scalars(self, place: str) -> "Iterator[tuple[str, Scalar]]":
         yield place, self
 
@@ -224,6 +231,10 @@ class Scalar(Field):
 
     def feature_terms(self, place: str, tables: dict[str, Any]) -> str:
         return place
+
+    def feature_terms_of_list(self, place: str, tables: dict[str, Any]) -> str:
+        """The same of all values of a list."""
+        return f"*{place}"
 
     @property
     def open_ends(self) -> tuple[bool, bool]:

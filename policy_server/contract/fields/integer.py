@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import numpy as np
 from msgspec import Meta
+from numpy.typing import NDArray
 
 from policy_server.contract.fields.bounded import Bounded, parse_number
 from policy_server.contract.fields.enumerated import Enumerated, check_values
@@ -13,8 +15,6 @@ from policy_server.contract.fields.field import Field, Value
 from policy_server.contract.fields.keywords import BOUNDS, Keywords
 
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
-RESOLUTION = 2**53
-"""Steps between 0 and 1 that a random number has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,10 +64,13 @@ class Integer(Bounded):
         low, high = self.bounds
         return None if low is None or high is None else range(int(low), int(high) + 1)
 
+    def _sampled_range(self) -> tuple[float, float]:
+        low, high = super()._sampled_range()
+        return max(low, LOWEST), min(high, HIGHEST)
+
     @staticmethod
-    def between(low: int, high: int, share: float) -> int:
-        # In integers throughout: bounds may lie further apart than a float64 can count.
-        return low + (high - low + 1) * int(share * RESOLUTION) // RESOLUTION
+    def uniform(rng: np.random.Generator, low: int, high: int, count: int) -> NDArray[np.int64]:
+        return rng.integers(low, high, count, endpoint=True)
 
     def spread(self, low: float, high: float, count: int) -> list[Value]:
         first, last = math.ceil(low), math.floor(high)

@@ -4,7 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import numpy as np
 from msgspec import Meta
+from numpy.typing import NDArray
 
 from policy_server.contract.fields.bounded import Bounded, is_finite_number, parse_number
 from policy_server.contract.fields.field import Value
@@ -45,13 +47,20 @@ class Number(Bounded):
         return float(self.default) if isinstance(self.default, int) else self.default
 
     @staticmethod
-    def between(low: float, high: float, share: float) -> float:
-        # Not low + share * (high - low): the difference of two finite numbers may be infinite.
-        return min(max(low * (1.0 - share) + high * share, low), high)
+    def uniform(
+        rng: np.random.Generator, low: float, high: float, count: int
+    ) -> NDArray[np.float64]:
+        return _between(low, high, rng.random(count))
 
     def spread(self, low: float, high: float, count: int) -> list[Value]:
-        shares = [index / (count - 1) for index in range(count)] if count > 1 else [0.0]
-        return [self.between(low, high, share) for share in shares]
+        spread: list[Value] = _between(low, high, np.linspace(0.0, 1.0, count)).tolist()
+        return spread
 
     def parse(self, text: str) -> int | float | str:
         return parse_number(text)
+
+
+def _between(low: float, high: float, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The values that lie at shares of the way from `low` to `high`."""
+    # Not low + share * (high - low): the difference of two finite numbers may be infinite.
+    return np.clip(low * (1.0 - shares) + high * shares, low, high)

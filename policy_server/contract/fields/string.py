@@ -1,6 +1,7 @@
 """Strings of a list; free text makes no features, so there is none."""
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from policy_server.contract.fields.enumerated import Enumerated, check_values
@@ -31,11 +32,19 @@ class String(Enumerated):
         return len(self.enum)
 
     def feature_terms(self, place: str, tables: dict[str, Any]) -> str:
+        return f"*{self._table(tables)}[{place}]"
+
+    def feature_terms_of_list(self, place: str, tables: dict[str, Any]) -> str:
+        tables["chain"] = chain.from_iterable
+        return f"*chain(map({self._table(tables)}.__getitem__, {place}))"
+
+    def _table(self, tables: dict[str, Any]) -> str:
+        """The name of a table from a value to its features."""
         table = f"t{len(tables)}"
         tables[table] = {
             value: tuple(float(value == member) for member in self.enum) for value in self.enum
         }
-        return f"*{table}[{place}]"
+        return table
 
     def parse(self, text: str) -> str:
         return text

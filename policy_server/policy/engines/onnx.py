@@ -1,6 +1,5 @@
 """ONNX Runtime: the engine of every network that could be converted."""
 
-import os
 import threading
 from pathlib import Path
 
@@ -8,12 +7,7 @@ import numpy as np
 
 from policy_server.errors import EngineFailed
 from policy_server.policy.engines.engine import Floats
-
-# Before it is imported, or it reports to its vendor: it looks a name up, and keeps an identifier
-# and a database in the user's cache folder.
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-
-import onnxruntime
+from policy_server.policy.onnx_session import Session, open_session
 
 
 class OnnxEngine:
@@ -28,17 +22,7 @@ class OnnxEngine:
     """
 
     def __init__(self, path: Path) -> None:
-        options = onnxruntime.SessionOptions()
-        # One request, one thread: several workers share the processors, and more threads fight.
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # the runtime's own exceptions have no common root
-            raise EngineFailed(f"ONNX Runtime cannot load {path.name}: {error}") from error
+        self._session = open_session(path)
         sources = self._session.get_inputs()
         if not sources or not sources[0].shape:
             raise EngineFailed(f"{path.name} has no input of observations with a batch axis.")
@@ -97,7 +81,7 @@ class SingleRow:
 
     def __init__(
         self,
-        session: onnxruntime.InferenceSession,
+        session: Session,
         source: tuple[str, int],
         target: tuple[str, int],
     ) -> None:
@@ -128,7 +112,7 @@ class SingleRow:
             self._lock.release()
 
 
-def _single_row(session: onnxruntime.InferenceSession) -> SingleRow | None:
+def _single_row(session: Session) -> SingleRow | None:
     """The quick way for one row; None for networks whose widths are open."""
     source, output = session.get_inputs()[0], session.get_outputs()[0]
     width, outputs = source.shape[1], output.shape[1]

@@ -11,7 +11,6 @@ from policy_server.policy.saved_model import UnusableModel
 from policy_server.proving.built_model import (
     BuiltModel,
     describe,
-    proof_features,
     proof_outputs,
 )
 from policy_server.proving.heads import stated_actions
@@ -42,26 +41,28 @@ def _read(upload: ModelUpload) -> BuiltModel:
     """Reduce an ONNX file to the output that is served."""
     upload.progress("reading the ONNX file")
     contract, description = upload.contract, upload.description
-    model = OnnxUpload(upload.file, description.output)
+    model = OnnxUpload(upload.file, description.output, description.of_inputs, upload.known)
     target = upload.folder / ENGINES[ONNXRUNTIME].file
     name = named_output(model.outputs, model.declared) or ml_agents_output(model.outputs)
     output = _unnamed(model, target, contract) if name is None else _tried(model, name, target)
     if isinstance(description.output, Joined) and description.output.are_heads:
         output = replace(output, parts=_widths(model, description.output, target))
     read_as = read(output, description.reading, contract.actions)
-    engine = model.reduce(output.name, target)
+    reduced = model.reduce(output.name, target)
     actions = stated_actions(output, read_as)
     detail = f"ONNX Runtime runs the uploaded network's output `{output.name}`"
+    if reduced.inputs:
+        detail += f"; {reduced.inputs}"
+    engine = reduced.engine
     described = describe(ONNXRUNTIME, engine.feature_width, output, actions, detail)
-    return BuiltModel(described, engine, upload.folder)
+    described = replace(described, takes_fields=reduced.takes_fields)
+    return BuiltModel(described, engine, upload.folder, reduced.original)
 
 
 def _tried(model: OnnxUpload, name: str, target: Path) -> Output:
     """An output and what it is for the proof inputs."""
-    engine = model.reduce(name, target)
-    if engine.feature_width < 1:
-        raise UnusableModel("the shape of its input is open: export it with a fixed one.")
-    rows = proof_outputs(engine, name, proof_features(engine.feature_width))
+    reduced = model.reduce(name, target)
+    rows = proof_outputs(reduced.engine, name, reduced.features)
     if drawing := model.drawing(name):
         raise UnusableModel(
             f"its output `{name}` is drawn by the network itself ({drawing}): what it is drawn "
@@ -74,8 +75,8 @@ def _widths(model: OnnxUpload, joined: Joined, target: Path) -> tuple[int, ...]:
     """How many numbers each of several outputs has."""
     widths = []
     for name in joined.names:
-        engine = model.reduce(name, target)
-        widths.append(engine.run(proof_features(engine.feature_width)[:1]).shape[1])
+        reduced = model.reduce(name, target)
+        widths.append(reduced.engine.run(reduced.features[:1]).shape[1])
     return tuple(widths)
 
 

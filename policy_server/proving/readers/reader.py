@@ -1,12 +1,13 @@
 """What every reader can do."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from policy_server.contract.contract import Contract
 from policy_server.proving.built_model import BuiltModel
 from policy_server.proving.description import Description
+from policy_server.proving.known_features import KnownFeatures
 from policy_server.proving.limits import BuildLimits
 
 
@@ -21,6 +22,7 @@ class ModelUpload:
         description: What is declared of it.
         limits: How much an archive may unpack to.
         progress: Called with what is being done.
+        known: What is known of the features that the model will be given.
     """
 
     file: Path
@@ -29,6 +31,7 @@ class ModelUpload:
     description: Description
     limits: BuildLimits
     progress: Callable[[str], None]
+    known: KnownFeatures = field(default_factory=KnownFeatures)
 
 
 @dataclass(frozen=True)

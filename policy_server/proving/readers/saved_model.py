@@ -1,7 +1,6 @@
 """From an uploaded SavedModel to what is served of it."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -24,13 +23,14 @@ from policy_server.proving.built_model import (
     compare,
     describe,
     differs,
-    no_fallback,
     proof_features,
     proof_outputs,
 )
 from policy_server.proving.conversion import ConversionFailed, convert_to_onnx
+from policy_server.proving.description import Description
 from policy_server.proving.heads import Actions, Evidence, derive_actions, stated_actions
 from policy_server.proving.joined import Joined
+from policy_server.proving.normalised import Normalised, write_normalisation
 from policy_server.proving.readers.reader import ModelUpload, Reader
 from policy_server.proving.reading import listed, named_output, only_output, read
 from policy_server.proving.saved_model_join import join
@@ -65,6 +65,11 @@ def _read(upload: ModelUpload) -> BuiltModel:
 
 
 def _built(model: SavedModel, upload: ModelUpload) -> BuiltModel:
+    if upload.description.inputs:
+        raise UploadRejected(
+            "`inputs` in model.yaml is read of ONNX files, and this is a SavedModel. Make one of "
+            "it: `python -m tf2onnx.convert --saved-model FOLDER --output policy.onnx`."
+        )
     features = proof_features(model.feature_width)
     declared = upload.description.output
     if isinstance(declared, Joined):
@@ -75,15 +80,33 @@ def _built(model: SavedModel, upload: ModelUpload) -> BuiltModel:
     upload.progress("comparing its own draws with the distribution")
     actions = _actions(model, output, features, upload)
     upload.progress("converting the network and proving it")
-    engine, detail = _convert(model, upload.folder, features)
+    statistics = upload.description.normalise
+    original = model if statistics is None else Normalised(model, statistics)
+    engine, detail = _convert(original, model, upload, features)
     name = TENSORFLOW if engine is None else ONNXRUNTIME
     described = describe(name, model.feature_width, output, actions, detail)
-    joined = isinstance(declared, Joined)
-    if engine is None and joined:
-        raise UploadRejected(no_fallback(detail))
-    if engine is None:
-        return BuiltModel(described, model, upload.folder)
-    return BuiltModel(described, engine, upload.folder, model, may_fall_back=not joined)
+    unconverted = _unconverted(upload.description, detail)
+    if engine is not None:
+        fallback = TENSORFLOW if unconverted is None else None
+        return BuiltModel(described, engine, upload.folder, original, fallback)
+    if unconverted is not None:
+        raise UploadRejected(unconverted)
+    return BuiltModel(described, model, upload.folder)
+
+
+def _unconverted(description: Description, why: str) -> str | None:
+    """What is declared that the original cannot do, and what to do instead; None without any."""
+    if description.normalise is not None:
+        return (
+            f"`normalise` in model.yaml is written into a converted network, and {why}. "
+            "Normalise in the preprocessor instead."
+        )
+    if isinstance(description.output, Joined):
+        return (
+            f"Several outputs are served as one in a converted network, and {why}. Export them "
+            "side by side, such as `tf.concat([mean, log_std], axis=1)`, as one output."
+        )
+    return None
 
 
 def _chosen(
@@ -197,12 +220,27 @@ def _evidence(model: SavedModel, output: Output, features: Floats) -> Evidence:
     return Evidence.of(model.draw(features[sound]), output.rows[sound].astype(np.float64))
 
 
-def _convert(model: SavedModel, folder: Path, features: Floats) -> tuple[Engine | None, str]:
-    """The network as ONNX, if it can be converted and proven, and how it will be served."""
+def _convert(
+    original: Engine, model: SavedModel, upload: ModelUpload, features: Floats
+) -> tuple[Engine | None, str]:
+    """The network as ONNX, if it can be converted and proven, and how it will be served.
+
+    Args:
+        original: What it must equal: the model, with normalised features where that is declared.
+        model: Is converted.
+        upload: What was uploaded.
+        features: float32[B, F], to prove it with.
+    """
+    file, statistics = (
+        upload.folder / ENGINES[ONNXRUNTIME].file,
+        upload.description.normalise,
+    )
     try:
-        convert_to_onnx(model, folder / ENGINES[ONNXRUNTIME].file)
-        engine = load_engine(ONNXRUNTIME, folder)
-        difference = compare(engine, model, features)
+        convert_to_onnx(model, file)
+        if statistics is not None:
+            write_normalisation(file, statistics)
+        engine = load_engine(ONNXRUNTIME, upload.folder)
+        difference = compare(engine, original, features)
     except (ConversionFailed, EngineFailed) as error:
         return None, f"TensorFlow serves it: it cannot be converted ({error})"
     if difference > PROOF_TOLERANCE:

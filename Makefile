@@ -18,6 +18,11 @@ PROGRAMS := chromium curl gcc nginx openssl strace wrk
 COMPILERS := javac:default-jdk-headless mvn:maven node:nodejs npm:npm R:r-base-core
 R_LIBRARIES := base64enc curl httr2 jsonlite r6 stringr
 
+# Tests that wait for something leave a processor to others: so many run at a time, on two of them.
+PROCESSES := 4
+# What compares times, or needs so many swaps in a time, and so has the machine for itself.
+ALONE := $(addprefix tests/reliability/test_,boot.py churn.py soak.py)
+
 # What `make swagger-ui` carries, and the files of it that serve and say whose they are.
 SWAGGER_UI := 5.35.0
 CARRIED := swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css LICENSE NOTICE package.json
@@ -37,8 +42,8 @@ serve: $(SERVE)  ## set up, prepare the lpoc example (where nothing is prepared 
 
 test: $(DEVELOP) system-packages  ## set up (programs too, on Debian and Ubuntu), run the checks and every test
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --ignore tests/reliability
-	$(BIN)/python -m pytest tests/reliability
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder $(ALONE:%=--ignore=%)
+	$(BIN)/python -m pytest $(ALONE)
 
 test-fast: $(DEVELOP)  ## every test that starts no server, build, browser, compiler or TensorFlow (2 minutes)
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 -m "not slow"

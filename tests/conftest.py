@@ -21,6 +21,12 @@ def pytest_configure(config: pytest.Config) -> None:
         slow.install()
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where slow tests are left out, do not even import files that have nothing else."""
+    left_out = config.option.markexpr == slow.NOT_SLOW and collection_path.suffix == ".py"
+    return True if left_out and slow.imports_what_starts(collection_path) else None
+
+
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the slow tests, and begin with them: no process waits for one of them in the end."""

@@ -64,7 +64,7 @@ SERVED = ("tensorflow", "onnxruntime")
 LAZY = {"tensorflow", "onnx", "tf2onnx", "torch", "ray"}
 PLUG_INS = {
     "contract/fields": {"array", "bounded", "controls", "enumerated", "field", "keywords"},
-    "frontend/renderers": {"renderer"},
+    "frontend/renderers": {"renderer", "head", "dimension", "measured"},
     "policy/engines": {"engine"},
     "policy/families": {
         *("family", "numbered", "real", "softmax", "recognition"),

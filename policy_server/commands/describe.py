@@ -12,7 +12,7 @@ ENDING = ".yaml"
 
 
 def describe(file: str, reads: str | None = None, output: str | None = None) -> None:
-    """Print what is known of a model file, and a schema.yaml and a model.yaml to begin with.
+    """Say what a model file is, with a schema and a model.yaml to begin with.
 
     Args:
         file: A model's file, or a folder as for publish.

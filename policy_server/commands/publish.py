@@ -28,8 +28,8 @@ def publish(
 
     Args:
         folder: Holds saved_model.zip or policy.onnx, and if wanted model.yaml,
-            preprocessor.py, output_mapper.yaml, schema.yaml (without it the contract stays),
-            and golden.jsonl or golden.npz.
+            preprocessing.yaml or preprocessor.py, output_mapper.yaml, schema.yaml (without
+            it the contract stays), and golden.jsonl or golden.npz.
         url: Of a running server that is to do it; by default it is done here, in BASE_PATH.
         user: Who asks that server; by default POLICY_SERVER_USER.
         password: Their password; by default POLICY_SERVER_PASSWORD, or what a server on this

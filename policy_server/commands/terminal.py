@@ -23,7 +23,8 @@ def show_progress() -> Callable[[str], None]:
 def print_checks(checks: Iterable[Check]) -> None:
     """Each check, passed or failed, and why."""
     for check in checks:
-        print(f"  {'ok    ' if check.passed else 'FAILED'}  {check.name}: {check.detail}")
+        detail = check.detail.replace("\n", "\n            ")
+        print(f"  {'ok    ' if check.passed else 'FAILED'}  {check.name}: {detail}")
 
 
 def print_warning(text: str) -> None:

@@ -3,14 +3,13 @@
 It accepts exactly what the contract's JSON schema accepts.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any, Protocol
 
 import msgspec
 from msgspec import UNSET, Meta
 
 from policy_server.contract.fields.array import Array
-from policy_server.contract.fields.field import Field
 from policy_server.contract.fields.registry import TYPES
 from policy_server.contract.long_reading import MALFORMED, LongReader, moved
 from policy_server.contract.operations import MAX_BATCH_ITEMS, MAX_RAW_ITEMS
@@ -119,30 +118,45 @@ class Decoder:
         return observation
 
 
-def compile_features(schema: ObservationSchema) -> Callable[[Record], tuple[float, ...]]:
-    """Compile what turns a record into features by the schema alone.
+class FeatureSource(Protocol):
+    """What makes features of the value of a field; a field itself is one."""
+
+    @property
+    def feature_width(self) -> int | None:
+        """How many there are."""
+
+    def feature_terms(self, place: str, tables: dict[str, Any]) -> str:
+        """Python code of them, as `Field` has it."""
+
+
+def compile_features(
+    schema: ObservationSchema, sources: Iterable[tuple[str, FeatureSource]] | None = None
+) -> Callable[[Record], tuple[float, ...]]:
+    """Compile what turns a record into features.
 
     Arrays are flattened, booleans are 0 and 1, enum strings are one-hot, an absent field is 0
-    throughout; masks make none. The code is made of positions only; names and values are looked up.
+    throughout. The code is made of positions only; names and values are looked up.
 
     Args:
-        schema: All of its fields must have a feature width.
+        schema: Of the records.
+        sources: Names of fields, in the order of the features, each with what makes its features;
+            by default all fields but masks, as they are, which must then have a feature width.
     """
     tables: dict[str, Any] = {"UNSET": UNSET}
+    places = {name: f"o.f{index}" for index, name in enumerate(schema.fields)}
     terms = [
-        _optional(field, f"o.f{index}", tables, always=schema.always_has(name))
-        for index, (name, field) in enumerate(schema.fields.items())
-        if field.mask_of is None
+        _optional(source, places[name], tables, always=schema.always_has(name))
+        for name, source in (schema.featured.items() if sources is None else sources)
     ]
     code = f"lambda o: ({''.join(f'{term}, ' for term in terms)})"
     compiled: Callable[[Record], tuple[float, ...]] = eval(code, tables)
     return compiled
 
 
-def _optional(field: Field, place: str, tables: dict[str, Any], *, always: bool) -> str:
-    terms = field.feature_terms(place, tables)
+def _optional(source: FeatureSource, place: str, tables: dict[str, Any], *, always: bool) -> str:
+    terms = source.feature_terms(place, tables)
     if always:
         return terms
     zeros = f"t{len(tables)}"
-    tables[zeros] = (0.0,) * (field.feature_width or 0)
+    tables[zeros] = (0.0,) * (source.feature_width or 0)
     return f"*({zeros} if {place} is UNSET else ({terms},))"

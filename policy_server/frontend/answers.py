@@ -31,16 +31,14 @@ class Decision:
         return self.actions == other.actions and self.meanings == other.meanings
 
     @property
-    def numbered(self) -> tuple[bool, ...]:
+    def are_whole(self) -> tuple[bool, ...]:
         """Which of the actions are numbers of actions: whole numbers as JSON writes them."""
         return tuple(isinstance(action, int) for action in self.actions)
 
     def distance_to(self, other: "Decision") -> float:
         """How far apart two actions lie; a numbered one that is another counts 1."""
-        pairs = zip(self.numbered, self.actions, other.actions, strict=True)
-        return sum(
-            float(one != two) if numbered else abs(one - two) for numbered, one, two in pairs
-        )
+        pairs = zip(self.are_whole, self.actions, other.actions, strict=True)
+        return sum(float(one != two) if whole else abs(one - two) for whole, one, two in pairs)
 
     @property
     def words(self) -> str:

@@ -47,10 +47,11 @@ PARTS = (
         "Preprocessor",
         "upload_preprocessor",
         "preprocessor_file",
-        ("py",),
-        "Python with `preprocess(observation)`, which returns the network's input. The server "
-        "runs it. Without one, the fields are the input, in the schema's order.",
-        ("preprocessor.py",),
+        ("yaml", "yml", "py"),
+        "`preprocessing.yaml`, which says what the network's input is made of; or Python with "
+        "`preprocess(observation)`, which the server runs. Without one, the fields are the input, "
+        "in the schema's order.",
+        ("preprocessor.py", "preprocessing.yaml"),
     ),
     PartKind(
         "Output mapper",

@@ -79,5 +79,6 @@ def _check(check: dict[str, Any]) -> str:
     state = ":red[:material/cancel:] failed"
     if check.get("passed"):
         state = ":green[:material/check_circle:] passed"
-    name, detail = plain(str(check.get("name"))), plain(str(check.get("detail")))
-    return f"{state} · **{name}**: {detail}"
+    first, *lines = map(plain, str(check.get("detail")).split("\n"))
+    table = "".join(f"\n    - {line}" for line in lines)
+    return f"{state} · **{plain(str(check.get('name')))}**: {first}{table}"

@@ -185,7 +185,8 @@ def _load(path: Path, module: types.ModuleType) -> Callable[[Observation], objec
     preprocess = getattr(module, "preprocess", None)
     if not callable(preprocess):
         raise UploadRejected(
-            "The preprocessor has no function `preprocess(observation)` that returns the features."
+            "The preprocessor has no function `preprocess(observation)` that returns the features, "
+            "nor does it begin with `features:` or `normalise:`, as one that declares them."
         )
     return preprocess  # type: ignore[no-any-return]  # what it returns is checked at each call
 

@@ -63,6 +63,7 @@ class SavedModel:
 
     Attributes:
         output_name: Name in the signature of the output that `run` gives.
+        tensorflow: The library, which this file alone imports.
 
     Raises:
         UnusableModel: It cannot be loaded, or holds no policy.
@@ -71,7 +72,7 @@ class SavedModel:
     output_name: str = ""
 
     def __init__(self, folder: Path) -> None:
-        self._tf = tensorflow = import_tensorflow()
+        self.tensorflow = tensorflow = import_tensorflow()
         v1 = tensorflow.compat.v1
         threads = v1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
         self.graph = tensorflow.Graph()
@@ -197,7 +198,7 @@ class SavedModel:
     def _fetch(self, fetches: list[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         try:
             return list(self.session.run(fetches, feeds))
-        except (self._tf.errors.OpError, ValueError, TypeError) as error:  # those: of feeds
+        except (self.tensorflow.errors.OpError, ValueError, TypeError) as error:  # those: of feeds
             raise EngineFailed(f"TensorFlow failed: {_first_line(error)}") from error
 
     def _feeds(self, fetches: Iterable[str], features: Floats) -> Mapping[str, NDArray[Any]]:

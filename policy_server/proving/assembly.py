@@ -175,19 +175,23 @@ class Assembly:
 
     def _preprocessor(self) -> tuple[Preprocessor, Features] | None:
         """The preprocessor and what it makes of random valid observations; None if missing."""
-        uploaded = self._has(Part.PREPROCESSOR)
         try:
             loaded, features = self._observed.tried
         except PreprocessorMissing as error:
             self._report.failed("preprocessor", str(error), Part.PREPROCESSOR)
             return None
+        if self._observed.table is not None:
+            self._report.passed("features", self._observed.table)
         self._report.passed(
             "preprocessor",
-            f"{'the preprocessor' if uploaded else 'the schema'} makes "
-            f"{features.shape[1]} finite features of each of {len(features)} random valid "
-            "observations",
+            f"{self._maker} makes {features.shape[1]} finite features of each of {len(features)} "
+            "random valid observations",
         )
         return loaded, features
+
+    @property
+    def _maker(self) -> str:
+        return "the preprocessor" if self._has(Part.PREPROCESSOR) else "the schema"
 
     def _whole(
         self, model: BuiltModel, mapper: OutputMapper, tried: tuple[Preprocessor, Features] | None
@@ -236,8 +240,7 @@ class Assembly:
             self._misfit("inputs", detail, Part.PREPROCESSOR)
             return False
         made, taken = features.shape[1], described.feature_width
-        maker = "the preprocessor" if self._has(Part.PREPROCESSOR) else "the schema"
-        detail = f"{maker} makes {made} features, the network takes {taken}"
+        detail = f"{self._maker} makes {made} features, the network takes {taken}"
         if made == taken:
             self._report.passed("width", detail)
             return True

@@ -1,8 +1,8 @@
 """Which of the features each input of a network takes, and in which shape."""
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,13 @@ FILLED = {
     "training": 0,
     "timestep": 0,
     "seq_lens": 1,
+    "action_mask": 1,
+    "action_masks": 1,
 }
-"""Inputs that do not describe the situation, and their one right value when serving."""
+"""Inputs that do not describe the situation, and their one right value when serving.
+
+A mask of ones forbids nothing: what observations forbid is left out of the logits that follow.
+"""
 PREVIOUS = {"prev_action", "prev_actions", "prev_reward", "prev_rewards"}
 """Inputs of frameworks that one observation does not tell; the output must not depend on them."""
 
@@ -131,6 +136,11 @@ class Layout:
     batch: int | None = 0
     normalise: Normalisation | None = None
     takes_fields: bool = False
+
+    def of_inputs(self, names: Collection[str]) -> "Layout":
+        """The layout without inputs of other names, whose features nobody takes."""
+        shares = tuple(each for each in self.shares if each.name in names)
+        return replace(self, shares=shares)
 
     @property
     def is_plain(self) -> bool:

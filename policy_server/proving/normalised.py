@@ -7,7 +7,7 @@ from policy_server.proving.input_description import InputDescription, Normalisat
 from policy_server.proving.input_shares import lay_out
 from policy_server.proving.known_features import KnownFeatures
 from policy_server.proving.onnx_file import read_onnx
-from policy_server.proving.onnx_inputs import axes_of, network_inputs, united
+from policy_server.proving.onnx_inputs import axes_of, input_names, network_inputs, united
 
 
 class Normalised:
@@ -39,7 +39,10 @@ def write_normalisation(file: Path, statistics: Normalisation) -> None:
         UploadRejected: The statistics are of another width.
     """
     model = read_onnx(file)
-    inputs, output = network_inputs(model.graph), axes_of(model.graph.output[0])
+    inputs, output = (
+        network_inputs(model.graph, input_names(model.graph)),
+        axes_of(model.graph.output[0]),
+    )
     described = InputDescription(normalise=statistics)
     layout = lay_out(inputs, output, described, KnownFeatures())
     file.write_bytes(united(model, layout, opened=layout.batch == 0).SerializeToString())

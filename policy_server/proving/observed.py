@@ -9,7 +9,9 @@ from policy_server.contract.records import Record
 from policy_server.contract.samples import random_observations
 from policy_server.errors import UploadRejected
 from policy_server.policy.features import Features
+from policy_server.policy.preprocessing import kind
 from policy_server.policy.preprocessor import Preprocessor, SchemaPreprocessor
+from policy_server.proving.declared import read_declared
 from policy_server.proving.known_features import KnownFeatures, fields_of
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.trial import Trial, features_of
@@ -32,6 +34,9 @@ class Observed:
         uploaded: The file of an uploaded preprocessor; None where the schema makes the features.
         limits: How much it may take.
         step: Told what is being done and how many seconds it may take.
+
+    Attributes:
+        table: The features by name, where they are declared; once they were tried.
     """
 
     def __init__(
@@ -46,6 +51,7 @@ class Observed:
         self._limits = limits
         self._step = step
         self._trial: Trial | None = None
+        self.table: str | None = None
 
     def draw(self) -> None:
         """Draw the records now, in a step of its own."""
@@ -76,6 +82,9 @@ class Observed:
                 made = SchemaPreprocessor(self._contract.schema)
             except UploadRejected as error:
                 raise PreprocessorMissing(str(error)) from error
+            return made, features_of(made, self.records)
+        if self._uploaded.name == kind.FILE:
+            made, self.table = read_declared(self._uploaded, self._contract.schema)
             return made, features_of(made, self.records)
         self._trial = Trial(self._uploaded, self.records, self._limits, self._step)
         return self._trial.preprocessor, self._trial.features()

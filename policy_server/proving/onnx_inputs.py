@@ -1,5 +1,6 @@
 """Rewrites an ONNX graph so that it takes one input: features float32[B, F]."""
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,18 @@ CLIP_TAKES_INPUTS = 11
 """The first version of ONNX's operations in which Clip has its limits as inputs."""
 
 
-def network_inputs(graph: Any) -> list[NetworkInput]:
-    """The inputs of a graph that are not weights.
+def input_names(graph: Any) -> set[str]:
+    """Names of the inputs of a graph that are not weights."""
+    return {str(value.name) for value in graph.input} - {each.name for each in graph.initializer}
+
+
+def network_inputs(graph: Any, names: Collection[str]) -> list[NetworkInput]:
+    """Those inputs of a graph that have one of some names.
 
     Raises:
         UnusableModel: One takes no numbers.
     """
-    weights = {tensor.name for tensor in graph.initializer}
-    return [_input(value) for value in graph.input if value.name not in weights]
+    return [_input(value) for value in graph.input if value.name in names]
 
 
 def axes_of(value: Any) -> tuple[int | None, ...] | None:

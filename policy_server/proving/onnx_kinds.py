@@ -1,10 +1,10 @@
 """What an ONNX file is, where its inputs and outputs give it away, and why it is not served."""
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from policy_server.errors import UploadRejected
+from policy_server.proving.ml_agents import is_ml_agents
 from policy_server.proving.onnx_graph import handed_through, needed
 
 MEMORY_WORDS = {"recurrent", "rnn", "lstm", "gru", "hidden", "memory", "carry"}
@@ -12,20 +12,18 @@ MEMORY_NAMES = re.compile(
     r"(state_(ins?|outs?)|[hc](_?in|_?out|_?0|x)?|initial_[hc])([_.]?[0-9]+)*"
 )
 """Names that frameworks give to the state of a recurrent network."""
-ML_AGENTS = {"version_number", "memory_size"}
-MASK = "action_masks"
 
 
-def refuse_unservable(model: Any, output: str | None) -> None:
-    """Raise UploadRejected if an ONNX file needs what is not served, before its outputs are read.
+def refuse_memory(model: Any, served: list[str]) -> None:
+    """Raise UploadRejected if what an ONNX file puts out depends on a state.
 
     Args:
         model: ONNX's ModelProto.
-        output: Name of the output that is served; None while that is not known.
+        served: Names of the outputs that are served; empty while they are not known.
     """
     inputs, outputs = _names(model)
-    memory = _memory(model, inputs, outputs if output is None else [output])
-    what = "an ML-Agents file (Unity)" if set(outputs) >= ML_AGENTS else ""
+    memory = _memory(model, inputs, served or outputs)
+    what = "an ML-Agents file (Unity)" if is_ml_agents(outputs) else ""
     if memory:
         named = ", ".join(f"`{name}`" for name in memory)
         raise UploadRejected(
@@ -35,35 +33,6 @@ def refuse_unservable(model: Any, output: str | None) -> None:
             "trainer's network settings; Stable-Baselines3: PPO instead of RecurrentPPO; RLlib: "
             "`use_lstm: False`), or stack the last observations."
         )
-    if not what:
-        return
-    if {"continuous_actions", "discrete_actions"} <= set(outputs):
-        raise UploadRejected(
-            f"The model is {what} of mixed (hybrid) actions, numbered and continuous together, "
-            "which are not served. Train the two as policies of their own."
-        )
-    if MASK in inputs:
-        raise UploadRejected(
-            f"The model is {what} of numbered actions, which takes `{MASK}` beside the "
-            "observations; masks are not served yet. Export the network from the training "
-            "checkpoint with `torch.onnx.export(..., output_names=['logits'], "
-            "external_data=False)`, the logits of each branch side by side, without the mask."
-        )
-
-
-def ml_agents_output(names: Iterable[str]) -> str | None:
-    """The output of an ML-Agents file that is its deterministic action; None for other files."""
-    outputs = set(names)
-    if not outputs >= ML_AGENTS:
-        return None
-    for name in ("deterministic_continuous_actions", "deterministic_discrete_actions"):
-        if name in outputs:
-            return name
-    raise UploadRejected(
-        "The model is an ML-Agents file (Unity) that puts out only actions that it draws itself. "
-        "Export it again with a newer ML-Agents, which adds the output "
-        "`deterministic_continuous_actions`."
-    )
 
 
 def _names(model: Any) -> tuple[list[str], list[str]]:

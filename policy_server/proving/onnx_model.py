@@ -14,12 +14,9 @@ from policy_server.proving.input_shares import lay_out
 from policy_server.proving.joined import Joined
 from policy_server.proving.known_features import KnownFeatures
 from policy_server.proving.network_inputs import Layout
-from policy_server.proving.onnx_file import read_onnx
 from policy_server.proving.onnx_graph import handed_through, needed, operations
-from policy_server.proving.onnx_inputs import axes_of, network_inputs, united
+from policy_server.proving.onnx_inputs import axes_of, input_names, network_inputs, united
 from policy_server.proving.onnx_join import INTEGER_TYPES, join
-from policy_server.proving.onnx_kinds import refuse_unservable
-from policy_server.proving.onnx_metadata import metadata_of
 from policy_server.proving.onnx_original import OnnxOriginal
 from policy_server.proving.reading import named_output
 
@@ -64,7 +61,7 @@ class OnnxUpload:
         declared: Name of the output that is to be served, if anybody says so.
 
     Args:
-        source: The file.
+        model: ONNX's ModelProto, of the file.
         declared: What is to be served, if anybody says so: an output, or several as one.
         described: What is declared of its inputs.
         known: What is known of the features that it will be given.
@@ -75,32 +72,25 @@ class OnnxUpload:
 
     def __init__(
         self,
-        source: Path,
+        model: Any,
         declared: str | Joined | None = None,
         described: InputDescription | None = None,
         known: KnownFeatures | None = None,
     ) -> None:
         self._described = described or InputDescription()
         self._known = known or KnownFeatures()
-        self._model = read_onnx(source)
+        self._model = model
         if isinstance(declared, Joined):
             self._check_joined(declared)
             join(self._model, declared)
             declared = declared.name
         self.declared = declared
-        refuse_unservable(self._model, named_output(_output_names(self._model), declared))
         graph = self._model.graph
-        weights = {tensor.name for tensor in graph.initializer}
-        inputs = {value.name for value in graph.input} - weights
+        inputs = input_names(graph)
         # A state that is handed through is no output of the network's; its only input may be.
         beside = inputs if len(inputs) > 1 else set()
         idle = {name for source in beside for name in handed_through(graph, source)}
         self.outputs = [name for name in _output_names(self._model) if name not in idle]
-
-    @property
-    def metadata(self) -> dict[str, str]:
-        """What its exporter wrote beside the network."""
-        return metadata_of(self._model)
 
     def _check_joined(self, joined: Joined) -> None:
         """Raise UploadRejected unless the model has all these outputs, and they hold numbers."""
@@ -142,8 +132,11 @@ class OnnxUpload:
         _reduce(model, output)
         # Before, every weight had to be an input as well.
         model.ir_version = max(model.ir_version, 4)
-        inputs, axes = network_inputs(model.graph), axes_of(model.graph.output[0])
-        layout = lay_out(inputs, axes, self._described, self._known)
+        needed_inputs, axes = input_names(model.graph), axes_of(model.graph.output[0])
+        # What is declared of inputs that only other outputs need counts as well.
+        names = needed_inputs | (self._described.inputs.keys() & input_names(self._model.graph))
+        inputs = network_inputs(self._model.graph, names)
+        layout = lay_out(inputs, axes, self._described, self._known).of_inputs(needed_inputs)
         features = layout.proof_features(self._known)
         original = None
         if not layout.is_plain or layout.batch:

@@ -32,11 +32,11 @@ def verify(
     try:
         step("loading the version", limits.model_seconds)
         parts = VersionParts.read(folder, read_network(folder, contract), contract)
-        if parts.uploaded is None:
+        if parts.code is None:
             making = parts.preprocessor(contract)
         else:
             width = parts.network.feature_width
-            making = sandboxed = SandboxedPreprocessor(parts.uploaded, limits.isolation, width)
+            making = sandboxed = SandboxedPreprocessor(parts.code, limits.isolation, width)
         policy = Policy(contract, parts.network, parts.engine, making, parts.mapper)
         step("replaying the golden cases", limits.model_seconds)
         outcome = replay(folder, contract, policy, parts.mapper, limits)

@@ -122,10 +122,10 @@ def _read_decider(
     if width != network.distribution.input_width:
         raise NoActivePolicy(f"version {name} is damaged: its network puts out {width} numbers.")
     process = None
-    if parts.uploaded is not None and limits.isolation is not None:
+    if parts.code is not None and limits.isolation is not None:
         each = network.timing.preprocessor_seconds
         process = PreprocessorProcess(
-            parts.uploaded, limits.isolation, network.feature_width, each=each
+            parts.code, limits.isolation, network.feature_width, each=each
         )
     here = parts.preprocessor(contract) if process is None else None
     policy = Policy(contract, network, parts.engine, here, parts.mapper)

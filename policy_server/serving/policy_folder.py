@@ -7,7 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from policy_server.contract.encoding import not_utf8
 from policy_server.errors import UploadRejected
+from policy_server.policy.preprocessing import kind
+from policy_server.policy.preprocessing.statistics import with_statistics
 from policy_server.proving.foreign.endings import (
     MODEL_ENDINGS,
     foreign_folder,
@@ -16,9 +19,19 @@ from policy_server.proving.foreign.endings import (
 from policy_server.proving.formats import HEAD_BYTES, refuse_foreign_file
 from policy_server.proving.onnx_file import embed_weights, may_lack_weights
 from policy_server.serving.bundle import Bundle
-from policy_server.version.parts import FILES, Part
+from policy_server.version.parts import FILES, Part, name_by_content
 
 MODEL_FILES = ("saved_model.zip", "model.zip", "policy.onnx", "model.onnx")
+DECLARED_FILE = kind.FILE
+PREPROCESSOR_FILES = (FILES[Part.PREPROCESSOR], DECLARED_FILE)
+NO_DECLARATION = (
+    "does not begin as it is called: with `features:` or `normalise:`, comments aside. Code is "
+    f"called {FILES[Part.PREPROCESSOR]}."
+)
+NO_CODE = (
+    f"begins as {DECLARED_FILE} does: call it that; or begin the code with another line, such as "
+    "an import or a text in quotes."
+)
 GOLDEN_FILES = ("golden.jsonl", "golden.npz")
 MODEL_FOLDER = "saved_model"
 SAVED_MODEL_FILES = ("saved_model.pb", "fingerprint.pb", "variables", "assets")
@@ -31,27 +44,47 @@ def open_policy_folder(folder: Path, golden: Path | None = None) -> Iterator[Bun
 
     Args:
         folder: Holds one of MODEL_FILES, the folder `saved_model`, what that has in it, or one
-            other file that a model may be, and if wanted `model.yaml`, `preprocessor.py`,
-            `output_mapper.yaml`, `schema.yaml` and one of GOLDEN_FILES.
+            other file that a model may be, and if wanted `model.yaml`, `preprocessor.py` or
+            `preprocessing.yaml`, `output_mapper.yaml`, `schema.yaml` and one of GOLDEN_FILES.
         golden: A file of golden cases that counts instead of the folder's own.
 
     Raises:
-        UploadRejected: There is no such folder, or it holds no model, or golden cases
-            in two files.
+        UploadRejected: There is no such folder, or it holds no model, or golden cases or
+            preprocessing in two files.
     """
     if not folder.is_dir():
         raise UploadRejected(f"{folder} is not a folder.")
     with contextlib.ExitStack() as files:
         parts: dict[Part, BinaryIO] = {Part.MODEL: files.enter_context(_open_model(folder))}
-        for part in (Part.DESCRIPTION, Part.PREPROCESSOR, Part.OUTPUT_MAPPER):
+        for part in (Part.DESCRIPTION, Part.OUTPUT_MAPPER):
             file = folder / FILES[part]
             if file.is_file():
                 parts[part] = files.enter_context(file.open("rb"))
+        if (preprocessor := _preprocessor(folder)) is not None:
+            parts[Part.PREPROCESSOR] = files.enter_context(preprocessor)
         recorded = golden or _golden_file(folder)
         if recorded is not None:
             parts[Part.GOLDEN] = files.enter_context(_open(recorded))
         schema = folder / SCHEMA_FILE
         yield Bundle(parts, schema.read_bytes() if schema.is_file() else None, str(schema))
+
+
+def _preprocessor(folder: Path) -> BinaryIO | None:
+    """The preprocessor; its name and its first line must say alike whether it is code."""
+    files = [folder / name for name in PREPROCESSOR_FILES if (folder / name).is_file()]
+    if len(files) > 1:
+        both = " and ".join(PREPROCESSOR_FILES)
+        raise UploadRejected(f"{folder} holds {both}: keep one of them.")
+    if not files:
+        return None
+    (file,) = files
+    declared = file.name == DECLARED_FILE
+    content = with_statistics(file) if declared else file.read_bytes()
+    if declared and (encoding := not_utf8(content)) is not None:
+        raise UploadRejected(f"{file} cannot be read: {encoding}")
+    if name_by_content(Part.PREPROCESSOR, content) != file.name:
+        raise UploadRejected(f"{file} {NO_DECLARATION if declared else NO_CODE}")
+    return io.BytesIO(content)
 
 
 def _golden_file(folder: Path) -> Path | None:

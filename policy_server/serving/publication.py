@@ -27,7 +27,7 @@ from policy_server.serving.shutdown import Shutdown
 from policy_server.store.content import content_hash
 from policy_server.store.manifest import Manifest
 from policy_server.store.store import Store
-from policy_server.version.parts import Part, uploaded_file, uploaded_paths
+from policy_server.version.parts import HEAD_BYTES, Part, name_by_content, uploaded_paths
 from policy_server.version.version_parts import read_description
 
 RETAINED_VERSIONS = 20
@@ -204,7 +204,9 @@ class Publisher:
         self._contracts.put(contract, folder)
         for part, file in uploaded.items():
             (folder / part).mkdir()
-            with uploaded_file(folder, part).open("wb") as sink:
+            head = file.read(HEAD_BYTES)
+            with (folder / part / name_by_content(part, head)).open("wb") as sink:
+                sink.write(head)
                 shutil.copyfileobj(file, sink)
         others: set[Part] = set()
         if base is not None:
@@ -219,7 +221,7 @@ class Publisher:
     def _known(self, folder: Path, contract: Contract, parts: set[Part]) -> Manifest | None:
         """The version that was made of the same before, if there is one."""
         return self._store.alike(
-            contract.digest, content_hash(folder, parts, uploaded_paths(parts))
+            contract.digest, content_hash(folder, parts, uploaded_paths(folder, parts))
         )
 
     def _commit(
@@ -242,7 +244,7 @@ class Publisher:
             created_by=created_by,
             engine=read_description(folder / Part.MODEL).engine if report.ready else None,
             schema_hash=contract.schema.digest,
-            uploaded=uploaded_paths(parts),
+            uploaded=uploaded_paths(folder, parts),
         )
         pointed = self._point(manifest)
         try:

@@ -10,6 +10,8 @@ from policy_server.contract.contract import Contract
 from policy_server.policy.engines.engine import Engine
 from policy_server.policy.network import Network
 from policy_server.policy.output_mapper import OutputMapper, read_output_mapper
+from policy_server.policy.preprocessing.declared import DeclaredPreprocessor
+from policy_server.policy.preprocessing.reading import read_declaration
 from policy_server.policy.preprocessor import Preprocessor, SchemaPreprocessor, UploadedPreprocessor
 from policy_server.policy.timing import Timing
 from policy_server.version.network_description import NetworkDescription
@@ -19,7 +21,7 @@ from policy_server.version.old_form import (
     read_old_facts,
     read_old_network,
 )
-from policy_server.version.parts import TIMING_FILE, Part, uploaded_file
+from policy_server.version.parts import TIMING_FILE, Part, is_declared, uploaded_file
 
 UNMEASURED = Timing()
 
@@ -32,32 +34,34 @@ class VersionParts:
         network: What its model is.
         engine: Runs the model.
         mapper: What actions mean; numbers where none was uploaded.
-        uploaded: The preprocessor's file, None where none was uploaded.
+        code: The preprocessor's file, where it is code.
+        declaration: The preprocessor's file, where it is a declaration.
     """
 
     network: Network
     engine: Engine
     mapper: OutputMapper
-    uploaded: Path | None
+    code: Path | None
+    declaration: Path | None
 
     @classmethod
     def read(cls, folder: Path, network: Network, contract: Contract) -> "VersionParts":
         """Read all parts but the network's description, which is known already."""
-        uploaded = uploaded_file(folder, Part.PREPROCESSOR)
-        return cls(
-            network,
-            network.load_engine(folder / Part.MODEL),
-            read_mapper(folder, contract),
-            uploaded if uploaded.is_file() else None,
-        )
+        engine = network.load_engine(folder / Part.MODEL)
+        mapper = read_mapper(folder, contract)
+        file = uploaded_file(folder, Part.PREPROCESSOR)
+        if is_declared(folder):
+            return cls(network, engine, mapper, None, file)
+        return cls(network, engine, mapper, file if file.is_file() else None, None)
 
     def preprocessor(self, contract: Contract) -> Preprocessor:
         """The preprocessor in this process, where uploaded code runs then."""
-        if self.uploaded is None:
+        if self.declaration is not None:
+            declaration = read_declaration(self.declaration, contract.schema)
+            return DeclaredPreprocessor(contract.schema, declaration)
+        if self.code is None:
             return SchemaPreprocessor(contract.schema)
-        return UploadedPreprocessor(
-            self.uploaded, contract.decoder.to_dict, self.network.feature_width
-        )
+        return UploadedPreprocessor(self.code, contract.decoder.to_dict, self.network.feature_width)
 
 
 def read_network(folder: Path, contract: Contract) -> Network:

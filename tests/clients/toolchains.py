@@ -20,7 +20,9 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "poli
 DRIVERS = Path(__file__).parent / "drivers"
 MAVEN_REPOSITORY = CACHE / "maven"
 MINUTE = 60.0
-JAVA = ("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xss8m")
+SHORT_LIVED = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+"""Of Java: it ends before a compiler that optimises pays."""
+JAVA = ("java", *SHORT_LIVED, "-Xss8m")
 AGGREGATOR = """\
 <project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
@@ -113,10 +115,10 @@ class Python(Toolchain):
     source = "driver.py.txt"
 
     def build(self, sdks: Sequence[Sdk], *, drivers: bool = True) -> None:
-        run([sys.executable, "-m", "venv", self.folder / "venv"], self.folder)
-        pip = [str(self._python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        run([sys.executable, "-m", "venv", "--without-pip", self.folder / "venv"], self.folder)
+        pip = [sys.executable, "-m", "pip", f"--python={self._python}", "install", "-q"]
         folders = [str(sdk.folder) for sdk in sdks]
-        run([*pip, *folders], self.folder)
+        run([*pip, "--disable-pip-version-check", *folders], self.folder)
         if drivers:
             self.write_drivers(sdks, "driver.py", "module")
 
@@ -146,7 +148,9 @@ class Java(Toolchain):
         if drivers:
             sources = self.write_drivers(sdks, "Driver.java", "joined")
             classes = self.folder / "classes"
-            run(["javac", "-d", classes, "-cp", self._path(sdks), *sources], self.folder)
+            options = [f"-J{option}" for option in SHORT_LIVED]
+            paths = ["-cp", self._path(sdks), *map(str, sources)]
+            run(["javac", *options, "-d", classes, *paths], self.folder)
 
     def example(self, sdk: Sdk) -> list[str | Path]:
         return [*JAVA, "-cp", self._path([sdk]), f"{sdk.package.joined}.Example"]
@@ -277,4 +281,5 @@ def run_maven(arguments: Sequence[str], folder: Path) -> None:
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "maven.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        run(["mvn", "-q", "-B", f"-Dmaven.repo.local={MAVEN_REPOSITORY}", *arguments], folder)
+        command = ["mvn", "-q", "-B", f"-Dmaven.repo.local={MAVEN_REPOSITORY}", *arguments]
+        run(command, folder, {"MAVEN_OPTS": " ".join(SHORT_LIVED)})

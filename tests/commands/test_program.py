@@ -49,7 +49,10 @@ def test_the_version_is_that_of_the_project(tmp_path: Path) -> None:
     ("words", "said"),
     [
         (["pulbish", "x"], "pulbish is no command; did you mean publish?"),
-        (["quxx"], "quxx is no command; there are schema, describe, check, publish, serve, example, clients"),
+        (
+            ["quxx"],
+            "quxx is no command; there are schema, describe, check, publish, serve, example",
+        ),
         (["publish", LPOC, "--gloden", "x"], "--gloden: is no option; did you mean --golden?"),
         (["serve", "--threads=3"], "--threads: is no option; there are --host, --port, --workers."),
         (["example", "--all"], "--all: is no option"),

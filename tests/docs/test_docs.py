@@ -16,6 +16,8 @@ from policy_server.contract.reading import read_schema
 from policy_server.errors import SchemaError
 from policy_server.policy.families.registry import output_names, reading_words
 from policy_server.policy.output_mapper import read_output_mapper
+from policy_server.policy.preprocessing.normalise import FRAMEWORKS
+from policy_server.policy.preprocessing.reading import WORDS, read_declaration
 from policy_server.policy.preprocessor import UploadedPreprocessor
 from policy_server.policy.saved_model import CONSTANT_INPUTS, OBSERVATION_NAMES
 from policy_server.proving import limits
@@ -138,6 +140,29 @@ def test_descriptions_of_several_outputs_are_read(tmp_path: Path) -> None:
         (tmp_path / "model.yaml").write_text(block, encoding="utf-8")
         found.append(read_description(tmp_path / "model.yaml").reading)
     assert found == ["mean_log_std", "mean_log_std", "beta", "logits", "values"]
+
+
+def test_declared_preprocessing_is_read_and_shown_as_the_page_says(tmp_path: Path) -> None:
+    fields = (
+        "speed: {type: float}, gear: {type: int, minimum: 0, maximum: 2}, "
+        "rays: {type: 'List[float]', min_items: 3, max_items: 3}"
+    )
+    schema = read_schema(f"observations: {{{fields}, colour: {{type: int}}}}")
+    first, second = blocks("yaml preprocessing")
+    (tmp_path / "first.yaml").write_text(first, encoding="utf-8")
+    declaration = read_declaration(tmp_path / "first.yaml", schema)
+    lines = "\n".join(f"{' ' * 12}{line}" for line in declaration.in_lines())
+    shown = f"  ok      features: {declaration.width} in all\n{lines}\n"
+    assert shown in blocks("text")
+    plain = read_schema(f"observations: {{{fields}}}")
+    (tmp_path / "second.yaml").write_text(second, encoding="utf-8")
+    assert read_declaration(tmp_path / "second.yaml", plain).width == 5
+
+
+def test_every_word_of_preprocessing_is_documented_and_no_other() -> None:
+    text = documented("preprocessing.md")
+    assert first_cells(section(text, "Words")) == set(WORDS)
+    assert set(FRAMEWORKS) <= first_cells(section(text, "normalise"))
 
 
 def test_the_preprocessor_works_on_the_schema(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from policy_server.frontend.answers import read_decision
-from policy_server.frontend.renderers.real import Dimension
+from policy_server.frontend.renderers.dimension import Dimension
 from policy_server.frontend.renderers.registry import parts_of
 from policy_server.frontend.rows import read_rows, template, write_rows
 from policy_server.frontend.service import Service

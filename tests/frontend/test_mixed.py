@@ -5,9 +5,11 @@ import pytest
 
 from policy_server.contract.reading import read_schema
 from policy_server.frontend.answers import Decision, read_decision
+from policy_server.frontend.renderers.dimension import Dimension
+from policy_server.frontend.renderers.head import Head
 from policy_server.frontend.renderers.mixed import MixedRenderer
-from policy_server.frontend.renderers.numbered import Head, NumberedRenderer
-from policy_server.frontend.renderers.real import Dimension, RealRenderer
+from policy_server.frontend.renderers.numbered import NumberedRenderer
+from policy_server.frontend.renderers.real import RealRenderer
 from policy_server.frontend.renderers.registry import parts_of, renderer_of
 from policy_server.frontend.rows import decision_cells, decision_columns
 

@@ -15,7 +15,7 @@ from policy_server.proving.assembly import Assembly
 from policy_server.proving.build import build
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.report import BuildReport
-from policy_server.version.parts import FILES, Part
+from policy_server.version.parts import Part, name_by_content
 from policy_server.version.version_parts import read_network
 
 LIMITS = BuildLimits()
@@ -38,11 +38,10 @@ class Candidate:
     def put(self, part: Part, content: bytes | str | Path) -> "Candidate":
         """Lay a new part into the folder."""
         (self.folder / part).mkdir(parents=True)
-        file = self.folder / part / FILES[part]
         if isinstance(content, Path):
-            file.write_bytes(content.read_bytes())
-        else:
-            file.write_bytes(content.encode() if isinstance(content, str) else content)
+            content = content.read_bytes()
+        content = content.encode() if isinstance(content, str) else content
+        (self.folder / part / name_by_content(part, content)).write_bytes(content)
         self.parts.append(part)
         return self
 

@@ -111,6 +111,68 @@ def test_declarations_that_do_not_fit_are_rejected(
     assert told in report.rejected
 
 
+@pytest.mark.parametrize("line", ["inputs: [state, obs]", "inputs: {obs: [2-5], state: [0, 1]}"])
+def test_inputs_of_other_outputs_may_be_declared(candidate_of: CandidateOf, line: str) -> None:
+    """As of a critic that sees more than its policy."""
+    kernel = np.random.default_rng(2).standard_normal((4, 3)).astype(np.float32)
+    nodes = [
+        helper.make_node("MatMul", ["obs", "kernel"], ["logits"]),
+        helper.make_node("ReduceSum", ["state"], ["value"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "policy",
+        [
+            helper.make_tensor_value_info("obs", TensorProto.FLOAT, ["b", 4]),
+            helper.make_tensor_value_info("state", TensorProto.FLOAT, ["b", 2]),
+        ],
+        [
+            helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["b", 3]),
+            helper.make_tensor_value_info("value", TensorProto.FLOAT, [1, 1]),
+        ],
+        [numpy_helper.from_array(kernel, "kernel")],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
+    candidate = candidate_of(contract_of(6), model=model, description=line)
+    ready(candidate)
+    np.testing.assert_allclose(served(candidate, ROWS), ROWS[:, 2:] @ kernel, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("line", ["inputs: [obs_0, obs_1]", ""])
+def test_heads_that_follow_from_an_input_each(candidate_of: CandidateOf, line: str) -> None:
+    rng = np.random.default_rng(2)
+    steer = rng.standard_normal((4, 2)).astype(np.float32)
+    gear = rng.standard_normal((2, 3)).astype(np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["obs_0", "steer_kernel"], ["steer"]),
+            helper.make_node("MatMul", ["obs_1", "gear_kernel"], ["gear"]),
+        ],
+        "policy",
+        [
+            helper.make_tensor_value_info("obs_0", TensorProto.FLOAT, ["b", 4]),
+            helper.make_tensor_value_info("obs_1", TensorProto.FLOAT, ["b", 2]),
+        ],
+        [
+            helper.make_tensor_value_info("steer", TensorProto.FLOAT, ["b", 2]),
+            helper.make_tensor_value_info("gear", TensorProto.FLOAT, ["b", 3]),
+        ],
+        [
+            numpy_helper.from_array(steer, "steer_kernel"),
+            numpy_helper.from_array(gear, "gear_kernel"),
+        ],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
+    described = f"output: [steer, gear]\nreads: logits\n{line}"
+    candidate = candidate_of(contract_of(6, tuple_=True), model=model, description=described)
+    ready(candidate)
+    assert candidate.network.sizes == (2, 3)
+    expected = np.concatenate([ROWS[:, :4] @ steer, ROWS[:, 4:] @ gear], axis=1)
+    np.testing.assert_allclose(served(candidate, ROWS), expected, rtol=1e-5, atol=1e-5)
+
+
 def test_a_preprocessor_numbers_the_features(candidate_of: CandidateOf) -> None:
     code = "def preprocess(o):\n    return [*o['position'], o['speed'], *o['ray']]\n"
     named = "inputs: {prop: [position], hist: [speed, ray]}"

@@ -106,8 +106,7 @@ def test_several_sensors_of_ml_agents_are_served(candidate_of: CandidateOf) -> N
     ("inputs", "outputs", "told"),
     [
         (["obs_0", "recurrent_in"], ["continuous_actions"], "with memory"),
-        (["obs_0"], ["continuous_actions", "discrete_actions"], "mixed (hybrid) actions"),
-        (["obs_0", "action_masks"], ["discrete_actions"], "masks are not served yet"),
+        (["obs_0"], ["continuous_actions", "discrete_actions"], "only actions that it draws"),
         (["obs_0"], ["continuous_actions"], "only actions that it draws itself"),
     ],
 )

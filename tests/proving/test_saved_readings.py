@@ -138,6 +138,65 @@ def test_outputs_beside_each_other_are_asked_about(
     assert decided(candidate) == (ROWS @ KERNEL).argmax(axis=1).tolist()
 
 
+@pytest.mark.parametrize("style", ["graph", "module"])
+@pytest.mark.parametrize(
+    ("role", "apart"), [("log_std: b", False), ("log_std: c", True), ("std: [0.5, 2]", True)]
+)
+def test_outputs_are_laid_side_by_side(
+    candidate_of: CandidateOf, tmp_path: Path, role: str, apart: bool, style: Any
+) -> None:
+    constant = np.log([0.5, 2.0]).astype(np.float32)
+
+    def act(x: Any, w: Any) -> dict[str, Any]:
+        y = x @ w
+        return {"a": y[:, :2], "b": y[:, 2:], "c": tf.identity(constant)}
+
+    model = save(tmp_path / "m", act, [KERNEL], style=style)
+    candidate = candidate_of(REAL, model=model, description=f"output: {{mean: a, {role}}}")
+    report = candidate.assemble()
+    assert report.ready, report
+    assert (candidate.network.family, candidate.network.engine) == ("gaussian", "onnxruntime")
+    engine = candidate.network.load_engine(candidate.folder / Part.MODEL)
+    means, log_stds = np.split(ROWS @ KERNEL, 2, axis=1)
+    wanted = np.concatenate([means, np.tile(constant, (50, 1)) if apart else log_stds], axis=1)
+    np.testing.assert_allclose(engine.run(ROWS), wanted, atol=1e-5)
+
+
+def test_heads_of_outputs_of_their_own(candidate_of: CandidateOf, tmp_path: Path) -> None:
+    """Which are of unequal sizes; and the one number of a critic beside them."""
+
+    def act(x: Any, w: Any) -> dict[str, Any]:
+        y = x @ w
+        return {"dense_1": y[:, :3], "dense_2": y[:, 2:], "value": y[:, 0]}
+
+    model = save(tmp_path / "m", act, [KERNEL])
+    described = "output: [dense_2, dense_1]\nreads: values"
+    candidate = candidate_of(contract_of(tuple_=True), model=model, description=described)
+    report = candidate.assemble()
+    assert report.ready, report
+    assert candidate.network.sizes == (2, 3)
+    values = ROWS @ KERNEL
+    best = np.stack([values[:, 2:].argmax(axis=1), values[:, :3].argmax(axis=1)], axis=1)
+    assert decided(candidate) == best.tolist()
+
+
+def test_outputs_that_do_not_go_side_by_side_are_told(
+    candidate_of: CandidateOf, tmp_path: Path
+) -> None:
+    def act(x: Any, w: Any) -> dict[str, Any]:
+        y = x @ w
+        return {"a": y[:, :2], "b": y[:, 1:], "c": tf.raw_ops.Igamma(a=tf.ones_like(y), x=y * y)}
+
+    model = save(tmp_path / "m", act, [KERNEL])
+    for described, told in (
+        ("output: {mean: a, log_std: b}", "as many numbers of each are wanted"),
+        ("output: {mean: a, log_std: d}", "names the output `d`"),
+        ("output: {mean: c, log_std: [1]}", "are served as one in a converted network"),
+    ):
+        report = candidate_of(REAL, model=model, description=described).assemble()
+        assert told in (report.rejected or ""), report
+
+
 def test_what_tensorflow_serves_itself_is_read_alike(
     candidate_of: CandidateOf, tmp_path: Path
 ) -> None:

@@ -80,7 +80,7 @@ def soak(folder: Path, seconds: float, swap_seconds: float) -> Soak:
     """
     base, temporary = folder / "instance", folder / "temporary"
     temporary.mkdir()
-    made = run_command("schema", "-", base_path=base, text=SCHEMA)
+    made = run_command("schema", "-", "--noclients", base_path=base, text=SCHEMA)
     assert made.returncode == 0, made.stderr
     settings = {"POLICY_SERVER_KEEP_VERSIONS": str(KEPT), "TMPDIR": str(temporary)}
     with gunicorn(base, WORKERS, **settings) as server:

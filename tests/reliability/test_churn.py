@@ -39,7 +39,7 @@ def base(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(base: Path) -> Iterator[Server]:
-    made = run_command("schema", "-", base_path=base, text=SCHEMA)
+    made = run_command("schema", "-", "--noclients", base_path=base, text=SCHEMA)
     assert made.returncode == 0, made.stderr
     with gunicorn(base, WORKERS, POLICY_SERVER_KEEP_VERSIONS=str(KEPT)) as server:
         yield server

@@ -56,7 +56,7 @@ def server(tmp_path: Path, clock: Path) -> Iterator[Server]:
     compiler = ["gcc", "-shared", "-fPIC", "-nostdlib", "-x", "c", "-", "-o", str(library)]
     subprocess.run(compiler, input=JUMPED_CLOCK, text=True, check=True)
     base, port = tmp_path / "instance", free_port()
-    assert run_command("schema", "-", base_path=base, text=SCHEMA).returncode == 0
+    assert run_command("schema", "-", "--noclients", base_path=base, text=SCHEMA).returncode == 0
     command = [str(Path(sys.executable).parent / "gunicorn"), "app:app", "-w", "2"]
     command += ["-b", f"127.0.0.1:{port}", "--timeout", str(TIMEOUT_SECONDS)]
     settings = {"LD_PRELOAD": str(library), "CLOCK_OFFSET": str(clock)}

@@ -42,7 +42,7 @@ PATIENCE_SECONDS = 60.0
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     base = tmp_path_factory.mktemp("uploads") / "instance"
-    assert run_command("schema", "-", base_path=base, text=SCHEMA).returncode == 0
+    assert run_command("schema", "-", "--noclients", base_path=base, text=SCHEMA).returncode == 0
     settings = {"POLICY_SERVER_MODEL_MEGABYTES": "400", "POLICY_SERVER_PREPROCESSOR_SECONDS": "60"}
     with gunicorn(base, 2, **settings) as server:
         assert upload(server, 0).status_code == 200
@@ -171,7 +171,7 @@ def test_a_worker_that_is_killed_takes_its_build_along(server: Server, base: Pat
 
 def test_uploads_that_queue_leave_room_for_everything_else(tmp_path: Path) -> None:
     base = tmp_path / "instance"
-    assert run_command("schema", "-", base_path=base, text=SCHEMA).returncode == 0
+    assert run_command("schema", "-", "--noclients", base_path=base, text=SCHEMA).returncode == 0
     settings = {"POLICY_SERVER_PREPROCESSOR_SECONDS": "2"}
     with gunicorn(base, 1, **settings) as server, ThreadPoolExecutor(12) as pool:
         assert upload(server, 0).status_code == 200

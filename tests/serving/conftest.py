@@ -8,7 +8,7 @@ from policy_server.contract.contract import Contract
 from policy_server.proving.assembly import Assembly
 from policy_server.proving.limits import BuildLimits
 from policy_server.store.store import Store
-from policy_server.version.parts import Part, uploaded_file
+from policy_server.version.parts import Part, name_by_content
 from tests.support.contracts import contract_of
 from tests.support.networks import linear_onnx
 
@@ -27,10 +27,10 @@ def make_version(
     with store.writing(), store.stage() as folder:
         for name, content in parts.items():
             (folder / name).mkdir()
-            file = uploaded_file(folder, Part(name))
             if isinstance(content, Path):
                 content = content.read_bytes()
-            file.write_bytes(content.encode() if isinstance(content, str) else content)
+            content = content.encode() if isinstance(content, str) else content
+            (folder / name / name_by_content(Part(name), content)).write_bytes(content)
         uploaded = [Part(name) for name in parts]
         report = Assembly(folder, contract, uploaded, BuildLimits(), lambda *_: None).build()
         assert report.ready, report

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import zipfile
 from pathlib import Path
 
@@ -167,3 +168,51 @@ def test_a_folder_without_a_model_says_which_names_are_looked_for(tmp_path: Path
 def test_no_folder_is_told(tmp_path: Path) -> None:
     with pytest.raises(UploadRejected, match="is not a folder"):
         read(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("name", ["preprocessor.py", "preprocessing.yaml"])
+def test_a_preprocessor_is_code_or_declared(name: str, tmp_path: Path) -> None:
+    content = {"preprocessor.py": b"import math\n", "preprocessing.yaml": b"features:\n  - {}\n"}
+    (tmp_path / "model.onnx").write_bytes(b"model")
+    (tmp_path / name).write_bytes(content[name])
+    assert read(tmp_path)[Part.PREPROCESSOR] == content[name]
+
+
+def test_statistics_beside_it_are_carried_along(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"model")
+    np.savez(tmp_path / "s.npz", mean=np.array([0.5]), std=np.array([2.0]))
+    (tmp_path / "preprocessing.yaml").write_text("normalise: {file: s.npz}")
+    assert read(tmp_path)[Part.PREPROCESSOR] == b"normalise: {mean: [0.5], std: [2.0]}"
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        (
+            {"preprocessor.py": "x = 1", "preprocessing.yaml": "features: []"},
+            "holds preprocessor.py and preprocessing.yaml: keep one of them.",
+        ),
+        (
+            {"preprocessor.py": "features: []"},
+            "preprocessor.py begins as preprocessing.yaml does: call it that",
+        ),
+        (
+            {"preprocessing.yaml": "import math"},
+            "preprocessing.yaml does not begin as it is called",
+        ),
+        ({"preprocessing.yaml": ""}, "preprocessing.yaml does not begin as it is called"),
+        (
+            {"preprocessing.yaml": "features: [é]".encode("latin-1")},
+            "it is not UTF-8",
+        ),
+        ({"preprocessing.yaml": "features: []".encode("utf-16")}, "it is text in UTF-16"),
+    ],
+)
+def test_a_preprocessor_is_what_its_name_says(
+    files: dict[str, str | bytes], told: str, tmp_path: Path
+) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"model")
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(UploadRejected, match=re.escape(told)):
+        read(tmp_path)

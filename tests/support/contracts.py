@@ -22,15 +22,18 @@ def contract_of(
     tuple_: bool = False,
     varying: bool = False,
     actions: str | None = None,
+    more: str = "",
 ) -> Contract:
     """Observations are one list of numbers, of a size that varies if a preprocessor is wanted.
 
-    Actions are as the settings say, or as they are declared: `{steer: {type: bool}}`.
+    Actions are as the settings say, or as they are declared: `{steer: {type: bool}}`. Further
+    fields stand in `more`.
     """
     least = 0 if varying else features
     text = (
         f'observations:\n  x: {{type: "List[float]", min_items: {least}, max_items: {features}}}\n'
     )
+    text += f"  {more}\n" if more else ""
     if actions is not None:
         return ContractFile(f"{text}actions: {actions}\n").resolve()
     return Contract(read_schema(text), actions_of(discrete=discrete, tuple_=tuple_))

@@ -85,13 +85,10 @@ def run_command(
     )
 
 
-def publish(folder: Path, base_path: Path, schema: Path | None = None, **settings: str) -> Path:
-    """Make the contract of a folder and activate its policy; returns `base_path`."""
-    steps: list[list[str | Path]] = [["schema", schema or folder / "schema.yaml", "--noclients"]]
-    steps.append(["publish", folder])
-    for arguments in steps:
-        done = run_command(*arguments, base_path=base_path, **settings)
-        assert done.returncode == 0, done.stdout + done.stderr
+def publish(folder: Path, base_path: Path) -> Path:
+    """Activate the policy of a folder, which brings its schema along; returns `base_path`."""
+    done = run_command("publish", folder, base_path=base_path)
+    assert done.returncode == 0, done.stdout + done.stderr
     return base_path
 
 

@@ -12,15 +12,23 @@ STARTS = (
     "benchmarks.processes",
     "benchmarks.rounds",
     "benchmarks.wrk",
+    "examples.distributions",
+    "examples.evaluate",
+    "examples.lpoc.train",
+    "examples.quiet_tensorflow",
+    "examples.simple_stochastic_tuple.train",
+    "examples.thermostat.train",
     "playwright",
     "subprocess",
     "tensorflow",
     "policy_server.proving.build",
+    "policy_server.sandbox.preprocessor_process",
     "policy_server.sandbox.process",
     "policy_server.serving.publication",
     "tests.clients",
     "tests.deploy",
     "tests.proving.conftest",
+    "tests.sandbox.conftest",
     "tests.reliability",
     "tests.serving.conftest",
     "tests.support.browser",
@@ -45,7 +53,6 @@ def imports_what_starts(path: Path) -> bool:
 
 def mark(items: Iterable[pytest.Item]) -> None:
     """Mark the slow ones of all tests."""
-    _started.clear()
     for item in items:
         fixtures = list(getattr(item, "fixturenames", ()))
         if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
@@ -62,7 +69,7 @@ def watch(event: str, arguments: tuple[object, ...]) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_slow(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A test that is not marked slow fails if it starts anything."""
+    """A test that is not marked slow fails if it starts anything, and the first if a file has."""
     yield
     started = list(_started)  # its fixtures, too
     _started.clear()

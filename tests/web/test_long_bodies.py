@@ -6,7 +6,7 @@ Who waits is seen by what the event loop itself answers, `GET /`, from another c
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,9 @@ ONE = json.dumps(EXAMPLE).encode()
 WRONG = ONE.replace(b'"id": 3', b'"id": 99')
 LIMIT = 15_900_000
 """Bytes: just below the body limit."""
-MOST_HELD_SECONDS = 0.2
+TENTH = b"[%s1.5]" % (b"1.5," * (LIMIT // 40))
+MOST_HELD = 0.3
+"""Of the time in which `json` reads numbers of that size: a slower machine may hold up longer."""
 ATTEMPTS = 3
 """What a machine does besides may hold up anything once."""
 PREDICT, BATCH, RAW = b"/api/predict", b"/api/predict_batch", b"/api/predict_raw"
@@ -47,39 +49,49 @@ def with_coordinates(items: bytes) -> bytes:
     return ONE.replace(b"[3, 2]", b"[%s]" % items)
 
 
-BODIES: dict[str, tuple[bytes, bytes, int]] = {
-    "a full batch": (BATCH, batch(*[ONE] * 10_000), 200),
+Make = Callable[[], bytes]
+BODIES: dict[str, tuple[bytes, Make, int]] = {
+    "a full batch": (BATCH, lambda: batch(*[ONE] * 10_000), 200),
     "a full batch of the largest size": (
         BATCH,
-        batch(*[ONE.replace(b"{", b"{" + b" " * 1300)] * 10_000),
+        lambda: batch(*[ONE.replace(b"{", b"{" + b" " * 1300)] * 10_000),
         200,
     ),
-    "white space": (PREDICT, b" " * LIMIT + ONE, 200),
-    "one wrong row": (BATCH, batch(*[ONE] * 9_999, WRONG), 400),
-    "wrong rows": (BATCH, batch(*[WRONG] * 10_000), 400),
-    "one row too many": (BATCH, batch(*[ONE] * 10_001), 400),
-    "empty rows": (BATCH, filled(b'{"observations": [', b"{}", b"]}"), 400),
-    "rows of another type": (BATCH, filled(b'{"observations": [', b"[]", b"]}"), 400),
-    "another spelling": (BATCH, filled(b'{"\\u006fbservations": [', b"{}", b"]}"), 400),
-    "a long row": (BATCH, batch(with_coordinates(filled(b"", b"3", b"")[:-5000])), 400),
-    "a vector with a text": (RAW, b'{"obs": [%s"x"]}' % (b"1," * 999_999), 400),
-    "a vector of the most numbers": (RAW, b'{"obs": [%s1]}' % (b"1.5," * 999_999), 400),
-    "a vector of too many numbers": (RAW, filled(b'{"obs": [', b"1", b"]}"), 400),
-    "a long array": (PREDICT, with_coordinates(filled(b"", b"3", b"")[:-5000]), 400),
-    "arrays in an array": (PREDICT, with_coordinates(filled(b"", b"[1]", b"")[:-5000]), 400),
-    "unknown fields": (
+    "white space": (PREDICT, lambda: b" " * LIMIT + ONE, 200),
+    "one wrong row": (BATCH, lambda: batch(*[ONE] * 9_999, WRONG), 400),
+    "wrong rows": (BATCH, lambda: batch(*[WRONG] * 10_000), 400),
+    "one row too many": (BATCH, lambda: batch(*[ONE] * 10_001), 400),
+    "empty rows": (BATCH, lambda: filled(b'{"observations": [', b"{}", b"]}"), 400),
+    "rows of another type": (BATCH, lambda: filled(b'{"observations": [', b"[]", b"]}"), 400),
+    "another spelling": (BATCH, lambda: filled(b'{"\\u006fbservations": [', b"{}", b"]}"), 400),
+    "a long row": (BATCH, lambda: batch(with_coordinates(filled(b"", b"3", b"")[:-5000])), 400),
+    "a vector with a text": (RAW, lambda: b'{"obs": [%s"x"]}' % (b"1," * 999_999), 400),
+    "a vector of the most numbers": (RAW, lambda: b'{"obs": [%s1]}' % (b"1.5," * 999_999), 400),
+    "a vector of too many numbers": (RAW, lambda: filled(b'{"obs": [', b"1", b"]}"), 400),
+    "a long array": (PREDICT, lambda: with_coordinates(filled(b"", b"3", b"")[:-5000]), 400),
+    "arrays in an array": (
         PREDICT,
-        b"{" + b",".join(b'"%x": 1' % number for number in range(1_000_000)) + b"}",
+        lambda: with_coordinates(filled(b"", b"[1]", b"")[:-5000]),
         400,
     ),
-    "one field again and again": (PREDICT, filled(b"{", b'"id": 1', b"}"), 400),
-    "one array again and again": (PREDICT, filled(b"{", b'"target": [1, 1]', b"}"), 400),
-    "a text": (PREDICT, b'{"id": "%s"}' % (b"\\n" * (LIMIT // 2)), 400),
-    "brackets": (PREDICT, b"[" * LIMIT, 400),
-    "brackets and one end": (PREDICT, b'{"target": ' + b"[" * LIMIT + b"]}", 400),
-    "no JSON": (PREDICT, b"a" * LIMIT, 400),
-    "as much as is explained": (BATCH, batch(*[WRONG] * (LONG_BYTES // len(WRONG) - 1)), 400),
+    "unknown fields": (
+        PREDICT,
+        lambda: b"{" + b",".join(b'"%x": 1' % number for number in range(1_000_000)) + b"}",
+        400,
+    ),
+    "one field again and again": (PREDICT, lambda: filled(b"{", b'"id": 1', b"}"), 400),
+    "one array again and again": (PREDICT, lambda: filled(b"{", b'"target": [1, 1]', b"}"), 400),
+    "a text": (PREDICT, lambda: b'{"id": "%s"}' % (b"\\n" * (LIMIT // 2)), 400),
+    "brackets": (PREDICT, lambda: b"[" * LIMIT, 400),
+    "brackets and one end": (PREDICT, lambda: b'{"target": ' + b"[" * LIMIT + b"]}", 400),
+    "no JSON": (PREDICT, lambda: b"a" * LIMIT, 400),
+    "as much as is explained": (
+        BATCH,
+        lambda: batch(*[WRONG] * (LONG_BYTES // len(WRONG) - 1)),
+        400,
+    ),
 }
+"""Each is made when it is sent: all of them together are hundreds of megabytes."""
 
 
 @pytest.fixture(scope="module")
@@ -117,26 +129,35 @@ class Bystander:
         self._connection.close()
 
 
+def reading_seconds() -> float:
+    """How long `json` takes now for a body as large as may be sent."""
+    start = time.perf_counter()
+    json.loads(TENTH)
+    return 10 * (time.perf_counter() - start)
+
+
 def assert_nobody_waits(
-    server: Server, request: Request, status: int, most: float = MOST_HELD_SECONDS
+    server: Server, request: Request, status: int, most: float = MOST_HELD
 ) -> None:
     held = []
     for _ in range(ATTEMPTS):
+        whole = reading_seconds()
         connection = Connection(server.port)
         with Bystander(server) as bystander:
             answer = connection.send(request)
         connection.close()
         assert answer.status == status, answer.body
-        held.append(bystander.worst)
+        held.append(bystander.worst / whole)
         if held[-1] < most:
             return
-    raise AssertionError(f"others waited {held} seconds")
+    raise AssertionError(f"others waited {held} of the time that reading takes")
 
 
 @pytest.mark.parametrize("kind", BODIES)
 @pytest.mark.parametrize("chunked", [False, True])
 def test_nobody_waits_for_a_long_body(server: Server, kind: str, chunked: bool) -> None:
-    path, body, status = BODIES[kind]
+    path, make, status = BODIES[kind]
+    body = make()
     assert len(body) < 16_000_000
     media_type = (b"Content-Type", b"application/json; charset=UTF-8")
     request = Request(path, body, (media_type, KEY_HEADER), chunked=chunked)
@@ -144,45 +165,60 @@ def test_nobody_waits_for_a_long_body(server: Server, kind: str, chunked: bool) 
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "pointer", "detail"),
+    ("path", "make", "pointer", "detail"),
     [
         (BATCH, BODIES["one wrong row"][1], "/observations/9999/id", "must be 10 or less, not 99."),
         (BATCH, BODIES["one row too many"][1], "/observations", "must have 10000 items or fewer"),
-        (BATCH, batch(*[ONE] * 9_999, b"7"), "/observations/9999", "must be an object"),
-        (BATCH, batch(*[ONE] * 999, b'{"id": NaN}'), "/observations/999", "NaN is not a number"),
-        (BATCH, batch(*[ONE] * 999, ONE[:-1]), "", "JSON"),
+        (BATCH, lambda: batch(*[ONE] * 9_999, b"7"), "/observations/9999", "must be an object"),
+        (
+            BATCH,
+            lambda: batch(*[ONE] * 999, b'{"id": NaN}'),
+            "/observations/999",
+            "NaN is not a number",
+        ),
+        (BATCH, lambda: batch(*[ONE] * 999, ONE[:-1]), "", "JSON"),
         (RAW, BODIES["a vector with a text"][1], "/obs/999999", "must be a number, not a string."),
         (
             RAW,
-            b'{"obs": [%s1]}' % (b"1," * 7_000_000),
+            lambda: b'{"obs": [%s1]}' % (b"1," * 7_000_000),
             "/obs",
             "must have 1000000 items or fewer, not 7000001.",
         ),
         (
             PREDICT,
-            with_coordinates(b"3," * 200_000 + b"3"),
+            lambda: with_coordinates(b"3," * 200_000 + b"3"),
             "/coordinates",
             "must have 2 items or fewer, not 200001.",
         ),
         (
             BATCH,
-            batch(*[ONE] * 9, with_coordinates(b"3," * 200_000 + b"3")),
+            lambda: batch(*[ONE] * 9, with_coordinates(b"3," * 200_000 + b"3")),
             "/observations/9/coordinates",
             "must have 2 items or fewer, not 200001.",
         ),
         (PREDICT, BODIES["unknown fields"][1], "/0", "is not a field of the schema."),
-        (PREDICT, b'{"id": 1, "target": [1, 1], %s"x": 1}' % (b" " * 99_999), "/x", "not a field"),
-        (PREDICT, WRONG + b" " * LONG_BYTES, "/id", "must be 10 or less"),
-        (PREDICT, b'{"id": 1}' + b" " * LONG_BYTES, "/has_left_neighbour", "is missing."),
-        (PREDICT, b'{"\xff": 1}' + b" " * LONG_BYTES, "", "UTF-8"),
-        (PREDICT, ONE.replace(b"3, 2", b"3, 1e999") + b" " * LONG_BYTES, "", "1e999 is too large"),
+        (
+            PREDICT,
+            lambda: b'{"id": 1, "target": [1, 1], %s"x": 1}' % (b" " * 99_999),
+            "/x",
+            "not a field",
+        ),
+        (PREDICT, lambda: WRONG + b" " * LONG_BYTES, "/id", "must be 10 or less"),
+        (PREDICT, lambda: b'{"id": 1}' + b" " * LONG_BYTES, "/has_left_neighbour", "is missing."),
+        (PREDICT, lambda: b'{"\xff": 1}' + b" " * LONG_BYTES, "", "UTF-8"),
+        (
+            PREDICT,
+            lambda: ONE.replace(b"3, 2", b"3, 1e999") + b" " * LONG_BYTES,
+            "",
+            "1e999 is too large",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_long_body_is_named(
-    server: Server, path: bytes, body: bytes, pointer: str, detail: str
+    server: Server, path: bytes, make: Make, pointer: str, detail: str
 ) -> None:
     connection = Connection(server.port)
-    answer = connection.send(Request(path, body, (JSON, KEY_HEADER)))
+    answer = connection.send(Request(path, make(), (JSON, KEY_HEADER)))
     connection.close()
     assert answer.status == 400
     faults = {each["pointer"]: each["detail"] for each in json.loads(answer.body)["errors"]}

@@ -12,12 +12,13 @@ from tests.web.test_long_bodies import (
     LIMIT,
     PREDICT,
     RAW,
+    Make,
     assert_nobody_waits,
     batch,
     filled,
 )
 
-MOST_HELD_SECONDS = 0.5
+MOST_HELD = 0.8
 """More than for batches, as a row of millions of numbers is cut out in one step."""
 SCHEMA = """\
 observations:
@@ -50,51 +51,59 @@ def cut_to(body: bytes, size: int) -> bytes:
     return body[:end] + b"]}"
 
 
-BODIES: dict[str, tuple[bytes, bytes, int]] = {
-    "numbers": (PREDICT, of(b"numbers", b"1.5"), 200),
-    "long numbers": (PREDICT, of(b"numbers", b"0.12345678901234567"), 200),
-    "numbers and a text": (PREDICT, of(b"numbers", b"1.5", b'"x"'), 400),
-    "numbers and an array": (PREDICT, of(b"numbers", b"1.5", b"[]"), 400),
-    "numbers and no end": (PREDICT, of(b"numbers", b"1.5")[:-2], 400),
-    "a negative count": (PREDICT, of(b"counts", b"1", b"-1"), 400),
-    "texts": (PREDICT, of(b"moods", b'"a"'), 200),
-    "escaped texts": (PREDICT, of(b"moods", b'"\\u0061"'), 200),
-    "texts and another": (PREDICT, of(b"moods", b'"a"', b'"c"'), 400),
-    "arrays in an array of numbers": (PREDICT, of(b"numbers", b"[1]"), 400),
-    "a grid with too many rows": (PREDICT, of(b"grid", b"[1,2]"), 400),
+BODIES: dict[str, tuple[bytes, Make, int]] = {
+    "numbers": (PREDICT, lambda: of(b"numbers", b"1.5"), 200),
+    "long numbers": (PREDICT, lambda: of(b"numbers", b"0.12345678901234567"), 200),
+    "numbers and a text": (PREDICT, lambda: of(b"numbers", b"1.5", b'"x"'), 400),
+    "numbers and an array": (PREDICT, lambda: of(b"numbers", b"1.5", b"[]"), 400),
+    "numbers and no end": (PREDICT, lambda: of(b"numbers", b"1.5")[:-2], 400),
+    "a negative count": (PREDICT, lambda: of(b"counts", b"1", b"-1"), 400),
+    "texts": (PREDICT, lambda: of(b"moods", b'"a"'), 200),
+    "escaped texts": (PREDICT, lambda: of(b"moods", b'"\\u0061"'), 200),
+    "texts and another": (PREDICT, lambda: of(b"moods", b'"a"', b'"c"'), 400),
+    "arrays in an array of numbers": (PREDICT, lambda: of(b"numbers", b"[1]"), 400),
+    "a grid with too many rows": (PREDICT, lambda: of(b"grid", b"[1,2]"), 400),
     "a grid with a row that is too long": (
         PREDICT,
-        filled(b'{"grid": [[1,2],[', b"1", b"]]}"),
+        lambda: filled(b'{"grid": [[1,2],[', b"1", b"]]}"),
         400,
     ),
-    "a grid in a grid": (PREDICT, filled(b'{"grid": [[', b"[1]", b"]]}"), 400),
-    "more than few": (PREDICT, of(b"few", b"1"), 400),
-    "all of few": (PREDICT, b'{"few": [%s1]}' % (b"1," * 999_999), 200),
-    "short arrays again and again": (PREDICT, filled(b"{", b'"moods": ["a"]', b"}"), 200),
-    "one number again and again": (PREDICT, filled(b"{", b'"numbers": [1]', b"}"), 200),
+    "a grid in a grid": (PREDICT, lambda: filled(b'{"grid": [[', b"[1]", b"]]}"), 400),
+    "more than few": (PREDICT, lambda: of(b"few", b"1"), 400),
+    "all of few": (PREDICT, lambda: b'{"few": [%s1]}' % (b"1," * 999_999), 200),
+    "short arrays again and again": (PREDICT, lambda: filled(b"{", b'"moods": ["a"]', b"}"), 200),
+    "one number again and again": (PREDICT, lambda: filled(b"{", b'"numbers": [1]', b"}"), 200),
     "a row of numbers": (
         BATCH,
-        batch(b"{}", cut_to(of(b"numbers", b"1.5"), LIMIT - 300), b"{}"),
+        lambda: batch(b"{}", cut_to(of(b"numbers", b"1.5"), LIMIT - 300), b"{}"),
         200,
     ),
-    "a row of texts": (BATCH, batch(b"{}", cut_to(of(b"moods", b'"a"'), LIMIT - 300)), 200),
+    "a row of texts": (BATCH, lambda: batch(b"{}", cut_to(of(b"moods", b'"a"'), LIMIT - 300)), 200),
     "a row of texts and another": (
         BATCH,
-        batch(b"{}", cut_to(of(b"moods", b'"a"'), LIMIT - 300)[:-2] + b',"c"]}'),
+        lambda: batch(b"{}", cut_to(of(b"moods", b'"a"'), LIMIT - 300)[:-2] + b',"c"]}'),
         400,
     ),
     "rows of an escaped name": (
         BATCH,
-        batch(cut_to(of(b"numbers", b"1.5"), LIMIT - 300)).replace(b"ob", b"\\u006fb", 1),
+        lambda: batch(cut_to(of(b"numbers", b"1.5"), LIMIT - 300)).replace(b"ob", b"\\u006fb", 1),
         200,
     ),
     "observations twice": (
         BATCH,
-        batch(cut_to(of(b"moods", b'"a"'), LIMIT - 300))[:-1] + b', "observations": [{}]}',
+        lambda: batch(cut_to(of(b"moods", b'"a"'), LIMIT - 300))[:-1] + b', "observations": [{}]}',
         400,
     ),
-    "escapes in a row": (BATCH, batch(b'{"moods": ["%s"]}' % (b"\\n" * (LIMIT // 2 - 50))), 400),
-    "a vector of another width": (RAW, b'{"obs": [%s1]}' % (b"1.23456789012," * 999_999), 400),
+    "escapes in a row": (
+        BATCH,
+        lambda: batch(b'{"moods": ["%s"]}' % (b"\\n" * (LIMIT // 2 - 50))),
+        400,
+    ),
+    "a vector of another width": (
+        RAW,
+        lambda: b'{"obs": [%s1]}' % (b"1.23456789012," * 999_999),
+        400,
+    ),
 }
 
 
@@ -112,7 +121,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.mark.parametrize("kind", BODIES)
 @pytest.mark.parametrize("chunked", [False, True])
 def test_nobody_waits_for_a_long_observation(server: Server, kind: str, chunked: bool) -> None:
-    path, body, status = BODIES[kind]
+    path, make, status = BODIES[kind]
+    body = make()
     assert 1_000_000 < len(body) < 16_000_000
     request = Request(path, body, (JSON, KEY_HEADER), chunked=chunked)
-    assert_nobody_waits(server, request, status, MOST_HELD_SECONDS)
+    assert_nobody_waits(server, request, status, MOST_HELD)

@@ -188,7 +188,7 @@ def test_the_contract_that_the_command_makes_is_served_without_a_restart(
 ) -> None:
     described = SPEEDS.replace("maximum: 9}", "maximum: 9, description: In knots}")
     for text, status in ((described, 200), (LIGHTS, 503)):
-        run_command("schema", "-", base_path=instance, text=text)
+        run_command("schema", "-", "--noclients", base_path=instance, text=text)
         await_schema(server, text)
         assert {each.status_code for each in everywhere(server, "health/ready")} == {status}
 

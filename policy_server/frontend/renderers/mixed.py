@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from policy_server.contract.fields.field import Value
 from policy_server.frontend import maps
 from policy_server.frontend.answers import Decision, Json
-from policy_server.frontend.renderers.numbered import Head, colours
-from policy_server.frontend.renderers.real import RealRenderer
+from policy_server.frontend.renderers.head import Head, colours
+from policy_server.frontend.renderers.measured import MeasuredRenderer
 from policy_server.frontend.renderers.renderer import Part
 from policy_server.frontend.sweep import Sweep
 
 
-class MixedRenderer(RealRenderer):
+class MixedRenderer(MeasuredRenderer):
     """Shows decisions that are numbered and real numbers together.
 
     How far two actions lie apart adds up their components: of real numbers the distance, of
@@ -25,7 +25,7 @@ class MixedRenderer(RealRenderer):
     noun = "Component"
 
     def fits(self, decision: Decision) -> bool:
-        return any(decision.numbered) and not all(decision.numbered)
+        return any(decision.are_whole) and not all(decision.are_whole)
 
     def parts(self, distribution: Json) -> list[Part]:
         """None: heads and dimensions are shown as those of the other kinds."""

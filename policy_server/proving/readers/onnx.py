@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from policy_server.contract.contract import Contract
 from policy_server.errors import EngineFailed, UploadRejected
 from policy_server.policy.engines.registry import ENGINES, ONNXRUNTIME
 from policy_server.policy.families.recognition import Output
 from policy_server.policy.saved_model import UnusableModel
+from policy_server.proving import ml_agents
 from policy_server.proving.built_model import (
     BuiltModel,
     describe,
@@ -16,7 +18,7 @@ from policy_server.proving.built_model import (
 from policy_server.proving.heads import stated_actions
 from policy_server.proving.joined import Joined
 from policy_server.proving.onnx_file import read_onnx, value_words
-from policy_server.proving.onnx_kinds import ml_agents_output
+from policy_server.proving.onnx_kinds import refuse_memory
 from policy_server.proving.onnx_metadata import described_by, metadata_of, metadata_words
 from policy_server.proving.onnx_model import OnnxUpload
 from policy_server.proving.readers.reader import Inspection, ModelUpload, Reader
@@ -42,20 +44,24 @@ def is_onnx(head: bytes) -> bool:
 def _read(upload: ModelUpload) -> BuiltModel:
     """Reduce an ONNX file to the output that is served."""
     upload.progress("reading the ONNX file")
-    contract, description = upload.contract, upload.description
-    model = OnnxUpload(upload.file, description.output, description.of_inputs, upload.known)
-    description = described_by(model.metadata, model.outputs, description)
+    contract, file = upload.contract, read_onnx(upload.file)
+    refuse_memory(file, _served(file.graph, upload.description.output))
+    description = ml_agents.described(file.graph, upload.description, contract.actions)
+    metadata, outputs = metadata_of(file), [str(each.name) for each in file.graph.output]
+    description = described_by(metadata, outputs, description)
+    model = OnnxUpload(file, description.output, description.of_inputs, upload.known)
     target = upload.folder / ENGINES[ONNXRUNTIME].file
-    certain = description.output if isinstance(description.output, str) else model.declared
-    name = named_output(model.outputs, certain) or ml_agents_output(model.outputs)
+    name = named_output(model.outputs, model.declared)
     output = _unnamed(model, target, contract) if name is None else _tried(model, name, target)
     if isinstance(description.output, Joined) and description.output.are_heads:
         output = replace(output, parts=_widths(model, description.output, target))
+    elif description is not upload.description:
+        output = replace(output, parts=(output.width,))  # of an only branch
     read_as = read(output, description.reading, contract.actions)
     reduced = model.reduce(output.name, target)
     actions = stated_actions(output, read_as)
     detail = f"ONNX Runtime runs the uploaded network's output `{output.name}`"
-    if words := metadata_words(model.metadata):
+    if words := metadata_words(metadata):
         detail += f"; {words}"
     if reduced.inputs:
         detail += f"; {reduced.inputs}"
@@ -63,6 +69,14 @@ def _read(upload: ModelUpload) -> BuiltModel:
     described = describe(ONNXRUNTIME, engine.feature_width, output, actions, detail)
     described = replace(described, takes_fields=reduced.takes_fields)
     return BuiltModel(described, engine, upload.folder, reduced.original)
+
+
+def _served(graph: Any, declared: str | Joined | None) -> list[str]:
+    """The outputs that are declared, or else have a name that says what they hold."""
+    if isinstance(declared, Joined):
+        return declared.names
+    name = named_output([value.name for value in graph.output], declared)
+    return [] if name is None else [name]
 
 
 def _tried(model: OnnxUpload, name: str, target: Path) -> Output:

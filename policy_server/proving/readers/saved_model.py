@@ -1,6 +1,7 @@
 """From an uploaded SavedModel to what is served of it."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ from policy_server.proving.joined import Joined
 from policy_server.proving.normalised import Normalised, write_normalisation
 from policy_server.proving.readers.reader import Inspection, ModelUpload, Reader
 from policy_server.proving.reading import listed, named_output, only_output, read
+from policy_server.proving.saved_model_join import join
 
 MIN_DRAWS = 32
 TF_AGENTS = "0/step_type"
@@ -71,7 +73,11 @@ def _built(model: SavedModel, upload: ModelUpload) -> BuiltModel:
             "it: `python -m tf2onnx.convert --saved-model FOLDER --output policy.onnx`."
         )
     features = proof_features(model.feature_width)
-    output = _chosen(model, features, upload.contract, upload.description)
+    declared = upload.description.output
+    if isinstance(declared, Joined):
+        output = _joined(model, declared, features)
+    else:
+        output = _chosen(model, features, upload.contract, declared)
     model.output_name = output.name
     upload.progress("comparing its own draws with the distribution")
     actions = _actions(model, output, features, upload)
@@ -81,23 +87,36 @@ def _built(model: SavedModel, upload: ModelUpload) -> BuiltModel:
     engine, detail = _convert(original, model, upload, features)
     name = TENSORFLOW if engine is None else ONNXRUNTIME
     described = describe(name, model.feature_width, output, actions, detail)
+    unconverted = _unconverted(upload.description, detail)
     if engine is not None:
-        fallback = TENSORFLOW if statistics is None else None
+        fallback = TENSORFLOW if unconverted is None else None
         return BuiltModel(described, engine, upload.folder, original, fallback)
-    if statistics is not None:
-        raise UploadRejected(
-            f"`normalise` in model.yaml is written into a converted network, and {detail}. "
-            "Normalise in the preprocessor instead."
-        )
+    if unconverted is not None:
+        raise UploadRejected(unconverted)
     return BuiltModel(described, model, upload.folder)
 
 
+def _unconverted(description: Description, why: str) -> str | None:
+    """What is declared that the original cannot do, and what to do instead; None without any."""
+    if description.normalise is not None:
+        return (
+            f"`normalise` in model.yaml is written into a converted network, and {why}. "
+            "Normalise in the preprocessor instead."
+        )
+    if isinstance(description.output, Joined):
+        return (
+            f"Several outputs are served as one in a converted network, and {why}. Export them "
+            "side by side, such as `tf.concat([mean, log_std], axis=1)`, as one output."
+        )
+    return None
+
+
 def _chosen(
-    model: SavedModel, features: Floats, contract: Contract, description: Description
+    model: SavedModel, features: Floats, contract: Contract, declared: str | None
 ) -> Output:
     """The output that is served: declared, named, proven by draws, or the only possible one."""
     kinds = model.kinds()
-    name = named_output(list(kinds), _one_output(description))
+    name = named_output(list(kinds), declared)
     if name is not None:
         return _tried(model, name, features)
     tried = []
@@ -123,15 +142,15 @@ def _chosen(
     )
 
 
-def _one_output(description: Description) -> str | None:
-    """The output that is declared; raises UploadRejected for several."""
-    if not isinstance(description.output, Joined):
-        return description.output
-    raise UploadRejected(
-        "model.yaml names several outputs, which are laid side by side in ONNX files alone: "
-        "export them as one (`tf.concat([mean, log_std], axis=1)`), or make ONNX of the model, "
-        "`python -m tf2onnx.convert --saved-model FOLDER --output policy.onnx`."
-    )
+def _joined(model: SavedModel, joined: Joined, features: Floats) -> Output:
+    """Several outputs as one that the model now has as well."""
+    for name in joined.names:
+        named_output(list(model.kinds()), name)
+    widths = []
+    if joined.are_heads:
+        widths = [_tried(model, name, features).width for name in joined.names]
+    join(model, joined)
+    return replace(_tried(model, joined.name, features), parts=tuple(widths))
 
 
 def _tried(model: SavedModel, name: str, features: Floats) -> Output:
@@ -179,7 +198,7 @@ def _actions(model: SavedModel, output: Output, features: Floats, upload: ModelU
                 f"{actions.detail}: leave it out."
             )
         return actions
-    read_as = read(output, upload.description.reads, upload.contract.actions)
+    read_as = read(output, upload.description.reading, upload.contract.actions)
     if not drawn:
         return stated_actions(output, read_as)
     evidence = _evidence(model, output, features)

@@ -1,0 +1,1 @@
+"""Preprocessing that is declared as data: which fields make features, and how these are scaled."""

@@ -7,6 +7,7 @@ from fire.decorators import SetParseFn
 from policy_server.commands.arguments import Command
 from policy_server.commands.clean import clean
 from policy_server.commands.clients import clients
+from policy_server.commands.describe import describe
 from policy_server.commands.example import example
 from policy_server.commands.publish import check, publish
 from policy_server.commands.schema import schema
@@ -26,5 +27,5 @@ def _with_texts(command: Command) -> Command:
 
 COMMANDS: dict[str, Command] = {
     command.__name__: _with_texts(command)
-    for command in (schema, check, publish, serve, example, clients, clean)
+    for command in (schema, describe, check, publish, serve, example, clients, clean)
 }

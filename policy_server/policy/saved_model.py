@@ -30,6 +30,21 @@ class UnusableModel(ValueError):
     """A SavedModel that holds no policy which this server could run; the message says why."""
 
 
+def import_tensorflow() -> Any:
+    """TensorFlow, quiet and without a GPU; raises UnusableModel where it is not installed."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    try:
+        import tensorflow
+    except ImportError as error:
+        raise UnusableModel(
+            "TensorFlow is not installed here, and it is read with TensorFlow: build the version "
+            "where it is, or upload ONNX."
+        ) from error
+    tensorflow.get_logger().setLevel("ERROR")
+    return tensorflow
+
+
 @dataclass(frozen=True)
 class Draws:
     """What the model itself drew.
@@ -57,17 +72,7 @@ class SavedModel:
     output_name: str = ""
 
     def __init__(self, folder: Path) -> None:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-        try:
-            import tensorflow
-        except ImportError as error:
-            raise UnusableModel(
-                "TensorFlow is not installed here, and a SavedModel needs it: build the version "
-                "where it is, or upload ONNX."
-            ) from error
-        self.tensorflow = tensorflow
-        tensorflow.get_logger().setLevel("ERROR")
+        self.tensorflow = tensorflow = import_tensorflow()
         v1 = tensorflow.compat.v1
         threads = v1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
         self.graph = tensorflow.Graph()
@@ -102,6 +107,11 @@ class SavedModel:
             kind = "integer" if tensor.dtype.is_integer else "other"
             kinds[name] = ("real" if tensor.dtype.is_floating else kind, tensor.shape.rank)
         return kinds
+
+    def words_of(self, named: Mapping[str, str]) -> list[str]:
+        """Inputs or outputs in words: name, type, shape."""
+        tensors = [(name, self._tensor(tensor)) for name, tensor in named.items()]
+        return [f"{name}: {each.dtype.name} {each.shape}" for name, each in tensors]
 
     def drawing(self) -> str:
         """Operations that draw random numbers on the way to the output that is served."""

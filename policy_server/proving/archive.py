@@ -1,9 +1,11 @@
 """Unpacking of uploaded zips: nothing leaves the folder, nothing grows beyond the limits."""
 
+import contextlib
 import shutil
 import stat
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from policy_server.errors import UploadRejected
@@ -23,29 +25,56 @@ METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Python inflates these piece by piece; of the others it expands a whole chunk, however large."""
 
 
+@dataclass(frozen=True)
+class SoundZip:
+    """A zip that may be unpacked.
+
+    Attributes:
+        file: The open zip.
+        members: Its files by their paths, with slashes whatever packed it.
+    """
+
+    file: zipfile.ZipFile
+    members: Mapping[PurePosixPath, zipfile.ZipInfo]
+
+    def read(self, path: PurePosixPath) -> bytes:
+        """The content of a member."""
+        return self.file.read(self.members[path])
+
+
+@contextlib.contextmanager
+def sound_zip(archive: Path, limits: BuildLimits) -> Iterator[SoundZip]:
+    """Open a zip whose members are within the limits, and point to nowhere else.
+
+    Raises:
+        UploadRejected: It is no sound zip, breaks a limit, or has members that point outside the
+            folder or that are links.
+    """
+    try:
+        with zipfile.ZipFile(archive) as file:
+            infos = file.infolist()
+            _check_size(infos, archive.stat().st_size, limits)
+            yield SoundZip(file, _sound_members(infos))
+    except UploadRejected:
+        raise
+    except Exception as error:
+        # zipfile's own, and what zlib, struct and the file system make of damaged members.
+        raise UploadRejected(f"The model is not a sound zip: {_cause(error, archive)}") from error
+
+
 def unpack_saved_model(archive: Path, folder: Path, limits: BuildLimits) -> None:
     """Unpack the SavedModel of a zip, at whatever depth it lies, into `folder`.
 
     Files beside it (`__MACOSX`, event files) are left out.
 
     Raises:
-        UploadRejected: It is no sound zip, breaks a limit, has members that point outside the
-            folder or that are links, or holds no SavedModel or more than one.
+        UploadRejected: It is no sound zip, or holds no SavedModel or more than one.
     """
-    try:
-        with zipfile.ZipFile(archive) as file:
-            infos = file.infolist()
-            _check_size(infos, archive.stat().st_size, limits)
-            members = _sound_members(infos)
-            root = _model_root(file, members)
-            for path, info in members.items():
-                if _belongs(path, root):
-                    _extract(file, info, folder / path.relative_to(root))
-    except UploadRejected:
-        raise
-    except Exception as error:
-        # zipfile's own, and what zlib, struct and the file system make of damaged members.
-        raise UploadRejected(f"The model is not a sound zip: {_cause(error, archive)}") from error
+    with sound_zip(archive, limits) as opened:
+        root = _model_root(opened.file, opened.members)
+        for path, info in opened.members.items():
+            if _belongs(path, root):
+                _extract(opened.file, info, folder / path.relative_to(root))
 
 
 def _cause(error: Exception, archive: Path) -> str:

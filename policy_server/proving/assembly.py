@@ -154,9 +154,8 @@ class Assembly:
         built = read_model(upload)
         parameters = description.parameters
         check_parameters(parameters, FAMILIES[built.description.family])
-        built.description = replace(
-            built.description, action_range=description.action_range, parameters=parameters
-        )
+        known = description.action_range or built.description.action_range
+        built.description = replace(built.description, action_range=known, parameters=parameters)
         return built
 
     def _output_mapper(self) -> OutputMapper:

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from policy_server.contract.actions import ActionSettings
 from policy_server.contract.contract import Contract
 from policy_server.errors import StoreFailed, UploadRejected
 from policy_server.proving.child import Job
+from policy_server.proving.describing import SCHEMA
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.report import BuildReport
 from policy_server.sandbox.framing import Messages, framed
@@ -89,6 +91,21 @@ def verify(
     return _run(job, progress, lambda: None)
 
 
+def describe(folder: Path, limits: BuildLimits, progress: Progress) -> BuildReport:
+    """Say what a model is, whatever contract there is.
+
+    Args:
+        folder: Has a folder for the model, and for its description where one is given.
+        limits: How much it may take.
+        progress: Told what is being done, a few words at a time.
+
+    Raises:
+        UploadRejected: The process died or was too slow; a report says everything else.
+    """
+    job = Job(str(folder.absolute()), SCHEMA, ActionSettings(), [], limits, describe=True)
+    return _run(job, progress, lambda: None)
+
+
 def _run(job: Job, progress: Progress, check: Check) -> BuildReport:
     with _child(job) as child:
         try:
@@ -96,7 +113,8 @@ def _run(job: Job, progress: Progress, check: Check) -> BuildReport:
         except UploadRejected:
             child.log(logging.WARNING)
             raise
-        child.log(logging.DEBUG if report.rejected is None else logging.WARNING)
+        quiet = job.describe or report.rejected is None
+        child.log(logging.DEBUG if quiet else logging.WARNING)
         return report
 
 

@@ -60,6 +60,16 @@ class BuiltModel:
         known = self.description
         return Actions(known.family, known.sizes, known.heads, known.family_detail)
 
+    def of_file(
+        self, description: NetworkDescription, original: Engine | None = None
+    ) -> "BuiltModel":
+        """This model, as made of a file of another format, which `original` runs."""
+        if original is None:
+            original, fallback = self._original, self._fallback
+        else:
+            fallback = None
+        return BuiltModel(description, self.engine, self._folder, original, fallback)
+
     def prove(self, features: Floats) -> str | None:
         """Compare what serves with the original, which serves itself where they differ, if it can.
 
@@ -79,7 +89,7 @@ class BuiltModel:
             return f"equal to the original to {difference:.1e} on {len(features)} observations"
         if self._fallback is None:
             raise UploadRejected(
-                "The model cannot be served: with one input of features, its output differs from "
+                "The model cannot be served: as it is served, its output differs from "
                 f"the uploaded network's by {difference:.1e} on valid observations "
                 f"({PROOF_TOLERANCE:.0e} is allowed)."
             )

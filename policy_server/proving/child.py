@@ -16,6 +16,7 @@ from policy_server.contract.contract import Contract
 from policy_server.contract.reading import read_schema
 from policy_server.policy.families.registry import plug_in_modules
 from policy_server.proving.assembly import Assembly
+from policy_server.proving.describing import describe
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.verification import verify
 from policy_server.sandbox.child import connect
@@ -33,6 +34,7 @@ class Job:
         actions: What settings say of actions.
         uploaded: The parts that are new.
         verify: Replay the golden cases of a version that is there, and build nothing.
+        describe: Say what the model is, and build nothing.
         families: Modules that register families from outside of the package.
     """
 
@@ -42,6 +44,7 @@ class Job:
     uploaded: list[str]
     limits: BuildLimits
     verify: bool = False
+    describe: bool = False
     families: list[str] = field(default_factory=plug_in_modules)
 
     def as_json(self) -> bytes:
@@ -80,6 +83,8 @@ def main() -> None:
     try:
         if job.verify:
             report = verify(folder, contract, job.limits, step)
+        elif job.describe:
+            report = describe(folder, job.limits, step)
         else:
             uploaded = [Part(part) for part in job.uploaded]
             report = Assembly(folder, contract, uploaded, job.limits, step).build()

@@ -1,8 +1,9 @@
-"""A SavedModel's part from observations to distribution inputs, as ONNX."""
+"""TensorFlow's networks as ONNX: of SavedModels the part from observations to an output."""
 
 import contextlib
 import io
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +22,37 @@ def convert_to_onnx(model: SavedModel, path: Path) -> None:
     Raises:
         ConversionFailed: An operation of the network has no counterpart in ONNX.
     """
+    with _converter() as tf2onnx, model.graph.as_default():
+        proto, _ = tf2onnx.convert.from_graph_def(
+            _frozen(model),
+            input_names=[model.observation_tensor],
+            output_names=[model.output_tensor],
+            opset=OPSET,
+        )
+    path.write_bytes(proto.SerializeToString())
+
+
+def convert_tensorflow_lite(source: Path, path: Path) -> None:
+    """Write a TensorFlow Lite file as ONNX; raises ConversionFailed as above."""
+    with _converter() as tf2onnx:
+        proto, _ = tf2onnx.convert.from_tflite(str(source), opset=OPSET)
+    path.write_bytes(proto.SerializeToString())
+
+
+@contextlib.contextmanager
+def _converter() -> Iterator[Any]:
+    """The package tf2onnx, while it is used and prints nothing."""
     try:
         import tf2onnx
     except ImportError as error:
         raise ConversionFailed("tf2onnx is not installed") from error
     logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
     try:
-        with contextlib.redirect_stdout(io.StringIO()), model.graph.as_default():
-            proto, _ = tf2onnx.convert.from_graph_def(
-                _frozen(model),
-                input_names=[model.observation_tensor],
-                output_names=[model.output_tensor],
-                opset=OPSET,
-            )
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield tf2onnx
     except Exception as error:  # the converter raises whatever its rewriters ran into
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ConversionFailed(reason) from error
-    path.write_bytes(proto.SerializeToString())
 
 
 def _frozen(model: SavedModel) -> Any:

@@ -16,18 +16,6 @@ HEAD_BYTES = 4096
 EITHER = f"{SAVED_MODEL}, or {ONNX}"
 PACKED = f"Unpack it first. {EITHER}."
 NO_POLICY = f"It holds no policy. {EITHER}."
-KERAS_H5 = (
-    "an HDF5 file (Keras .h5). Make a SavedModel of it where it was trained "
-    "(`tf.keras.models.load_model('model.h5').export('saved_model')`; if it holds weights alone, "
-    "make the network first, then `load_weights` and `model.export(folder)`), and upload a zip of "
-    "the folder."
-)
-TFLITE = (
-    "TensorFlow Lite (.tflite), which is not read. Convert it to ONNX and upload that, with the "
-    "names of its output and what that means in model.yaml (`output:` and `reads:`, unless its "
-    "rows are probabilities or whole numbers):\n\n"
-    "python -m tf2onnx.convert --tflite policy.tflite --output policy.onnx"
-)
 LFS = (
     "a pointer of Git LFS, a few lines that stand for the file. Fetch the file itself (`git lfs "
     "install`, then `git lfs pull`; on GitHub `Download raw file`) and upload that."
@@ -59,7 +47,6 @@ CONVERTED = f"Upload what it was made from, as {ONNX}."
 
 STARTS = {
     b"version https://git-lfs": LFS,
-    b"\x89HDF": KERAS_H5,
     # A protobuf whose first field is a schema version of 1 and whose second is a graph.
     b"\x08\x01\x12": f"the file saved_model.pb alone, without its variables. {SAVED_MODEL}.",
     # A table whose first, empty key has the header of a checkpoint.
@@ -89,7 +76,6 @@ STARTS = {
 }
 """What a file is that starts with these bytes, and what to upload instead."""
 AT_FOUR = {
-    b"TFL3": TFLITE,
     b"ORTM": "ONNX Runtime's own format (.ort). Upload the .onnx file it was made from.",
     b"ET12": f"an ExecuTorch program (.pte). {CONVERTED}",
 }

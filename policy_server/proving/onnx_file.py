@@ -44,6 +44,14 @@ def read_onnx(source: Path) -> Any:
     return model
 
 
+def value_words(value: Any) -> str:
+    """An input or an output of a graph in words: name, type, shape."""
+    kind = value.type.tensor_type
+    sizes = [str(axis.dim_value or axis.dim_param or "open") for axis in kind.shape.dim]
+    name = onnx_package().TensorProto.DataType.Name(kind.elem_type).lower()
+    return f"{value.name}: {name} [{', '.join(sizes)}]"
+
+
 def may_lack_weights(content: bytes) -> bool:
     """The ONNX file of this content may keep weights in other files; False is sure."""
     return MARK in content

@@ -17,6 +17,7 @@ from policy_server.proving.network_inputs import Layout
 from policy_server.proving.onnx_graph import handed_through, needed, operations
 from policy_server.proving.onnx_inputs import axes_of, input_names, network_inputs, united
 from policy_server.proving.onnx_join import INTEGER_TYPES, join
+from policy_server.proving.onnx_metadata import metadata_of
 from policy_server.proving.onnx_original import OnnxOriginal
 from policy_server.proving.reading import named_output
 
@@ -91,6 +92,11 @@ class OnnxUpload:
         beside = inputs if len(inputs) > 1 else set()
         idle = {name for source in beside for name in handed_through(graph, source)}
         self.outputs = [name for name in _output_names(self._model) if name not in idle]
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What its exporter wrote beside the network."""
+        return metadata_of(self._model)
 
     def _check_joined(self, joined: Joined) -> None:
         """Raise UploadRejected unless the model has all these outputs, and they hold numbers."""

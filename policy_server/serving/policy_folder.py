@@ -104,7 +104,7 @@ def _open(path: Path) -> BinaryIO:
 def _open_model(folder: Path) -> BinaryIO:
     for name in MODEL_FILES:
         if (folder / name).is_file():
-            return _open_file(folder / name)
+            return open_model_file(folder / name)
     if (folder / MODEL_FOLDER).is_dir():
         return _packed(folder / MODEL_FOLDER, sorted((folder / MODEL_FOLDER).iterdir()))
     if (folder / SAVED_MODEL_FILES[0]).is_file():
@@ -114,7 +114,7 @@ def _open_model(folder: Path) -> BinaryIO:
     others = sorted(path for path in folder.iterdir() if path.name.endswith(MODEL_ENDINGS))
     if len(others) == 1 and others[0].is_file():
         refuse_foreign_ending(others[0].name)
-        return _open_file(others[0])
+        return open_model_file(others[0])
     several = f" It has {', '.join(path.name for path in others[:5])}: which?" if others else ""
     raise UploadRejected(
         f"{folder} holds no model: {', '.join(MODEL_FILES)} or the folder {MODEL_FOLDER} is "
@@ -122,7 +122,7 @@ def _open_model(folder: Path) -> BinaryIO:
     )
 
 
-def _open_file(path: Path) -> BinaryIO:
+def open_model_file(path: Path) -> BinaryIO:
     """A model's file; with the weights of an ONNX file that lie beside it."""
     if path.suffix == ".onnx":
         content = path.read_bytes()

@@ -77,10 +77,10 @@ RIGHT: dict[str, Served | tuple[str, ...]] = {
     "unity-3dball": Served("means", "deterministic_continuous_actions"),
     "unity-basic": ("ML-Agents", "action_masks", "logits"),
     "unity-hallway-lstm": ("ML-Agents", "memory", "recurrent_in"),
-    "tflite-planestrike": ("TensorFlow Lite",),
+    "tflite-planestrike": Served("probabilities", "Identity"),
     "booster-t1-pt": ("TorchScript", "torch.onnx.export", "external_data=False"),
-    "sb3-zip-ppo-cartpole": ("Stable-Baselines3", "PPO", "logits"),
-    "sb3-zip-sac-pendulum": ("Stable-Baselines3", "SAC", "actions"),
+    "sb3-zip-ppo-cartpole": Served("logits", "logits", (2,)),
+    "sb3-zip-sac-pendulum": Served("squashed", "action"),
 }
 KINDS = [(True, False), (True, True), (False, False), (False, True)]
 
@@ -166,6 +166,13 @@ def assert_equal(policy: Policy, name: str, served: Served) -> None:
             np.testing.assert_array_equal(taken[:, head], logits.argmax(axis=1))
             found = [answer["heads"][head]["probabilities"] for answer in weighed]
             np.testing.assert_allclose(found, special.softmax(logits, axis=1), atol=TOLERANCE)
+    elif served.reads == "probabilities":
+        np.testing.assert_array_equal(taken[:, 0], output.argmax(axis=1))
+        found = [answer["heads"][0]["probabilities"] for answer in weighed]
+        np.testing.assert_allclose(found, output, atol=TOLERANCE)
+    elif served.reads == "squashed":
+        np.testing.assert_allclose(taken, output, atol=TOLERANCE)
+        assert all("density" in answer for answer in decided)
     else:
         half = output.shape[1] // (2 if served.reads == "mean_log_std" else 1)
         np.testing.assert_allclose(taken, output[:, :half], atol=TOLERANCE)

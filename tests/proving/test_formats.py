@@ -4,18 +4,13 @@ import contextlib
 import json
 import pickle
 import struct
-import subprocess
-import sys
-from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import helper
 
 from policy_server.errors import UploadRejected
-from policy_server.policy.engines.onnx import OnnxEngine
 from policy_server.proving.formats import HEAD_BYTES, refuse_foreign_file
 
 LFS_POINTER = (
@@ -53,10 +48,8 @@ def refusal(content: bytes) -> str:
         (b"404: Not Found", ("text", "'404: Not Found'")),
         (b'{"message": "Not Found", "status": "404"}', ("JSON", "says 'Not Found'")),
         ("\ufeffpolicy".encode("utf-16"), ("UTF-16", "policy")),
-        (b"\x1c\0\0\0TFL3\x14\0 \0", ("TensorFlow Lite", "tf2onnx.convert --tflite", "reads:")),
         (b"\x20\0\0\0ORTM\0\0\0\0", (".ort", "Upload the .onnx file")),
         (b"\x18\0\0\0ET12\0\0\0\0", ("ExecuTorch", "external_data=False")),
-        (b"\x89HDF\r\n\x1a\n....", (".h5", ".export('saved_model')", "weights alone")),
         (b"\x08\x01\x12\x83\x01\n....", ("saved_model.pb alone", "variables", "zip")),
         (FROZEN, ("TensorFlow graph alone", "SavedModel")),
         (CHECKPOINT_INDEX, ("TensorFlow checkpoint", "tf.saved_model.save")),
@@ -130,44 +123,3 @@ def test_text_is_told_where_its_beginning_ends_within_a_letter() -> None:
 @pytest.mark.parametrize("place", ["message", "detail"])
 def test_json_of_any_shape_is_told(place: str) -> None:
     assert "JSON" in refusal(json.dumps({place: {"deep": [1]}}).encode())
-
-
-CONVERT = """
-import tensorflow as tf
-from pathlib import Path
-import sys
-import numpy as np
-
-folder = Path(sys.argv[1])
-dense = tf.keras.layers.Dense
-network = tf.keras.Sequential([tf.keras.Input([4]), dense(8, "tanh"), dense(3, "softmax")])
-network.save(folder / "model.h5")
-converter = tf.lite.TFLiteConverter.from_keras_model(network)
-(folder / "policy.tflite").write_bytes(converter.convert())
-rows = np.linspace(-1, 1, 8, dtype="float32").reshape(2, 4)
-np.save(folder / "expected.npy", network(rows).numpy())
-"""
-
-
-@pytest.fixture(scope="module")
-def keras_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("keras")
-    subprocess.run([sys.executable, "-c", CONVERT, str(folder)], check=True, capture_output=True)
-    return folder
-
-
-def test_the_advice_for_tensorflow_lite_gives_the_same_network(keras_files: Path) -> None:
-    message = refusal((keras_files / "policy.tflite").read_bytes())
-    command = message.partition("\n\n")[2].split()
-    subprocess.run([sys.executable, *command[1:]], check=True, capture_output=True, cwd=keras_files)
-    rows = np.linspace(-1, 1, 8, dtype=np.float32).reshape(2, 4)
-    outputs = OnnxEngine(keras_files / "policy.onnx").run(rows)
-    np.testing.assert_allclose(outputs, np.load(keras_files / "expected.npy"), atol=1e-6)
-
-
-def test_the_advice_for_keras_h5_gives_a_saved_model(keras_files: Path) -> None:
-    message = refusal((keras_files / "model.h5").read_bytes())
-    code = message.partition("(`")[2].partition("`")[0]
-    command = [sys.executable, "-c", f"import tensorflow as tf\n{code}"]
-    subprocess.run(command, check=True, capture_output=True, cwd=keras_files)
-    assert (keras_files / "saved_model" / "saved_model.pb").is_file()

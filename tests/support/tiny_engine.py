@@ -14,7 +14,7 @@ from policy_server.policy.engines.registry import ENGINES, Loader
 from policy_server.policy.families.recognition import Output
 from policy_server.proving.built_model import BuiltModel, describe, proof_features, proof_outputs
 from policy_server.proving.heads import stated_actions
-from policy_server.proving.readers.reader import ModelUpload, Reader
+from policy_server.proving.readers.reader import Inspection, ModelUpload, Reader
 from policy_server.proving.readers.registry import READERS
 from policy_server.proving.reading import read
 
@@ -67,7 +67,7 @@ def _read(upload: ModelUpload) -> BuiltModel:
 @contextmanager
 def registered() -> Iterator[None]:
     """The engine and the reader are in their registries."""
-    reader = Reader(lambda head: head.startswith(MARK), _read)
+    reader = Reader(lambda head: head.startswith(MARK), _read, lambda _: Inspection("tiny"))
     ENGINES[NAME] = Loader(FILE, NAME, lambda path, _: TinyEngine(path))
     READERS.insert(0, reader)
     try:

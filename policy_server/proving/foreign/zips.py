@@ -40,7 +40,7 @@ RLLIB_NEW = (
     "                  output_names=['action_dist_inputs'], dynamic_axes={'obs': {0: 'batch'}},\n"
     "                  external_data=False)"
 )
-KERAS = f"a Keras .keras file, whose layers may run code. {SAVED_MODEL}."
+KERAS = f"an unpacked .keras file. Upload the file itself, as Keras wrote it. {SAVED_MODEL}."
 COREML = f"a Core ML package (.mlpackage). Export the network it was made from as {ONNX}."
 OPENVINO = f"OpenVINO's .xml and .bin. Export the network they were made from as {ONNX}."
 TENSORFLOW_CHECKPOINT = (
@@ -70,8 +70,7 @@ NAMES = {
 ENDINGS = {
     ".index": TENSORFLOW_CHECKPOINT,
     ".xml": OPENVINO,
-    ".tflite": "it holds TensorFlow Lite (.tflite). Upload the .tflite file: the answer says how "
-    "it is converted.",
+    ".tflite": "it holds TensorFlow Lite (.tflite). Upload the .tflite file itself.",
     ".pb": FROZEN,
     ".npy": f"NumPy's .npz, arrays without a network. {SAVED_MODEL}, or {ONNX}.",
 }

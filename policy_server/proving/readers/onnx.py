@@ -17,10 +17,11 @@ from policy_server.proving.built_model import (
 )
 from policy_server.proving.heads import stated_actions
 from policy_server.proving.joined import Joined
-from policy_server.proving.onnx_file import read_onnx
+from policy_server.proving.onnx_file import read_onnx, value_words
 from policy_server.proving.onnx_kinds import refuse_memory
+from policy_server.proving.onnx_metadata import described_by, metadata_of, metadata_words
 from policy_server.proving.onnx_model import OnnxUpload
-from policy_server.proving.readers.reader import ModelUpload, Reader
+from policy_server.proving.readers.reader import Inspection, ModelUpload, Reader
 from policy_server.proving.reading import listed, named_output, only_output, read
 
 FIELDS = (1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26)
@@ -45,7 +46,9 @@ def _read(upload: ModelUpload) -> BuiltModel:
     upload.progress("reading the ONNX file")
     contract, file = upload.contract, read_onnx(upload.file)
     refuse_memory(file, _served(file.graph, upload.description.output))
-    description = ml_agents.described(file.graph, upload.description, contract.actions)
+    names = [value.name for value in file.graph.output]
+    description = described_by(metadata_of(file), names, upload.description)
+    description = ml_agents.described(file.graph, description, contract.actions)
     model = OnnxUpload(file, description.output, description.of_inputs, upload.known)
     target = upload.folder / ENGINES[ONNXRUNTIME].file
     name = named_output(model.outputs, model.declared)
@@ -58,6 +61,8 @@ def _read(upload: ModelUpload) -> BuiltModel:
     reduced = model.reduce(output.name, target)
     actions = stated_actions(output, read_as)
     detail = f"ONNX Runtime runs the uploaded network's output `{output.name}`"
+    if words := metadata_words(model.metadata):
+        detail += f"; {words}"
     if reduced.inputs:
         detail += f"; {reduced.inputs}"
     engine = reduced.engine
@@ -118,4 +123,16 @@ def _unnamed(model: OnnxUpload, target: Path, contract: Contract) -> Output:
     )
 
 
-ONNX = Reader(is_onnx, _read)
+def _inspect(upload: ModelUpload) -> Inspection:
+    model = read_onnx(upload.file)
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in weights]
+    return Inspection(
+        f"ONNX, by {model.producer_name[:100] or 'nobody who says so'}",
+        [value_words(value) for value in inputs],
+        [value_words(value) for value in model.graph.output],
+        metadata_of(model),
+    )
+
+
+ONNX = Reader(is_onnx, _read, _inspect)

@@ -1,11 +1,12 @@
 """What every reader can do."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from policy_server.contract.contract import Contract
 from policy_server.proving.built_model import BuiltModel
+from policy_server.proving.converted import Converted
 from policy_server.proving.description import Description
 from policy_server.proving.known_features import KnownFeatures
 from policy_server.proving.limits import BuildLimits
@@ -35,6 +36,36 @@ class ModelUpload:
 
 
 @dataclass(frozen=True)
+class Marks:
+    """What the format of a file is told by.
+
+    Attributes:
+        head: Its first bytes.
+        members: Names of its members, where it is a zip.
+    """
+
+    head: bytes
+    members: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a file says of itself.
+
+    Attributes:
+        format: What it is, in words.
+        inputs: Name, type and shape of each input.
+        outputs: Likewise of each output.
+        metadata: What its exporter wrote beside the network.
+    """
+
+    format: str
+    inputs: Sequence[str] = ()
+    outputs: Sequence[str] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Reader:
     """Reads one format of models.
 
@@ -43,7 +74,23 @@ class Reader:
         read: Makes what an engine runs; raises Undeclared where nothing says how the model's
             output is read, and UploadRejected, UnusableModel or EngineFailed where it cannot be
             served.
+        inspect: Looks at a file without serving it; raises as `read` does.
     """
 
     recognises: Callable[[bytes], bool]
     read: Callable[[ModelUpload], BuiltModel]
+    inspect: Callable[[ModelUpload], Inspection]
+
+
+@dataclass(frozen=True)
+class Converter:
+    """Turns files of one format into files of another, which a reader reads.
+
+    Attributes:
+        recognises: Tells by the marks of a file whether it is of this format.
+        convert: Writes what it makes into a folder that is there for the build alone; raises
+            as `read` of a reader does.
+    """
+
+    recognises: Callable[[Marks], bool]
+    convert: Callable[[ModelUpload, Path], Converted]

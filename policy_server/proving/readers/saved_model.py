@@ -1,6 +1,8 @@
 """From an uploaded SavedModel to what is served of it."""
 
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -31,7 +33,7 @@ from policy_server.proving.description import Description
 from policy_server.proving.heads import Actions, Evidence, derive_actions, stated_actions
 from policy_server.proving.joined import Joined
 from policy_server.proving.normalised import Normalised, write_normalisation
-from policy_server.proving.readers.reader import ModelUpload, Reader
+from policy_server.proving.readers.reader import Inspection, ModelUpload, Reader
 from policy_server.proving.reading import listed, named_output, only_output, read
 from policy_server.proving.saved_model_join import join
 
@@ -251,4 +253,14 @@ def _convert(
     )
 
 
-SAVED_MODEL = Reader(is_zip, _read)
+def _inspect(upload: ModelUpload) -> Inspection:
+    with tempfile.TemporaryDirectory(dir=upload.folder) as folder:
+        unpack_saved_model(upload.file, Path(folder) / "saved_model", upload.limits)
+        model = SavedModel(Path(folder) / "saved_model")
+        kind = "a policy of TF-Agents" if TF_AGENTS in model.inputs else "TensorFlow's"
+        return Inspection(
+            f"SavedModel, {kind}", model.words_of(model.inputs), model.words_of(model.outputs)
+        )
+
+
+SAVED_MODEL = Reader(is_zip, _read, _inspect)

@@ -46,16 +46,16 @@ def _read(upload: ModelUpload) -> BuiltModel:
     upload.progress("reading the ONNX file")
     contract, file = upload.contract, read_onnx(upload.file)
     refuse_memory(file, _served(file.graph, upload.description.output))
-    description = ml_agents.described(file.graph, upload.description, contract.actions)
+    agents = ml_agents.described(file.graph, upload.description, contract.actions)
     metadata, outputs = metadata_of(file), [str(each.name) for each in file.graph.output]
-    description = described_by(metadata, outputs, description)
+    description = described_by(metadata, outputs, agents)
     model = OnnxUpload(file, description.output, description.of_inputs, upload.known)
     target = upload.folder / ENGINES[ONNXRUNTIME].file
     name = named_output(model.outputs, model.declared)
     output = _unnamed(model, target, contract) if name is None else _tried(model, name, target)
     if isinstance(description.output, Joined) and description.output.are_heads:
         output = replace(output, parts=_widths(model, description.output, target))
-    elif description is not upload.description:
+    elif agents is not upload.description:
         output = replace(output, parts=(output.width,))  # of an only branch
     read_as = read(output, description.reading, contract.actions)
     reduced = model.reduce(output.name, target)

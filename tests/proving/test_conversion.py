@@ -1,6 +1,5 @@
 """SavedModels become ONNX that computes the same; where that cannot be, TensorFlow serves them."""
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -111,14 +110,4 @@ def test_a_keras_model_saved_without_its_weights_is_told_to_be_exported(
     model = pack(tmp_path / "saved", tmp_path / "saved.zip")
     report = candidate_of(contract_of(), model=model).assemble()
     assert report.rejected is not None
-    assert "`model.export(folder)`" in report.rejected
-
-
-def test_a_keras_file_is_told_to_be_exported(candidate_of: CandidateOf, tmp_path: Path) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of Keras, on NumPy 2
-        keras_model().save(tmp_path / "policy.keras")
-    report = candidate_of(contract_of(), model=tmp_path / "policy.keras").assemble()
-    assert report.rejected is not None
-    assert "Keras .keras file" in report.rejected
     assert "`model.export(folder)`" in report.rejected

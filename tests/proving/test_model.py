@@ -341,7 +341,6 @@ def test_an_autoregressive_policy_is_not_taken_for_independent_heads(
     [
         (b"", "empty", "tf.saved_model.save"),
         (b"\x80\x04\x95\x00", "pickle", "torch.onnx.export"),
-        (b"\x89HDF\r\n\x1a\n....", "HDF5", "model.export(folder)"),
         (b"\x08\x01\x12\x83\x01....", "saved_model.pb alone", "zip"),
         (b"\x1f\x8b\x08\x00....", "gzip", "zip"),
         (b"7z\xbc\xaf\x27\x1c", "7-Zip", "zip"),

@@ -53,7 +53,7 @@ class Served:
 
     @property
     def discrete(self) -> bool:
-        return self.reads in ("logits", "probabilities", "values", "numbers")
+        return self.reads in ("logits", "probabilities", "values", "numbers", "draws")
 
 
 NUMBERED = ("reads: logits", "reads: values", "reads: costs")
@@ -75,7 +75,7 @@ RIGHT: dict[str, Served | tuple[str, ...]] = {
     "td3-mapless-1d": Served("means", "action", (), EVEN),
     "tfagents-cartpole": Served("numbers", "action"),
     "unity-3dball": Served("means", "deterministic_continuous_actions"),
-    "unity-basic": ("ML-Agents", "action_masks", "logits"),
+    "unity-basic": Served("draws", "deterministic_discrete_actions"),
     "unity-hallway-lstm": ("ML-Agents", "memory", "recurrent_in"),
     "tflite-planestrike": Served("probabilities", "Identity"),
     "booster-t1-pt": ("TorchScript", "torch.onnx.export", "external_data=False"),
@@ -160,6 +160,10 @@ def assert_equal(policy: Policy, name: str, served: Served) -> None:
     if served.reads == "numbers":
         np.testing.assert_array_equal(taken, output)
         assert {answer["probability"] for answer in decided} == {1.0}
+    elif served.reads == "draws":
+        rows = (golden["in:action_masks"] == 1).all(axis=1)
+        np.testing.assert_array_equal(taken[rows], output[rows])
+        assert all(0 < answer["probability"] < 1 for answer in decided)
     elif served.reads == "logits":
         splits = np.split(output, np.cumsum(served.heads)[:-1], axis=1)
         for head, logits in enumerate(splits):
@@ -236,6 +240,38 @@ def test_declared_it_is_served_exactly(tmp_path: Path, name: str, served: Served
         report = desk.upload(output_mapper=mapper_of(served.heads))
     assert report.state == "active", report
     assert_equal(desk.policy(report.version), name, served)
+
+
+DECLARED = {
+    "godot-defendthegoal": ("{a: {type: str, enum: [x, y, z]}, b: {type: bool}}", "reads: logits"),
+    "godot-3dlander": ('{a: {type: "List[bool]", min_items: 7, max_items: 7}}', "reads: logits"),
+    "godot-airhockey": ('{a: {type: "List[float]", min_items: 2, max_items: 2}}', ""),
+    "godot-multiagent-player-rllib": ("{a: {type: float}, b: {type: float}}", ""),
+    "godot-itemsortingcart": ("{a: {type: float, minimum: -1, maximum: 1}}", ""),
+    "rllib-docking-deterministic": ("{a: {type: float}, b: {type: float}}", ""),
+    "isaac-ogre": ('{wheels: {type: "List[float]", min_items: 4, max_items: 4}}', ""),
+    "unity-basic": ("{move: {type: str, enum: [left, stay, right]}}", ""),
+}
+"""Actions as a schema declares them, and the line of model.yaml that is needed beside."""
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_declared_actions_tell_what_the_output_means(tmp_path: Path, name: str) -> None:
+    actions, line = DECLARED[name]
+    width = observations_of(golden_of(name)).shape[1]
+    desk = Desk(tmp_path, contract_of(width, actions=actions))
+    parts = {"model": model_of(WILD / name), **({"description": line.encode()} if line else {})}
+    report = desk.upload(**parts)
+    assert report.state == "active", report
+    served = RIGHT[name]
+    assert isinstance(served, Served)
+    policy = desk.policy(report.version)
+    assert_equal(policy, name, served)
+    row = {"x": observations_of(golden_of(name))[0].tolist()}
+    (answer,) = predict_deterministic(policy, [row])
+    declared = desk.contract.actions.declared
+    assert declared is not None
+    assert list(answer["values"]) == list(declared.fields)
 
 
 @pytest.mark.parametrize(("name", "served"), [case for case in CASES if case[1].asked])

@@ -18,8 +18,8 @@ PROGRAMS := chromium curl gcc nginx openssl strace wrk
 COMPILERS := javac:default-jdk-headless mvn:maven node:nodejs npm:npm R:r-base-core
 R_LIBRARIES := base64enc curl httr2 jsonlite r6 stringr
 
-# Tests that wait for something leave a processor to others: so many run at a time, on two of them.
-PROCESSES := 4
+# So many files of tests run at a time: one for each processor, as they keep it busy.
+PROCESSES := auto
 # What compares times, or needs so many swaps in a time, and so has the machine for itself.
 ALONE := $(addprefix tests/reliability/test_,boot.py churn.py soak.py)
 
@@ -42,7 +42,7 @@ serve: $(SERVE)  ## set up, prepare the lpoc example (where nothing is prepared 
 
 test: $(DEVELOP) system-packages  ## set up (programs too, on Debian and Ubuntu), run the checks and every test
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder $(ALONE:%=--ignore=%)
+	$(BIN)/python -m pytest -n $(PROCESSES) --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ALONE:%=--ignore=%)
 	$(BIN)/python -m pytest $(ALONE)
 
 test-fast: $(DEVELOP)  ## every test that starts no server, build, browser, compiler or TensorFlow (2 minutes)

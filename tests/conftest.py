@@ -7,12 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support import slow
 from tests.support.server import ROOT, Server, gunicorn, publish
 from tests.support.slow import nothing_slow
 
 __all__ = ["nothing_slow"]
+
+# How long one example takes, the machine decides and what else runs on it.
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -94,8 +94,10 @@ def _tell(upload: ModelUpload, report: BuildReport) -> None:
     reads = file.description.reading or FAMILIES[network.family].readings[0].word
     if isinstance(file.description.output, Joined):
         output = f"# output: as in the {MODEL_YAML} that was given\n"
-    else:
+    elif network.output in {row.partition(":")[0] for row in inspected.outputs}:
         output = f"output: {json.dumps(network.output)}\n"
+    else:  # found inside the network, by what the file says of itself
+        output = "# output: none needs to be named\n"
     report.passed(MODEL_YAML, f"{output}reads: {reads}\n")
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from policy_server.contract.actions import ActionSpace
@@ -70,7 +71,8 @@ def described(graph: Any, description: Description, actions: ActionSpace) -> Des
         actions: What the contract promises: where both kinds are served, in which order.
 
     Raises:
-        UploadRejected: It puts out nothing but real numbers that it draws itself.
+        UploadRejected: It puts out nothing but real numbers that it draws itself, or both kinds
+            where the schema does not declare both.
     """
     outputs = [value.name for value in graph.output]
     if description.output is not None or not is_ml_agents(outputs):
@@ -86,9 +88,26 @@ def described(graph: Any, description: Description, actions: ActionSpace) -> Des
         return replace(description, output=served)
     if CONTINUOUS not in outputs:
         pieces, reads = logits, "logits"
-    elif actions.sizes is not None and actions.sizes[0] == 0:
-        pieces, reads = [CONTINUOUS, *logits], "means"
     else:
-        pieces, reads = [*logits, CONTINUOUS], "means"
+        pieces, reads = _hybrid(logits, actions), "means"
     output = pieces[0] if len(pieces) == 1 else Joined(tuple(map(Piece, pieces)))
     return replace(description, output=output, reads=description.reads or reads)
+
+
+def _hybrid(logits: list[str], actions: ActionSpace) -> list[str]:
+    """The outputs of hybrid actions, in the order that the schema declares."""
+    sizes = actions.sizes or ()
+    if not any(sizes) or all(sizes):
+        raise UploadRejected(
+            "The model is an ML-Agents file (Unity) of hybrid actions, numbered and continuous "
+            "together: declare them in the schema, as `actions`, the branches "
+            f"({len(logits)}) as `str` with `enum`, `bool` or bounded `int`, then the others as "
+            "`float`, or these first."
+        )
+    changes = sum((one == 0) != (other == 0) for one, other in pairwise(sizes))
+    if changes > 1:
+        raise UploadRejected(
+            "The model is an ML-Agents file (Unity) of hybrid actions, whose branches lie side by "
+            "side: declare them one after the other, before or behind the continuous actions."
+        )
+    return [*logits, CONTINUOUS] if sizes[0] else [CONTINUOUS, *logits]

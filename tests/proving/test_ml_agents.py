@@ -8,11 +8,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from scipy import special
 
+from policy_server.contract.contract import ContractFile
 from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import SchemaPreprocessor
+from policy_server.proving.describing import describe
 from policy_server.version.parts import Part
 from policy_server.version.version_parts import read_mapper
-from tests.proving.conftest import Candidate, CandidateOf
+from tests.proving.conftest import LIMITS, Candidate, CandidateOf
 from tests.support.contracts import contract_of
 from tests.support.networks import linear_kernel
 from tests.support.policies import distributions, predict, predict_deterministic
@@ -149,3 +151,38 @@ def test_hybrid_actions_are_in_the_order_that_is_declared(
         assert answer["values"]["steer"] == names[row[:3].argmax()]
         assert answer["values"]["speeds"] == pytest.approx(np.tanh(row[3:]), abs=1e-5)
         assert "density" not in answer
+
+
+@pytest.mark.parametrize(
+    ("actions", "told"),
+    [
+        (None, "declare them in the schema"),
+        (
+            "{a: {type: float}, b: {type: float}, c: {type: float}, d: {type: float}}",
+            "as `actions`",
+        ),
+        ("{a: {type: bool}, b: {type: float}, c: {type: bool}}", "one after the other"),
+    ],
+)
+def test_hybrid_actions_are_declared_or_refused(
+    candidate_of: CandidateOf, actions: str | None, told: str
+) -> None:
+    for discrete in (True, False):
+        contract = contract_of(actions=actions, discrete=discrete, tuple_=True)
+        report = candidate_of(contract, model=ml_agents((2, 2), continuous=1)).assemble()
+        assert told in (report.rejected or ""), report
+
+
+@pytest.mark.parametrize("branches", [(3,), (3, 2)])
+def test_what_describe_prints_of_a_file_builds_it(
+    candidate_of: CandidateOf, branches: tuple[int, ...]
+) -> None:
+    model = ml_agents(branches)
+    report = describe(candidate_of(contract_of(), model=model).folder, LIMITS, lambda *_: None)
+    printed = {check.name: check.detail for check in report.checks}
+    contract = ContractFile(printed["schema.yaml"]).resolve()
+    parts = {"model": model, "description": printed["model.yaml"]}
+    candidate = candidate_of(contract, **parts)
+    built = candidate.assemble()
+    assert built.ready, built
+    assert candidate.network.sizes == branches

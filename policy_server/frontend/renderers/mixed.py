@@ -38,7 +38,7 @@ class MixedRenderer(MeasuredRenderer):
         if not isinstance(part, Head):
             return super().map(sweep, index, part, now)
         meanings = dict(zip(part.actions, part.meanings, strict=True))
-        table = maps.cells(sweep)
+        table = maps.cells(sweep, maps.OVERLAP)
         taken = [meanings[int(decision.actions[index])] for decision in sweep.decisions]
         table["meaning"] = taken
         legend = maps.legend(sweep, orient="top", columns=3)

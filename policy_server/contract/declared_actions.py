@@ -4,11 +4,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 from policy_server.contract.fields.field import Field, Scalar, Value
 
 MAX_CHOICES = 65_536
-"""Actions that one head may have."""
+"""Actions that all heads together may have; a decoder of values holds each of them."""
+MAX_COMPONENTS = 1_000
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,9 @@ class DeclaredActions:
 
     def faults(self) -> list[str]:
         """Why these fields make no action, in sentences."""
+        places = (place for name, field in self.fields.items() for place in field.scalars(name))
+        if len([*islice(places, MAX_COMPONENTS + 1)]) > MAX_COMPONENTS:
+            return [f"an action has at most {MAX_COMPONENTS:,} numbers."]
         open_lists = [
             f"the list `{name}` has a fixed length in an action: as many items at least as at most."
             for name, field in self.fields.items()
@@ -81,7 +86,10 @@ class DeclaredActions:
         ]
         found = {each.place.partition("[")[0]: each.fault() for each in self.components}
         empty = [] if self.components else ["an action has no number: its lists are empty."]
-        return [*open_lists, *defaults, *filter(None, found.values()), *empty]
+        faults = [*open_lists, *defaults, *filter(None, found.values()), *empty]
+        if not faults and sum(self.sizes) > MAX_CHOICES:
+            return [f"the heads of an action have at most {MAX_CHOICES:,} values in all."]
+        return faults
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -91,6 +91,15 @@ def test_one_numbered_action_may_be_a_tuple_of_one() -> None:
         ("actions: {}", 1, "`actions` has at least one field"),
         ('actions:\n  a: {type: "List[float]", min_items: 0, max_items: 0}', 2, "has no number"),
         ("actions: [a]", 1, "must be a mapping"),
+        (
+            'actions:\n  a: {type: "List[float]", min_items: 1000000, max_items: 1000000}',
+            *(2, "at most 1,000 numbers"),
+        ),
+        (
+            'actions:\n  a: {type: "List[int]", minimum: 0, maximum: 999, min_items: 100, '
+            "max_items: 100}",
+            *(2, "at most 65,536 values in all"),
+        ),
         ("Action:\n  type: object\n  properties: {a: {type: number}}", 2, "call it `actions`"),
         ("actions:\n  a: {type: str}", 2, "needs `enum`"),
         ("actions:\n  a: {type: bool}\nparameters: {discrete: false}", 2, "leave `discrete`"),

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from policy_server.contract.contract import Contract
 from policy_server.policy.engines.onnx import OnnxEngine
 from policy_server.policy.network import Network
+from policy_server.policy.policy import Policy
+from policy_server.policy.preprocessor import SchemaPreprocessor
 from policy_server.proving.assembly import Assembly
 from policy_server.proving.build import build
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.report import BuildReport
 from policy_server.version.parts import Part, name_by_content
-from policy_server.version.version_parts import read_network
+from policy_server.version.version_parts import read_mapper, read_network
 
 LIMITS = BuildLimits()
 
@@ -85,6 +87,14 @@ def candidate_of(tmp_path: Path) -> CandidateOf:
         return candidate
 
     return make
+
+
+def policy_of(candidate: Candidate) -> Policy:
+    """The policy that a build made, whose meanings are those of the schema."""
+    network, contract = candidate.network, candidate.contract
+    engine = network.load_engine(candidate.folder / Part.MODEL)
+    mapper = read_mapper(candidate.folder, contract)
+    return Policy(contract, network, engine, SchemaPreprocessor(contract.schema), mapper)
 
 
 ROWS = np.random.default_rng(3).uniform(-2, 2, (50, 3)).astype(np.float32)

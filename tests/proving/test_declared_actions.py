@@ -6,12 +6,9 @@ import numpy as np
 import pytest
 
 from policy_server.contract.contract import Contract
-from policy_server.policy.policy import Policy
-from policy_server.policy.preprocessor import SchemaPreprocessor
 from policy_server.proving.report import BuildReport
 from policy_server.version.parts import Part
-from policy_server.version.version_parts import read_mapper
-from tests.proving.conftest import Candidate, CandidateOf, detail
+from tests.proving.conftest import CandidateOf, detail, policy_of
 from tests.support.contracts import contract_of
 from tests.support.networks import linear_kernel, linear_onnx
 from tests.support.policies import predict, predict_deterministic
@@ -21,13 +18,6 @@ DRIVE = "{steer: {type: str, enum: [left, straight, right]}, brake: {type: bool}
 WHEELS = '{wheels: {type: "List[float]", min_items: 2, max_items: 2, minimum: -1, maximum: 3}}'
 ROWS = np.random.default_rng(1).uniform(-1, 1, (40, 3)).astype(np.float32)
 OBSERVATIONS: list[Any] = [{"x": row} for row in ROWS.tolist()]
-
-
-def policy_of(candidate: Candidate) -> Policy:
-    network, contract = candidate.network, candidate.contract
-    engine = network.load_engine(candidate.folder / Part.MODEL)
-    mapper = read_mapper(candidate.folder, contract)
-    return Policy(contract, network, engine, SchemaPreprocessor(contract.schema), mapper)
 
 
 def outputs(width: int) -> Any:

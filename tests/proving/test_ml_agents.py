@@ -9,12 +9,8 @@ from onnx import TensorProto, helper, numpy_helper
 from scipy import special
 
 from policy_server.contract.contract import ContractFile
-from policy_server.policy.policy import Policy
-from policy_server.policy.preprocessor import SchemaPreprocessor
 from policy_server.proving.describing import describe
-from policy_server.version.parts import Part
-from policy_server.version.version_parts import read_mapper
-from tests.proving.conftest import LIMITS, Candidate, CandidateOf
+from tests.proving.conftest import LIMITS, CandidateOf, policy_of
 from tests.support.contracts import contract_of
 from tests.support.networks import linear_kernel
 from tests.support.policies import distributions, predict, predict_deterministic
@@ -88,13 +84,6 @@ def ml_agents(branches: Sequence[int], *, continuous: int = 0, masked: bool = Tr
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     content: bytes = model.SerializeToString()
     return content
-
-
-def policy_of(candidate: Candidate) -> Policy:
-    network, contract = candidate.network, candidate.contract
-    engine = network.load_engine(candidate.folder / Part.MODEL)
-    mapper = read_mapper(candidate.folder, contract)
-    return Policy(contract, network, engine, SchemaPreprocessor(contract.schema), mapper)
 
 
 def layer(width: int) -> Any:

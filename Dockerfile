@@ -21,7 +21,7 @@ CMD ["gunicorn", "app:app", "-b", ":8080"]
 # Serves versions that were built elsewhere, and builds none from SavedModels.
 FROM base AS slim
 COPY requirements-slim.txt ./
-RUN pip install -r requirements-slim.txt
+RUN pip install --require-hashes -r requirements-slim.txt
 COPY *.py swagger.template.yaml ./
 COPY policy_server policy_server
 COPY assets/favicon.svg assets/
@@ -32,7 +32,7 @@ USER 10001:10001
 # them at its first start, so that every container has its own.
 FROM base AS build
 COPY requirements.txt ./
-RUN pip install -r requirements.txt
+RUN pip install --require-hashes -r requirements.txt
 COPY *.py swagger.template.yaml ./
 COPY policy_server policy_server
 COPY assets/favicon.svg assets/

@@ -61,9 +61,9 @@ format: $(DEVELOP)  ## write the files as check wants them
 	$(BIN)/ruff format .
 
 lock: $(DEVELOP)  ## pin everything that pyproject.toml needs, in requirements*.txt
-	$(BIN)/uv pip compile -q pyproject.toml -o requirements-slim.txt
-	$(BIN)/uv pip compile -q pyproject.toml --extra build --extra clients --extra frontend -o requirements.txt
-	$(BIN)/uv pip compile -q pyproject.toml --all-extras -o requirements-dev.txt
+	$(BIN)/uv pip compile -q --generate-hashes pyproject.toml -o requirements-slim.txt
+	$(BIN)/uv pip compile -q --generate-hashes pyproject.toml --extra build --extra clients --extra frontend -o requirements.txt
+	$(BIN)/uv pip compile -q --generate-hashes pyproject.toml --all-extras -o requirements-dev.txt
 
 examples: $(DEVELOP)  ## train the three examples again (minutes)
 	$(BIN)/python -m examples.lpoc.train
@@ -98,10 +98,10 @@ system-packages:
 $(SERVE): requirements.txt
 	@echo "Installing into $(VENV) (TensorFlow is large: a minute or more)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -q --disable-pip-version-check $(shell sed -n 's/^ *"\(uv==[0-9.]*\)",/\1/p' pyproject.toml)
-	@$(BIN)/uv pip install -q -p $(BIN)/python -r requirements.txt
+	@sed -n '/^uv==/,/# via/p' requirements-dev.txt | $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r /dev/stdin
+	@$(BIN)/uv pip install -q -p $(BIN)/python --require-hashes -r requirements.txt
 	@touch $@
 
 $(DEVELOP): requirements-dev.txt $(SERVE)
-	@$(BIN)/uv pip install -q -p $(BIN)/python -r requirements-dev.txt
+	@$(BIN)/uv pip install -q -p $(BIN)/python --require-hashes -r requirements-dev.txt
 	@touch $@

@@ -16,13 +16,15 @@ EXTRAS = PROJECT["optional-dependencies"]
 
 @cache
 def pins(name: str) -> dict[str, str]:
-    """Version by package of a requirements file; every line must be a pin or a comment."""
-    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    """Version by package of a requirements file; every line is a pin with hashes or a comment."""
+    lines = (ROOT / name).read_text(encoding="utf-8").replace(" \\\n", " ").splitlines()
     found = {}
     for line in lines:
         if line.strip() and not line.strip().startswith("#"):
-            match = PIN.fullmatch(line.strip())
+            pin, *hashes = line.strip().split(" --hash=sha256:")
+            match = PIN.fullmatch(pin.strip())
             assert match, f"{name}: not pinned: {line}"
+            assert hashes, f"{name}: without hashes: {line}"
             found[match[1]] = match[2]
     return found
 

@@ -28,7 +28,7 @@ SWAGGER_UI := 5.35.0
 CARRIED := swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css LICENSE NOTICE package.json
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fast test-corpus check format lock examples benchmark soak picture screenshots swagger-ui system-packages
+.PHONY: help serve test test-fast test-corpus check format lock examples benchmark soak picture screenshots swagger-ui fuzz system-packages
 
 help:  ## print every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -75,6 +75,9 @@ benchmark: $(DEVELOP) system-packages  ## measure this server and its peers (an 
 
 soak: $(DEVELOP)  ## swap every 5 seconds under load, for 20 minutes, and print what was left over
 	$(BIN)/python -m tests.reliability.soak
+
+fuzz: $(DEVELOP)  ## a million damaged uploads and a million streams of HTTP (an hour or more); print what was found
+	$(BIN)/python -m tests.fuzz
 
 picture:  ## draw assets/architecture.svg from its text
 	$(PYTHON) assets/draw_architecture.py

@@ -5,7 +5,6 @@ import math
 import zipfile
 from collections.abc import Callable
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,16 +40,8 @@ def read_weights(content: bytes) -> dict[str, Array]:
         return {str(name): _array(str(name), each, numbers) for name, each in named.items()}
     except UnreadableWeights:
         raise
-    # What zipfile, pickletools and the machine below make of damaged files.
-    except (
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        OSError,
-        EOFError,
-        BadZipFile,
-    ) as error:
+    except Exception as error:
+        # zipfile's own, and what zlib, pickletools and the machine make of damaged files.
         raise UnreadableWeights(f"it is damaged ({type(error).__name__}: {error})") from error
 
 

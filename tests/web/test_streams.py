@@ -9,8 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.networks import linear_onnx
-from tests.support.server import KEY, PASSWORD, ROOT, USER, environment, publish
+from tests.support.checkout import ROOT
+from tests.web.streams_ground import ground, settings
 
 STREAMS = os.environ.get("POLICY_SERVER_STREAMS", "4000")
 SEED = os.environ.get("POLICY_SERVER_STREAMS_SEED", "1")
@@ -20,17 +20,10 @@ SECONDS_A_STREAM = 0.1
 
 def test_no_stream_is_answered_otherwise_by_the_short_cut(tmp_path: Path) -> None:
     """Nor is one decided without credentials: differential.py looks at that too."""
-    (tmp_path / "schema.yaml").write_text(
-        "observations:\n  warmth: {type: float, minimum: -50, maximum: 50}\n"
-    )
-    (tmp_path / "policy.onnx").write_bytes(linear_onnx(1, 2))
-    base_path = publish(tmp_path, tmp_path / "instance")
-    settings = {"POLICY_SERVER_USER": USER, "POLICY_SERVER_PASSWORD": PASSWORD}
-    settings |= {"POLICY_SERVER_API_KEYS": KEY, "POLICY_SERVER_DRAIN_SECONDS": "0"}
     done = subprocess.run(
         [sys.executable, "-m", "tests.web.differential", STREAMS, SEED],
         cwd=ROOT,
-        env=environment(base_path, **settings),
+        env=settings(ground(tmp_path)),
         capture_output=True,
         text=True,
         timeout=60 + int(STREAMS) * SECONDS_A_STREAM,

@@ -15,6 +15,7 @@ from policy_server.proving.report import BuildReport, Check
 from policy_server.version.parts import Part
 from tests.proving.conftest import Candidate, CandidateOf
 from tests.support.contracts import contract_of
+from tests.support.server import ROOT
 
 SOUND = "def preprocess(observation):\n    return observation['x']\n"
 SHORT = BuildLimits(preprocessor_seconds=2.0)
@@ -50,6 +51,22 @@ def gone(pid: int) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+def test_its_processes_import_little(tmp_path: Path) -> None:
+    schema = (ROOT / "examples/lpoc/schema.yaml").read_text(encoding="utf-8")
+    code = (
+        "import sys, policy_server.proving.child, policy_server.sandbox.preprocessor_child\n"
+        "from policy_server.contract.reading import read_schema\n"
+        "read_schema(sys.stdin.read())\n"
+        "print(*{name.split('.')[0] for name in sys.modules})"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, input=schema, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    imported = set(ran.stdout.split())
+    assert imported & {"connexion", "jsonschema", "requests", "tensorflow", "onnx"} == set()
 
 
 def test_progress_is_told_and_the_report_comes_back(candidate_of: CandidateOf) -> None:
@@ -163,6 +180,7 @@ from policy_server.proving.limits import BuildLimits
 from policy_server.version.parts import Part
 from pathlib import Path
 from tests.support.contracts import contract_of
+from tests.support.server import ROOT
 folder = Path(sys.argv[1])
 print(build(folder, contract_of(), [Part.PREPROCESSOR], BuildLimits(), lambda _: None).rejected)
 """

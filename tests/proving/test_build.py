@@ -15,6 +15,7 @@ from policy_server.proving.report import BuildReport, Check
 from policy_server.version.parts import Part
 from tests.proving.conftest import Candidate, CandidateOf
 from tests.support.contracts import contract_of
+from tests.support.server import ROOT
 
 SOUND = "def preprocess(observation):\n    return observation['x']\n"
 SHORT = BuildLimits(preprocessor_seconds=2.0)
@@ -50,6 +51,28 @@ def gone(pid: int) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+def test_its_process_imports_what_it_needs_only() -> None:
+    schema = (ROOT / "examples/lpoc/schema.yaml").read_text(encoding="utf-8")
+    code = (
+        "import sys, policy_server.proving.child, policy_server.sandbox.preprocessor_child\n"
+        "from policy_server.contract.reading import read_schema\n"
+        "read_schema(sys.stdin.read())\n"
+        "print(*{name.split('.')[0] for name in sys.modules})\n"
+        "from policy_server.policy.saved_model import import_tensorflow\n"
+        "tensorflow = import_tensorflow()\n"
+        "print('keras' in sys.modules, tensorflow.keras.layers.Dense.__module__.split('.')[0])"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, input=schema, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    imported, with_tensorflow = ran.stdout.splitlines()
+    heavy = {"connexion", "jsonschema", "requests", "tensorflow", "onnx"}
+    assert heavy & set(imported.split()) == set()
+    # Uploaded code that uses Keras finds it all the same.
+    assert with_tensorflow == "False keras"
 
 
 def test_progress_is_told_and_the_report_comes_back(candidate_of: CandidateOf) -> None:
@@ -163,6 +186,7 @@ from policy_server.proving.limits import BuildLimits
 from policy_server.version.parts import Part
 from pathlib import Path
 from tests.support.contracts import contract_of
+from tests.support.server import ROOT
 folder = Path(sys.argv[1])
 print(build(folder, contract_of(), [Part.PREPROCESSOR], BuildLimits(), lambda _: None).rejected)
 """

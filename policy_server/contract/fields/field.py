@@ -1,12 +1,13 @@
 """What every type of field can do: the interface that the files beside it implement."""
 
+import contextlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
-import jsonschema
+import msgspec
 import numpy as np
 
 from policy_server.contract.fields.controls import Control
@@ -83,8 +84,18 @@ class Field(ABC):
 
     def wrong_value(self, value: object) -> str | None:
         """What is wrong with a value for the field; None where nothing is."""
+        return self._refusal(value) or self.unservable(value)
+
+    def _refusal(self, value: object) -> str | None:
+        """Why a value does not fit the JSON schema; None where it does."""
+        with contextlib.suppress(msgspec.ValidationError):
+            msgspec.convert(value, self.decoded_type())
+            return None
+        # Nearly every value fits: so the processes of a build need not import this.
+        import jsonschema
+
         error = next(jsonschema.Draft4Validator(self.as_json_schema()).iter_errors(value), None)
-        return str(error.message) if error else self.unservable(value)
+        return str(error.message) if error else None
 
     def unservable(self, value: Any) -> str | None:
         """Why a value that fits the JSON schema cannot be decoded; None where it can."""

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,17 +10,13 @@ import pytest
 from hypothesis import settings
 
 from tests.support import slow
-from tests.support.server import ABSENT, ROOT, Server, gunicorn, publish
+from tests.support.server import ROOT, Server, gunicorn, publish
 from tests.support.slow import nothing_slow
 
 __all__ = ["nothing_slow"]
 
-# Programs begin as fast as those of users: with compiled modules, and without what only tools of
-# developers bring along.
+# Programs begin as fast as those of users: with compiled modules.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-os.environ["PYTHONPATH"] = str(ABSENT)
-sys.dont_write_bytecode = False
-sys.path.insert(0, str(ABSENT))
 
 # How long one example takes, the machine decides and what else runs on it.
 settings.register_profile("house", deadline=None)

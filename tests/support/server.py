@@ -16,9 +16,6 @@ from typing import Any
 import requests
 
 ROOT = Path(__file__).resolve().parents[2]
-ABSENT = ROOT / "tests" / "support" / "absent"
-"""Modules that no user has, though a tool of developers brings them; here they cannot be imported.
-"""
 USER, PASSWORD, KEY = "tester", "a password of tests", "a-key-of-sixteen-characters"
 READY_SECONDS = 60.0
 LOWEST_EPHEMERAL_PORT = 32_768

@@ -4,6 +4,7 @@ import io
 import shutil
 import time
 import zipfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -32,28 +33,46 @@ def folders(content: bytes) -> set[str]:
         return {name.partition("/")[0] for name in archive.namelist()}
 
 
-def test_many_ask_at_once_and_one_worker_builds(lpoc_instance: Path) -> None:
-    shutil.rmtree(lpoc_instance / "clients", ignore_errors=True)
-    with gunicorn(lpoc_instance, 3) as server:
-        with ThreadPoolExecutor(12) as pool:
-            first = list(pool.map(lambda _: server.get("clients").status_code, range(12)))
-        assert set(first) <= {503, 200}
-        assert 503 in first
-        whole = awaited(server)
-        assert whole.status_code == 200
-        assert folders(whole.content) == {*LANGUAGES, "README.md"}
-        # What a second build leaves would have another time.
-        zips = sorted((lpoc_instance / "clients").glob("[!.]*/*/*.zip"))
-        times = {path: path.stat().st_mtime_ns for path in zips}
-        assert {path.stem for path in zips} == {*LANGUAGES, "clients"}
-        for language in LANGUAGES:
-            assert server.get(f"clients/{language}").status_code == 200
-        assert {path: path.stat().st_mtime_ns for path in zips} == times
+@pytest.fixture(scope="module")
+def instance(published_lpoc: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BASE_PATH in which no SDK was made yet."""
+    made = shutil.copytree(published_lpoc, tmp_path_factory.mktemp("clients") / "instance")
+    shutil.rmtree(made / "clients", ignore_errors=True)
+    return made
 
 
 @pytest.fixture(scope="module")
-def whole(lpoc_server: Server) -> requests.Response:
+def lpoc_server(instance: Path) -> Iterator[Server]:
+    with gunicorn(instance, 3) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def first(lpoc_server: Server) -> list[int]:
+    """What many were answered who asked for SDKs at once, before there were any."""
+    with ThreadPoolExecutor(12) as pool:
+        return list(pool.map(lambda _: lpoc_server.get("clients").status_code, range(12)))
+
+
+@pytest.fixture(scope="module")
+def whole(lpoc_server: Server, first: list[int]) -> requests.Response:
     return awaited(lpoc_server)
+
+
+def test_many_ask_at_once_and_one_worker_builds(
+    lpoc_server: Server, instance: Path, first: list[int], whole: requests.Response
+) -> None:
+    assert set(first) <= {503, 200}
+    assert 503 in first
+    assert whole.status_code == 200
+    assert folders(whole.content) == {*LANGUAGES, "README.md"}
+    # What a second build leaves would have another time.
+    zips = sorted((instance / "clients").glob("[!.]*/*/*.zip"))
+    times = {path: path.stat().st_mtime_ns for path in zips}
+    assert {path.stem for path in zips} == {*LANGUAGES, "clients"}
+    for language in LANGUAGES:
+        assert lpoc_server.get(f"clients/{language}").status_code == 200
+    assert {path: path.stat().st_mtime_ns for path in zips} == times
 
 
 def test_one_language_is_its_folder_of_the_whole(

@@ -33,7 +33,7 @@ from tests.support.server import ROOT, Server, gunicorn, publish, run_command
 
 EXAMPLES = ROOT / "examples"
 VALID_SHARE = 0.15
-TICK_REQUESTS = 300
+TICK_REQUESTS = 200
 LEAST_TICKS = 5
 CPU_RATIO = 0.6
 MAX_BATCH = 10_000
@@ -206,23 +206,23 @@ def check_alike(pair: Pair, count: int, *expected: int) -> None:
 
 
 def test_lpoc(lpoc: Pair) -> None:
-    check_alike(lpoc, 1500)
+    check_alike(lpoc, 800)
     assert lpoc.statuses[200] > VALID_SHARE * lpoc.statuses.total()
 
 
 def test_a_policy_without_a_preprocessor(plain: Pair) -> None:
-    check_alike(plain, 1200)
+    check_alike(plain, 700)
     assert plain.statuses[200] > VALID_SHARE * plain.statuses.total()
 
 
 def test_a_tuple_policy(published_tuple: Path) -> None:
     with pair_of(published_tuple, example_ground("simple_stochastic_tuple", 7)) as pair:
-        check_alike(pair, 400, 200)
+        check_alike(pair, 250, 200)
 
 
 def test_a_continuous_policy(published_thermostat: Path) -> None:
     with pair_of(published_thermostat, example_ground("thermostat", 6), "none") as pair:
-        check_alike(pair, 400, 200)
+        check_alike(pair, 250, 200)
 
 
 def test_a_policy_that_fails_on_some_observations(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_a_policy_that_fails_on_some_observations(tmp_path: Path) -> None:
     fails = [{**whole, "far": far} for far in (101.0, -101.0, -1e31)]
     ground = Ground([*ground.observations[:3], *fails], [*ground.vectors, [3e38] * PLAIN_WIDTH])
     with pair_of(publish_network(tmp_path, FAILING), ground) as pair:
-        check_alike(pair, 400, 200, 500)
+        check_alike(pair, 250, 200, 500)
         for observation, status in zip(fails, (500, 400, 400), strict=True):
             for credentials in (USER_HEADER, KEY_HEADER):
                 body = json.dumps(observation).encode()
@@ -243,10 +243,11 @@ def test_a_policy_that_fails_on_some_observations(tmp_path: Path) -> None:
 
 def test_a_server_without_a_policy(tmp_path: Path) -> None:
     base_path = tmp_path / "instance"
-    done = run_command("schema", EXAMPLES / "lpoc" / "schema.yaml", base_path=base_path)
+    schema = EXAMPLES / "lpoc" / "schema.yaml"
+    done = run_command("schema", schema, "--noclients", base_path=base_path)
     assert done.returncode == 0, done.stderr
     with pair_of(base_path, example_ground("lpoc", 39)) as pair:
-        check_alike(pair, 300, 503)
+        check_alike(pair, 150, 503)
         assert not {500, 501} & set(pair.statuses)
 
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from tests.support.external_weights import write
+from tests.support.networks import linear_onnx
 from tests.support.server import ROOT, environment, run_command
 
 LPOC = ROOT / "examples" / "lpoc"
@@ -65,7 +66,10 @@ def test_a_bad_schema_is_exit_code_2_with_every_fault(
 
 
 def test_a_bad_schema_leaves_the_one_before(tmp_path: Path) -> None:
-    run_command("schema", LPOC / "schema.yaml", base_path=tmp_path)
+    run_command("schema", LPOC / "schema.yaml", "--noclients", base_path=tmp_path)
+    sdk = tmp_path / "clients" / "content" / "generator" / "python.zip"
+    sdk.parent.mkdir(parents=True)
+    sdk.write_bytes(b"made before")
     before = {path: path.read_bytes() for path in files_below(tmp_path)}
     assert run_command("schema", "-", base_path=tmp_path, text="x: 1").returncode == 2
     assert {path: path.read_bytes() for path in files_below(tmp_path)} == before
@@ -85,7 +89,7 @@ def test_a_secret_in_the_schema_is_ignored_and_not_kept(tmp_path: Path) -> None:
     secret = "a-secret-of-1234567"
     schema = tmp_path.with_name(f"{tmp_path.name}-schema.yaml")
     schema.write_text(f"observations: {{x: {{type: int}}}}\nparameters: {{api_key: {secret}}}\n")
-    done = run_command("schema", schema, base_path=tmp_path)
+    done = run_command("schema", schema, "--noclients", base_path=tmp_path)
     assert done.returncode == 0
     assert "api_key" in done.stderr
     assert secret not in done.stderr + done.stdout
@@ -119,23 +123,33 @@ def test_publishing_what_is_no_policy_is_exit_code_2(published_lpoc: Path, folde
     assert "Traceback" not in done.stderr
 
 
-def test_a_folder_brings_its_schema_along(tmp_path: Path) -> None:
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The lpoc example with a network that is built quickly."""
+    ignored = shutil.ignore_patterns("saved_model.zip", "golden.jsonl", "train.py")
+    made = Path(shutil.copytree(LPOC, tmp_path / "lpoc", ignore=ignored))
+    (made / "policy.onnx").write_bytes(linear_onnx(39, 5))
+    return made
+
+
+def test_a_folder_brings_its_schema_along(folder: Path, tmp_path: Path) -> None:
+    base = tmp_path / "base"
     thermostat = ROOT / "examples/thermostat/schema.yaml"
-    run_command("schema", thermostat, "--noclients", base_path=tmp_path)
-    done = run_command("publish", LPOC, base_path=tmp_path)
+    run_command("schema", thermostat, "--noclients", base_path=base)
+    done = run_command("publish", folder, base_path=base)
     assert done.returncode == 0, done.stderr
-    assert f"the API changes: {LPOC}/schema.yaml is not the schema that was served" in done.stderr
-    assert '"has_left_neighbour"' in run_command("example", base_path=tmp_path).stdout
+    assert f"the API changes: {folder}/schema.yaml is not the schema that was served" in done.stderr
+    assert '"has_left_neighbour"' in run_command("example", base_path=base).stdout
 
 
-def test_the_title_stays_where_the_schema_does(tmp_path: Path) -> None:
-    options = ["--title", "Factory", "--noclients"]
-    run_command("schema", LPOC / "schema.yaml", *options, base_path=tmp_path)
-    done = run_command("publish", LPOC, base_path=tmp_path)
+def test_the_title_stays_where_the_schema_does(folder: Path, tmp_path: Path) -> None:
+    base, options = tmp_path / "base", ["--title", "Factory", "--noclients"]
+    run_command("schema", LPOC / "schema.yaml", *options, base_path=base)
+    done = run_command("publish", folder, base_path=base)
     assert (done.returncode, "the API changes" in done.stderr) == (0, False)
-    version = (tmp_path / "active").read_text().strip()
-    for folder in (tmp_path, tmp_path / "versions" / version):
-        assert json.loads((folder / "contract.json").read_text())["title"] == "Factory"
+    version = (base / "active").read_text().strip()
+    for place in (base, base / "versions" / version):
+        assert json.loads((place / "contract.json").read_text())["title"] == "Factory"
 
 
 def test_weights_beside_an_onnx_file_are_published_with_it(tmp_path: Path) -> None:

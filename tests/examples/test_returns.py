@@ -16,6 +16,8 @@ from tests.support.server import ROOT, Server
 EPISODES = 200
 FIRST_SEED = 77_000_000
 """Neither the seeds of training nor those of the README's own episodes."""
+ALONE = 20
+"""Of the episodes, so many get their actions one by one, the others as a batch."""
 DEVIATIONS = 3.3
 """Of the difference of two means: one run in a thousand would exceed this by chance."""
 
@@ -42,9 +44,11 @@ def test_the_stated_return_is_reached_through_http(
     server: Server = request.getfixturevalue(f"{server_of}_server")
 
     def ask(observations: list[Observation]) -> list[Any]:
-        answers = [server.post("predict", observation) for observation in observations]
-        assert {answer.status_code for answer in answers} == {200}
-        return [answer.json()[action_of] for answer in answers]
+        alone = [server.post("predict", observation) for observation in observations[:ALONE]]
+        together = server.post("predict_batch", {"observations": observations[ALONE:]})
+        assert {answer.status_code for answer in (*alone, together)} == {200}
+        answers = [*(answer.json() for answer in alone), *together.json()["predictions"]]
+        return [answer[action_of] for answer in answers]
 
     returns = play(task, ask, EPISODES, FIRST_SEED)
     mean, deviation, episodes = stated(example, "trained, sampled")

@@ -41,7 +41,7 @@ MASKS = (-math.inf, -3.4e38, -1e38, float(np.finfo(np.float32).min))
 ODD = (*MASKS, math.nan, math.inf, 3.4e38, 88.7, 89.0, -800.0, 0.0, -0.0, 1e-300)
 FLOAT32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
 NUMBERS = st.one_of(st.floats(-20, 20), FLOAT32, st.sampled_from(ODD))
-MANY = settings(max_examples=150, deadline=None, derandomize=True)
+MANY = settings(max_examples=75, deadline=None, derandomize=True)
 
 families = pytest.mark.parametrize("family", FAMILIES, ids=lambda each: type(each).__name__)
 

@@ -40,6 +40,9 @@ SERVICES = {
 
 Step = dict[str, Any]
 Results = list[dict[str, Any]]
+Options = Mapping[str, Any]
+"""Of a client: where its server is, and as whom it asks."""
+NO_OTHERS: Mapping[str, Options] = {}
 
 
 @dataclass(frozen=True)
@@ -72,31 +75,43 @@ def services(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Mapping[str, Service]]:
     with ExitStack() as stack:
-        yield {
-            name: start(name, example, request.getfixturevalue(published), tmp_path_factory, stack)
-            for name, (example, published) in SERVICES.items()
-        }
+        made: dict[str, Service] = {}
+        for name, (_, published) in SERVICES.items():
+            folder = copied(request.getfixturevalue(published), name, tmp_path_factory)
+            make_sdks(name, folder / "instance")
+            made[name] = start(name, folder, stack)
+            unpack(made[name].server.get("clients").content, made[name].sdks)
+        yield made
 
 
-def start(
-    name: str,
-    example: str,
-    published: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-    stack: ExitStack,
-) -> Service:
-    """Give a published example a title of its own, and serve it."""
+def copied(published: Path, name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for a service, with an `instance` in which a published example decides."""
     folder = tmp_path_factory.mktemp(f"clients-{name}")
-    base_path = Path(shutil.copytree(published, folder / "instance"))
-    schema = ROOT / example / "schema.yaml"
-    options = ["--title", f"The {name} policy", "--version", "2.1"]
-    done = run_command("schema", schema, *options, base_path=base_path)
+    shutil.copytree(published, folder / "instance")
+    return folder
+
+
+def make_contract(name: str, base_path: Path, *options: str) -> str:
+    """Give a service a title of its own; what the command printed."""
+    schema = ROOT / SERVICES[name][0] / "schema.yaml"
+    words = ["--title", f"The {name} policy", "--version", "2.1", *options]
+    done = run_command("schema", schema, *words, base_path=base_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("  ok  ") == len(TOOLCHAINS), done.stdout
+    return done.stdout
+
+
+def make_sdks(name: str, base_path: Path) -> None:
+    """Give a service a title of its own, and make its SDKs."""
+    printed = make_contract(name, base_path)
+    assert printed.count("  ok  ") == len(TOOLCHAINS), printed
+
+
+def start(name: str, folder: Path, stack: ExitStack) -> Service:
+    """Serve what is in the `instance` of a folder."""
+    base_path = folder / "instance"
     contract = ContractFile.read(base_path).resolve()
     package = Package.of(contract.title, contract.version)
     server = stack.enter_context(gunicorn(base_path))
-    unpack(server.get("clients").content, folder / "sdks")
     return Service(name, base_path, server, contract.schema, package, folder / "sdks")
 
 
@@ -143,26 +158,45 @@ def service(request: pytest.FixtureRequest, services: Mapping[str, Service]) -> 
 
 
 class Drive(Protocol):
-    """Has the driver of a language take steps, with the server of a service unless told another."""
+    """Has the driver of a language take steps, with the server of a service unless told another.
 
-    def __call__(self, service: Service, steps: list[Step], url: str | None = None) -> Results: ...
+    Clients of other servers are given by their name, each like one of those of `clients_of`.
+    """
+
+    def __call__(
+        self,
+        service: Service,
+        steps: list[Step],
+        url: str | None = None,
+        others: Mapping[str, Options] = NO_OTHERS,
+    ) -> Results: ...
 
 
 @pytest.fixture(scope="session")
 def drive(toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Drive:
-    def take(service: Service, steps: list[Step], url: str | None = None) -> Results:
+    def take(
+        service: Service,
+        steps: list[Step],
+        url: str | None = None,
+        others: Mapping[str, Options] = NO_OTHERS,
+    ) -> Results:
         sdk, folder = service.sdk(toolchain.language), tmp_path_factory.mktemp("script")
-        return take_steps(toolchain, sdk, url or service.server.url, steps, folder)
+        return take_steps(toolchain, sdk, url or service.server.url, steps, folder, others)
 
     return take
 
 
 def take_steps(
-    toolchain: Toolchain, sdk: Sdk, url: str, steps: list[Step], folder: Path
+    toolchain: Toolchain,
+    sdk: Sdk,
+    url: str,
+    steps: list[Step],
+    folder: Path,
+    others: Mapping[str, Options] = NO_OTHERS,
 ) -> Results:
     """Have the driver of an SDK take steps, by a script in a folder; what came of each."""
     script = folder / "script.json"
-    given = {"clients": clients_of(url), "steps": steps}
+    given = {"clients": {**clients_of(url), **others}, "steps": steps}
     script.write_text(json.dumps(given) + "\n", encoding="utf-8")
     command = [*toolchain.driver(sdk), script]
     printed = run(command, folder, toolchain.variables())
@@ -171,7 +205,7 @@ def take_steps(
     return results
 
 
-def clients_of(url: str) -> dict[str, dict[str, Any]]:
+def clients_of(url: str) -> dict[str, Options]:
     """The clients that steps name."""
     user = {"user": USER, "password": PASSWORD}
     return {

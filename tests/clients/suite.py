@@ -1,12 +1,23 @@
 """What is asked of the SDKs of every engine, and what the server itself answers to that."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from policy_server.clients.names import identifiers
+from policy_server.contract.fields.bounded import Bounded
 from policy_server.contract.samples import random_observations
-from tests.clients.conftest import Results, Service, Step
+from tests.clients.conftest import Drive, Results, Service, Step, clients_of
+from tests.clients.strangers import REDIRECTS, Stranger, answering, pointing_to
+from tests.support.server import PASSWORD, USER
 
 COUNT, FEW = 100, 10
+ACCEPTED = ("user", "key", "token")
+"""Clients whose credentials are right, by what these are."""
+AT_ONCE = 200
+"""Decisions that are asked for at the same time."""
+USER_OF = {"user": USER, "password": PASSWORD}
 VERSION = "policy_version"
 
 
@@ -64,3 +75,105 @@ def without_version(answers: list[Any]) -> list[Any]:
 def answered(results: Results) -> list[Any]:
     assert [result for result in results if "ok" not in result] == []
     return [result["ok"] for result in results]
+
+
+def invalid(service: Service) -> tuple[dict[str, Any], str]:
+    """An observation with one number out of bounds, and the pointer to it."""
+    example = dict(service.schema.example() or {})
+    name, maximum = next(
+        (name, field.maximum)
+        for name, field in service.schema.fields.items()
+        if isinstance(field, Bounded) and field.maximum is not None
+    )
+    return {**example, name: maximum + 1}, f"/{name}"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What came of a whole suite of steps, by their name, and what other servers saw of it."""
+
+    results: dict[str, Results]
+    silent: Stranger
+    elsewhere: Stranger
+    pointing: Stranger
+
+
+def misspelt(service: Service, *, camel: bool = False) -> list[dict[str, Any]]:
+    """Observations with one field too many: what each field is nearly called, in two ways."""
+    example = dict(service.schema.example() or {})
+    names = identifiers(service.schema.fields, camel=camel)
+    spelt = {names[name]: value for name, value in example.items()}
+    last = list(names.values())[-1]
+    known = {*spelt, *names.values(), *service.schema.fields}
+    return [{**spelt, name: True} for name in (f"{last}x", last[:-1]) if name not in known]
+
+
+def unknown_field(service: Service) -> dict[str, Any]:
+    return {**(service.schema.example() or {}), "unknown_field": True}
+
+
+def read_steps(service: Service) -> list[Step]:
+    """Steps with an observation of one field too many, which is read from JSON."""
+    unknown = unknown_field(service)
+    return [
+        *(step(asked, "stranger", observation=unknown) for asked in ("predict", "distribution")),
+        step("predict_batch", "stranger", observations=[service.schema.example(), unknown]),
+    ]
+
+
+def made_steps(service: Service, language: str) -> list[Step]:
+    """The same, made in code: the last field of each is the one too many."""
+    example, unknown = service.schema.example(), unknown_field(service)
+    # In Java and Scala no other field can be spelt; what is left is to read JSON.
+    in_code = language in ("python", "r", "typescript")
+    named = misspelt(service, camel=language == "typescript") if in_code else [unknown]
+    steps = [step("construct", "stranger", observation=each) for each in named]
+    if language == "python":
+        steps.append(step("change", "stranger", observation=example, update=unknown))
+    return steps
+
+
+def take_all(drive: Drive, service: Service, language: str, folder: Path) -> Taken:
+    """Take the steps of the suite that change nothing on the server."""
+    wrong, _ = invalid(service)
+    example = service.schema.example()
+    answer = own_answer(service, "predict", example)
+    silent, elsewhere = answering({}), answering(answer)
+    pointing = pointing_to(elsewhere.url)
+    # A newer server says more than this client knows.
+    newer = answering({**answer, "later": {"more": [1]}, "policy": None})
+    others = {
+        "stranger": {**USER_OF, "url": silent.url},
+        "newer": {**USER_OF, "url": newer.url},
+        **{f"{name} elsewhere": given for name, given in clients_of(pointing.url).items()},
+    }
+    file = folder / "output_mapper.yaml"
+    file.write_text("{}")
+    suite: dict[str, list[Step]] = {
+        **predict_steps(service),
+        "empty": [step("predict_batch", observations=[])],
+        "schema": [step("schema")],
+        "credentials": [
+            step("predict", client, observation=example, seed=1) for client in ("key", "token")
+        ],
+        "wrong password": [step("predict", "wrong", observation=example)],
+        "invalid": [step("predict", observation=wrong)],
+        "wrong width": [step("predict_raw", obs=[0.5])],
+        "nowhere": [step("predict", "nowhere", observation=example)],
+        "unknown, read": read_steps(service),
+        "unknown, made": made_steps(service, language),
+        "at the same time": [step("versions_of", "newer", observation=example, count=AT_ONCE)],
+        **{
+            f"redirected {client}": [
+                step("predict", f"{client} elsewhere", observation=example),
+                step("schema", f"{client} elsewhere"),
+                step("upload_output_mapper", f"{client} elsewhere", file=str(file)),
+            ]
+            * len(REDIRECTS)
+            for client in ACCEPTED
+        },
+    }
+    steps = [each for steps in suite.values() for each in steps]
+    with silent.serving(), elsewhere.serving(), pointing.serving(), newer.serving():
+        results = drive(service, steps, others=others)
+    return Taken(by_name(suite, results), silent, elsewhere, pointing)

@@ -3,7 +3,7 @@
 import re
 import shutil
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,60 +11,73 @@ from typing import Any
 import pytest
 
 from policy_server.clients.names import identifiers
-from policy_server.contract.fields.bounded import Bounded
-from tests.clients.conftest import Drive, Results, Service, Step
-from tests.clients.strangers import REDIRECTS, answering, pointing_to
+from tests.clients.conftest import Drive, Results, Service, make_sdks
+from tests.clients.strangers import REDIRECTS
 from tests.clients.suite import (
+    ACCEPTED,
+    AT_ONCE,
+    Taken,
     answered,
-    by_name,
+    invalid,
+    made_steps,
     own_answer,
     own_answers,
     predict_steps,
     step,
+    take_all,
     without_version,
 )
-from tests.clients.toolchains import Toolchain, run
+from tests.clients.toolchains import TOOLCHAINS, Toolchain, run
 from tests.clients.witness import Witness
 from tests.support.server import KEY, PASSWORD, ROOT, USER, gunicorn
 
 LEAVE_SECONDS = 30.0
 UPLOADS = {
     "lpoc": ("output_mapper", "examples/lpoc/output_mapper.yaml"),
-    "tuple": ("preprocessor", "examples/simple_stochastic_tuple/preprocessor.py"),
-    "thermostat": ("preprocessor", "examples/thermostat/preprocessor.py"),
     "names": ("preprocessor", "tests/clients/names/preprocessor.py"),
 }
+"""Service -> what is uploaded to it; the code of an upload depends on the part alone."""
 
 
-def invalid(service: Service) -> tuple[dict[str, Any], str]:
-    """An observation with one number out of bounds, and the pointer to it."""
-    example = dict(service.schema.example() or {})
-    name, maximum = next(
-        (name, field.maximum)
-        for name, field in service.schema.fields.items()
-        if isinstance(field, Bounded) and field.maximum is not None
-    )
-    return {**example, name: maximum + 1}, f"/{name}"
+@pytest.fixture(scope="session")
+def all_taken() -> dict[tuple[str, str], Taken]:
+    """Language and service -> what came of it: one run of the driver for all tests."""
+    return {}
 
 
-@pytest.fixture(scope="module")
-def results(drive: Drive, service: Service) -> dict[str, Results]:
-    """What came of the steps of the suite, by their name; one run of the driver a service."""
-    wrong, _ = invalid(service)
-    example = service.schema.example()
-    suite: dict[str, list[Step]] = {
-        **predict_steps(service),
-        "empty": [step("predict_batch", observations=[])],
-        "schema": [step("schema")],
-        "credentials": [
-            step("predict", client, observation=example, seed=1) for client in ("key", "token")
-        ],
-        "wrong password": [step("predict", "wrong", observation=example)],
-        "invalid": [step("predict", observation=wrong)],
-        "wrong width": [step("predict_raw", obs=[0.5])],
-        "nowhere": [step("predict", "nowhere", observation=example)],
-    }
-    return by_name(suite, drive(service, [each for steps in suite.values() for each in steps]))
+@pytest.fixture
+def take(
+    drive: Drive,
+    toolchain: Toolchain,
+    all_taken: dict[tuple[str, str], Taken],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[Service], Taken]:
+    def taken(service: Service) -> Taken:
+        key = (toolchain.language, service.name)
+        if key not in all_taken:
+            all_taken[key] = take_all(drive, service, key[0], tmp_path_factory.mktemp("suite"))
+        return all_taken[key]
+
+    return taken
+
+
+@pytest.fixture
+def results(take: Callable[[Service], Taken], service: Service) -> dict[str, Results]:
+    """What came of the steps of the suite."""
+    return take(service).results
+
+
+def test_two_builds_are_the_same_byte_for_byte(
+    services: Mapping[str, Service], tmp_path: Path
+) -> None:
+    def zips(base_path: Path) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in base_path.glob("clients/*/*/*.zip")}
+
+    # The first build was seconds ago: longer than the finest time that a zip can tell.
+    service = services["lpoc"]
+    make_sdks(service.name, tmp_path)
+    assert zips(tmp_path).keys() == {f"{name}.zip" for name in (*TOOLCHAINS, "clients")}
+    assert zips(tmp_path) == zips(service.base_path)
 
 
 @pytest.mark.parametrize("name", ["predict", "deterministic", "distribution", "batch"])
@@ -123,93 +136,53 @@ def test_a_server_that_is_not_there_is_an_error_of_its_own(results: dict[str, Re
     assert results["nowhere"] == [{"unreachable": True}]
 
 
-def misspelt(service: Service, *, camel: bool = False) -> list[dict[str, Any]]:
-    """Observations with one field too many: what each field is nearly called, in two ways."""
-    example = dict(service.schema.example() or {})
-    names = identifiers(service.schema.fields, camel=camel)
-    spelt = {names[name]: value for name, value in example.items()}
-    last = list(names.values())[-1]
-    known = {*spelt, *names.values(), *service.schema.fields}
-    return [{**spelt, name: True} for name in (f"{last}x", last[:-1]) if name not in known]
-
-
 def unsaid(result: dict[str, Any], names: Collection[str]) -> list[str]:
     """The names that an error says nothing of."""
     return [name for name in names if name not in result["unknown"]]
 
 
 def test_unknown_fields_are_refused_before_anything_is_sent(
-    drive: Drive, service: Service, toolchain: Toolchain
+    take: Callable[[Service], Taken], service: Service, toolchain: Toolchain
 ) -> None:
-    example = service.schema.example()
-    unknown = {**(example or {}), "unknown_field": True}
-    # In Java and Scala no other field can be spelt; what is left is to read JSON.
-    in_code = toolchain.language in ("python", "r", "typescript")
-    camel = toolchain.language == "typescript"
-    named = misspelt(service, camel=camel) if in_code else [unknown]
-    read = [
-        *(step(asked, observation=unknown) for asked in ("predict", "distribution")),
-        step("predict_batch", observations=[example, unknown]),
-    ]
-    made = [step("construct", observation=each) for each in named]
-    if toolchain.language == "python":
-        made.append(step("change", observation=example, update=unknown))
-        named.append(unknown)
-    stranger = answering({})
-    with stranger.serving():
-        results = drive(service, read + made, stranger.url)
-    assert stranger.received == []
-    for result in results[: len(read)]:
+    taken = take(service)
+    assert taken.silent.received == []
+    for result in taken.results["unknown, read"]:
         assert "unknown_field" in result["unknown"]
         assert unsaid(result, service.schema.fields) == []
-    for each, result in zip(named, results[len(read) :], strict=True):
-        assert list(each)[-1] in result["unknown"]
-        if camel:
+    steps = made_steps(service, toolchain.language)
+    for each, result in zip(steps, taken.results["unknown, made"], strict=True):
+        assert list(each.get("update") or each["observation"])[-1] in result["unknown"]
+        if toolchain.language == "typescript":
             assert unsaid(result, identifiers(service.schema.fields, camel=True).values()) == []
 
 
-@pytest.mark.parametrize("client", ["user", "key", "token"])
+@pytest.mark.parametrize("client", ACCEPTED)
 def test_no_redirect_is_followed(
-    drive: Drive, services: Mapping[str, Service], client: str, tmp_path: Path
+    take: Callable[[Service], Taken], service: Service, client: str
 ) -> None:
-    service = services["lpoc"]
-    file = tmp_path / "output_mapper.yaml"
-    file.write_text("{}")
-    asked = [
-        step("predict", client, observation=service.schema.example()),
-        step("schema", client),
-        step("upload_output_mapper", client, file=str(file)),
-    ]
-    elsewhere = answering(own_answer(service, "predict", service.schema.example()))
-    pointing = pointing_to(elsewhere.url)
-    with elsewhere.serving(), pointing.serving():
-        results = drive(service, asked * len(REDIRECTS), pointing.url)
-    assert elsewhere.received == []
-    assert len(pointing.received) == len(results)
-    for result, status in zip(results, REDIRECTS * len(asked), strict=True):
+    taken = take(service)
+    results = taken.results[f"redirected {client}"]
+    assert taken.elsewhere.received == []
+    assert len(taken.pointing.received) == len(results) * len(ACCEPTED)
+    for result, status in zip(results, REDIRECTS * (len(results) // len(REDIRECTS)), strict=True):
         assert result["redirected"] == status
-        assert elsewhere.url in result["message"]
+        assert taken.elsewhere.url in result["message"]
         assert "follows no redirects" in result["message"]
 
 
 def test_decisions_at_the_same_time_each_have_their_own_version(
-    drive: Drive, services: Mapping[str, Service]
+    results: dict[str, Results],
 ) -> None:
-    service, count = services["lpoc"], 200
-    answer = own_answer(service, "predict", service.schema.example())
-    asked = step("versions_of", observation=service.schema.example(), count=count)
-    # A newer server says more than this client knows.
-    newer = answering({**answer, "later": {"more": [1]}, "policy": None})
-    with newer.serving():
-        (versions,) = answered(drive(service, [asked], newer.url))
-    assert versions == [f"{seed}-0f" for seed in range(count)]
+    (versions,) = answered(results["at the same time"])
+    assert versions == [f"{seed}-0f" for seed in range(AT_ONCE)]
 
 
 def test_the_example_runs_as_it_is_shipped(toolchain: Toolchain, service: Service) -> None:
     sdk = service.sdk(toolchain.language)
     asks = {"POLICY_URL": service.server.url, "POLICY_USER": USER, "POLICY_PASSWORD": PASSWORD}
     with_key = {"POLICY_URL": service.server.url, "POLICY_KEY": KEY}
-    for variables in (asks, with_key):
+    # The lines that read a key are the same for all services.
+    for variables in (asks, with_key) if service.name == "lpoc" else (asks,):
         printed = run(toolchain.example(sdk), sdk.folder, {**toolchain.variables(), **variables})
         assert re.search(r"\d", printed), printed
     head = own_answer(service, "distribution", service.schema.example()).get("heads", [{}])[0]
@@ -217,10 +190,11 @@ def test_the_example_runs_as_it_is_shipped(toolchain: Toolchain, service: Servic
     assert any(meaning in printed for meaning in meanings)
 
 
+@pytest.mark.parametrize("name", UPLOADS)
 def test_versions_are_uploaded_listed_gone_back_from_and_removed(
-    drive: Drive, service: Service, tmp_path: Path
+    drive: Drive, services: Mapping[str, Service], name: str, tmp_path: Path
 ) -> None:
-    part, file = UPLOADS[service.name]
+    service, (part, file) = services[name], UPLOADS[name]
     other = tmp_path / Path(file).name
     other.write_text((ROOT / file).read_text() + "# Of other content.\n")
     active = service.base_path / "active"

@@ -4,14 +4,26 @@ import re
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.clients.conftest import Results, Service, Step, compiled, take_steps, unpack
+from tests.clients.conftest import (
+    SERVICES,
+    Results,
+    Service,
+    Step,
+    compiled,
+    copied,
+    make_contract,
+    start,
+    take_steps,
+    unpack,
+)
 from tests.clients.strangers import REDIRECTS, answering, pointing_to
 from tests.clients.suite import answered, by_name, own_answer, own_answers, predict_steps, step
 from tests.clients.swagger_codegen import CODEGEN_TOOLCHAINS, VERSION, swagger_codegen_jar
@@ -41,6 +53,20 @@ class Written:
 
     def sdk(self, language: str) -> Sdk:
         return Sdk(self.service.name, self.sdks / language, self.service.package)
+
+
+@pytest.fixture(scope="session")
+def services(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mapping[str, Service]]:
+    """Without the SDKs of the generator that is there by default."""
+    with ExitStack() as stack:
+        made: dict[str, Service] = {}
+        for name in SERVED:
+            folder = copied(request.getfixturevalue(SERVICES[name][1]), name, tmp_path_factory)
+            make_contract(name, folder / "instance", "--noclients")
+            made[name] = start(name, folder, stack)
+        yield made
 
 
 @pytest.fixture(scope="session")

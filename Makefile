@@ -11,6 +11,8 @@ SERVE := $(VENV)/.requirements
 DEVELOP := $(VENV)/.requirements-dev
 export BASE_PATH HOST PORT
 export UV_LINK_MODE := copy
+# What mypy found is kept as long as the environment, so that it reads what has changed only.
+export MYPY_CACHE_DIR := $(VENV)/.mypy_cache
 
 # Programs of the tests, which are the names of Debian's packages too.
 PROGRAMS := chromium curl gcc nginx openssl strace wrk

@@ -37,9 +37,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the slow tests, and begin with them: no process waits for one of them in the end."""
+    """Mark the slow tests, and begin with them."""
     slow.mark(items)
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    items.sort(key=slow.order)
 
 
 def published(example: str, factory: pytest.TempPathFactory) -> Path:

@@ -38,6 +38,16 @@ STARTS = (
     "tests.support.visitor",
 )
 """A file that imports one of these is slow, and so is a test with a fixture of an example."""
+LONGEST = (
+    "tests/clients/test_suite.py",
+    "tests/clients/test_swagger_codegen.py",
+    "tests/web/test_fast_path.py",
+    "tests/frontend/test_newcomer.py",
+    "tests/examples/test_training.py",
+    "tests/web/test_connection_limits.py",
+    "tests/web/test_hostile_uploads.py",
+)
+"""Files that take the longest, the longest first."""
 IMPORT = re.compile(r"^\s*(?:from|import) ([\w.]+)", re.MULTILINE)
 FIXTURE = re.compile(r"published_\w+|browser|front|(\w+_)?(service|server)")
 NOT_SLOW = "not slow"
@@ -59,6 +69,14 @@ def mark(items: Iterable[pytest.Item]) -> None:
             fixtures += map(str, item.callspec.params.values())  # which may be taken by name
         if imports_what_starts(item.path) or any(map(FIXTURE.fullmatch, fixtures)):
             item.add_marker("slow")
+
+
+def order(item: pytest.Item) -> int:
+    """When to begin with a test, so that in the end no process of several has a long one left."""
+    place = item.path.relative_to(item.config.rootpath).as_posix()
+    if place in LONGEST:
+        return LONGEST.index(place)
+    return len(LONGEST) + (item.get_closest_marker("slow") is None)
 
 
 def watch(event: str, arguments: tuple[object, ...]) -> None:

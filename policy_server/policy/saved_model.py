@@ -4,7 +4,6 @@ The only file that imports TensorFlow. It uses the graph API, which reads the ex
 TensorFlow since 1.13; the object API refuses graphs with placeholders outside their signature.
 """
 
-import contextlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,13 +17,12 @@ from numpy.typing import NDArray
 
 from policy_server.errors import EngineFailed
 from policy_server.policy.engines.engine import Floats
+from policy_server.policy.lean_tensorflow import keras_left_out
 
 OBSERVATION_NAMES = ("observations", "observation", "obs", "0/observation", "input", "inputs")
 ACTIONS = re.compile(r"actions(?:_(\d+))?")
 DRAWING = re.compile(r"^(Stateless|Parameterized)?(Truncated|Random|Multinomial)(?!.*Seed)")
 """Operations that draw random numbers."""
-OLD_KERAS = "TF_USE_LEGACY_KERAS"
-"""A variable of TensorFlow."""
 CONSTANT_INPUTS = ("is_training", "seq_lens", "timestep")
 """Inputs that do not describe the situation; they have one right value when serving."""
 
@@ -33,29 +31,12 @@ class UnusableModel(ValueError):
     """A SavedModel that holds no policy which this server could run; the message says why."""
 
 
-@contextlib.contextmanager
-def _keras_left_out() -> Iterator[None]:
-    """TensorFlow would import Keras too, for a quarter of the time, and graphs need none of it.
-
-    Here it believes that Keras is the old one, which it imports only where that is used. Uploaded
-    code that uses Keras afterwards gets the new one.
-    """
-    if OLD_KERAS in os.environ:
-        yield
-        return
-    os.environ[OLD_KERAS] = "1"
-    try:
-        yield
-    finally:
-        del os.environ[OLD_KERAS]
-
-
 def import_tensorflow() -> Any:
     """TensorFlow, quiet and without a GPU; raises UnusableModel where it is not installed."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     try:
-        with _keras_left_out():
+        with keras_left_out():
             import tensorflow
     except ImportError as error:
         raise UnusableModel(

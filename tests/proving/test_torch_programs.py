@@ -16,10 +16,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from policy_server.contract.actions import ActionSettings, ActionSpace
+from policy_server.contract.contract import Contract
+from policy_server.contract.reading import read_schema
 from policy_server.policy.engines.onnx import OnnxEngine
 from policy_server.policy.onnx_session import open_session
 from policy_server.proving.description import Description
-from policy_server.proving.known_features import KnownFeatures
+from policy_server.proving.known_features import FieldFeatures, KnownFeatures
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.readers.reader import ModelUpload
 from policy_server.proving.readers.registry import converted
@@ -48,6 +51,13 @@ def expected(file: str) -> dict[str, NDArray[Any]]:
         return {key.partition("/")[2]: arrays[key] for key in arrays if key.startswith(f"{name}/")}
 
 
+def known_features(features: NDArray[Any]) -> KnownFeatures:
+    """What a schema of one array would tell."""
+    width = int(np.prod(features.shape[1:]))
+    field = FieldFeatures(range(width), features.shape[1:])
+    return KnownFeatures({"x": field}, lambda: features.reshape(len(features), -1))
+
+
 def computed(file: Path, folder: Path, features: NDArray[Any]) -> dict[str, NDArray[Any]]:
     """What the file's conversion computes, by the names of its outputs."""
     upload = ModelUpload(
@@ -57,7 +67,7 @@ def computed(file: Path, folder: Path, features: NDArray[Any]) -> dict[str, NDAr
         Description(),
         BuildLimits(),
         lambda _: None,
-        KnownFeatures(rows=lambda: features),
+        known_features(features),
     )
     with converted(upload) as (made, _):
         session = open_session(made.file)
@@ -236,4 +246,33 @@ def test_means_of_a_robot_are_served_once_they_are_declared(candidate_of: Candid
     assert "converted from TorchScript" in detail(report, "engine")
     right = expected("isaac_lab.pt")
     found = OnnxEngine(candidate.folder / "model" / "network.onnx").run(right["features"])
+    np.testing.assert_allclose(found, right["output"], atol=TOLERANCE)
+
+
+def test_golden_cases_of_an_onnx_export_agree(candidate_of: CandidateOf) -> None:
+    candidate = candidate_of(
+        contract_of(5, discrete=False),
+        model=FILES / "cleanrl.onnx",
+        golden=FILES / "cleanrl.npz",
+    )
+    report = candidate.assemble()
+    assert report.ready, report
+    assert candidate.network.sizes == (2,)
+    assert "20 golden cases" in detail(report, "golden cases")
+
+
+def test_an_image_of_the_schema_gives_scripted_code_its_shape(candidate_of: CandidateOf) -> None:
+    text = (
+        "observations:\n  image:\n    type: array\n    min_items: 2\n    max_items: 2\n"
+        "    items: {type: array, min_items: 8, max_items: 8, items: {type: array, min_items: 8, "
+        "max_items: 8, items: {type: float}}}\n"
+    )
+    schema = read_schema(text)
+    contract = Contract(schema, ActionSpace.of(ActionSettings(discrete=False, tuple=True)))
+    candidate = candidate_of(contract, model=FILES / "image.pt", description="reads: means")
+    report = candidate.assemble()
+    assert report.ready, report
+    right = expected("image.pt")
+    flat = right["features"].reshape(len(right["features"]), -1)
+    found = OnnxEngine(candidate.folder / "model" / "network.onnx").run(flat)
     np.testing.assert_allclose(found, right["output"], atol=TOLERANCE)

@@ -247,5 +247,5 @@ CASES: dict[str, tuple[Any, tuple[int, ...], str]] = {
     "sums": (Sums, (4,), "sd"),
     "layers": (Layers, (4,), "sedtf"),
     "code": (Code, (4,), "s"),
-    "image": (Image, (2, 8, 8), "ted1"),
+    "image": (Image, (2, 8, 8), "sted1"),
 }

@@ -39,8 +39,9 @@ PARTS = (
         "Model",
         "upload_model",
         "model_file",
-        ("zip", "onnx"),
-        "A zip of a TensorFlow SavedModel, or an ONNX file. The only part that is needed.",
+        ("zip", "onnx", "pt", "pt2", "keras", "h5", "tflite"),
+        "ONNX, a zip of a TensorFlow SavedModel or of Stable-Baselines3, TorchScript (.pt), "
+        "torch.export (.pt2), Keras or TensorFlow Lite. The only part that is needed.",
         ("saved_model.zip", "policy.onnx"),
     ),
     PartKind(

@@ -41,6 +41,10 @@ class SoundZip:
         """The content of a member."""
         return self.file.read(self.members[path])
 
+    def contents(self) -> dict[PurePosixPath, bytes]:
+        """The content of every member."""
+        return {path: self.read(path) for path in self.members}
+
 
 @contextlib.contextmanager
 def sound_zip(archive: Path, limits: BuildLimits) -> Iterator[SoundZip]:

@@ -27,6 +27,7 @@ from policy_server.proving.built_model import (
     drop_what_was_built,
     load_built_model,
 )
+from policy_server.proving.declared import normalised_twice
 from policy_server.proving.description import Description, read_description
 from policy_server.proving.independence import RowProof
 from policy_server.proving.limits import BuildLimits
@@ -182,6 +183,9 @@ class Assembly:
             return None
         if self._observed.table is not None:
             self._report.passed("features", self._observed.table)
+        described = uploaded_file(self._folder, Part.DESCRIPTION)
+        if (twice := normalised_twice(self._observed.done, described)) is not None:
+            self._report.checks.append(Check("normalisation", False, twice))
         self._report.passed(
             "preprocessor",
             f"{self._maker} makes {features.shape[1]} finite features of each of {len(features)} "

@@ -16,6 +16,10 @@ from policy_server.policy.features import Features
 NUMBERS = re.compile(r"(\d+)(?:-(\d+))?")
 """`3` or `0-7`: numbers of features, counted from 0, both ends included."""
 STATISTICS = ("mean", "variance", "std", "epsilon", "clip")
+ELSEWHERE = (
+    ": an upload is one file. `check FOLDER` and `publish FOLDER` write the numbers of a .npz into "
+    "it; else write `mean` and `variance` here."
+)
 MOST_FEATURES = 10_000_000
 
 Declared: TypeAlias = Mapping[str, Sequence[str] | None]
@@ -86,13 +90,23 @@ def _words(node: yaml.Node, what: str, faults: FaultList) -> list[str]:
 
 def read_normalisation(key: str, node: yaml.Node, faults: FaultList) -> Normalisation | None:
     """Read `normalise`: mean, and variance or std, with epsilon and clip."""
-    body = mapping(node, f"`{key}`", faults)
-    if body is None:
-        return None
     before = len(faults.faults)
+    if isinstance(node, yaml.ScalarNode) and node.value.endswith(".npz"):
+        faults.add(node, f"`{key}: {node.value[:100]}`{ELSEWHERE}")
+    elif (body := mapping(node, f"`{key}`", faults)) is not None:
+        given = _given(body, faults)
+        if len(faults.faults) == before:
+            return _of_given(node, given, faults)
+    return None
+
+
+def _given(body: yaml.MappingNode, faults: FaultList) -> dict[str, NDArray[np.float64]]:
+    """The numbers of each word."""
     given: dict[str, NDArray[np.float64]] = {}
     for name, where, value in entries(body, faults):
-        if name not in STATISTICS:
+        if name == "file":
+            faults.add(where, f"`{name}`{ELSEWHERE}")
+        elif name not in STATISTICS:
             faults.add(where, f"`{name}` is not known here: {', '.join(STATISTICS)} are.")
         elif (numbers := _numbers(value)) is None:
             faults.add(value, f"`{name}` is a finite number, or a list with one for each feature.")
@@ -102,8 +116,12 @@ def read_normalisation(key: str, node: yaml.Node, faults: FaultList) -> Normalis
             faults.add(value, f"`{name}` is nowhere negative.")
         else:
             given[name] = numbers
-    if len(faults.faults) > before:
-        return None
+    return given
+
+
+def _of_given(
+    node: yaml.Node, given: Mapping[str, NDArray[np.float64]], faults: FaultList
+) -> Normalisation | None:
     if "mean" not in given or ("variance" in given) == ("std" in given):
         faults.add(node, "`normalise` needs `mean`, and one of `variance` and `std`.")
         return None

@@ -37,6 +37,7 @@ class Observed:
 
     Attributes:
         table: The features by name, where they are declared; once they were tried.
+        done: Words of what is done to them, likewise.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Observed:
         self._step = step
         self._trial: Trial | None = None
         self.table: str | None = None
+        self.done: set[str] = set()
 
     def draw(self) -> None:
         """Draw the records now, in a step of its own."""
@@ -84,7 +86,7 @@ class Observed:
                 raise PreprocessorMissing(str(error)) from error
             return made, features_of(made, self.records)
         if self._uploaded.name == kind.FILE:
-            made, self.table = read_declared(self._uploaded, self._contract.schema)
+            made, self.table, self.done = read_declared(self._uploaded, self._contract.schema)
             return made, features_of(made, self.records)
         self._trial = Trial(self._uploaded, self.records, self._limits, self._step)
         return self._trial.preprocessor, self._trial.features()

@@ -52,7 +52,7 @@ class UnreadableWeights(ValueError):
 
 
 @dataclass(frozen=True)
-class _Name:
+class Name:
     """A name that a pickle asks for, which stays a name."""
 
     text: str
@@ -130,12 +130,20 @@ class PickleMachine:
         elif step in ("BINGET", "LONG_BINGET"):
             self._stack.append(self._memo[argument])
         elif step == "GLOBAL":
-            self._stack.append(_named(argument))
+            self._stack.append(self._named(argument))
         elif step not in ("PROTO", "FRAME"):
             known = getattr(self, f"_step_{step.lower()}", None)
             if known is None:
                 raise UnreadableWeights(f"its pickle takes the step {step}, and weights need none")
             known()
+
+    def _named(self, text: str) -> Name:
+        if text not in NAMES:
+            raise UnreadableWeights(
+                f"its pickle asks for `{text[:100].replace(' ', '.')}`, and weights need no more "
+                "than tensors"
+            )
+        return Name(text)
 
     def _last(self, count: int) -> list[Any]:
         if len(self._stack) < count:
@@ -161,7 +169,7 @@ class PickleMachine:
 
     def _step_stack_global(self) -> None:
         module, name = self._last(2)
-        self._stack.append(_named(f"{module} {name}"))
+        self._stack.append(self._named(f"{module} {name}"))
 
     def _step_setitem(self) -> None:
         self._set(self._last(2))
@@ -203,23 +211,14 @@ class PickleMachine:
 
     def _step_reduce(self) -> None:
         name, arguments = self._last(2)
-        if name == _Name(DICTIONARY) and arguments == ():
+        if name == Name(DICTIONARY) and arguments == ():
             self._stack.append({})
-        elif name == _Name(TENSOR):
+        elif name == Name(TENSOR):
             self._stack.append(_tensor(*arguments[:4]))
-        elif name == _Name(PARAMETER) and isinstance(arguments[0], Tensor):
+        elif name == Name(PARAMETER) and isinstance(arguments[0], Tensor):
             self._stack.append(arguments[0])
         else:
             raise UnreadableWeights("its pickle makes something else than tensors")
-
-
-def _named(text: str) -> _Name:
-    if text not in NAMES:
-        raise UnreadableWeights(
-            f"its pickle asks for `{text[:100].replace(' ', '.')}`, and weights need no more than "
-            "tensors"
-        )
-    return _Name(text)
 
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> Tensor:

@@ -4,7 +4,7 @@ import io
 import math
 import zipfile
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,7 @@ def read_weights(content: bytes) -> dict[str, Array]:
         named = {name: each for name, each in tensors.items() if isinstance(each, Tensor)}
         if sum(each.bytes for each in named.values()) > MOST_SHARED * len(content):
             raise UnreadableWeights("it names the same numbers over and over")
-        return {str(name): _array(str(name), each, numbers) for name, each in named.items()}
+        return {str(name): array_of(str(name), each, numbers) for name, each in named.items()}
     except UnreadableWeights:
         raise
     except Exception as error:
@@ -45,7 +45,7 @@ def read_weights(content: bytes) -> dict[str, Array]:
         raise UnreadableWeights(f"it is damaged ({type(error).__name__}: {error})") from error
 
 
-Numbers = Callable[[Storage], bytes]
+Numbers: TypeAlias = Callable[[Storage], bytes]
 
 
 def _of_zip(content: bytes) -> tuple[Any, Numbers]:
@@ -53,19 +53,19 @@ def _of_zip(content: bytes) -> tuple[Any, Numbers]:
     archive = zipfile.ZipFile(io.BytesIO(content))
     (pickled,) = [name for name in archive.namelist() if name.endswith("/data.pkl")]
     root = pickled.removesuffix("data.pkl")
-    if f"{root}byteorder" in archive.namelist() and _member(archive, f"{root}byteorder", 8) != (
+    if f"{root}byteorder" in archive.namelist() and member_of(archive, f"{root}byteorder", 8) != (
         b"little"
     ):
         raise UnreadableWeights("its numbers begin with their high bytes (big endian)")
-    tensors = PickleMachine(io.BytesIO(_member(archive, pickled, PICKLE_BYTES))).run()
+    tensors = PickleMachine(io.BytesIO(member_of(archive, pickled, PICKLE_BYTES))).run()
 
     def numbers(storage: Storage) -> bytes:
-        return _member(archive, f"{root}data/{storage.key}", len(content))
+        return member_of(archive, f"{root}data/{storage.key}", len(content))
 
     return tensors, numbers
 
 
-def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
+def member_of(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
     """A member of the zip, which PyTorch does not compress, so that none grows."""
     info = archive.getinfo(name)
     if info.compress_type != zipfile.ZIP_STORED or info.file_size > most:
@@ -93,7 +93,7 @@ def _of_pickles(content: bytes) -> tuple[Any, Numbers]:
     return tensors, lambda storage: beside[storage.key]
 
 
-def _array(name: str, tensor: Tensor, numbers: Numbers) -> Array:
+def array_of(name: str, tensor: Tensor, numbers: Numbers) -> Array:
     """The numbers of a tensor, which lie in its storage, each once."""
     storage = tensor.storage
     last = tensor.offset + sum(

@@ -56,10 +56,10 @@ def open_policy_folder(folder: Path, golden: Path | None = None) -> Iterator[Bun
         raise UploadRejected(f"{folder} is not a folder.")
     with contextlib.ExitStack() as files:
         parts: dict[Part, BinaryIO] = {Part.MODEL: files.enter_context(_open_model(folder))}
-        for part in (Part.DESCRIPTION, Part.OUTPUT_MAPPER):
-            file = folder / FILES[part]
-            if file.is_file():
-                parts[part] = files.enter_context(file.open("rb"))
+        if (described := folder / FILES[Part.DESCRIPTION]).is_file():
+            parts[Part.DESCRIPTION] = io.BytesIO(with_statistics(described))
+        if (mapper := folder / FILES[Part.OUTPUT_MAPPER]).is_file():
+            parts[Part.OUTPUT_MAPPER] = files.enter_context(mapper.open("rb"))
         if (preprocessor := _preprocessor(folder)) is not None:
             parts[Part.PREPROCESSOR] = files.enter_context(preprocessor)
         recorded = golden or _golden_file(folder)

@@ -78,7 +78,7 @@ RIGHT: dict[str, Served | tuple[str, ...]] = {
     "unity-basic": Served("draws", "deterministic_discrete_actions"),
     "unity-hallway-lstm": ("ML-Agents", "memory", "recurrent_in"),
     "tflite-planestrike": Served("probabilities", "Identity"),
-    "booster-t1-pt": ("TorchScript", "torch.onnx.export", "external_data=False"),
+    "booster-t1-pt": Served("means", "actions", (), EVEN),
     "sb3-zip-ppo-cartpole": Served("logits", "logits", (2,)),
     "sb3-zip-sac-pendulum": Served("squashed", "action"),
 }

@@ -76,3 +76,22 @@ def test_a_saved_model_is_normalised_too(candidate_of: CandidateOf, tmp_path: Pa
     rejected = ordered.assemble().rejected
     assert rejected is not None
     assert "`inputs` in model.yaml is read of ONNX files" in rejected
+
+
+@pytest.mark.parametrize("described", ["", "reads: logits\n", "normalise: {mean: 1, std: 2}\n"])
+@pytest.mark.parametrize("declared", ["scale: 2", "normalise: {mean: 1, std: 2}"])
+def test_features_that_are_normalised_twice_are_warned_of(
+    candidate_of: CandidateOf, described: str, declared: str
+) -> None:
+    net = Net({"obs": ("float32", ["b", 3])})
+    text = f"features:\n  - {{field: x, {declared}}}\n"
+    parts = {"description": described} if described else {}
+    report = candidate_of(
+        contract_of(3), model=net.content(), preprocessor=text, **parts
+    ).assemble()
+    assert report.ready, report
+    warned = [check.detail for check in report.checks if check.name == "normalisation"]
+    twice = "normalise" in described and "normalise" in declared
+    assert [check.name for check in report.checks if not check.passed] == ["normalisation"] * twice
+    assert all("normalised twice" in each and "model.yaml" in each for each in warned)
+    assert len(warned) == twice

@@ -56,6 +56,12 @@ class Declaration:
         """F, how many features there are."""
         return sum(entry.width for entry in self.entries)
 
+    @property
+    def operations(self) -> set[str]:
+        """The words of all that is done to any of its features."""
+        done = [*self.whole, *(each for entry in self.entries for each in entry.operations)]
+        return {each.word for each in done}
+
     def in_lines(self) -> list[str]:
         """A table of the features by name, short enough to be read."""
         lines = list(self._lines())

@@ -1,7 +1,8 @@
-"""Statistics in a .npz beside preprocessing.yaml: written into it, as an upload is one file."""
+"""Statistics in a .npz beside a declaration: written into it, as an upload is one file."""
 
 import zipfile
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import yaml
 from policy_server.contract.document import FaultList, read_document
 from policy_server.contract.encoding import not_utf8
 from policy_server.errors import SchemaError, UploadRejected
-from policy_server.policy.preprocessing.kind import FILE, NORMALISE
+from policy_server.policy.preprocessing.kind import NORMALISE
 from policy_server.policy.preprocessing.normalise import STATISTICS_FILE
 from policy_server.policy.preprocessing.operation import Numbers
 
@@ -20,37 +21,61 @@ ARRAYS = {"mean": "mean", "variance": "variance", "var": "variance", "std": "std
 MAX_BYTES = 4_000_000
 """Of a file of statistics, packed and unpacked; far above those of MAX_FEATURES features."""
 
-Place = tuple[yaml.Node, yaml.Node, bool]
-"""Key and value of `file`, and whether it stands between braces."""
+ENDING = ".npz"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a `normalise` names a file.
+
+    Attributes:
+        named: The name, a node.
+        start: Where the text begins that is replaced.
+        before: What stands before the numbers instead.
+        between: What stands between them.
+        behind: What stands behind them.
+    """
+
+    named: yaml.Node
+    start: int
+    before: str
+    between: str
+    behind: str
 
 
 def with_statistics(path: Path) -> bytes:
     """The content of a declaration; where it names a .npz beside it, with its numbers instead.
 
+    `normalise: statistics.npz` stands for the numbers in the file and nothing else.
+
+    Args:
+        path: Of preprocessing.yaml or model.yaml.
+
     Raises:
         UploadRejected: The .npz is not there, or holds something else; with the line that names it.
     """
     content = path.read_bytes()
-    if STATISTICS_FILE.encode() not in content or not_utf8(content) is not None:
+    words = (STATISTICS_FILE.encode(), ENDING.encode())
+    if not any(word in content for word in words) or not_utf8(content) is not None:
         return content
     text = content.decode("utf-8-sig")
     try:
-        return _embedded(text, path.parent).encode()
+        return _embedded(text, path).encode()
     except SchemaError as error:
         raise UploadRejected(SUMMARY, error.faults) from error
 
 
-def _embedded(text: str, folder: Path) -> str:
+def _embedded(text: str, path: Path) -> str:
     try:
-        root = read_document(text, FILE)
+        root = read_document(text, path.name)
     except SchemaError:
         return text  # which the build explains
-    faults = FaultList(FILE)
-    for key, value, braced in reversed(list(_places(root))):
-        statistics = _read(folder, value, faults)
-        separator = ", " if braced else "\n" + " " * key.start_mark.column
-        words = separator.join(f"{name}: {_listed(array)}" for name, array in statistics.items())
-        text = text[: key.start_mark.index] + words + text[value.end_mark.index :]
+    faults = FaultList(path.name)
+    for place in reversed(list(_places(root))):
+        statistics = _read(path.parent, place.named, faults)
+        words = place.between.join(f"{word}: {_listed(each)}" for word, each in statistics.items())
+        end = place.named.end_mark.index
+        text = f"{text[: place.start]}{place.before}{words}{place.behind}{text[end:]}"
     faults.raise_if_any(SUMMARY)
     return text
 
@@ -65,7 +90,11 @@ def _places(node: yaml.Node) -> Iterator[Place]:
             if key.value == NORMALISE and isinstance(value, yaml.MappingNode):
                 for word, named in value.value:
                     if word.value == STATISTICS_FILE:
-                        yield word, named, bool(value.flow_style)
+                        start = word.start_mark
+                        between = ", " if value.flow_style else "\n" + " " * start.column
+                        yield Place(named, start.index, "", between, "")
+            elif key.value == NORMALISE and str(value.value).endswith(ENDING):
+                yield Place(value, value.start_mark.index, "{", ", ", "}")
             yield from _places(value)
 
 
@@ -75,7 +104,7 @@ def _read(folder: Path, named: yaml.Node, faults: FaultList) -> Mapping[str, Num
     file = folder / name
     if Path(name).name != name or file.is_symlink() or not file.is_file():
         faults.add(
-            named, f"`{name}` is no file beside {FILE}: a plain name is wanted, and no link."
+            named, f"`{name}` is no file beside {faults.file}: a plain name is wanted, and no link."
         )
         return {}
     try:

@@ -12,6 +12,7 @@ from policy_server.policy.saved_model import UnusableModel
 from policy_server.proving.built_model import BuiltModel
 from policy_server.proving.converted import Converted, prove_converted
 from policy_server.proving.formats import HEAD_BYTES, refuse_foreign_file, refuse_unknown_file
+from policy_server.proving.readers.exported_program import EXPORTED_PROGRAM
 from policy_server.proving.readers.keras import KERAS
 from policy_server.proving.readers.onnx import ONNX
 from policy_server.proving.readers.onnx_zip import ONNX_ZIP
@@ -19,10 +20,18 @@ from policy_server.proving.readers.reader import Converter, Marks, ModelUpload, 
 from policy_server.proving.readers.saved_model import SAVED_MODEL
 from policy_server.proving.readers.stable_baselines3 import STABLE_BASELINES3
 from policy_server.proving.readers.tensorflow_lite import TENSORFLOW_LITE
+from policy_server.proving.readers.torchscript import TORCHSCRIPT
 
 ZIP = b"PK"
 
-CONVERTERS: list[Converter] = [STABLE_BASELINES3, KERAS, TENSORFLOW_LITE, ONNX_ZIP]
+CONVERTERS: list[Converter] = [
+    STABLE_BASELINES3,
+    KERAS,
+    TENSORFLOW_LITE,
+    TORCHSCRIPT,
+    EXPORTED_PROGRAM,
+    ONNX_ZIP,
+]
 """Asked first: what they recognise is turned into what a reader reads."""
 READERS: list[Reader] = [SAVED_MODEL, ONNX]
 """In the order in which they are asked: a format without a mark of its own comes last."""

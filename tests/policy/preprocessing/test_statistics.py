@@ -10,6 +10,7 @@ from policy_server.contract.reading import read_schema
 from policy_server.errors import UploadRejected
 from policy_server.policy.preprocessing.reading import Reader
 from policy_server.policy.preprocessing.statistics import MAX_BYTES, with_statistics
+from policy_server.proving.description import read_description
 
 SCHEMA = read_schema('observations: {x: {type: "List[float]", min_items: 3, max_items: 3}}')
 MEAN = np.array([0.1, 1 / 3, -1e-300])
@@ -44,6 +45,59 @@ def test_one_number_without_a_dimension_is_one_for_all(tmp_path: Path) -> None:
     np.savez(tmp_path / "s.npz", mean=np.float64(2), std=np.float32(0.5))
     content = with_statistics(written(tmp_path, "normalise: {file: s.npz}"))
     assert content == b"normalise: {mean: 2.0, std: 0.5}"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "normalise: s.npz\n",
+        "normalise: 's.npz' # mine\n",
+        "normalise: {file: s.npz}\n",
+        "normalise:\n  file: s.npz\n  clip: 7\n",
+    ],
+)
+def test_a_model_is_normalised_by_a_file_beside_its_description(line: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "s.npz", mean=MEAN, var=VARIANCE)
+    path = tmp_path / "model.yaml"
+    path.write_text(f"reads: logits\n{line}", encoding="utf-8")
+    path.write_bytes(with_statistics(path))
+    statistics = read_description(path).normalise
+    assert statistics is not None
+    np.testing.assert_array_equal(statistics.mean, MEAN)
+    np.testing.assert_array_equal(statistics.scale, np.sqrt(VARIANCE))
+    assert statistics.clip == (7.0 if "clip" in line else None)
+
+
+def test_what_a_model_names_and_is_not_there_is_told_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "model.yaml"
+    path.write_text("reads: logits\nnormalise: ../s.npz\n", encoding="utf-8")
+    with pytest.raises(UploadRejected) as caught:
+        with_statistics(path)
+    (fault,) = caught.value.faults
+    assert fault.place == "model.yaml:2"
+    with pytest.raises(UploadRejected) as caught:
+        read_description(path)
+    assert "an upload is one file" in str(caught.value)
+
+
+def test_pickled_statistics_are_not_loaded(tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    np.savez(tmp_path / "s.npz", mean=np.array([Attack(ran)], object), var=VARIANCE)
+    path = tmp_path / "model.yaml"
+    path.write_text("normalise: s.npz\n", encoding="utf-8")
+    with pytest.raises(UploadRejected, match=r"no sound \.npz"):
+        with_statistics(path)
+    assert not ran.exists()
+
+
+class Attack:
+    """Makes a file when its pickle is loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self._path,)
 
 
 def test_several_files_go_to_their_places(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Programs of PyTorch, which are read as data: TorchScript and torch.export."""

@@ -27,7 +27,14 @@ REFUSED = (msgspec.MsgspecError, UnicodeError, RecursionError, TooMany)
 
 
 RAW = ObservationSchema(
-    {"obs": Array(items=TYPES["number"](), max_items=MAX_RAW_ITEMS)}, frozenset({"obs"})
+    {
+        "obs": Array(
+            items=TYPES["number"](),
+            max_items=MAX_RAW_ITEMS,
+            description="Features, as many as the network takes",
+        )
+    },
+    frozenset({"obs"}),
 )
 """The network's own input vector, as /predict_raw takes it."""
 

@@ -61,6 +61,13 @@ class SchemaPreprocessor:
         return Outcome(np.frombuffer(packed, "<f4").reshape(len(records), self._width))
 
 
+class GivenFeatures:
+    """Clients send the features themselves: the schema has no observations."""
+
+    def features(self, records: Sequence[Any]) -> Outcome:
+        return narrowed(np.array([record.f0 for record in records], dtype=np.float64))
+
+
 class UploadedPreprocessor:
     """Code that came with the model: `preprocess(observation) -> numbers`.
 

@@ -63,7 +63,10 @@ HEAVY = ("tensorflow", "onnxruntime", "onnx", "tf2onnx", "torch", "ray")
 SERVED = ("tensorflow", "onnxruntime")
 LAZY = {"tensorflow", "onnx", "tf2onnx", "torch", "ray"}
 PLUG_INS = {
-    "contract/fields": {"array", "bounded", "controls", "enumerated", "field", "keywords"},
+    "contract/fields": {
+        *("array", "bounded", "controls", "enumerated", "field", "keywords"),
+        *("decoded", "encoded_array", "png"),
+    },
     "frontend/renderers": {"renderer", "head", "dimension", "measured"},
     "policy/engines": {"engine"},
     "policy/families": {

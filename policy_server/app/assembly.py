@@ -55,7 +55,7 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
             versions,
             refresh,
             shutdown,
-            DataPlane(live, contract.decoder, settings.request_seconds),
+            DataPlane(live, contract.decoder, settings.request_seconds, contract.operations),
             schemas,
             clients,
         )

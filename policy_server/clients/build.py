@@ -10,6 +10,7 @@ from policy_server.clients.sdk import Files, Sdk
 from policy_server.clients.specification import client_specification
 from policy_server.contract.contract import Contract
 from policy_server.contract.samples import random_observations
+from policy_server.contract.schema import Observation, ObservationSchema
 from policy_server.contract.specification import Specification
 
 NOT_KEPT = frozenset({"git_push.sh", ".travis.yml", "gradlew", "gradlew.bat", "tox.ini"})
@@ -47,7 +48,7 @@ def build_files(
     order = Order(given, possible, package, folder, progress)
     outcomes = generator.generate(order) if possible else {}
     schema = contract.schema
-    example = schema.example() or random_observations(schema, 1, seed=0)[0]
+    example = _example(schema)
     for language in possible:
         generated = outcomes[language.name]
         if isinstance(generated, str):
@@ -58,6 +59,13 @@ def build_files(
             sdk = Sdk(language, given, package, schema.digest, example)
             made[language.name] = sdk.files(generated)
     return made
+
+
+def _example(schema: ObservationSchema) -> Observation:
+    """What the examples send; without observations nobody knows here how long it is."""
+    if not schema.is_observed:
+        return {"obs": [0.0]}
+    return schema.example() or random_observations(schema, 1, seed=0)[0]
 
 
 def _as_generated(folder: Path) -> Files:

@@ -12,7 +12,7 @@ import jinja2
 from policy_server.clients.languages import Language, observation_fields
 from policy_server.clients.names import Package, camel_case, snake_case, words_of
 from policy_server.clients.specification import CLOSED, VERSION_FIELD
-from policy_server.contract.operations import BASE_PATH, HEADERS
+from policy_server.contract.operations import BASE_PATH, HEADERS, OPERATIONS
 from policy_server.contract.specification import Specification, operations
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -21,6 +21,8 @@ APPENDED = ".append"
 """What a template's name ends with that goes to the end of a generated file."""
 DEFAULT_URL = f"http://127.0.0.1:8080{BASE_PATH}"
 PLAIN = frozenset(" -_.,:()'")
+
+PREDICT, PREDICT_RAW = OPERATIONS["predict"].id, OPERATIONS["predict_raw"].id
 
 Files = Mapping[str, bytes]
 """Path inside the SDK's folder -> content."""
@@ -125,6 +127,7 @@ class Sdk:
             "headers": HEADERS,
             "groups": _groups(self._specification, self._language),
             "fields": self._fields(),
+            "decide": self._decide(),
             "closed": {
                 name: list(definition["properties"])
                 for name, definition in self._specification["definitions"].items()
@@ -136,6 +139,11 @@ class Sdk:
                 if VERSION_FIELD in definition["properties"] and CLOSED not in definition
             ],
         }
+
+    def _decide(self) -> str:
+        """The method that the examples call."""
+        names = self._language.operation_names(self._specification)
+        return names.get(PREDICT, names[PREDICT_RAW])
 
     def _fields(self) -> list[dict[str, Any]]:
         names = self._language.field_names(self._specification)

@@ -125,6 +125,9 @@ def _field(keywords: Mapping[str, Any]) -> dict[str, Any]:
         values = field.get("enum", ends)
         small = all(value is not None and int(value) in INT32 for value in values)
         field["format"] = "int32" if small else "int64"
+    if field.get("format") == "byte":
+        # Some generators encode what is given, some write bytes as lists: all can write a text.
+        del field["format"]
     if "enum" in field:
         if all(_speakable(value) for value in field["enum"]):
             field["x-enum-varnames"] = constants(field["enum"])

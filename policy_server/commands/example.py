@@ -5,13 +5,20 @@ import shlex
 
 from policy_server.app.settings import contracts_of, read_settings
 from policy_server.contract.samples import random_observations
+from policy_server.errors import NoActivePolicy
+from policy_server.serving.loading import active_width
+from policy_server.store.store import Store
 
 
 def example() -> None:
     """Print a command that asks the server for a decision."""
     settings = read_settings()
     schema = contracts_of(settings).served().schema
-    observation = schema.example() or random_observations(schema, 1, seed=0)[0]
+    operation, observation = "predict", schema.example()
+    if not schema.is_observed:
+        operation, observation = "predict_raw", {"obs": [0.0] * _width(Store(settings.base_path))}
+    elif observation is None:
+        observation = random_observations(schema, 1, seed=0)[0]
     body = shlex.quote(json.dumps(observation))
     credentials = settings.base_path / "credentials"
     user = f'"$(cat {shlex.quote(str(credentials))})"'
@@ -19,5 +26,16 @@ def example() -> None:
         user = f'"{settings.user}:$POLICY_SERVER_PASSWORD"'
     print(
         f"curl -u {user} -H 'Content-Type: application/json' -d {body} "
-        f"http://{settings.host}:{settings.port}/api/predict"
+        f"http://{settings.host}:{settings.port}/api/{operation}"
     )
+
+
+def _width(store: Store) -> int:
+    """How many numbers the network of the active version takes."""
+    width = active_width(store)
+    if width is None:
+        remedy = "publish a policy: its network says how many numbers a request has."
+        raise NoActivePolicy(
+            f"There is no policy yet, and the schema has no observations: {remedy}"
+        )
+    return width

@@ -45,8 +45,8 @@ def schema(
         replace(given, schema=contract.schema.text).write(settings.base_path)
         stale = _deactivate_stale_version(store, contract)
     print(
-        f"{contract.title} {contract.version}: observations of {len(contract.schema.fields)} "
-        f"fields, {contract.actions.words}. The contract is {specification}."
+        f"{contract.title} {contract.version}: {_observations(contract)}, "
+        f"{contract.actions.words}. The contract is {specification}."
     )
     if stale is not None:
         print_warning(
@@ -58,6 +58,11 @@ def schema(
             make_clients(settings, contract, ())
         except ClientsUnavailable as error:
             print_warning(str(error))
+
+
+def _observations(contract: Contract) -> str:
+    fields = len(contract.schema.fields)
+    return f"observations of {fields} fields" if fields else "the network's own input vectors"
 
 
 def _deactivate_stale_version(store: Store, contract: Contract) -> str | None:

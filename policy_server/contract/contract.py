@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,8 +10,8 @@ from pathlib import Path
 import msgspec
 
 from policy_server.contract.actions import ActionSettings, ActionSpace
-from policy_server.contract.decoding import Decoder
-from policy_server.contract.operations import BASE_PATH
+from policy_server.contract.decoding import RAW, Decoder
+from policy_server.contract.operations import BASE_PATH, OPERATIONS, Body, Operation
 from policy_server.contract.reading import read_schema
 from policy_server.contract.schema import ObservationSchema
 from policy_server.errors import Fault, SchemaError
@@ -41,6 +42,19 @@ class Contract:
     def base_path(self) -> str:
         """What the paths of the API begin with."""
         return BASE_PATH if self.schema.url_path is None else f"/{self.schema.url_path}"
+
+    @property
+    def operations(self) -> Mapping[str, Operation]:
+        """The operations that are served, by their ids: without observations fewer."""
+        if self.schema.is_observed:
+            return OPERATIONS
+        observed = (Body.OBSERVATION, Body.BATCH)
+        return {name: each for name, each in OPERATIONS.items() if each.body not in observed}
+
+    @property
+    def observation(self) -> dict[str, object]:
+        """What clients send as a Swagger 2.0 definition."""
+        return (self.schema if self.schema.is_observed else RAW).as_json_schema()
 
     @cached_property
     def decoder(self) -> Decoder:

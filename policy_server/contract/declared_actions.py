@@ -71,6 +71,13 @@ class DeclaredActions:
 
     def faults(self) -> list[str]:
         """Why these fields make no action, in sentences."""
+        texts = [
+            f"`{name}` is an action, which is answered as numbers: leave `encoding` out."
+            for name, field in self.fields.items()
+            if field.is_array
+        ]
+        if texts:
+            return texts
         places = (place for name, field in self.fields.items() for place in field.scalars(name))
         if len([*islice(places, MAX_COMPONENTS + 1)]) > MAX_COMPONENTS:
             return [f"an action has at most {MAX_COMPONENTS:,} numbers."]

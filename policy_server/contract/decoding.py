@@ -10,13 +10,16 @@ import msgspec
 from msgspec import UNSET, Meta
 
 from policy_server.contract.fields.array import Array
+from policy_server.contract.fields.decoded import decode_text
+from policy_server.contract.fields.encoded_array import EncodedArray
 from policy_server.contract.fields.registry import TYPES
 from policy_server.contract.long_reading import MALFORMED, LongReader, moved
 from policy_server.contract.operations import MAX_BATCH_ITEMS, MAX_RAW_ITEMS
 from policy_server.contract.pieces import TooMany, Uncut, pieces
-from policy_server.contract.records import Record, copied, record_type
+from policy_server.contract.records import Record, json_decoder, plain, record_type
 from policy_server.contract.schema import Observation, ObservationSchema
 
+ARRAYS = (Array, EncodedArray)
 LONG_BYTES = 65_536
 """Longer JSON is read in pieces, away from the event loop."""
 REFUSED = (msgspec.MsgspecError, UnicodeError, RecursionError, TooMany)
@@ -24,7 +27,14 @@ REFUSED = (msgspec.MsgspecError, UnicodeError, RecursionError, TooMany)
 
 
 RAW = ObservationSchema(
-    {"obs": Array(items=TYPES["number"](), max_items=MAX_RAW_ITEMS)}, frozenset({"obs"})
+    {
+        "obs": Array(
+            items=TYPES["number"](),
+            max_items=MAX_RAW_ITEMS,
+            description="Features, as many as the network takes",
+        )
+    },
+    frozenset({"obs"}),
 )
 """The network's own input vector, as /predict_raw takes it."""
 
@@ -44,12 +54,12 @@ class Decoder:
             forbid_unknown_fields=True,
         )
         self._names = tuple(schema.fields)
-        self._arrays = [name for name, field in schema.fields.items() if isinstance(field, Array)]
-        self._decode = msgspec.json.Decoder(self.record_type).decode
-        self._decode_rows = msgspec.json.Decoder(list[self.record_type]).decode  # type: ignore[name-defined]
+        self._arrays = [name for name, field in schema.fields.items() if isinstance(field, ARRAYS)]
+        self._decode = json_decoder(self.record_type)
+        self._decode_rows = json_decoder(list[self.record_type])  # type: ignore[name-defined]
         self._long, self._long_raw = LongReader(schema), LongReader(RAW)
-        self._decode_raw = msgspec.json.Decoder(record_type(RAW)).decode
-        self._decode_batch = msgspec.json.Decoder(batch_type).decode
+        self._decode_raw = json_decoder(record_type(RAW))
+        self._decode_batch = json_decoder(batch_type)
         self._always_whole = all(map(schema.always_has, schema.fields))
 
     def decode(self, body: bytes) -> Record:
@@ -63,7 +73,7 @@ class Decoder:
     def decode_batch(self, body: bytes) -> list[Record]:
         """Decode `{"observations": [...]}`; raises like `decode`, and TooMany."""
         if len(body) <= LONG_BYTES:
-            short: list[Record] = self._decode_batch(body).observations  # type: ignore[attr-defined]
+            short: list[Record] = self._decode_batch(body).observations
             return short
         records: list[Record] = []
         try:
@@ -75,8 +85,10 @@ class Decoder:
 
     def decode_raw(self, body: bytes) -> list[float]:
         """Decode `{"obs": [...]}`; raises like `decode`."""
-        record = self._decode_raw(body) if len(body) <= LONG_BYTES else self._long_raw.read(body)
-        numbers: list[float] = record.f0  # type: ignore[attr-defined]
+        record: Any = (
+            self._decode_raw(body) if len(body) <= LONG_BYTES else self._long_raw.read(body)
+        )
+        numbers: list[float] = record.f0
         return numbers
 
     def decode_rows(self, rows: Sequence[bytes]) -> list[Record]:
@@ -100,7 +112,7 @@ class Decoder:
 
     def convert(self, observation: object) -> Record:
         """Make a record of an observation that was parsed elsewhere; raises like `decode`."""
-        return msgspec.convert(observation, self.record_type)
+        return msgspec.convert(observation, self.record_type, dec_hook=decode_text)
 
     def to_dict(self, record: Record) -> Observation:
         """The observation as uploaded code gets it: in the schema's order, absent fields absent.
@@ -114,7 +126,7 @@ class Decoder:
             observation = {name: value for name, value in pairs if value is not UNSET}
         for name in self._arrays:
             if name in observation:
-                observation[name] = copied(observation[name])
+                observation[name] = plain(observation[name])
         return observation
 
 
@@ -124,6 +136,10 @@ class FeatureSource(Protocol):
     @property
     def feature_width(self) -> int | None:
         """How many there are."""
+
+    @property
+    def is_array(self) -> bool:
+        """A decoded value has them in an array, `value.array`."""
 
     def feature_terms(self, place: str, tables: dict[str, Any]) -> str:
         """Python code of them, as `Field` has it."""

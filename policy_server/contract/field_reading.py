@@ -16,7 +16,7 @@ from policy_server.contract.document import (
 )
 from policy_server.contract.fields.array import Array
 from policy_server.contract.fields.field import Field, Value
-from policy_server.contract.fields.keywords import BOUNDS, Found, Keywords
+from policy_server.contract.fields.keywords import BOUNDS, SIZES, Found, Keywords
 from policy_server.contract.fields.registry import COMPACT_TYPES, TYPES
 
 LIST_OF = re.compile(r"[Ll]ist\[(.+)\]")
@@ -34,13 +34,15 @@ KEYWORDS = {
     "items": "items",
     "minItems": "min_items",
     "maxItems": "max_items",
+    "shape": "shape",
+    "encoding": "encoding",
     "default": "default",
     "example": "example",
 }
-TEXTS = ("description", "format", "unit", "mask_of")
+TEXTS = ("description", "format", "unit", "mask_of", "encoding")
 VALUES = ("enum", "default", "example")
 """What stands in these is text where the field, or what its arrays hold, is a string."""
-NOT_KEPT = ("type", "items", "default", "example")
+NOT_KEPT = ("type", "items", "shape", "default", "example")
 """Not what the first, bare field is made of."""
 MAX_NESTING = 8
 
@@ -159,6 +161,10 @@ class FieldReader:
                 key: (node, plain_value(node, text=True)) for key, node in nodes.items()
             }
         before = len(self.faults.faults)
+        if kind is Array and items is not None and "shape" in found:
+            items, found = self._shaped(name, items, found)
+            if len(self.faults.faults) > before:
+                return None
         given = Keywords(name, found, self.faults)
         kind.check(given, items)
         for keyword in filter(found.__contains__, TEXTS):
@@ -174,6 +180,23 @@ class FieldReader:
             keyword = "minimum" if "minimum" in given else "maximum"
             given.fault(keyword, f"no {kind.json_type} lies within the bounds of `{name}`.")
         return self._with_values(name, field, given)
+
+    def _shaped(self, name: str, items: Field, found: Found) -> tuple[Field, Found]:
+        """What `shape: [84, 84, 4]` is short for: arrays in arrays, each of a fixed size."""
+        node, shape = found["shape"]
+        sound = isinstance(shape, list) and 0 < len(shape) <= MAX_NESTING + 1
+        if not sound or any(type(size) is not int or size < 1 for size in shape):
+            wanted = f"is a list of 1 to {MAX_NESTING + 1} sizes, `[84, 84, 4]`."
+            self.faults.add(node, f"`shape` of `{name}` {wanted}")
+        elif any(keyword in found for keyword in SIZES):
+            self.faults.add(node, f"`shape` of `{name}` says how many items there are: it alone.")
+        elif isinstance(items, Array):
+            self.faults.add(node, f"`shape` of `{name}` has all sizes: its items are no arrays.")
+        else:
+            for size in reversed(shape[1:]):
+                items = Array(items=items, min_items=size, max_items=size)
+            found = found | {size: (node, shape[0]) for size in SIZES}
+        return items, found
 
     def _with_values(self, name: str, bare: Field, given: Keywords) -> Field:
         """Add `default` and `example`: a wrong default is a fault, a wrong example is left out."""

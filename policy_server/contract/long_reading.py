@@ -18,7 +18,7 @@ from msgspec import UNSET
 
 from policy_server.contract.fields.array import Array
 from policy_server.contract.fields.field import Field, Scalar
-from policy_server.contract.records import Record, partial_type, record_type
+from policy_server.contract.records import Record, json_decoder, partial_type, record_type
 from policy_server.contract.schema import ObservationSchema
 
 SHOWN_BYTES = 65_536
@@ -131,7 +131,7 @@ class LongReader:
 
     def __init__(self, schema: ObservationSchema) -> None:
         self._record_type = record_type(schema)
-        self._decode = msgspec.json.Decoder(partial_type(schema)).decode
+        self._decode = json_decoder(partial_type(schema))
         self._attributes = {name: f"f{index}" for index, name in enumerate(schema.fields)}
         self._required = [name for name in schema.fields if name in schema.required]
         self._arrays = {

@@ -80,16 +80,24 @@ def _parts(root: yaml.MappingNode, faults: FaultList) -> dict[str, yaml.Node]:
         if name not in known:
             faults.add(key, f"`{name}` is not known here: `{'`, `'.join(known)}`.")
         parts[name] = value
-    if (SWAGGER in parts) == (COMPACT in parts):
+    if (SWAGGER in parts and COMPACT in parts) or not parts:
         fault = f"exactly one of `{SWAGGER}` (Swagger) and `{COMPACT}` (compact) is wanted."
         faults.add(root, fault)
         parts.pop(COMPACT, None)
-    for dialect, name in ACTION.items():
-        if name in parts and dialect not in parts:
-            other = next(ACTION[each] for each in ACTION if each != dialect)
-            faults.add(parts[name], f"`{name}` goes with `{dialect}`: call it `{other}` here.")
-            del parts[name]
+    _check_dialect(parts, faults)
     return parts
+
+
+def _check_dialect(parts: dict[str, yaml.Node], faults: FaultList) -> None:
+    """Actions are in the dialect of the observations; without these, in either."""
+    swagger, compact = ACTION.values()
+    if swagger in parts and compact in parts:
+        faults.add(parts.pop(compact), f"`{compact}` says what `{swagger}` says: keep one of them.")
+    for dialect, name in ACTION.items():
+        other = next(each for each in ACTION if each != dialect)
+        if name in parts and other in parts:
+            remedy = f"`{name}` goes with `{dialect}`: call it `{ACTION[other]}` here."
+            faults.add(parts.pop(name), remedy)
 
 
 def _read_section(
@@ -196,7 +204,9 @@ def _read_fields(node: yaml.MappingNode, section: str, reader: FieldReader) -> d
         if field is not None:
             fields[name] = field
     if not node.value:
-        reader.faults.add(node, f"`{section}` has at least one field.")
+        observed = section in (SWAGGER, COMPACT)
+        remedy = "; without it clients send the network's own input vector" if observed else ""
+        reader.faults.add(node, f"`{section}` has at least one field{remedy}.")
     return fields
 
 

@@ -4,11 +4,13 @@ A record is one decoded observation: a struct whose attributes `f0`, `f1`, ... a
 schema's order, so that whatever a field is called never becomes code.
 """
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from policy_server.contract.fields.decoded import Decoded, decode_text
 from policy_server.contract.fields.field import Field
 from policy_server.contract.schema import ObservationSchema
 
@@ -32,6 +34,16 @@ def partial_type(schema: ObservationSchema) -> type[Record]:
         for index, field in enumerate(schema.fields.values())
     ]
     return _struct(schema, fields)
+
+
+def json_decoder(kind: Any) -> Callable[[bytes], Any]:
+    """What decodes JSON to a type that is made of the types of fields."""
+    return msgspec.json.Decoder(kind, dec_hook=decode_text).decode
+
+
+def plain(value: list[Any] | Decoded) -> list[Any]:
+    """The lists of an array, however it was sent; the caller's own."""
+    return value.tolist() if isinstance(value, Decoded) else copied(value)
 
 
 def copied(items: list[Any]) -> list[Any]:

@@ -1,8 +1,14 @@
 """Valid random observations of a schema: for checks at upload, forms, examples and load."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from policy_server.contract.schema import Observation, ObservationSchema
+
+
+def random_vectors(count: int, width: int, seed: int = 1) -> NDArray[np.float64]:
+    """Draw input vectors of a network, float64[count, width], where nothing is known of them."""
+    return np.random.default_rng(seed).standard_normal((count, width))
 
 
 def random_observations(

@@ -37,6 +37,11 @@ class ObservationSchema:
     actions: DeclaredActions | None = None
     url_path: str | None = None
 
+    @property
+    def is_observed(self) -> bool:
+        """Whether clients send observations; otherwise they send the network's own input vector."""
+        return bool(self.fields)
+
     @cached_property
     def masks(self) -> tuple[Mask, ...]:
         """Its fields that say which actions are allowed; they make no features."""

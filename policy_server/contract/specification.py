@@ -57,7 +57,8 @@ def render_specification(contract: Contract, template: Path) -> str:
             version=contract.version,
             base_path=contract.base_path,
             actions=contract.actions,
-            observation=contract.schema.as_json_schema(),
+            observation=contract.observation,
+            observed=contract.schema.is_observed,
             **FACTS,
         )
     except Exception as error:  # expressions in the template raise what they like

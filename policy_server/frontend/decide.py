@@ -17,10 +17,13 @@ from policy_server.frontend.form import observation_form
 from policy_server.frontend.renderers.registry import parts_of, renderer_of
 from policy_server.frontend.service import Service
 from policy_server.frontend.snippets import secret, snippets
+from policy_server.frontend.vector import vector_form
 from policy_server.frontend.wording import plain, say
 
 DRAWN, PROBABLE = "Sample", "Most probable"
 MAX_SEED = 2**53 - 1
+LONG_CODE, CODE_PIXELS = 2000, 480
+"""Longer code, such as that with a picture in it, is scrolled."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,10 @@ def show(service: Service) -> None:
     left, right = st.columns([11, 9], gap="large")
     with left:
         st.subheader("Observation")
-        observation = observation_form(service, draft_of(service))
+        observation = _form(service)
     with right:
         st.subheader("Decision")
-        question = _question()
+        question = _question() if service.schema.is_observed else _question_of_vector()
         asked = st.button(
             "Decide",
             type="primary",
@@ -65,9 +68,21 @@ def show(service: Service) -> None:
         if asked:
             _ask(service, observation, question)
         _decision(observation)
-        _distribution(service, observation)
+        if service.schema.is_observed:
+            _distribution(service, observation)
         _as_code(service, observation, question)
     _history()
+
+
+def _form(service: Service) -> Observation:
+    if service.schema.is_observed:
+        return observation_form(service, draft_of(service))
+    return vector_form()
+
+
+def _question_of_vector() -> Question:
+    """There is one way to ask for a decision on an input vector."""
+    return Question("predict_raw", _seed(st.container(), disabled=False))
 
 
 def _question() -> Question:
@@ -81,7 +96,14 @@ def _question() -> Question:
         help="Sample: drawn by the policy's probabilities, as it was trained. Most probable: "
         "without chance; the mean where actions are continuous.",
     )
-    seed = seeded.number_input(
+    seed = _seed(seeded, disabled=mode == PROBABLE)
+    if mode == PROBABLE:
+        return Question("predict_deterministic", None)
+    return Question("predict", seed)
+
+
+def _seed(place: Any, *, disabled: bool) -> int | None:
+    seed: int | None = place.number_input(
         "Seed",
         min_value=0,
         max_value=MAX_SEED,
@@ -89,12 +111,10 @@ def _question() -> Question:
         step=1,
         key="seed",
         placeholder="none",
-        disabled=mode == PROBABLE,
+        disabled=disabled,
         help="The same seed draws the same action for the same observation. Empty: by chance.",
     )
-    if mode == PROBABLE:
-        return Question("predict_deterministic", None)
-    return Question("predict", seed)
+    return seed
 
 
 def _ask(service: Service, observation: Observation, question: Question) -> None:
@@ -169,7 +189,8 @@ def _as_code(service: Service, observation: Observation, question: Question) -> 
     told = snippets(service.client, question.operation, observation, question.seed)
     for tab, (code, language) in zip(st.tabs(list(told)), told.values(), strict=True):
         with tab:
-            st.code(code, language=language, wrap_lines=True)
+            height = CODE_PIXELS if len(code) > LONG_CODE else None
+            st.code(code, language=language, wrap_lines=True, height=height)
 
 
 def _history() -> None:

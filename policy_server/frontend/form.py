@@ -6,11 +6,18 @@ from typing import Any
 
 import streamlit as st
 
-from policy_server.contract.fields.controls import Choice, ListEntry, NumberEntry, Switch
+from policy_server.contract.fields.controls import (
+    Choice,
+    ListEntry,
+    NumberEntry,
+    PictureEntry,
+    Switch,
+)
+from policy_server.contract.fields.encoded_array import EncodedArray
 from policy_server.contract.fields.field import Field, Value
 from policy_server.contract.schema import Observation
 from policy_server.errors import RequestFailed
-from policy_server.frontend import array_input
+from policy_server.frontend import array_input, picture_input
 from policy_server.frontend.draft import Draft
 from policy_server.frontend.service import Service
 from policy_server.frontend.wording import help_of, label, say
@@ -19,6 +26,7 @@ Texts = dict[str, Any]
 """A control's label and help."""
 PAGE_FIELDS = 24
 MAX_SLIDER_SPAN = 1000
+PLACEHOLDER_CHARACTERS = 400
 SAFE_INTEGER = 2**53 - 1
 """Beyond it a browser's numbers skip some."""
 
@@ -64,7 +72,7 @@ def _pasted(service: Service, draft: Draft) -> None:
     text = st.text_area(
         "Observation as JSON",
         key="pasted",
-        placeholder=json.dumps(service.example()),
+        placeholder=json.dumps(service.example())[:PLACEHOLDER_CHARACTERS],
         help="One observation, as it would be sent. The server checks it before the form takes it.",
     )
     if not st.button("Fill in", help="Puts the pasted observation into the form."):
@@ -147,6 +155,9 @@ def _value(field: Field, value: Any, key: str, texts: Texts) -> Value:
     match field.control():
         case ListEntry() as control:
             return array_input.show(field, control, value, key, **texts)
+        case PictureEntry():
+            assert isinstance(field, EncodedArray)
+            return picture_input.show(field, str(value), key, **texts)
         case Choice(options):
             index = options.index(value)
             chosen: Value = st.selectbox(

@@ -11,8 +11,9 @@ from policy_server.frontend.own_server import OwnServer, Workshop
 from policy_server.frontend.service import Readiness, Service, readiness
 from policy_server.frontend.wording import plain
 
+DECIDE = "Decide"
 VIEWS = {
-    "Decide": "policy_server.frontend.decide",
+    DECIDE: "policy_server.frontend.decide",
     "Picture": "policy_server.frontend.picture",
     "Compare": "policy_server.frontend.compare",
     "File": "policy_server.frontend.batch",
@@ -161,7 +162,7 @@ def _state(service: Service, ready: Readiness) -> None:
 
 
 def _views(service: Service, ready: Readiness, workshop: Workshop) -> None:
-    names = [*VIEWS, POLICY]
+    names = [*(VIEWS if service.schema.is_observed else [DECIDE]), POLICY]
     # Where nothing decides yet, a policy is what is needed first.
     needed = POLICY if ready.answers and ready.policy is None else names[0]
     first = st.session_state.setdefault("first_view", needed)

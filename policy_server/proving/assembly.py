@@ -72,6 +72,7 @@ class Assembly:
         self._report = BuildReport()
         code = uploaded_file(folder, Part.PREPROCESSOR) if self._has(Part.PREPROCESSOR) else None
         self._observed = Observed(contract, code, limits, step)
+        self._is_observed = contract.schema.is_observed
 
     def build(self) -> BuildReport:
         """Make every check that can be made; stop at a part that can never serve.
@@ -83,7 +84,9 @@ class Assembly:
             self._observed.draw()
             model = self._model()
             mapper = self._output_mapper()
-            tried = self._preprocessor()
+            if model is not None:
+                self._observed.fit(model.description.feature_width)
+            tried = self._preprocessor() if self._is_observed or model is not None else None
             if model is not None:
                 self._whole(model, mapper, tried)
             if (again := self._observed.again()) is not None:
@@ -186,11 +189,10 @@ class Assembly:
         described = uploaded_file(self._folder, Part.DESCRIPTION)
         if (twice := normalised_twice(self._observed.done, described)) is not None:
             self._report.checks.append(Check("normalisation", False, twice))
-        self._report.passed(
-            "preprocessor",
-            f"{self._maker} makes {features.shape[1]} finite features of each of {len(features)} "
-            "random valid observations",
-        )
+        if self._is_observed:
+            made = f"{features.shape[1]} finite features of each of {len(features)}"
+            detail = f"{self._maker} makes {made} random valid observations"
+            self._report.passed("preprocessor", detail)
         return loaded, features
 
     @property
@@ -244,6 +246,9 @@ class Assembly:
             self._misfit("inputs", detail, Part.PREPROCESSOR)
             return False
         made, taken = features.shape[1], described.feature_width
+        if not self._is_observed:
+            self._report.passed("width", f"clients send the {taken} numbers that the network takes")
+            return True
         detail = f"{self._maker} makes {made} features, the network takes {taken}"
         if made == taken:
             self._report.passed("width", detail)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from policy_server.contract.fields.array import Array
+from policy_server.contract.fields.encoded_array import EncodedArray
 from policy_server.contract.fields.field import Field
 from policy_server.contract.schema import ObservationSchema
 from policy_server.policy.features import Features
@@ -57,6 +58,8 @@ def fields_of(schema: ObservationSchema) -> dict[str, FieldFeatures]:
 
 
 def _shape(each: Field, width: int) -> tuple[int, ...]:
+    if isinstance(each, EncodedArray):
+        return each.sizes
     sizes = []
     while isinstance(each, Array):
         sizes.append(each.min_items)

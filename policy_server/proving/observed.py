@@ -5,12 +5,13 @@ from functools import cached_property
 from pathlib import Path
 
 from policy_server.contract.contract import Contract
-from policy_server.contract.records import Record
-from policy_server.contract.samples import random_observations
+from policy_server.contract.decoding import RAW
+from policy_server.contract.records import Record, record_type
+from policy_server.contract.samples import random_observations, random_vectors
 from policy_server.errors import UploadRejected
 from policy_server.policy.features import Features
 from policy_server.policy.preprocessing import kind
-from policy_server.policy.preprocessor import Preprocessor, SchemaPreprocessor
+from policy_server.policy.preprocessor import GivenFeatures, Preprocessor, SchemaPreprocessor
 from policy_server.proving.declared import read_declared
 from policy_server.proving.known_features import KnownFeatures, fields_of
 from policy_server.proving.limits import BuildLimits
@@ -54,9 +55,25 @@ class Observed:
         self._trial: Trial | None = None
         self.table: str | None = None
         self.done: set[str] = set()
+        self._width = 0
+
+    def fit(self, width: int) -> None:
+        """Have as many features as the network takes, where the schema says nothing of them."""
+        self._width = width
 
     def draw(self) -> None:
-        """Draw the records now, in a step of its own."""
+        """Draw the records now, in a step of its own; without observations the model comes first.
+
+        Raises:
+            UploadRejected: There are no observations, and yet a preprocessor.
+        """
+        if not self._contract.schema.is_observed:
+            if self._uploaded is None:
+                return
+            raise UploadRejected(
+                "The schema has no observations, so clients send the features themselves and there "
+                "is nothing to preprocess: leave the preprocessor out."
+            )
         self._step("drawing random valid observations", self._limits.model_seconds)
         _ = self.records
 
@@ -64,8 +81,11 @@ class Observed:
     def records(self) -> list[Record]:
         """Random valid observations, the same for each build."""
         schema = self._contract.schema
-        width = sum(each.feature_width or 1 for each in schema.fields.values())
+        width = self._width or sum(each.feature_width or 1 for each in schema.fields.values())
         count = min(OBSERVATIONS, max(LEAST, NUMBERS // max(width, 1)))
+        if not schema.is_observed:
+            record = record_type(RAW)
+            return [record(f0=row) for row in random_vectors(count, width).tolist()]
         observations = random_observations(schema, count, SEED)
         return [self._contract.decoder.convert(each) for each in observations]
 
@@ -79,6 +99,9 @@ class Observed:
             PreprocessorFailed: It fails on a valid observation.
         """
         made: Preprocessor
+        if not self._contract.schema.is_observed:
+            made = GivenFeatures()
+            return made, features_of(made, self.records)
         if self._uploaded is None:
             try:
                 made = SchemaPreprocessor(self._contract.schema)

@@ -16,6 +16,7 @@ import msgspec
 from policy_server.contract.schema import Observation
 from policy_server.errors import PolicyServerError
 from policy_server.policy.preprocessor import UploadedPreprocessor
+from policy_server.sandbox import wire
 from policy_server.sandbox.child import connect, give_up_rights
 from policy_server.sandbox.clock import tell_another_day
 from policy_server.sandbox.limits import ProcessLimits
@@ -89,7 +90,7 @@ def main() -> None:
         connection.send(msgspec.msgpack.encode(Reply(0, b"", {}, refused=refused)))
         return
     connection.send(msgspec.msgpack.encode(Reply(0, b"", {}, batches=preprocessor.batches)))
-    decode = msgspec.msgpack.Decoder().decode
+    decode = msgspec.msgpack.Decoder(ext_hook=wire.decoded).decode
     while (batch := connection.receive()) is not None:
         number, body = batch
         features, failures, too_large, _ = preprocessor.features(decode(body))

@@ -11,6 +11,7 @@ import numpy as np
 from policy_server.contract.records import Record
 from policy_server.errors import PreprocessorFailed, UploadRejected
 from policy_server.policy.features import Outcome, joined
+from policy_server.sandbox import wire
 from policy_server.sandbox.child import BYTES_PER_MEGABYTE
 from policy_server.sandbox.framing import Messages, NotAwaited, framed
 from policy_server.sandbox.limits import ProcessLimits
@@ -192,7 +193,7 @@ class _Child(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing():
             raise ConnectionError
         loop = asyncio.get_running_loop()
-        body = msgspec.msgpack.encode(records)
+        body = msgspec.msgpack.encode(records, enc_hook=wire.encoded)
         self._reply = loop.create_future()
         self._number += 1
         self._messages.clear()

@@ -8,7 +8,7 @@ itself, and the answer with the version that gave it.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -100,13 +100,20 @@ class DataPlane:
         live: The policy that decides.
         decoder: Decodes the contract's observations.
         most_seconds: A client that would wait longer for a decision waits so long.
+        operations: Ids of those that the contract has.
 
     Attributes:
         decoders: Body -> records, or the features of one observation; by what the body holds.
         routes: Of every operation that decides, by its id.
     """
 
-    def __init__(self, live: LivePolicy, decoder: Decoder, most_seconds: float) -> None:
+    def __init__(
+        self,
+        live: LivePolicy,
+        decoder: Decoder,
+        most_seconds: float,
+        operations: Collection[str] = QUERIES,
+    ) -> None:
         self._live = live
         self._most_seconds = most_seconds
         self.decoders: Mapping[Body, Decode] = {
@@ -115,7 +122,9 @@ class DataPlane:
             Body.FEATURES: decoder.decode_raw,
         }
         self.routes: Mapping[str, Route] = {
-            name: self._route(OPERATIONS[name], query) for name, query in QUERIES.items()
+            name: self._route(OPERATIONS[name], query)
+            for name, query in QUERIES.items()
+            if name in operations
         }
 
     def _route(self, operation: Operation, query: Query) -> Route:

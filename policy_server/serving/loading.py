@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from policy_server.contract.contract import Contract
-from policy_server.contract.samples import random_observations
+from policy_server.contract.samples import random_observations, random_vectors
 from policy_server.errors import NoActivePolicy, VersionConflict
 from policy_server.policy.network import Network
 from policy_server.policy.policy import Policy
@@ -18,7 +18,8 @@ from policy_server.serving.deciding import Decider
 from policy_server.serving.limits import ServingLimits
 from policy_server.store.store import Store
 from policy_server.store.uses import Use
-from policy_server.version.version_parts import VersionParts, read_network
+from policy_server.version.parts import Part
+from policy_server.version.version_parts import VersionParts, read_description, read_network
 
 
 class AnotherContract(NoActivePolicy):
@@ -101,13 +102,22 @@ async def _load(
         raise NoActivePolicy(f"version {name} is damaged: {damage}.")
     decider = await asyncio.to_thread(_read_decider, store.folder(name), name, contract, limits)
     try:
-        # The first observation that the build saw it decide on; zeros, say, need not be valid.
-        (observation,) = random_observations(contract.schema, 1, SEED)
-        await decider.decide([decider.policy.decoder.convert(observation)], "draw")
+        await _decide_once(decider, contract)
     except BaseException:
         decider.close()
         raise
     return decider
+
+
+async def _decide_once(decider: Decider, contract: Contract) -> None:
+    """Decide on what the build saw it decide on first; zeros, say, need not be valid."""
+    policy = decider.policy
+    if contract.schema.is_observed:
+        (observation,) = random_observations(contract.schema, 1, SEED)
+        await decider.decide([policy.decoder.convert(observation)], "draw")
+    else:
+        (vector,) = random_vectors(1, policy.network.feature_width).tolist()
+        await decider.decide_features(policy.raw_features(vector), "draw")
 
 
 def _read_decider(
@@ -137,3 +147,9 @@ def _read_network(folder: Path, name: str, contract: Contract) -> Network:
         return read_network(folder, contract)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise NoActivePolicy(f"version {name} is damaged: {error}") from error
+
+
+def active_width(store: Store) -> int | None:
+    """How many numbers the network of the active version takes; None where nothing is active."""
+    name = store.active()
+    return None if name is None else read_description(store.folder(name) / Part.MODEL).feature_width

@@ -15,6 +15,8 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
 from policy_server.contract.decoding import LONG_BYTES, REFUSED, Decoder
+from policy_server.contract.fields.encoded_array import EncodedArray
+from policy_server.contract.fields.registry import TYPES
 from policy_server.contract.operations import MAX_BATCH_ITEMS
 from policy_server.contract.pieces import TooMany, Uncut, pieces
 from policy_server.errors import Fault, ObservationError
@@ -33,7 +35,17 @@ def _items(
             yield from validator.descend(item, wanted, path=index)
 
 
-BodyValidator = extend(Draft4Validator, {"items": _items})  # type: ignore[no-untyped-call]
+def _encoding(
+    validator: Any, wanted: Any, instance: Any, schema: Mapping[str, Any]
+) -> Iterator[ValidationError]:
+    """The text of an array; that it is a text, `type` says."""
+    if validator.is_type(instance, "string"):
+        fault = EncodedArray.of_schema_object(schema, TYPES).unservable(instance)
+        if fault is not None:
+            yield ValidationError(fault)
+
+
+BodyValidator = extend(Draft4Validator, {"items": _items, "x-encoding": _encoding})  # type: ignore[no-untyped-call]
 
 
 def validator_of(schema: Mapping[str, Any]) -> Draft4Validator:

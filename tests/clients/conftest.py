@@ -66,7 +66,8 @@ def published_names(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("names")
     for name in ("schema.yaml", "preprocessor.py"):
         shutil.copyfile(ROOT / "tests" / "clients" / "names" / name, folder / name)
-    (folder / "policy.onnx").write_bytes(linear_onnx(features=4, outputs=3 + 3 + 2 + 2 + 2))
+    network = linear_onnx(features=4, outputs=3 + 3 + 2 + 2 + 2 + 2, output="action_dist_inputs")
+    (folder / "policy.onnx").write_bytes(network)
     return publish(folder, folder / "instance")
 
 

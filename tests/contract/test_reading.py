@@ -172,7 +172,9 @@ class TestNames:
 
 WHOLE_FILE_FAULTS = [
     ("observations: {a: {type: int}}\nother: 1", 2, "`other` is not known here"),
-    ("\nparameters: {tuple: true}", 2, "exactly one of `Observation` (Swagger)"),
+    ("\n{}", 2, "exactly one of `Observation` (Swagger)"),
+    ("Action: {properties: {a: {type: boolean}}}\nactions: {a: {type: bool}}", 2, "keep one"),
+    ("Observation: {properties: {a: {type: boolean}}}\nactions: {}", 2, "call it `Action` here"),
     ("Observation: {properties: {a: {type: integer}}}\nobservations: {}", 1, "exactly one of"),
     ("observations:\n  a: {type: int}\nobservations: {}", 3, "a second time: keep one"),
     ("observations:\n  a: {type: int}\n  a: {type: int}", 3, "`a` stands here a second time"),
@@ -335,3 +337,18 @@ class TestSecrets:
             read_schema(f"{BEFORE}  api_key: {SECRET}\n  api_key: {SECRET}\n  tuple: 1\n")
         assert len(caught.value.faults) == 2
         assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "parameters: {discrete: false}",
+        "actions: {push: {type: float}}",
+        "Action: {properties: {push: {type: number}}}",
+    ],
+)
+def test_a_schema_may_have_no_observations(text: str) -> None:
+    schema = read_schema(text)
+    assert not schema.is_observed
+    assert schema.example() == {}
+    assert schema.digest == read_schema("parameters: {}").digest

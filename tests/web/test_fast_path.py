@@ -49,17 +49,20 @@ observations:
     max_items: 2
     items: {type: "List[int]", min_items: 2, max_items: 2, minimum: -3}
   on: {type: bool}
+  depth: {type: "List[float]", shape: [2], maximum: 0.1, encoding: base64, required: false}
+  camera: {type: "List[int]", shape: [5, 6], minimum: 0, maximum: 200, encoding: png}
 """
 FLOAT = onnx.TensorProto.FLOAT
-PLAIN_WIDTH = 1 + 1 + 1 + 5 + 4 + 1
+PLAIN_WIDTH = 1 + 1 + 1 + 5 + 4 + 1 + 2 + 5 * 6
 FAILING = """\
 def preprocess(observation):
     far = observation.get("far", 0.0)
     if far > 100:
         raise ValueError(f"too far: {far}")
     if far < -1e30:
-        return [far * 1e30] * 13
-    return [1e38 if far < -100 else observation["speed"]] * 13
+        return [far * 1e30] * 45
+    lit = sum(map(sum, observation["camera"])) / 6000
+    return [1e38 if far < -100 else observation["speed"] * lit] * 45
 """
 """On observations as the build draws them it does not fail."""
 

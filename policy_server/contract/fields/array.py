@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Annotated, Any
@@ -10,10 +10,15 @@ from typing import Annotated, Any
 import numpy as np
 from msgspec import Meta
 
+from policy_server.contract.fields import encoded_array
+from policy_server.contract.fields.bounded import Bounded
 from policy_server.contract.fields.controls import ListEntry
+from policy_server.contract.fields.encoded_array import EncodedArray
 from policy_server.contract.fields.field import Field, Scalar, Value
 from policy_server.contract.fields.keywords import SIZES, Keywords
 
+KEPT = ("description", "unit", "mask_of", "encoding")
+"""Keywords that mean the same of an array that is sent as text."""
 MAX_ITEMS = 1_000_000
 EXTRA_ITEMS = 4
 """So many items more than the fewest are drawn at most."""
@@ -61,6 +66,26 @@ class Array(Field):
             )
         elif type(low) is int and low * width > MAX_ITEMS:
             given.fault("type", f"`{given.name}` holds more than {MAX_ITEMS:,} numbers.")
+
+    @classmethod
+    def check_encoding(cls, given: Keywords, items: Field | None) -> None:
+        if isinstance(items, EncodedArray):
+            given.fault("type", f"`encoding` of `{given.name}` stands at its outermost array.")
+        elif "encoding" in given and items is not None:
+            low, high = map(given.value, SIZES)
+            inner = items.fixed_sizes if isinstance(items, Array) else ()
+            sizes = (low, *inner) if low == high and low is not None else None
+            if fault := encoded_array.fault_of(given.value("encoding"), items.leaf, sizes):
+                given.fault("encoding", f"`encoding` of `{given.name}` {fault}")
+
+    @classmethod
+    def of(cls, keywords: Mapping[str, Any]) -> Field:
+        array = cls(**{name: value for name, value in keywords.items() if name != "encoding"})
+        if "encoding" not in keywords:
+            return array
+        kept = {name: keywords[name] for name in KEPT if name in keywords}
+        assert isinstance(array.leaf, Bounded)
+        return EncodedArray(items=array.leaf, sizes=array.fixed_sizes, **kept)
 
     def unservable(self, value: Any) -> str | None:
         return next(filter(None, map(self.items.unservable, value)), None)

@@ -45,4 +45,9 @@ class ListEntry:
     size: int | None
 
 
-Control: TypeAlias = Choice | Switch | NumberEntry | ListEntry
+@dataclass(frozen=True)
+class PictureEntry:
+    """An array of numbers that is sent as text: a picture, or numbers as people look at them."""
+
+
+Control: TypeAlias = Choice | Switch | NumberEntry | ListEntry | PictureEntry

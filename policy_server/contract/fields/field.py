@@ -27,6 +27,7 @@ class Field(ABC):
         textual: Values are text, also where YAML would read a number.
         is_truth: Values are true and false.
         numeric: Values are numbers.
+        is_array: A decoded value has its features in an array, `value.array`.
         unit: Of its numbers, as people write it: `m/s`.
         mask_of: The action that it masks; a mask is no feature.
         default: What stands for the field where it is not sent.
@@ -38,6 +39,7 @@ class Field(ABC):
     textual: ClassVar[bool] = False
     is_truth: ClassVar[bool] = False
     numeric: ClassVar[bool] = False
+    is_array: ClassVar[bool] = False
 
     description: str | None = None
     format: str | None = None
@@ -57,6 +59,7 @@ class Field(ABC):
         cls.check_enum(given)
         cls.check_bounds(given)
         cls.check_sizes(given, items)
+        cls.check_encoding(given, items)
 
     @classmethod
     def check_enum(cls, given: Keywords) -> None:
@@ -72,6 +75,11 @@ class Field(ABC):
     def check_sizes(cls, given: Keywords, items: "Field | None") -> None:
         """Check `items` and how many of them there may be."""
         given.refuse(["items", *SIZES], "arrays")
+
+    @classmethod
+    def check_encoding(cls, given: Keywords, items: "Field | None") -> None:
+        """Check `encoding`, the text that an array is sent as."""
+        given.refuse(["encoding", "shape"], "arrays")
 
     @classmethod
     def of(cls, keywords: Mapping[str, Any]) -> "Field":

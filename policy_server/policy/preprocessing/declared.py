@@ -1,14 +1,13 @@
 """A preprocessor of what a file declares: arithmetic on all rows at once, in float64."""
 
-import struct
 from collections.abc import Sequence
 
 import numpy as np
 
-from policy_server.contract.decoding import compile_features
 from policy_server.contract.records import Record
 from policy_server.contract.schema import ObservationSchema
 from policy_server.policy.features import Outcome, narrowed
+from policy_server.policy.packing import compile_packing
 from policy_server.policy.preprocessing.declaration import Declaration
 from policy_server.policy.preprocessing.operation import Numbers
 from policy_server.policy.preprocessing.registry import OPERATIONS
@@ -24,17 +23,14 @@ class DeclaredPreprocessor:
 
     def __init__(self, schema: ObservationSchema, declaration: Declaration) -> None:
         self._width = declaration.width
-        self._flatten = compile_features(
-            schema, [(entry.field, entry.source) for entry in declaration.entries]
+        self._pack = compile_packing(
+            schema, [(entry.field, entry.source) for entry in declaration.entries], "d"
         )
-        # Little endian by name, as NumPy is told below.
-        self._pack = struct.Struct(f"<{self._width}d").pack
         self._steps = steps_of(declaration)
         self._always_finite = self._stays_finite(schema, declaration)
 
     def features(self, records: Sequence[Record]) -> Outcome:
-        flatten, pack = self._flatten, self._pack
-        packed = b"".join([pack(*flatten(record)) for record in records])
+        packed = b"".join(map(self._pack, records))
         numbers = np.frombuffer(packed, "<f8").reshape(len(records), self._width)
         if self._always_finite:
             return Outcome(self._computed(numbers).astype(np.float32))

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from policy_server.contract.fields.array import Array
 from policy_server.contract.fields.field import Field, Scalar
 
 MAX_VALUES = 1_024
@@ -26,6 +25,8 @@ class OneHot:
     def __init__(self, field: Field, values: Sequence[Any]) -> None:
         self._field = field
         self._values = values
+
+    is_array = False
 
     @property
     def feature_width(self) -> int:
@@ -56,6 +57,7 @@ class AsItIs:
     def __init__(self, field: Field) -> None:
         self._field = field
         self.feature_width = field.feature_width or 0
+        self.is_array = field.is_array
         self.feature_terms = field.feature_terms
 
     def ends(self, *, absent: bool) -> tuple[float, float]:
@@ -86,8 +88,4 @@ def values_of(leaf: Scalar) -> list[Any] | None:
 
 def paths(field: Field, name: str) -> Iterator[str]:
     """The scalars of a field of fixed size, in order: `name[0][1]`."""
-    if isinstance(field, Array):
-        for index in range(field.min_items):
-            yield from paths(field.items, f"{name}[{index}]")
-    else:
-        yield name
+    return (place for place, _ in field.scalars(name))

@@ -317,9 +317,5 @@ def _signature(signatures: Mapping[str, Any]) -> Any:
     return next(iter(named.values()))
 
 
-def _node(tensor_name: str) -> str:
-    return tensor_name.split(":", maxsplit=1)[0]
-
-
 def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -160,5 +160,3 @@ def _at(found: Mapping[str, Flows], tensor: str) -> Flow:
     if len(flows) <= 1:
         return flows[0] if flows else Flow()
     return flows[index] if index < len(flows) else _any(flows)
-
-

@@ -12,7 +12,10 @@ from policy_server.policy.tensorflow_operations import LOADED, RUN
 
 RESTORE = "RestoreV2"
 SHOWN = 10
-INIT_SIGNATURE, INIT_COLLECTIONS = "__saved_model_init_op", ("saved_model_main_op", "legacy_init_op")
+INIT_SIGNATURE, INIT_COLLECTIONS = (
+    "__saved_model_init_op",
+    ("saved_model_main_op", "legacy_init_op"),
+)
 FROM_OUTSIDE = "^"
 """Before the name of a node that only has to have run."""
 

@@ -94,36 +94,47 @@ RUN = frozenset(
 )
 """What leads from observations to outputs."""
 
-LOADED = frozenset(
-    "Assign AssignVariableOp Cast Const DisableCopyOnRead HashTable HashTableV2 Identity IdentityN "
-    "LookupTableImportV2 NoOp Pack PartitionedCall Placeholder PlaceholderWithDefault "
+LOADING = (
+    "Assign AssignVariableOp Cast Const DisableCopyOnRead HashTable HashTableV2 Identity "
+    "IdentityN LookupTableImportV2 NoOp Pack PartitionedCall Placeholder PlaceholderWithDefault "
     "ReadVariableOp Reshape RestoreV2 StatefulPartitionedCall VarHandleOp VarIsInitializedOp "
-    "Variable VariableV2".split()
+    "Variable VariableV2"
 )
+LOADED = frozenset(LOADING.split())
 """What gives variables and tables the numbers that lie in the SavedModel itself."""
 
-SHAPES = frozenset("Rank Shape ShapeN Size TensorArraySizeV3 TensorListLength VariableShape".split())
+SHAPES = frozenset(
+    ["Rank", "Shape", "ShapeN", "Size", "TensorArraySizeV3", "TensorListLength", "VariableShape"]
+)
 """Their outputs follow from shapes, whatever the numbers are."""
-FILLED = frozenset("OnesLike ZerosLike".split())
+FILLED = frozenset(["OnesLike", "ZerosLike"])
 """As large as their input, and the same whatever its numbers are."""
 
 EVERY = (0, 1, 2, 3)
+RESIZING = "ResizeArea ResizeBicubic ResizeBilinear ResizeNearestNeighbor"
+COUNTED = "Bincount DenseBincount FusedPadConv2D OneHot TensorListResize"
 SIZED_BY: dict[str, tuple[int, ...]] = {
-    **dict.fromkeys("Fill RandomGamma RandomPoisson RandomPoissonV2 RandomStandardNormal".split(), (0,)),
-    **dict.fromkeys("RandomUniform RandomUniformInt TruncatedNormal NonDeterministicInts".split(), (0,)),
-    **dict.fromkeys("ParameterizedTruncatedNormal TensorArrayV3".split(), (0,)),
+    **dict.fromkeys(
+        ["Fill", "RandomGamma", "RandomPoisson", "RandomPoissonV2", "RandomStandardNormal"], (0,)
+    ),
+    **dict.fromkeys(
+        ["RandomUniform", "RandomUniformInt", "TruncatedNormal", "NonDeterministicInts"], (0,)
+    ),
+    **dict.fromkeys(["ParameterizedTruncatedNormal", "TensorArrayV3"], (0,)),
     **dict.fromkeys((name for name in DRAWING.split() if name.startswith("Stateless")), (0,)),
     **dict.fromkeys((name for name in DRAWING.split() if name.startswith("Stateful")), (1, 2)),
-    **dict.fromkeys("Range LinSpace EmptyTensorList TensorListReserve".split(), EVERY),
-    **dict.fromkeys("BroadcastTo MirrorPad Multinomial Pad PadV2 Tile".split(), (1,)),
-    **dict.fromkeys("ResizeArea ResizeBicubic ResizeBilinear ResizeNearestNeighbor".split(), (1,)),
-    **dict.fromkeys("Bincount DenseBincount FusedPadConv2D OneHot TensorListResize".split(), (1,)),
+    **dict.fromkeys(["Range", "LinSpace", "EmptyTensorList", "TensorListReserve"], EVERY),
+    **dict.fromkeys(["BroadcastTo", "MirrorPad", "Multinomial", "Pad", "PadV2", "Tile"], (1,)),
+    **dict.fromkeys(RESIZING.split(), (1,)),
+    **dict.fromkeys(COUNTED.split(), (1,)),
     **dict.fromkeys((name for name in REDUCING.split() if name.startswith("Segment")), (1,)),
     **dict.fromkeys((name for name in REDUCING.split() if name.startswith("Unsorted")), (2,)),
-    **dict.fromkeys("TensorListSetItem TensorListScatter TensorArrayWriteV3 SparseToDense".split(), (1,)),
-    **dict.fromkeys("MatrixDiagV2 MatrixDiagV3".split(), (1, 2, 3)),
-    **dict.fromkeys("TensorListScatterV2 TensorListScatterIntoExistingList".split(), (1, 2, 3)),
-    **dict.fromkeys("Conv2DBackpropInput Conv3DBackpropInputV2".split(), (0,)),
+    **dict.fromkeys(
+        ["TensorListSetItem", "TensorListScatter", "TensorArrayWriteV3", "SparseToDense"], (1,)
+    ),
+    **dict.fromkeys(["MatrixDiagV2", "MatrixDiagV3"], (1, 2, 3)),
+    **dict.fromkeys(["TensorListScatterV2", "TensorListScatterIntoExistingList"], (1, 2, 3)),
+    **dict.fromkeys(["Conv2DBackpropInput", "Conv3DBackpropInputV2"], (0,)),
     "CropAndResize": (3,),
     "HistogramFixedWidth": (2,),
     "DepthwiseConv2dNativeBackpropInput": (0,),
@@ -133,12 +144,14 @@ SIZED_BY: dict[str, tuple[int, ...]] = {
     "StatelessShuffle": (),
 }
 """Inputs that say how large an output is, and so must not depend on the observation."""
-SIZED_BY_FIRST_HALF = frozenset("DynamicStitch ParallelDynamicStitch".split())
+SIZED_BY_FIRST_HALF = frozenset(["DynamicStitch", "ParallelDynamicStitch"])
 """Likewise, of which half of the inputs are indices."""
 SHAPED_BY: dict[str, tuple[int, ...]] = {
-    **dict.fromkeys("Split Unique UniqueV2 UniqueWithCounts UniqueWithCountsV2 Where".split(), (0,)),
-    **dict.fromkeys("DynamicPartition Reshape TopKV2".split(), (1,)),
-    **dict.fromkeys("Slice SplitV".split(), (1, 2)),
+    **dict.fromkeys(
+        ["Split", "Unique", "UniqueV2", "UniqueWithCounts", "UniqueWithCountsV2", "Where"], (0,)
+    ),
+    **dict.fromkeys(["DynamicPartition", "Reshape", "TopKV2"], (1,)),
+    **dict.fromkeys(["Slice", "SplitV"], (1, 2)),
     "ListDiff": (0, 1),
     "StridedSlice": (1, 2, 3),
     "TensorListSplit": (2,),

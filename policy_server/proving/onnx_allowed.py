@@ -95,9 +95,7 @@ def _graphs(node: Any) -> list[Any]:
     ]
 
 
-def _counted(
-    body: Any, functions: Mapping[Any, Any], known: dict[Any, int], depth: int
-) -> int:
+def _counted(body: Any, functions: Mapping[Any, Any], known: dict[Any, int], depth: int) -> int:
     """How many nodes a body has, its functions written out."""
     _check_depth(depth)
     total = 0

@@ -15,7 +15,6 @@ import numpy as np
 from policy_server.errors import UploadRejected
 from policy_server.proving.onnx_cost import steps
 from policy_server.proving.onnx_extent import Extent
-from policy_server.proving.onnx_file import onnx_package
 from policy_server.proving.onnx_node import Nodes, Untold
 
 MOST_BYTES = 256_000_000
@@ -72,9 +71,7 @@ def needs(model: Any, rows: int, width: int) -> Needs:
     graph = model.graph
     weights = {tensor.name for tensor in graph.initializer}
     given = {
-        value.name: _input(value, rows, width)
-        for value in graph.input
-        if value.name not in weights
+        value.name: _input(value, rows, width) for value in graph.input if value.name not in weights
     }
     walk = _Walk(model, rows)
     walk.run(graph, given)
@@ -267,7 +264,8 @@ class _Loop:
         loose = turns * each_takes if going is None else needs.loose_steps - before.loose_steps
         self._walk.count(each_takes * (turns - 1), loose * (1 if going is None else turns - 1))
         laid = [*axes, *[0] * len(put_out)]
-        return [*after, *(_stacked(each, turns, axis) for each, axis in zip(put_out, laid))]
+        pairs = zip(put_out, laid, strict=False)
+        return [*after, *(_stacked(each, turns, axis) for each, axis in pairs)]
 
     def each(self, state: list[Extent], turns: int | None) -> list[Extent]:
         """What the loop makes, turn by turn."""

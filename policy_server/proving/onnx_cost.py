@@ -46,6 +46,11 @@ def _multiplied(node: Any, given: Sequence[Extent | None], made: Sequence[Extent
         return out * math.prod(_numbers(node, "kernel_shape"))
     if kind == "LRN":
         return out * math.prod(_numbers(node, "size"))
+    return _rarely_multiplied(node, first, others)
+
+
+def _rarely_multiplied(node: Any, first: Extent, others: Sequence[Extent]) -> int:
+    kind = str(node.op_type)
     if kind == "Einsum":
         return math.prod(max(1, each.most) for each in (first, *others))
     if kind == "Attention":

@@ -1,11 +1,10 @@
-"""How large a tensor of an ONNX network can be, and its numbers where they are the same each time."""
+"""How large a tensor of an ONNX network can be, and its numbers where these are always the same."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from policy_server.proving.onnx_file import onnx_package

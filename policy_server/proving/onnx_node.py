@@ -24,7 +24,7 @@ INTEGERS = {2, 3, 4, 5, 6, 7, 12, 13}
 """Of ONNX's TensorProto.DataType."""
 DRAWN = frozenset(DRAWING.split())
 LATER = (11, 13)
-"""Versions whose rules take what ONNX Runtime takes of earlier ones too, such as axes from the end."""
+"""Versions whose rules allow what ONNX Runtime takes of earlier ones: axes from the end, say."""
 NEVER_DIVISORS = (0, -1)
 """By 0 nothing is divided, and the least integer by -1 ends the whole process."""
 
@@ -203,7 +203,7 @@ def _at_most(kind: str, there: Sequence[Extent]) -> Extent:
 
 
 def _bounded(kind: str, given: Given) -> Extent | None:
-    """The most that outputs have whose sizes depend on numbers, and are no more than the input's."""
+    """The most that outputs have whose sizes depend on numbers, and are at most the input's."""
     first = given[0] if given else None
     if first is None:
         return None

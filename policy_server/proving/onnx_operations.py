@@ -34,9 +34,7 @@ SHAPING = (
     "Scatter ScatterElements ScatterND Shape Size Slice SpaceToDepth Split Squeeze Tile Transpose "
     "Trilu Unsqueeze Upsample"
 )
-DRAWING = (
-    "Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike"
-)
+DRAWING = "Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike"
 CONTROL = "If Loop Scan"
 CLASSICAL = (
     "ArrayFeatureExtractor Binarizer FeatureVectorizer Imputer LinearClassifier LinearRegressor "
@@ -45,9 +43,7 @@ CLASSICAL = (
 FUSED = "BiasGelu FastGelu FusedMatMul Gelu QuickGelu"
 
 ALLOWED: dict[str, frozenset[str]] = {
-    STANDARD: frozenset(
-        f"{ELEMENTWISE} {REDUCING} {LAYERS} {SHAPING} {DRAWING} {CONTROL}".split()
-    ),
+    STANDARD: frozenset(f"{ELEMENTWISE} {REDUCING} {LAYERS} {SHAPING} {DRAWING} {CONTROL}".split()),
     TREES: frozenset(CLASSICAL.split()),
     RUNTIME: frozenset(FUSED.split()),
 }
@@ -57,9 +53,11 @@ LIKE_THEIR_INPUT = frozenset({*FUSED.split(), "Binarizer", "Imputer", "Normalize
 LIKE_THEIR_INPUT -= {"FusedMatMul"}
 """What ONNX has no rule of sizes for: their outputs are as large as their first input."""
 
-SIZED_BY_ATTRIBUTES = frozenset(
-    "AveragePool CenterCropPad Conv ConvInteger ConvTranspose ConstantOfShape Einsum Expand EyeLike "
-    "LpPool MaxPool Multinomial OneHot OneHotEncoder Pad QLinearConv RandomNormal RandomUniform "
-    "Range Resize RotaryEmbedding TreeEnsemble TreeEnsembleRegressor Tile Upsample".split()
+SIZED = (
+    "AveragePool CenterCropPad Conv ConvInteger ConvTranspose ConstantOfShape Einsum Expand "
+    "EyeLike LpPool MaxPool Multinomial OneHot OneHotEncoder Pad QLinearConv RandomNormal "
+    "RandomUniform Range Resize RotaryEmbedding TreeEnsemble TreeEnsembleRegressor Tile "
+    "Upsample"
 )
+SIZED_BY_ATTRIBUTES = frozenset(SIZED.split())
 """Whose outputs can be larger than all their inputs multiplied: their sizes have to be known."""

@@ -67,6 +67,7 @@ def served_graph(meta_graph: Any, tensors: Collection[str], load: Loading) -> An
     graph = meta_graph.graph_def
     parts = _Parts(graph)
     run = parts.reached({node_of(name) for name in tensors})
+    run.nodes |= parts.reads(run.nodes)
     wanted = {node_of(each) for each in (load.restore, load.file, load.initialise) if each}
     loaded = parts.reached(wanted)
     _check(parts, run, RUN, "to its outputs")
@@ -144,6 +145,14 @@ class _Parts:
             if name not in self.functions:
                 raise NotServed(f"its graph calls `{name[:100]}`, which is not in it.")
         return names
+
+    def reads(self, variables: set[str]) -> set[str]:
+        """Nodes that read some variables and do no more; by them a converter knows the numbers."""
+        return {
+            name
+            for name, node in self.nodes.items()
+            if node.op == "ReadVariableOp" and variables >= {*map(node_of, node.input)}
+        }
 
     def all_nodes(self, reached: _Reached) -> Iterator[Any]:
         """Nodes of a part of the graph, and of its functions."""

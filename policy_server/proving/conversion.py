@@ -34,7 +34,8 @@ def convert_to_onnx(model: SavedModel, path: Path) -> None:
     try:
         write_served(proto, path, model.feature_width)
     except UploadRejected as error:
-        raise ConversionFailed(str(error).rstrip(".")) from error
+        fault = str(error).partition(". ")[0]  # its remedy is for those who upload ONNX
+        raise ConversionFailed(fault[:1].lower() + fault[1:]) from error
 
 
 def convert_tensorflow_lite(source: Path, path: Path) -> None:

@@ -59,7 +59,7 @@ def check_operations(model: Any) -> None:
         named = ", ".join(f"`{name}`" for name in sorted(foreign)[:SHOWN])
         more = f" and {len(foreign) - SHOWN} more" if len(foreign) > SHOWN else ""
         raise UploadRejected(
-            f"The network has operations that are not served: {named}{more}. {REMEDY}"
+            f"The network has operations that are not served as ONNX: {named}{more}. {REMEDY}"
         )
 
 

@@ -50,6 +50,7 @@ class EngineProcess:
         self._turn = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
+        self._ended = "closed"
 
     @property
     def feature_width(self) -> int:
@@ -150,13 +151,14 @@ class EngineProcess:
     def _end(self, why: str) -> str:
         child, self._child = self._child, None
         if child is None:
-            return "closed"
-        ended = child.end()
+            return self._ended
+        self._ended = child.end()
         if not self._closed:
-            logger.warning("the process of %s is replaced: %s (%s)", self._task.engine, why, ended)
+            engine, ended = self._task.engine, self._ended
+            logger.warning("the process of %s is replaced: %s (%s)", engine, why, ended)
             self._starting = asyncio.get_running_loop().create_task(self._start())
             self._starting.add_done_callback(_heard)
-        return ended
+        return self._ended
 
 
 def _heard(task: "asyncio.Task[Conversation]") -> None:

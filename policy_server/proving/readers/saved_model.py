@@ -115,7 +115,8 @@ def _unbounded(model: SavedModel, why: str) -> str | None:
     """Why TensorFlow is not to run it as it is; None where nothing speaks against that."""
     if (unbounded := model.unbounded()) is None:
         return None
-    return f"The model cannot be served: {unbounded} It is not converted either: {why}."
+    why = why.removeprefix("TensorFlow serves it: ")
+    return f"The model cannot be served: {unbounded} As ONNX it is not served either: {why}."
 
 
 def _chosen(

@@ -8,7 +8,6 @@ import contextlib
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,19 @@ from numpy.typing import NDArray
 
 from policy_server.errors import EngineFailed
 from policy_server.policy.engines.engine import Floats
-from policy_server.policy.saved_model_feeds import neutral, others
+from policy_server.policy.saved_model_feeds import Draws, neutral, others
 from policy_server.policy.tensorflow_flow import Unbounded, check_bounded
-from policy_server.policy.tensorflow_graph import Loading, NotServed, loading, served_graph
+from policy_server.policy.tensorflow_graph import (
+    Loading,
+    NotServed,
+    has_variables,
+    loading,
+    served_graph,
+)
 
 VARIABLES = "variables/variables"
+TEXT = 7
+"""Of TensorFlow's DataType."""
 OBSERVATION_NAMES = ("observations", "observation", "obs", "0/observation", "input", "inputs")
 ACTIONS = re.compile(r"actions(?:_(\d+))?")
 DRAWING = re.compile(r"^(Stateless|Parameterized)?(Truncated|Random|Multinomial)(?!.*Seed)")
@@ -70,19 +77,6 @@ def import_tensorflow() -> Any:
     return tensorflow
 
 
-@dataclass(frozen=True)
-class Draws:
-    """What the model itself drew.
-
-    Attributes:
-        actions: One array an output, as the model gives them: [B], [B, heads] or [B, dimensions].
-        log_probability: float32[B], joint; None where the model does not say.
-    """
-
-    actions: list[NDArray[Any]]
-    log_probability: NDArray[np.float32] | None
-
-
 class SavedModel:
     """A SavedModel in a session of its own.
 
@@ -105,10 +99,12 @@ class SavedModel:
         try:
             meta = _meta_graph(folder)
         except Exception as error:  # protobuf's and those of the disk
-            raise UnusableModel(f"TensorFlow cannot load it: {_first_line(error)}") from error
+            raise _unloadable(error) from error
         signature = _signature(meta.signature_def)
         self.inputs = {str(name): str(info.name) for name, info in signature.inputs.items()}
-        self.outputs = {str(name): str(info.name) for name, info in signature.outputs.items()}
+        # Texts are served by nobody, and what makes them need not be known.
+        numbers = {name: each for name, each in signature.outputs.items() if each.dtype != TEXT}
+        self.outputs = {str(name): str(info.name) for name, info in numbers.items()}
         tensors, how = {*self.inputs.values(), *self.outputs.values()}, loading(meta)
         try:
             self._definition = served_graph(meta, tensors, how)
@@ -117,14 +113,14 @@ class SavedModel:
         except NotServed as error:
             raise UnusableModel(str(error)) from error
         except Exception as error:  # TensorFlow's errors have no common root
-            raise UnusableModel(f"TensorFlow cannot load it: {_first_line(error)}") from error
+            raise _unloadable(error) from error
 
     def _load(self, meta: Any, how: Loading, folder: Path) -> None:
         """Make the graph of what is served alone, and give its variables their numbers."""
         self.tensorflow.import_graph_def(
             self._definition, name="", producer_op_list=meta.meta_info_def.stripped_op_list
         )
-        if how.restore and (folder / f"{VARIABLES}.index").is_file():
+        if how.restore and has_variables(self._definition):
             self.session.run(how.restore, {how.file: str(folder / VARIABLES)})
         if how.initialise:
             self.session.run(how.initialise)
@@ -315,6 +311,10 @@ def _signature(signatures: Mapping[str, Any]) -> Any:
             "`serving_default` is wanted."
         )
     return next(iter(named.values()))
+
+
+def _unloadable(error: Exception) -> UnusableModel:
+    return UnusableModel(f"TensorFlow cannot load it: {_first_line(error)}")
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,10 +1,24 @@
-"""What the inputs of a SavedModel are given that do not take the observation."""
+"""What a SavedModel is given beside the observation, and what it gives beside its output."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What the model itself drew.
+
+    Attributes:
+        actions: One array an output, as the model gives them: [B], [B, heads] or [B, dimensions].
+        log_probability: float32[B], joint; None where the model does not say.
+    """
+
+    actions: list[NDArray[Any]]
+    log_probability: NDArray[np.float32] | None
 
 
 def neutral(tensor: Any, batch: int, fill: int) -> NDArray[Any]:

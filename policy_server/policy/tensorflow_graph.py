@@ -11,6 +11,7 @@ from typing import Any
 from policy_server.policy.tensorflow_operations import LOADED, RUN
 
 RESTORE = "RestoreV2"
+VARIABLES = {"VarHandleOp", "Variable", "VariableV2"}
 SHOWN = 10
 INIT_SIGNATURE, INIT_COLLECTIONS = (
     "__saved_model_init_op",
@@ -90,6 +91,11 @@ def served_graph(meta_graph: Any, tensors: Collection[str], load: Loading) -> An
             node.attr.pop("_class", None)
             node.device = ""
     return kept
+
+
+def has_variables(graph: Any) -> bool:
+    """A GraphDef has variables, which are to be loaded."""
+    return any(node.op in VARIABLES for node in graph.node)
 
 
 def node_of(tensor: str) -> str:

@@ -7,54 +7,29 @@ small when it is proven, and as large as a client likes when it serves.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from policy_server.errors import UploadRejected
 from policy_server.proving.onnx_cost import steps
 from policy_server.proving.onnx_extent import Extent
+from policy_server.proving.onnx_loop import Loop
+from policy_server.proving.onnx_needs import Needs
 from policy_server.proving.onnx_node import Nodes, Untold
 
 MOST_BYTES = 256_000_000
 """Of all that a run of the network holds at once, beside the weights of its file."""
-MOST_STEPS = 20_000_000_000
-"""Multiplications and moves for one row: some seconds."""
-MOST_LOOSE_STEPS = 5_000_000
-"""Likewise of those whose number depends on the observation."""
 STARTING_STEPS = 2000
 """What it takes to start an operation, whatever it does."""
 MOST_VISITS = 30_000
 """Nodes that are gone through, each turn of a loop anew."""
-MOST_TURNS = 1024
-"""Of a loop that has to be followed turn by turn."""
 FOR_EVER = 2**31
 """Turns that exporters write for a loop which only its condition ends."""
-INT64, BOOL = 7, 9
-"""Of ONNX's TensorProto.DataType."""
 REMEDY = (
     "Sizes, loops and branches have to follow from the shape of what the network is given, never "
     "from its numbers: use `where` in place of a branch, masks in place of sizes, and a fixed "
     "number of turns."
 )
-
-
-@dataclass
-class Needs:
-    """What a run takes.
-
-    Attributes:
-        bytes: That it holds at once, beside the weights of its file.
-        steps: Multiplications and moves.
-        loose_steps: Those of them whose number depends on the observation.
-        visits: Nodes that were gone through.
-    """
-
-    bytes: int = 0
-    steps: int = 0
-    loose_steps: int = 0
-    visits: int = 0
 
 
 def needs(model: Any, rows: int, width: int) -> Needs:
@@ -95,9 +70,8 @@ class _Walk:
     def __init__(self, model: Any, rows: int) -> None:
         self._nodes = Nodes(model)
         self._model = model
-        self._rows = rows
         self._held = 0
-        self.needs = Needs()
+        self.needs = Needs(rows)
 
     def run(self, graph: Any, outer: Mapping[str, Extent]) -> list[Extent]:
         """The outputs of a graph, from its inputs and what lies around it."""
@@ -124,7 +98,7 @@ class _Walk:
     def _hold(self, node: Any, size: int) -> None:
         self._held += size
         self.needs.bytes = max(self.needs.bytes, self._held)
-        if self._rows == 1 and self.needs.bytes > MOST_BYTES + 4 * self._model.ByteSize():
+        if self.needs.rows == 1 and self.needs.bytes > MOST_BYTES + 4 * self._model.ByteSize():
             _refuse(
                 node,
                 f"with it the network holds {self.needs.bytes // 1_000_000} MB for one "
@@ -147,19 +121,8 @@ class _Walk:
             return self._scan(node, given, names)
         made = self._nodes.made(node, given)
         more = STARTING_STEPS + steps(node, given, made)
-        self.count(more, 0 if all(each.exact for each in made) else more)
+        self.needs.count(more, 0 if all(each.exact for each in made) else more)
         return made
-
-    def count(self, more: int, loose: int) -> None:
-        """Count steps, and those of them, or of earlier ones, that only some observations take."""
-        self.needs.steps += more
-        self.needs.loose_steps += loose
-        if self.needs.steps > MOST_STEPS * self._rows:
-            raise Untold(
-                f"up to it one decision takes more than {MOST_STEPS:.0e} multiplications and moves"
-            )
-        if self.needs.loose_steps > MOST_LOOSE_STEPS * self._rows:
-            raise Untold("how long it takes depends on the numbers of the observation")
 
     def _branch(
         self, node: Any, given: Sequence[Extent | None], names: Mapping[str, Extent]
@@ -170,7 +133,7 @@ class _Walk:
             return self.run(branches[bool(chosen)], names)
         before = self.needs.steps
         one, other = (self.run(branch, names) for branch in branches)
-        self.count(0, self.needs.steps - before)
+        self.needs.count(0, self.needs.steps - before)
         return [_either(a, b) for a, b in zip(one, other, strict=True)]
 
     def _loop(
@@ -185,7 +148,7 @@ class _Walk:
         if turns is not None and turns >= FOR_EVER:
             turns = None
         state = [each for each in given[2:] if each is not None]
-        loop = _Loop(self, _graph(node, "body"), names)
+        loop = self._loop_of(_graph(node, "body"), names)
         if not going or turns == 0:
             return loop.ended(state, 0)
         if turns is not None:
@@ -193,8 +156,16 @@ class _Walk:
             try:
                 return loop.alike(state, turns)
             except (Untold, UploadRejected):  # its turns are not alike: follow each
-                self.needs = before
+                self.needs.go_back(before)
         return loop.each(state, turns)
+
+    def _loop_of(self, body: Any, names: Mapping[str, Extent]) -> Loop:
+        inputs = [value.name for value in body.input]
+
+        def turn(given: list[Extent]) -> list[Extent]:
+            return self.run(body, {**names, **dict(zip(inputs, given, strict=True))})
+
+        return Loop(turn, len(body.output), self.needs)
 
     def _scan(
         self, node: Any, given: Sequence[Extent | None], names: Mapping[str, Extent]
@@ -212,94 +183,9 @@ class _Walk:
             sizes = list(each.sizes)
             turns = max(turns, sizes.pop(axis))
             slices.append(Extent.of(each.kind, sizes, exact=each.exact))
-        loop = _Loop(self, body, names)
+        loop = self._loop_of(body, names)
         out = _numbers(node, "scan_output_axes")
         return loop.alike(state, turns, slices, out)
-
-
-class _Loop:
-    """The turns of a loop.
-
-    Args:
-        walk: Through the network that it is in.
-        body: What each turn runs.
-        names: What lies around it.
-    """
-
-    def __init__(self, walk: _Walk, body: Any, names: Mapping[str, Extent]) -> None:
-        self._walk = walk
-        self._body = body
-        self._names = names
-
-    def alike(
-        self,
-        state: list[Extent],
-        turns: int,
-        slices: list[Extent] | None = None,
-        axes: Sequence[int] = (),
-    ) -> list[Extent]:
-        """What the loop makes if its turns are alike in size; raises Untold where they are not.
-
-        Args:
-            state: What goes from turn to turn.
-            turns: How many there are.
-            slices: What each turn takes of what is scanned; None where nothing is, and each turn
-                has a number and a condition.
-            axes: Where turns are laid in what is put out of each.
-        """
-        needs = self._walk.needs
-        before = replace(needs)
-        state = [each.unvalued for each in state]
-        head = [] if slices is not None else [Extent.of(INT64, ()), _truth(going=True)]
-        made = self._turn([*head, *state, *(slices or ())])
-        going = made.pop(0).number if head else 1
-        if going == 0:
-            raise Untold("its turns are not alike")
-        after, put_out = made[: len(state)], made[len(state) :]
-        if any(a.sizes != b.sizes or a.exact != b.exact for a, b in zip(state, after, strict=True)):
-            raise Untold("what goes from turn to turn of the loop grows")
-        if going is None:  # an observation may end it
-            put_out = [replace(each, exact=False) for each in put_out]
-        each_takes = needs.steps - before.steps
-        loose = turns * each_takes if going is None else needs.loose_steps - before.loose_steps
-        self._walk.count(each_takes * (turns - 1), loose * (1 if going is None else turns - 1))
-        laid = [*axes, *[0] * len(put_out)]
-        pairs = zip(put_out, laid, strict=False)
-        return [*after, *(_stacked(each, turns, axis) for each, axis in pairs)]
-
-    def each(self, state: list[Extent], turns: int | None) -> list[Extent]:
-        """What the loop makes, turn by turn."""
-        put_out: list[Extent] = []
-        turn = 0
-        going: int | None = 1
-        while going and turn != turns:
-            if turn == MOST_TURNS:
-                raise Untold(f"the loop turns more than {MOST_TURNS} times")
-            number = Extent.of_value(np.array(turn, np.int64))
-            made = self._turn([number, _truth(going=True), *state])
-            going = made[0].number
-            if going is None:
-                raise Untold("when the loop ends depends on the numbers of the observation")
-            state, put_out = made[1 : 1 + len(state)], made[1 + len(state) :]
-            turn += 1
-        return self.ended(state, turn, put_out)
-
-    def ended(
-        self, state: list[Extent], turns: int, put_out: Sequence[Extent] = ()
-    ) -> list[Extent]:
-        """What the loop makes of its last state and of what each turn has put out."""
-        if not turns:
-            there = len(self._body.output) - 1 - len(state)
-            return [*state, *[Extent(1, None, 0)] * there]
-        return [*state, *(_stacked(each, turns, 0) for each in put_out)]
-
-    def _turn(self, given: list[Extent]) -> list[Extent]:
-        inputs = [value.name for value in self._body.input]
-        return self._walk.run(self._body, {**self._names, **dict(zip(inputs, given, strict=True))})
-
-
-def _truth(*, going: bool) -> Extent:
-    return Extent.of_value(np.array(going))
 
 
 def _either(one: Extent, other: Extent) -> Extent:
@@ -309,14 +195,6 @@ def _either(one: Extent, other: Extent) -> Extent:
     sizes = [max(pair) for pair in zip(one.sizes, other.sizes, strict=True)]
     same = one.sizes == other.sizes and one.exact and other.exact
     return Extent.of(one.kind, sizes, exact=same)
-
-
-def _stacked(each: Extent, turns: int, axis: int) -> Extent:
-    if each.sizes is None:
-        return replace(each.unvalued, most=each.most * turns)
-    sizes = list(each.sizes)
-    sizes.insert(axis if axis >= 0 else len(sizes) + 1 + axis, turns)
-    return Extent.of(each.kind, sizes, exact=each.exact)
 
 
 def _read(node: Any) -> set[str]:

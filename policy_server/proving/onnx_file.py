@@ -109,6 +109,16 @@ def onnx_package() -> Any:
     return onnx
 
 
+def inlined(model: Any) -> Any:
+    """A ModelProto whose own functions are written out."""
+    if not model.functions:
+        return model
+    onnx_package()
+    from onnx import inliner
+
+    return inliner.inline_local_functions(model)
+
+
 def _parse(onnx: Any, source: Path) -> Any:
     try:
         return onnx.ModelProto.FromString(source.read_bytes())

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from policy_server.errors import UploadRejected
 from policy_server.policy.onnx_session import ROWS_AT_ONCE
 from policy_server.policy.timing import MAX_BATCH
 from policy_server.proving.onnx_allowed import check_amount, check_operations
 from policy_server.proving.onnx_bounds import MOST_BYTES, needs
-from policy_server.proving.onnx_file import onnx_package
+from policy_server.proving.onnx_file import inlined
 
 FEWER = 4
 """So many times fewer rows are tried where a run takes too much."""
@@ -37,12 +38,17 @@ def write_served(model: Any, target: Path, width: int) -> None:
 
 
 def _rows_at_once(model: Any, width: int) -> int:
-    inlined = model
-    if model.functions:
-        inlined = onnx_package().inliner.inline_local_functions(model)
-    needs(inlined, 1, width)
-    most = MOST_BYTES + 4 * inlined.ByteSize()
+    flat = inlined(model)
+    needs(flat, 1, width)
+    most = MOST_BYTES + 4 * flat.ByteSize()
     rows = MAX_BATCH
-    while rows > 1 and needs(inlined, rows, width).bytes > most:
+    while rows > 1 and not _fits(flat, rows, width, most):
         rows //= FEWER
     return rows
+
+
+def _fits(flat: Any, rows: int, width: int, most: int) -> bool:
+    try:
+        return needs(flat, rows, width).bytes <= most
+    except UploadRejected:  # what many rows take grows faster than their number
+        return False

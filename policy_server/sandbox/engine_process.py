@@ -162,6 +162,6 @@ class EngineProcess:
 
 
 def _heard(task: "asyncio.Task[Conversation]") -> None:
-    """Whoever asks next is told what went wrong, or starts another one."""
+    """The next batch is told what went wrong, or starts another one."""
     with contextlib.suppress(asyncio.CancelledError):
         task.exception()

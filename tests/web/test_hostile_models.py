@@ -67,7 +67,14 @@ def workers(server: Server) -> list[int]:
 
 def engines(server: Server) -> list[int]:
     pids = [pid for worker in workers(server) for pid in below(worker)]
-    return [pid for pid in pids if b"engine_child" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [pid for pid in pids if "engine_child" in command(pid)]
+
+
+def command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError):  # it has ended
+        return ""
 
 
 def until(what: Callable[[], bool]) -> None:

@@ -1,7 +1,6 @@
-"""Every setting: read once, checked at once.
+"""Every setting: read once, checked at once; docs/configuration.md lists them, a test compares.
 
 The command line comes first, then the environment, then `.env`, then the default.
-docs/configuration.md lists them all; a test compares.
 """
 
 import os
@@ -20,7 +19,7 @@ from policy_server.contract.actions import ActionSettings
 from policy_server.errors import ConfigurationError, Fault
 from policy_server.proving.limits import BuildLimits
 from policy_server.resources import TEMPLATE
-from policy_server.sandbox.limits import ProcessLimits
+from policy_server.sandbox.limits import EngineLimits, ProcessLimits
 from policy_server.serving.contracts import Contracts
 from policy_server.serving.limits import ServingLimits
 from policy_server.store.store import Store
@@ -185,7 +184,7 @@ class Settings:
         "POLICY_SERVER_MODEL_MEGABYTES",
         setting_texts.count(64, 1_000_000),
         4000,
-        "Most memory of a build",
+        "Most memory of a build, and of each process in which TensorFlow decides",
     )
     model_seconds: int = _setting(
         "POLICY_SERVER_MODEL_SECONDS",
@@ -233,7 +232,8 @@ class Settings:
     def serving_limits(self) -> ServingLimits:
         """How much the decisions of a worker may take."""
         limits = self.build_limits.isolation
-        return ServingLimits(limits if limits.confined else None, self.waiting_decisions)
+        engine = EngineLimits(self.model_megabytes)
+        return ServingLimits(limits if limits.confined else None, self.waiting_decisions, engine)
 
     @property
     def connection_limits(self) -> ConnectionLimits:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from policy_server.errors import EngineFailed
 from policy_server.policy.engines.engine import Engine
-from policy_server.policy.engines.registry import load_engine
+from policy_server.policy.engines.registry import ENGINES, load_engine
 from policy_server.policy.families.family import Family
 from policy_server.policy.families.registry import FAMILIES
 from policy_server.policy.timing import Timing
@@ -51,6 +51,11 @@ class Network:
                 "import the module that registers it before the server starts"
             )
         return registered(self.sizes, **self.parameters)
+
+    @property
+    def own_process(self) -> bool:
+        """What runs it must not run in a worker."""
+        return self.engine in ENGINES and ENGINES[self.engine].own_process
 
     def load_engine(self, folder: Path) -> Engine:
         """Load what runs it.

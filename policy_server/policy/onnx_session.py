@@ -12,7 +12,11 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime
 
+onnxruntime.disable_telemetry_events()
+
 Session: TypeAlias = onnxruntime.InferenceSession
+ROWS_AT_ONCE = "policy_server.rows_at_once"
+"""In the metadata of a file that a build wrote: how many rows one run of it may take."""
 
 
 def open_session(model: Path | bytes) -> Session:
@@ -26,9 +30,18 @@ def open_session(model: Path | bytes) -> Session:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
+    options.enable_profiling = False
+    # Else a file may be in the runtime's own format, which nothing here has looked into.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     content = model if isinstance(model, bytes) else str(model)
     try:
         return Session(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime's own exceptions have no common root
         name = "the network" if isinstance(model, bytes) else model.name
         raise EngineFailed(f"ONNX Runtime cannot load {name}: {error}") from error
+
+
+def rows_at_once(session: Session, most: int) -> int:
+    """How many rows one run of a network may take: what its build found out, or the most."""
+    told = session.get_modelmeta().custom_metadata_map.get(ROWS_AT_ONCE, "")
+    return max(1, min(int(told), most)) if told.isdecimal() else most

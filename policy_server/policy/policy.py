@@ -141,6 +141,11 @@ class Policy:
         taken = self.network.feature_width
         return self._allowed(await self._awaited.run_async(features[:, :taken]), features)
 
+    def close(self) -> None:
+        """Let go of what runs its network elsewhere."""
+        if self._awaited is not None:
+            self._awaited.close()
+
     def _allowed(self, inputs: Floats, features: Features) -> Floats:
         """Distribution inputs in which no forbidden action can be taken."""
         if self._masks is None:

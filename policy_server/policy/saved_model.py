@@ -6,8 +6,7 @@ TensorFlow since 1.13; the object API refuses graphs with placeholders outside t
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,19 @@ from numpy.typing import NDArray
 from policy_server.errors import EngineFailed
 from policy_server.policy.engines.engine import Floats
 from policy_server.policy.lean_tensorflow import keras_left_out
+from policy_server.policy.saved_model_feeds import Draws, neutral, others
+from policy_server.policy.tensorflow_flow import Unbounded, check_bounded
+from policy_server.policy.tensorflow_graph import (
+    Loading,
+    NotServed,
+    has_variables,
+    loading,
+    served_graph,
+)
 
+VARIABLES = "variables/variables"
+TEXT = 7
+"""Of TensorFlow's DataType."""
 OBSERVATION_NAMES = ("observations", "observation", "obs", "0/observation", "input", "inputs")
 ACTIONS = re.compile(r"actions(?:_(\d+))?")
 DRAWING = re.compile(r"^(Stateless|Parameterized)?(Truncated|Random|Multinomial)(?!.*Seed)")
@@ -47,19 +58,6 @@ def import_tensorflow() -> Any:
     return tensorflow
 
 
-@dataclass(frozen=True)
-class Draws:
-    """What the model itself drew.
-
-    Attributes:
-        actions: One array an output, as the model gives them: [B], [B, heads] or [B, dimensions].
-        log_probability: float32[B], joint; None where the model does not say.
-    """
-
-    actions: list[NDArray[Any]]
-    log_probability: NDArray[np.float32] | None
-
-
 class SavedModel:
     """A SavedModel in a session of its own.
 
@@ -80,13 +78,41 @@ class SavedModel:
         self.graph = tensorflow.Graph()
         self.session = v1.Session(graph=self.graph, config=threads)
         try:
-            with self.graph.as_default():
-                meta = v1.saved_model.load(self.session, _tags(folder), str(folder))
-        except Exception as error:  # protobuf, I/O and TensorFlow errors alike
-            raise UnusableModel(f"TensorFlow cannot load it: {_first_line(error)}") from error
+            meta = _meta_graph(folder)
+        except Exception as error:  # protobuf's and those of the disk
+            raise _unloadable(error) from error
         signature = _signature(meta.signature_def)
         self.inputs = {str(name): str(info.name) for name, info in signature.inputs.items()}
-        self.outputs = {str(name): str(info.name) for name, info in signature.outputs.items()}
+        # Texts are served by nobody, and what makes them need not be known.
+        numbers = {name: each for name, each in signature.outputs.items() if each.dtype != TEXT}
+        self.outputs = {str(name): str(info.name) for name, info in numbers.items()}
+        tensors, how = {*self.inputs.values(), *self.outputs.values()}, loading(meta)
+        try:
+            self._definition = served_graph(meta, tensors, how)
+            with self.graph.as_default():
+                self._load(meta, how, folder)
+        except NotServed as error:
+            raise UnusableModel(str(error)) from error
+        except Exception as error:  # TensorFlow's errors have no common root
+            raise _unloadable(error) from error
+
+    def _load(self, meta: Any, how: Loading, folder: Path) -> None:
+        """Make the graph of what is served alone, and give its variables their numbers."""
+        self.tensorflow.import_graph_def(
+            self._definition, name="", producer_op_list=meta.meta_info_def.stripped_op_list
+        )
+        if how.restore and has_variables(self._definition):
+            self.session.run(how.restore, {how.file: str(folder / VARIABLES)})
+        if how.initialise:
+            self.session.run(how.initialise)
+
+    def unbounded(self) -> str | None:
+        """Why one observation may take more than others, or for ever; None where none does."""
+        try:
+            check_bounded(self._definition, self.observation_tensor)
+        except Unbounded as error:
+            return str(error)
+        return None
 
     @cached_property
     def observation_tensor(self) -> str:
@@ -176,7 +202,7 @@ class SavedModel:
         for name in sorted(feeds.keys() - {self.observation_tensor}):
             if any(constant in self._called(name) for constant in CONSTANT_INPUTS):
                 continue
-            if any(moves({**feeds, name: other}) for other in _others(feeds[name])):
+            if any(moves({**feeds, name: other}) for other in others(feeds[name])):
                 raise UnusableModel(
                     f"its decisions depend on `{name}`, which one observation does not tell: "
                     "policies with memory are not served."
@@ -220,7 +246,7 @@ class SavedModel:
             wanted = operation.type == "Placeholder" or name in listed
             if wanted and name not in feeds:
                 lengths = "seq_lens" in self._called(name)
-                feeds[name] = _neutral(operation.outputs[0], len(features), fill=int(lengths))
+                feeds[name] = neutral(operation.outputs[0], len(features), fill=int(lengths))
         return feeds
 
     def _called(self, tensor_name: str) -> str:
@@ -243,32 +269,16 @@ class SavedModel:
         return self.graph.get_tensor_by_name(name)
 
 
-def _neutral(tensor: Any, batch: int, fill: int) -> NDArray[Any]:
-    """The value that an input has when nothing is said, in the input's shape and type."""
-    sizes = tensor.shape.as_list() if tensor.shape.rank is not None else []
-    shape = [batch if index == 0 else size or 1 for index, size in enumerate(sizes)]
-    return np.full(shape, fill, dtype=tensor.dtype.as_numpy_dtype)
-
-
-def _others(values: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Other values of an input: ones for zeros and the reverse; random ones of real numbers."""
-    yield np.asarray(np.logical_not(values), dtype=values.dtype)
-    if np.issubdtype(values.dtype, np.floating):
-        rng = np.random.default_rng(0)
-        for scale in (1.0, 10.0):
-            yield np.asarray(scale * rng.standard_normal(values.shape), dtype=values.dtype)
-
-
-def _tags(folder: Path) -> list[str]:
-    """The tag set to load: `serve` if there is one, else the first."""
+def _meta_graph(folder: Path) -> Any:
+    """The graph to load: that of the tags `serve` if there is one, else the first."""
     from tensorflow.core.protobuf import saved_model_pb2
 
     model = saved_model_pb2.SavedModel()
     model.ParseFromString((folder / "saved_model.pb").read_bytes())
-    tag_sets = [list(graph.meta_info_def.tags) for graph in model.meta_graphs]
-    if not tag_sets:
+    if not model.meta_graphs:
         raise ValueError("it holds no graph")
-    return ["serve"] if ["serve"] in tag_sets else tag_sets[0]
+    served = [each for each in model.meta_graphs if list(each.meta_info_def.tags) == ["serve"]]
+    return (served or model.meta_graphs)[0]
 
 
 def _signature(signatures: Mapping[str, Any]) -> Any:
@@ -284,8 +294,8 @@ def _signature(signatures: Mapping[str, Any]) -> Any:
     return next(iter(named.values()))
 
 
-def _node(tensor_name: str) -> str:
-    return tensor_name.split(":", maxsplit=1)[0]
+def _unloadable(error: Exception) -> UnusableModel:
+    return UnusableModel(f"TensorFlow cannot load it: {_first_line(error)}")
 
 
 def _first_line(error: BaseException) -> str:

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from policy_server.errors import UploadRejected
 from policy_server.policy.saved_model import SavedModel
+from policy_server.proving.onnx_served import write_served
 
 OPSET = 18
 
@@ -29,7 +31,11 @@ def convert_to_onnx(model: SavedModel, path: Path) -> None:
             output_names=[model.output_tensor],
             opset=OPSET,
         )
-    path.write_bytes(proto.SerializeToString())
+    try:
+        write_served(proto, path, model.feature_width)
+    except UploadRejected as error:
+        fault = str(error).partition(". ")[0]  # its remedy is for those who upload ONNX
+        raise ConversionFailed(fault[:1].lower() + fault[1:]) from error
 
 
 def convert_tensorflow_lite(source: Path, path: Path) -> None:

@@ -9,7 +9,7 @@ from policy_server.errors import UploadRejected
 from policy_server.policy.families.family import Array, Family
 from policy_server.policy.families.recognition import Drawn, Output
 from policy_server.policy.families.registry import FAMILIES, ReadAs
-from policy_server.policy.saved_model import Draws
+from policy_server.policy.saved_model_feeds import Draws
 from policy_server.proving.reading import counted
 
 TOLERANCE = 1e-4

@@ -9,6 +9,7 @@ from typing import Any
 
 from policy_server.errors import UploadRejected
 from policy_server.proving.foreign.exports import OLD_TORCH
+from policy_server.proving.onnx_allowed import check_amount
 from policy_server.resources import COMMAND
 
 MOST_BYTES = 1_900_000_000
@@ -37,6 +38,7 @@ def read_onnx(source: Path) -> Any:
             f"into a folder: `{COMMAND} check FOLDER` and `publish FOLDER` read "
             f"NAME.onnx.data beside NAME.onnx. {OLD_TORCH}"
         )
+    check_amount(model)
     try:
         onnx.checker.check_model(model)
     except Exception as error:  # the checker's own
@@ -105,6 +107,16 @@ def onnx_package() -> Any:
             "build the version where it is."
         ) from error
     return onnx
+
+
+def inlined(model: Any) -> Any:
+    """A ModelProto whose own functions are written out."""
+    if not model.functions:
+        return model
+    onnx_package()
+    from onnx import inliner
+
+    return inliner.inline_local_functions(model)
 
 
 def _parse(onnx: Any, source: Path) -> Any:

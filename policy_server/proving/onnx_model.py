@@ -14,10 +14,12 @@ from policy_server.proving.input_shares import lay_out
 from policy_server.proving.joined import Joined
 from policy_server.proving.known_features import KnownFeatures
 from policy_server.proving.network_inputs import Layout
+from policy_server.proving.onnx_allowed import check_operations
 from policy_server.proving.onnx_graph import handed_through, needed, operations
 from policy_server.proving.onnx_inputs import axes_of, input_names, network_inputs, united
 from policy_server.proving.onnx_join import INTEGER_TYPES, join
 from policy_server.proving.onnx_original import OnnxOriginal
+from policy_server.proving.onnx_served import write_served
 from policy_server.proving.reading import named_output
 
 TRIAL_STEP = 16
@@ -130,6 +132,7 @@ class OnnxUpload:
         """
         model = type(self._model).FromString(self._model.SerializeToString())
         _reduce(model, output)
+        check_operations(model)
         # Before, every weight had to be an input as well.
         model.ir_version = max(model.ir_version, 4)
         needed_inputs, axes = input_names(model.graph), axes_of(model.graph.output[0])
@@ -153,21 +156,24 @@ def _engine(
 ) -> Engine:
     """What runs a network of one input, for any number of rows if it can."""
     if layout.batch is not None:
-        target.write_bytes(united(model, layout, opened=True).SerializeToString())
+        opened = united(model, layout, opened=True)
+        if layout.batch == 0:
+            write_served(opened, target, layout.width)
     if layout.batch == 0:
         engine = load_engine(ONNXRUNTIME, target.parent)
         if original is not None and (far := compare(engine, original, features)) > PROOF_TOLERANCE:
             raise EngineFailed(f"with its inputs made of features, {differs(far)}")
         return engine
     if original is not None and layout.batch is not None:
-        with contextlib.suppress(EngineFailed, ValueError):
-            opened = load_engine(ONNXRUNTIME, target.parent)
-            if compare(opened, original, features) <= PROOF_TOLERANCE:
-                return opened
+        with contextlib.suppress(EngineFailed, ValueError, UploadRejected):
+            write_served(opened, target, layout.width)
+            engine = load_engine(ONNXRUNTIME, target.parent)
+            if compare(engine, original, features) <= PROOF_TOLERANCE:
+                return engine
         if layout.batch > 1:
             _refuse_batch(layout)
     # The graph counts on a batch of 1 somewhere, or has no such axis.
-    target.write_bytes(united(model, layout, opened=False).SerializeToString())
+    write_served(united(model, layout, opened=False), target, layout.width)
     return load_engine(ONNXRUNTIME, target.parent)
 
 

@@ -49,3 +49,16 @@ class ProcessLimits:
             f"where it serves it may take {self.megabytes} MB of memory, have {self.files} files "
             "open, start neither threads nor processes, and has no network"
         )
+
+
+@dataclass(frozen=True)
+class EngineLimits:
+    """What the process of an engine may take.
+
+    Attributes:
+        megabytes: Of memory of its own.
+        seconds: For one batch.
+    """
+
+    megabytes: int = 4000
+    seconds: float = 30.0

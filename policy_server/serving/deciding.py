@@ -89,7 +89,7 @@ class Decider:
         return self._ask((), features, query, seed, seconds)
 
     def close(self, closed: Callable[[], None] = lambda: None) -> None:
-        """Let go of the preprocessor's process, once nobody waits any more; then call `closed`."""
+        """Let go of processes, once nobody waits any more; then call `closed`."""
         if self._busy is not None:
             self._busy.add_done_callback(lambda _: self.close(closed))
         elif self._waiting:
@@ -97,6 +97,7 @@ class Decider:
         else:
             if self._process is not None:
                 self._process.close()
+            self.policy.close()
             closed()
 
     def _ask(

@@ -1,8 +1,8 @@
 """How much the decisions of one worker may take."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from policy_server.sandbox.limits import ProcessLimits
+from policy_server.sandbox.limits import EngineLimits, ProcessLimits
 
 
 @dataclass(frozen=True)
@@ -11,8 +11,10 @@ class ServingLimits:
 
     Attributes:
         isolation: Of the process that runs an uploaded preprocessor; None runs it in the worker.
+        engine: Of the process that runs a network which no worker runs.
         waiting_decisions: Requests that come when so many decisions wait are turned away.
     """
 
     isolation: ProcessLimits | None = None
     waiting_decisions: int = 20_000
+    engine: EngineLimits = field(default_factory=EngineLimits)

@@ -9,10 +9,12 @@ import numpy as np
 from policy_server.contract.contract import Contract
 from policy_server.contract.samples import random_observations, random_vectors
 from policy_server.errors import NoActivePolicy, VersionConflict
+from policy_server.policy.engines.engine import AsyncEngine, Engine
 from policy_server.policy.network import Network
 from policy_server.policy.policy import Policy
 from policy_server.proving.observed import SEED
 from policy_server.resources import COMMAND
+from policy_server.sandbox.engine_process import EngineProcess
 from policy_server.sandbox.preprocessor_process import PreprocessorProcess
 from policy_server.serving.deciding import Decider
 from policy_server.serving.limits import ServingLimits
@@ -100,8 +102,11 @@ async def _load(
     damage = await asyncio.to_thread(store.damage, name)
     if damage is not None:
         raise NoActivePolicy(f"version {name} is damaged: {damage}.")
-    decider = await asyncio.to_thread(_read_decider, store.folder(name), name, contract, limits)
+    folder = store.folder(name)
+    network, parts = await asyncio.to_thread(_read_parts, folder, name, contract, limits)
+    decider = await asyncio.to_thread(_decider, network, parts, contract, limits)
     try:
+        await _check_width(name, network, parts.engine)
         await _decide_once(decider, contract)
     except BaseException:
         decider.close()
@@ -120,17 +125,33 @@ async def _decide_once(decider: Decider, contract: Contract) -> None:
         await decider.decide_features(policy.raw_features(vector), "draw")
 
 
-def _read_decider(
-    folder: Path,
-    name: str,
-    contract: Contract,
-    limits: ServingLimits,
-) -> Decider:
+def _read_parts(
+    folder: Path, name: str, contract: Contract, limits: ServingLimits
+) -> tuple[Network, VersionParts]:
     network = _read_network(folder, name, contract)
-    parts = VersionParts.read(folder, network, contract)
-    width = parts.engine.run(np.zeros((1, network.feature_width), np.float32)).shape[1]
+
+    def load(network: Network, model: Path) -> Engine:
+        if network.own_process:
+            return EngineProcess(network, model, limits.engine)
+        return network.load_engine(model)
+
+    return network, VersionParts.read(folder, network, contract, load)
+
+
+async def _check_width(name: str, network: Network, engine: Engine) -> None:
+    zeros = np.zeros((1, network.feature_width), np.float32)
+    if isinstance(engine, AsyncEngine):
+        found = await engine.run_async(zeros)
+    else:
+        found = await asyncio.to_thread(engine.run, zeros)
+    width = found.shape[1]
     if width != network.distribution.input_width:
         raise NoActivePolicy(f"version {name} is damaged: its network puts out {width} numbers.")
+
+
+def _decider(
+    network: Network, parts: VersionParts, contract: Contract, limits: ServingLimits
+) -> Decider:
     process = None
     if parts.code is not None and limits.isolation is not None:
         each = network.timing.preprocessor_seconds

@@ -1,6 +1,7 @@
 """What the folder of a version holds, read back."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,6 +25,12 @@ from policy_server.version.old_form import (
 from policy_server.version.parts import TIMING_FILE, Part, is_declared, uploaded_file
 
 UNMEASURED = Timing()
+LoadEngine = Callable[[Network, Path], Engine]
+
+
+def loaded_here(network: Network, model: Path) -> Engine:
+    """What runs a network, in this process."""
+    return network.load_engine(model)
 
 
 @dataclass(frozen=True)
@@ -45,9 +52,18 @@ class VersionParts:
     declaration: Path | None
 
     @classmethod
-    def read(cls, folder: Path, network: Network, contract: Contract) -> "VersionParts":
-        """Read all parts but the network's description, which is known already."""
-        engine = network.load_engine(folder / Part.MODEL)
+    def read(
+        cls, folder: Path, network: Network, contract: Contract, load: LoadEngine = loaded_here
+    ) -> "VersionParts":
+        """Read all parts but the network's description, which is known already.
+
+        Args:
+            folder: The version's.
+            network: What is known of its network.
+            contract: What it was proven against.
+            load: Makes what runs the network, of that and the model's folder.
+        """
+        engine = load(network, folder / Part.MODEL)
         mapper = read_mapper(folder, contract)
         file = uploaded_file(folder, Part.PREPROCESSOR)
         if is_declared(folder):

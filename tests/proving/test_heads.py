@@ -14,7 +14,7 @@ from policy_server.errors import UploadRejected
 from policy_server.policy.families.categorical import Categorical
 from policy_server.policy.families.recognition import Output
 from policy_server.policy.families.registry import declared_reading
-from policy_server.policy.saved_model import Draws
+from policy_server.policy.saved_model_feeds import Draws
 from policy_server.proving.heads import (
     Actions,
     Evidence,

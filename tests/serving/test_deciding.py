@@ -80,6 +80,9 @@ class ElsewhereSoftmax(SoftmaxOfSums):
         await asyncio.sleep(self.seconds)
         return SoftmaxOfSums(0.0).run(features)
 
+    def close(self) -> None:
+        """Nothing is to be let go of."""
+
 
 @pytest.fixture
 def decider(tmp_path: Path) -> Make:

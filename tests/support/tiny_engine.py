@@ -52,6 +52,9 @@ class TinyEngine:
         await asyncio.sleep(0.01)
         return self.run(features)
 
+    def close(self) -> None:
+        """Nothing runs elsewhere."""
+
 
 def _read(upload: ModelUpload) -> BuiltModel:
     shutil.copyfile(upload.file, upload.folder / FILE)

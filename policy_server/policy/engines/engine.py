@@ -33,3 +33,6 @@ class AsyncEngine(Engine, Protocol):
 
     async def run_async(self, features: Floats) -> Floats:
         """Turn float32[B, F] into float32[B, W]; raises as `run` does."""
+
+    def close(self) -> None:
+        """Let go of what runs it elsewhere; nothing is asked any more."""

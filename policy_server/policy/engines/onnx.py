@@ -7,7 +7,8 @@ import numpy as np
 
 from policy_server.errors import EngineFailed
 from policy_server.policy.engines.engine import Floats
-from policy_server.policy.onnx_session import Session, open_session
+from policy_server.policy.onnx_session import Session, open_session, rows_at_once
+from policy_server.policy.timing import MAX_BATCH
 
 
 class OnnxEngine:
@@ -37,6 +38,7 @@ class OnnxEngine:
         plain = len(self._shape) == 1 and self._dtype is np.float32 and not self._vector
         self._plain = plain and output.type == "tensor(float)" and len(output.shape or ()) == 2
         self._single = _single_row(self._session) if self._plain else None
+        self._most_rows = rows_at_once(self._session, MAX_BATCH)
 
     @property
     def feature_width(self) -> int:
@@ -50,6 +52,10 @@ class OnnxEngine:
                 row = self._single.run(features)
                 if row is not None:
                     return row
+            if len(features) > self._most_rows and not self._row_by_row:
+                starts = range(0, len(features), self._most_rows)
+                parts = [self.run(features[at : at + self._most_rows]) for at in starts]
+                return np.concatenate(parts)
             if self._plain and not self._row_by_row:  # as nearly all networks are
                 plain: Floats = self._session.run(self._outputs, {self._input: features})[0]
                 return plain

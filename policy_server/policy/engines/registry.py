@@ -17,11 +17,13 @@ class Loader:
         word: What clients call the engine.
         load: Makes the engine of that file and the name of the output that is served; raises
             EngineFailed where it is damaged, or where the engine's library is not installed.
+        own_process: What it runs is a program more than data: serving never runs it in a worker.
     """
 
     file: str
     word: str
     load: Callable[[Path, str], Engine]
+    own_process: bool = False
 
 
 def _onnxruntime(path: Path, output: str) -> Engine:
@@ -39,7 +41,7 @@ def _tensorflow(path: Path, output: str) -> Engine:
 ONNXRUNTIME, TENSORFLOW = "onnxruntime", "tensorflow"
 ENGINES = {
     ONNXRUNTIME: Loader("network.onnx", "onnx", _onnxruntime),
-    TENSORFLOW: Loader("saved_model", "tensorflow", _tensorflow),
+    TENSORFLOW: Loader("saved_model", "tensorflow", _tensorflow, own_process=True),
 }
 
 

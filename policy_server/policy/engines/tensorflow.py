@@ -15,7 +15,7 @@ class TensorFlowEngine:
         output: Name of the output in its signature.
 
     Raises:
-        EngineFailed: TensorFlow is missing, or cannot load the model.
+        EngineFailed: TensorFlow is missing, or cannot load the model, or it is not served.
     """
 
     def __init__(self, folder: Path, output: str) -> None:
@@ -26,6 +26,8 @@ class TensorFlowEngine:
         if output not in self._model.outputs:
             raise EngineFailed(f"the model has no output `{output}`: upload it again.")
         self._model.output_name = output
+        if (unbounded := self._model.unbounded()) is not None:
+            raise EngineFailed(unbounded)
 
     @property
     def feature_width(self) -> int:

@@ -87,7 +87,7 @@ def _built(model: SavedModel, upload: ModelUpload) -> BuiltModel:
     engine, detail = _convert(original, model, upload, features)
     name = TENSORFLOW if engine is None else ONNXRUNTIME
     described = describe(name, model.feature_width, output, actions, detail)
-    unconverted = _unconverted(upload.description, detail)
+    unconverted = _unconverted(upload.description, detail) or _unbounded(model, detail)
     if engine is not None:
         fallback = TENSORFLOW if unconverted is None else None
         return BuiltModel(described, engine, upload.folder, original, fallback)
@@ -109,6 +109,14 @@ def _unconverted(description: Description, why: str) -> str | None:
             "side by side, such as `tf.concat([mean, log_std], axis=1)`, as one output."
         )
     return None
+
+
+def _unbounded(model: SavedModel, why: str) -> str | None:
+    """Why TensorFlow is not to run it as it is; None where nothing speaks against that."""
+    if (unbounded := model.unbounded()) is None:
+        return None
+    why = why.removeprefix("TensorFlow serves it: ")
+    return f"The model cannot be served: {unbounded} As ONNX it is not served either: {why}."
 
 
 def _chosen(

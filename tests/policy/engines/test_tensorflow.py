@@ -171,7 +171,8 @@ class TestGraphStyle:
             outputs = {
                 "logits": logits,
                 "best": tf.argmax(logits, axis=1),
-                "name": tf.as_string(logits),
+                "large": logits > 0,
+                "name": tf.as_string(logits),  # texts are left out
             }
             return {"observations": observations}, outputs
 
@@ -179,7 +180,7 @@ class TestGraphStyle:
         assert model.kinds() == {
             "logits": ("real", 2),
             "best": ("integer", 1),
-            "name": ("other", 2),
+            "large": ("other", 2),
         }
         np.testing.assert_array_equal(model.run(FEATURES), PRODUCT)
         assert model.actions_are_integers is None

@@ -27,9 +27,7 @@ from policy_server.policy.tensorflow_graph import (
     served_graph,
 )
 
-VARIABLES = "variables/variables"
-TEXT = 7
-"""Of TensorFlow's DataType."""
+TEXT = 7  # of TensorFlow's DataType
 OBSERVATION_NAMES = ("observations", "observation", "obs", "0/observation", "input", "inputs")
 ACTIONS = re.compile(r"actions(?:_(\d+))?")
 DRAWING = re.compile(r"^(Stateless|Parameterized)?(Truncated|Random|Multinomial)(?!.*Seed)")
@@ -102,7 +100,7 @@ class SavedModel:
             self._definition, name="", producer_op_list=meta.meta_info_def.stripped_op_list
         )
         if how.restore and has_variables(self._definition):
-            self.session.run(how.restore, {how.file: str(folder / VARIABLES)})
+            self.session.run(how.restore, {how.file: str(folder / "variables/variables")})
         if how.initialise:
             self.session.run(how.initialise)
 

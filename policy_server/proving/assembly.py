@@ -9,12 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from policy_server.contract.contract import Contract
-from policy_server.errors import (
-    EngineFailed,
-    ObservationError,
-    PreprocessorFailed,
-    UploadRejected,
-)
+from policy_server.errors import EngineFailed, ObservationError, PreprocessorFailed, UploadRejected
 from policy_server.policy.families.registry import FAMILIES
 from policy_server.policy.features import Features
 from policy_server.policy.network import Network
@@ -22,11 +17,7 @@ from policy_server.policy.output_mapper import OutputMapper, read_output_mapper
 from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import Preprocessor
 from policy_server.proving.action_sizes import Unknown, declared_sizes
-from policy_server.proving.built_model import (
-    BuiltModel,
-    drop_what_was_built,
-    load_built_model,
-)
+from policy_server.proving.built_model import BuiltModel, drop_what_was_built, load_built_model
 from policy_server.proving.declared import normalised_twice
 from policy_server.proving.description import Description, read_description
 from policy_server.proving.independence import RowProof

@@ -1,7 +1,7 @@
-"""SavedModels: TensorFlow's files, read and run with TensorFlow.
+"""SavedModels: TensorFlow's files, read and run with TensorFlow, which this file alone imports.
 
-The only file that imports TensorFlow. It uses the graph API, which reads the exports of every
-TensorFlow since 1.13; the object API refuses graphs with placeholders outside their signature.
+It uses the graph API, which reads the exports of every TensorFlow since 1.13; the object API refuses
+graphs with placeholders outside their signature.
 """
 
 import os
@@ -78,7 +78,7 @@ class SavedModel:
         try:
             meta = _meta_graph(folder)
         except Exception as error:  # protobuf's and those of the disk
-            raise _unloadable(error) from error
+            raise UnusableModel(f"TensorFlow cannot load it: {_first_line(error)}") from error
         signature = _signature(meta.signature_def)
         self.inputs = {str(name): str(info.name) for name, info in signature.inputs.items()}
         # Texts are served by nobody, and what makes them need not be known.
@@ -92,7 +92,7 @@ class SavedModel:
         except NotServed as error:
             raise UnusableModel(str(error)) from error
         except Exception as error:  # TensorFlow's errors have no common root
-            raise _unloadable(error) from error
+            raise UnusableModel(f"TensorFlow cannot load it: {_first_line(error)}") from error
 
     def _load(self, meta: Any, how: Loading, folder: Path) -> None:
         """Make the graph of what is served alone, and give its variables their numbers."""
@@ -290,10 +290,6 @@ def _signature(signatures: Mapping[str, Any]) -> Any:
             "`serving_default` is wanted."
         )
     return next(iter(named.values()))
-
-
-def _unloadable(error: Exception) -> UnusableModel:
-    return UnusableModel(f"TensorFlow cannot load it: {_first_line(error)}")
 
 
 def _first_line(error: BaseException) -> str:

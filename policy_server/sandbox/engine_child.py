@@ -7,6 +7,7 @@ network puts out, until the connection is closed.
 import contextlib
 import json
 import resource
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -60,6 +61,7 @@ def main() -> None:
         return
     task = EngineTask.from_json(first[1])
     _bound(task.limits)
+    tempfile.tempdir = task.folder  # or TensorFlow looks for one in which it may write
     try:
         engine = load_engine(task.engine, Path(task.folder), task.output)
         width = engine.feature_width

@@ -1,7 +1,7 @@
 """SavedModels: TensorFlow's files, read and run with TensorFlow, which this file alone imports.
 
-It uses the graph API, which reads the exports of every TensorFlow since 1.13; the object API refuses
-graphs with placeholders outside their signature.
+It uses the graph API, which reads the exports of every TensorFlow since 1.13; the object API
+refuses graphs with placeholders outside their signature.
 """
 
 import os

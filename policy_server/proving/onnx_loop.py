@@ -11,7 +11,7 @@ from policy_server.proving.onnx_node import Untold
 
 INT64 = 7
 """Of ONNX's TensorProto.DataType."""
-MOST_TURNS = 1024
+MOST_TURNS = 256
 """Of a loop that has to be followed turn by turn."""
 
 

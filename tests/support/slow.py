@@ -33,6 +33,7 @@ STARTS = (
     "tests.serving.conftest",
     "tests.support.browser",
     "tests.support.churn",
+    "tests.support.hostile_saved_models",
     "tests.support.saved_models",
     "tests.support.server",
     "tests.support.visitor",

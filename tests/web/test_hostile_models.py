@@ -29,6 +29,8 @@ SCHEMA = 'observations:\n  x: {type: "List[float]", min_items: 39, max_items: 39
 WORKERS = 2
 DEADLINE_SECONDS = 120.0
 ROWS = np.random.default_rng(3).standard_normal((8, FEATURES)).astype(np.float32)
+NEW = {"Connection": "close"}
+"""A connection of its own for each request, so that any worker may answer."""
 SECRET = "the secret of the server"
 
 
@@ -116,10 +118,16 @@ def test_a_model_that_is_no_data_is_refused_and_changes_nothing(
 
 
 def probabilities(server: Server, row: Any) -> list[float]:
-    answer = server.post("distribution", {"x": row.tolist()}, headers={"Connection": "close"})
+    answer = server.post("distribution", {"x": row.tolist()}, headers=NEW)
     assert answer.status_code == 200, answer.text
     found: list[float] = answer.json()["heads"][0]["probabilities"]
     return found
+
+
+def versions(server: Server) -> set[str]:
+    """Those that decide, in any worker."""
+    answers = [server.post("predict", {"x": [0.0] * FEATURES}, headers=NEW) for _ in range(20)]
+    return {answer.headers["X-Policy-Version"] for answer in answers}
 
 
 def gamma_of(row: Any) -> Any:
@@ -134,8 +142,8 @@ def test_what_tensorflow_must_run_it_runs_beside_the_workers(
     report = server.upload("model", "model_file", content).json()
     assert report["state"] == "active", report
     assert "TensorFlow serves it" in str(report["checks"])
-    until(lambda: len(engines(server)) == WORKERS)
-    until(lambda: server.get("health/ready").json().get("version") == report["version"])
+    until(lambda: versions(server) == {report["version"]})
+    assert len(engines(server)) == WORKERS
     for row in ROWS:
         np.testing.assert_allclose(probabilities(server, row), gamma_of(row), atol=1e-4)
     for worker in workers(server):

@@ -31,7 +31,7 @@ from tests.proving.conftest import CandidateOf, detail
 from tests.support.contracts import contract_of
 
 FILES = Path(__file__).parents[1] / "files" / "torch"
-REFUSED = ("recurrent", "drawing", "counting", "deciding")
+REFUSED = ("recurrent", "drawing", "counting", "deciding", "overwriting", "keeping")
 SERVED = sorted(
     path.name
     for path in FILES.iterdir()
@@ -124,6 +124,8 @@ def refusal(candidate_of: CandidateOf, model: Path | bytes) -> str:
     [
         ("recurrent.pt", ("it has memory (`lstm`)", "not served")),
         ("counting.pt", ("it changes what it keeps", "memory")),
+        ("keeping.pt", ("it changes what it keeps", "memory")),
+        ("overwriting.pt", ("changes an array in place, and uses another view of it",)),
         ("counting.pt2", ("it changes what it keeps", "memory")),
         ("drawing.pt", ("draws numbers at random (`multinomial`)", "logits")),
         ("deciding.pt", ("takes the numbers of an observation for a decision of its code",)),

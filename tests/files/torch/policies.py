@@ -125,6 +125,30 @@ class Counting(nn.Module):
         return x + self.count
 
 
+class Overwriting(nn.Module):
+    """Changes a part of an array in place, and then uses the whole."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Without its first number."""
+        x = 2 * x
+        x[:, 0] = 0.0
+        return x
+
+
+class Keeping(nn.Module):
+    """Keeps a part of what it saw."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(1, 6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What it saw before, and what it sees."""
+        found = x + self.seen
+        self.seen[:, 0:2] = x[0:1, 0:2]
+        return found
+
+
 class Deciding(nn.Module):
     """Its code decides by an observation."""
 
@@ -152,6 +176,8 @@ def write_others(folder: Path) -> None:
         "drawing": Drawing(),
         "counting": Counting(),
         "deciding": Deciding(),
+        "overwriting": Overwriting(),
+        "keeping": Keeping(),
     }.items():
         torch.jit.script(module.eval()).save(folder / f"{name}.pt")
     torch.export.save(

@@ -47,11 +47,11 @@ def place_of(members: Members, ending: str) -> PurePosixPath:
 def script(members: Members) -> None:
     """Read a program of TorchScript, and write it."""
     read = read_script(members)
-    source = Source("x", np.float32, (-1, WIDTH))
+    source = Source("x", np.float32, (WIDTH,))
     write_program(
         lambda inputs: named_outputs(read.program.run(inputs)),
         [source],
-        read.sizes,
+        read.arrays,
         GROUND / "policy.onnx",
     )
 
@@ -59,7 +59,7 @@ def script(members: Members) -> None:
 def exported(members: Members) -> None:
     """Read a program of torch.export, and write it."""
     program = ExportedProgram(members)
-    write_program(program.run, program.sources, program.sizes, GROUND / "policy.onnx")
+    write_program(program.run, program.sources, program.arrays, GROUND / "policy.onnx")
 
 
 def of_member(

@@ -35,7 +35,9 @@ REFUSED = ("recurrent", "drawing", "counting", "deciding", "overwriting", "keepi
 SERVED = sorted(
     path.name
     for path in FILES.iterdir()
-    if path.suffix in (".pt", ".pt2") and path.stem not in REFUSED
+    if path.suffix in (".pt", ".pt2")
+    and path.stem not in REFUSED
+    and not path.name.startswith("plain")
 )
 WAYS = ("_traced", "_frozen", "_decomposed", "_one_row")
 TOLERANCE = 1e-5
@@ -278,3 +280,30 @@ def test_an_image_of_the_schema_gives_scripted_code_its_shape(candidate_of: Cand
     flat = right["features"].reshape(len(right["features"]), -1)
     found = OnnxEngine(candidate.folder / "model" / "network.onnx").run(flat)
     np.testing.assert_allclose(found, right["output"], atol=TOLERANCE)
+
+
+WEIGHTS = np.arange(8).reshape(2, 4) / 10
+PLAIN = sorted(path.name for path in FILES.glob("plain*"))
+PARTS = (
+    'observations:\n  near: {type: "List[float]", min_items: 3, max_items: 3}\n'
+    "  far: {type: float}\n"
+)
+
+
+@pytest.mark.parametrize("file", PLAIN)
+def test_inputs_of_every_type_and_shape_are_served(candidate_of: CandidateOf, file: str) -> None:
+    text = PARTS if "two_inputs" in file else None
+    contract = contract_of(4, discrete=False)
+    if text is not None:
+        contract = Contract(read_schema(text), contract.actions)
+    candidate = candidate_of(contract, model=FILES / file, description="reads: means")
+    report = candidate.assemble()
+    assert report.ready, report
+    rows = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
+    engine = candidate.network.load_engine(candidate.folder / "model")
+    np.testing.assert_allclose(engine.run(rows), rows @ WEIGHTS.T, atol=TOLERANCE)
+
+
+def test_inputs_of_unknown_width_are_asked_for(candidate_of: CandidateOf) -> None:
+    message = refusal(candidate_of, FILES / "plain_two_inputs.pt")
+    assert "2 inputs (`near`, `far`)" in message

@@ -244,6 +244,8 @@ def test_means_of_a_robot_are_served_once_they_are_declared(candidate_of: Candid
     report = candidate_of(contract, model=model).assemble()
     assert not report.ready
     assert "`reads: means`" in detail(report, "reading")
+    named = contract_of(6, actions="{a: {type: float}, b: {type: float}, c: {type: float}}")
+    assert candidate_of(named, model=model).assemble().ready
     candidate = candidate_of(contract, model=model, description="reads: means")
     report = candidate.assemble()
     assert report.ready, report
@@ -263,6 +265,11 @@ def test_golden_cases_of_an_onnx_export_agree(candidate_of: CandidateOf) -> None
     assert report.ready, report
     assert candidate.network.sizes == (2,)
     assert "20 golden cases" in detail(report, "golden cases")
+
+
+def test_the_shape_of_an_image_is_asked_for(candidate_of: CandidateOf) -> None:
+    message = refusal(candidate_of, FILES / "image.pt")
+    assert "nothing tells their shape: trace or export it" in message
 
 
 def test_an_image_of_the_schema_gives_scripted_code_its_shape(candidate_of: CandidateOf) -> None:

@@ -18,6 +18,8 @@ from policy_server.proving.torch_programs.traced import Array, Traced, UnknownPr
 PRIMES = (3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83)
 """Rows of a batch that is traced: so many as nothing else has."""
 OUTPUT = "output"
+MOST_NUMBERS = 1_000_000
+"""Of inputs that are computed together, when a program is compared."""
 Outputs = Mapping[str, Traced]
 
 
@@ -170,7 +172,8 @@ def _batches(sources: Sequence[Source]) -> list[dict[str, Array]]:
     """The proof's random inputs, in batches of as many rows as the program takes."""
     width = sum(int(np.prod(each.shape)) for each in sources)
     rows = proof_features(width)
-    step = len(rows) if sources[0].batch is None else max(sources[0].batch, 1)
+    most = max(1, min(len(rows), MOST_NUMBERS // max(width, 1)))
+    step = most if sources[0].batch is None else max(sources[0].batch, 1)
     found = []
     for start in range(0, len(rows) - step + 1, step):
         place, feeds = 0, {}

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from policy_server.errors import UploadRejected
 from policy_server.proving.foreign.zips import foreign_zip
 from policy_server.proving.limits import BuildLimits
+from policy_server.proving.tf_agents import FILE as SPECS
 
 CHUNK_BYTES = 1 << 20
 SMALL_BYTES = 1 << 20
@@ -18,7 +19,7 @@ SMALL_BYTES = 1 << 20
 MAX_DEPTH = 20
 """Folders in folders; Python removes trees by recursion, so a deep one could never be swept."""
 MODEL_FILE = "saved_model.pb"
-MODEL_FILES = (MODEL_FILE, "fingerprint.pb")
+MODEL_FILES = (MODEL_FILE, "fingerprint.pb", SPECS)
 MODEL_FOLDERS = ("variables", "assets")
 ENCRYPTED = 0x1
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)

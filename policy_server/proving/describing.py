@@ -17,6 +17,7 @@ from policy_server.proving.converted import Converted, prove_converted
 from policy_server.proving.description import FILE as MODEL_YAML
 from policy_server.proving.description import Description, read_description
 from policy_server.proving.joined import Joined
+from policy_server.proving.leapp import action_names
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.readers.reader import Inspection, ModelUpload
 from policy_server.proving.readers.registry import converted, read_model, reader_of
@@ -88,7 +89,7 @@ def _tell(upload: ModelUpload, report: BuildReport) -> None:
         return
     network, space = found
     report.passed("reading", network.family_detail)
-    bounds = None if made is None else made.bounds
+    bounds = inspected.bounds if made is None else made.bounds
     actions = _actions(network, space, inspected.metadata, bounds)
     report.passed(SCHEMA_YAML, f"{_observations(network, inspected)}{actions}")
     reads = file.description.reading or FAMILIES[network.family].readings[0].word
@@ -126,7 +127,7 @@ def _tried(file: ModelUpload, made: Converted | None) -> tuple[Found | None, str
                     return (network, each), ""
     if not questions:
         raise faults[0]
-    return None, f"{'Or else, '.join(questions)}{AGAIN}"
+    return None, " Or else, ".join([*dict.fromkeys(questions)]) + f" {AGAIN}"
 
 
 def _fits(network: NetworkDescription, contract: Contract) -> bool:
@@ -160,6 +161,9 @@ def _actions(
     """The part of a schema that says what the actions are."""
     sizes = known_sizes(network, _contract(settings))
     counts = FAMILIES[network.family](sizes).action_sizes if sizes else ()
+    if not counts and bounds is not None:
+        # Numbers that it puts out itself.
+        counts = tuple(int(high - low) + 1 for low, high in bounds)
     if not counts:
         said = {"discrete": settings.discrete, "tuple": settings.tuple}
         return f"parameters: {json.dumps(said)}\n"
@@ -176,6 +180,7 @@ def _actions(
 def _names(counts: Sequence[int], metadata: Mapping[str, str]) -> list[str]:
     """Names of actions: those of a robot's joints, where there are as many."""
     joints = [name.strip() for name in metadata.get("joint_names", "").split(",")]
+    joints = action_names(metadata) or joints
     known = all(map(NAME.fullmatch, joints)) and len(set(joints)) == len(counts) == len(joints)
     if known:
         return joints

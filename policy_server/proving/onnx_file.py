@@ -97,6 +97,24 @@ def embed_weights(source: Path, most_bytes: int = MOST_BYTES) -> bytes:
     return bytes(model.SerializeToString())
 
 
+def with_metadata(content: bytes, key: str, value: str) -> bytes:
+    """An ONNX file that has one more entry of metadata, in the place of any of the same key.
+
+    Raises:
+        UploadRejected: It is no ONNX file.
+    """
+    try:
+        model = onnx_package().ModelProto.FromString(content)
+    except Exception as error:  # protobuf's own
+        raise UploadRejected(f"The model is not a sound ONNX file: {_first_line(error)}") from error
+    kept = [each for each in model.metadata_props if each.key != key]
+    del model.metadata_props[:]
+    model.metadata_props.extend(kept)
+    entry = model.metadata_props.add()
+    entry.key, entry.value = key, value
+    return bytes(model.SerializeToString())
+
+
 def onnx_package() -> Any:
     """The package `onnx`, which only builds need; raises UploadRejected where it is missing."""
     try:

@@ -6,6 +6,7 @@ from typing import Any
 
 from policy_server.errors import UploadRejected
 from policy_server.proving.description import Description
+from policy_server.proving.leapp import described_by_leapp, leapp_words
 
 ROBOT = {"joint_names", "action_scale"}
 """Keys of mjlab, Isaac Lab and rsl_rl, whose exporters put out the means of `actions`."""
@@ -29,6 +30,7 @@ def described_by(
     Raises:
         UploadRejected: Something else is declared.
     """
+    declared = described_by_leapp(metadata, outputs, declared)
     if not set(metadata) >= ROBOT or ROBOT_OUTPUT not in outputs:
         return declared
     if declared.output not in (None, ROBOT_OUTPUT):
@@ -45,7 +47,7 @@ def described_by(
 def metadata_words(metadata: Mapping[str, str]) -> str:
     """What has to be known of a robot's file to apply its actions; empty for other files."""
     if not set(metadata) >= ROBOT:
-        return ""
+        return leapp_words(metadata)
     shown = [f"{key} {metadata[key][:SHOWN_LETTERS]}" for key in SHOWN if key in metadata]
     return (
         f"by its metadata a robot's ({'; '.join(shown)}), where an action times its scale is added "

@@ -16,8 +16,8 @@ from policy_server.proving.foreign.endings import (
     foreign_folder,
     refuse_foreign_ending,
 )
-from policy_server.proving.formats import HEAD_BYTES, refuse_foreign_file
-from policy_server.proving.onnx_file import embed_weights, may_lack_weights
+from policy_server.proving.onnx_beside import with_what_lies_beside
+from policy_server.proving.tf_agents import FILE as SPECS
 from policy_server.serving.bundle import Bundle
 from policy_server.version.parts import FILES, Part, name_by_content
 
@@ -34,7 +34,7 @@ NO_CODE = (
 )
 GOLDEN_FILES = ("golden.jsonl", "golden.npz")
 MODEL_FOLDER = "saved_model"
-SAVED_MODEL_FILES = ("saved_model.pb", "fingerprint.pb", "variables", "assets")
+SAVED_MODEL_FILES = ("saved_model.pb", "fingerprint.pb", SPECS, "variables", "assets")
 SCHEMA_FILE = "schema.yaml"
 
 
@@ -123,12 +123,9 @@ def _open_model(folder: Path) -> BinaryIO:
 
 
 def open_model_file(path: Path) -> BinaryIO:
-    """A model's file; with the weights of an ONNX file that lie beside it."""
-    if path.suffix == ".onnx":
-        content = path.read_bytes()
-        if may_lack_weights(content):
-            refuse_foreign_file(content[:HEAD_BYTES])
-            return io.BytesIO(embed_weights(path))
+    """A model's file; of an ONNX file with the weights and LEAPP's contract from beside it."""
+    if path.suffix == ".onnx" and (content := with_what_lies_beside(path)) is not None:
+        return io.BytesIO(content)
     return _open(path)
 
 

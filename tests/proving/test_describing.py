@@ -141,3 +141,26 @@ def test_a_file_that_is_served_under_no_kind_of_actions_is_refused(
     report = described(candidate_of, ZIPS / "recurrent.zip")
     assert report.rejected is not None
     assert "RecurrentPPO" in report.rejected
+
+
+@pytest.mark.parametrize(
+    ("file", "words", "declared", "fields"),
+    [
+        ("isaac_lab.pt", "converted from TorchScript", "reads: means", ("x:", "action_2: {")),
+        ("sb3_logits_traced.pt", "converted from TorchScript", "", ("action: {type: int",)),
+        ("sb3_logits.pt2", "converted from torch.export", "", ("action: {type: int",)),
+        ("cleanrl.pt2", "converted from torch.export", "reads: mean_log_std", ("action_1: {",)),
+    ],
+)
+def test_programs_of_pytorch_are_described_and_build(
+    candidate_of: CandidateOf, file: str, words: str, declared: str, fields: tuple[str, ...]
+) -> None:
+    model = ZIPS.parent / "torch" / file
+    if declared:
+        asked = described(candidate_of, model)
+        assert f"`{declared}`" in detail(asked, "reading")
+    report = described(candidate_of, model, declared)
+    assert words in detail(report, "format")
+    for field in fields:
+        assert field in detail(report, "schema.yaml")
+    assert_builds(candidate_of, model, report)

@@ -31,11 +31,13 @@ from tests.proving.conftest import CandidateOf, detail
 from tests.support.contracts import contract_of
 
 FILES = Path(__file__).parents[1] / "files" / "torch"
-REFUSED = ("recurrent", "drawing", "counting", "deciding")
+REFUSED = ("recurrent", "drawing", "counting", "deciding", "overwriting", "keeping")
 SERVED = sorted(
     path.name
     for path in FILES.iterdir()
-    if path.suffix in (".pt", ".pt2") and path.stem not in REFUSED
+    if path.suffix in (".pt", ".pt2")
+    and path.stem not in REFUSED
+    and not path.name.startswith("plain")
 )
 WAYS = ("_traced", "_frozen", "_decomposed", "_one_row")
 TOLERANCE = 1e-5
@@ -124,6 +126,8 @@ def refusal(candidate_of: CandidateOf, model: Path | bytes) -> str:
     [
         ("recurrent.pt", ("it has memory (`lstm`)", "not served")),
         ("counting.pt", ("it changes what it keeps", "memory")),
+        ("keeping.pt", ("it changes what it keeps", "memory")),
+        ("overwriting.pt", ("changes an array in place, and uses another view of it",)),
         ("counting.pt2", ("it changes what it keeps", "memory")),
         ("drawing.pt", ("draws numbers at random (`multinomial`)", "logits")),
         ("deciding.pt", ("takes the numbers of an observation for a decision of its code",)),
@@ -240,6 +244,8 @@ def test_means_of_a_robot_are_served_once_they_are_declared(candidate_of: Candid
     report = candidate_of(contract, model=model).assemble()
     assert not report.ready
     assert "`reads: means`" in detail(report, "reading")
+    named = contract_of(6, actions="{a: {type: float}, b: {type: float}, c: {type: float}}")
+    assert candidate_of(named, model=model).assemble().ready
     candidate = candidate_of(contract, model=model, description="reads: means")
     report = candidate.assemble()
     assert report.ready, report
@@ -261,6 +267,11 @@ def test_golden_cases_of_an_onnx_export_agree(candidate_of: CandidateOf) -> None
     assert "20 golden cases" in detail(report, "golden cases")
 
 
+def test_the_shape_of_an_image_is_asked_for(candidate_of: CandidateOf) -> None:
+    message = refusal(candidate_of, FILES / "image.pt")
+    assert "nothing tells their shape: trace or export it" in message
+
+
 def test_an_image_of_the_schema_gives_scripted_code_its_shape(candidate_of: CandidateOf) -> None:
     text = (
         "observations:\n  image:\n    type: array\n    min_items: 2\n    max_items: 2\n"
@@ -276,3 +287,30 @@ def test_an_image_of_the_schema_gives_scripted_code_its_shape(candidate_of: Cand
     flat = right["features"].reshape(len(right["features"]), -1)
     found = OnnxEngine(candidate.folder / "model" / "network.onnx").run(flat)
     np.testing.assert_allclose(found, right["output"], atol=TOLERANCE)
+
+
+WEIGHTS = np.arange(8).reshape(2, 4) / 10
+PLAIN = sorted(path.name for path in FILES.glob("plain*"))
+PARTS = (
+    'observations:\n  near: {type: "List[float]", min_items: 3, max_items: 3}\n'
+    "  far: {type: float}\n"
+)
+
+
+@pytest.mark.parametrize("file", PLAIN)
+def test_inputs_of_every_type_and_shape_are_served(candidate_of: CandidateOf, file: str) -> None:
+    text = PARTS if "two_inputs" in file else None
+    contract = contract_of(4, discrete=False)
+    if text is not None:
+        contract = Contract(read_schema(text), contract.actions)
+    candidate = candidate_of(contract, model=FILES / file, description="reads: means")
+    report = candidate.assemble()
+    assert report.ready, report
+    rows = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
+    engine = candidate.network.load_engine(candidate.folder / "model")
+    np.testing.assert_allclose(engine.run(rows), rows @ WEIGHTS.T, atol=TOLERANCE)
+
+
+def test_inputs_of_unknown_width_are_asked_for(candidate_of: CandidateOf) -> None:
+    message = refusal(candidate_of, FILES / "plain_two_inputs.pt")
+    assert "2 inputs (`near`, `far`)" in message

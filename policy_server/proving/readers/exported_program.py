@@ -30,7 +30,7 @@ def _convert(upload: ModelUpload, folder: Path) -> Converted:
     try:
         program = ExportedProgram(members)
         upload.progress("converting the program and proving it")
-        difference = write_program(program.run, program.sources, program.sizes, file)
+        difference = write_program(program.run, program.sources, program.arrays, file)
     except (UnknownProgram, UnreadableWeights) as error:
         raise UploadRejected(
             f"The model is not read: {error}. It is {exported_program()}"

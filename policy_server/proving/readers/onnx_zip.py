@@ -4,7 +4,8 @@ from pathlib import Path, PurePosixPath
 
 from policy_server.proving.archive import sound_zip
 from policy_server.proving.converted import Converted
-from policy_server.proving.onnx_file import MOST_BYTES, embed_weights, may_lack_weights
+from policy_server.proving.onnx_beside import with_what_lies_beside
+from policy_server.proving.onnx_file import MOST_BYTES
 from policy_server.proving.readers.reader import Converter, Marks, ModelUpload
 
 ENDING, SAVED_MODEL, COPIED = ".onnx", "saved_model.pb", "__MACOSX"
@@ -30,8 +31,9 @@ def _convert(upload: ModelUpload, folder: Path) -> Converted:
             if path.parent == model.parent:
                 (folder / path.name).write_bytes(opened.read(path))
     file = folder / model.name
-    if may_lack_weights(file.read_bytes()):
-        file.write_bytes(embed_weights(file, min(MOST_BYTES, upload.limits.unpacked_bytes)))
+    most_bytes = min(MOST_BYTES, upload.limits.unpacked_bytes)
+    if (content := with_what_lies_beside(file, most_bytes)) is not None:
+        file.write_bytes(content)
     return Converted(file, upload.description, f"{model.name[:100]} of a zip")
 
 

@@ -57,12 +57,14 @@ class Inspection:
         inputs: Name, type and shape of each input.
         outputs: Likewise of each output.
         metadata: What its exporter wrote beside the network.
+        bounds: Of each number of an action; None where the file does not tell them.
     """
 
     format: str
     inputs: Sequence[str] = ()
     outputs: Sequence[str] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
+    bounds: Sequence[tuple[float, float]] | None = None
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ from policy_server.proving.normalised import Normalised, write_normalisation
 from policy_server.proving.readers.reader import Inspection, ModelUpload, Reader
 from policy_server.proving.reading import listed, named_output, only_output, read
 from policy_server.proving.saved_model_join import join
+from policy_server.proving.tf_agents import read_specs
 
 MIN_DRAWS = 32
 TF_AGENTS = "0/step_type"
@@ -54,8 +55,10 @@ def _read(upload: ModelUpload) -> BuiltModel:
     unpack_saved_model(upload.file, original, upload.limits)
     upload.progress("loading TensorFlow and the model")
     model = SavedModel(original)
+    specs = read_specs(original)
+    upload = replace(upload, description=specs.described([*model.outputs], upload.description))
     try:
-        return _built(model, upload)
+        built = _built(model, upload)
     except UnusableModel as error:
         if TF_AGENTS not in model.inputs:
             raise
@@ -64,6 +67,10 @@ def _read(upload: ModelUpload) -> BuiltModel:
             "without chance and memory, `PolicySaver(GreedyPolicy(policy)).save(folder)`: its "
             "`action` is served as the action itself."
         ) from error
+    if words := specs.words(upload.contract.actions):
+        detail = f"{built.description.engine_detail}; {words}"
+        built.description = replace(built.description, engine_detail=detail)
+    return built
 
 
 def _built(model: SavedModel, upload: ModelUpload) -> BuiltModel:
@@ -266,8 +273,13 @@ def _inspect(upload: ModelUpload) -> Inspection:
         unpack_saved_model(upload.file, Path(folder) / "saved_model", upload.limits)
         model = SavedModel(Path(folder) / "saved_model")
         kind = "a policy of TF-Agents" if TF_AGENTS in model.inputs else "TensorFlow's"
+        specs = read_specs(Path(folder) / "saved_model")
         return Inspection(
-            f"SavedModel, {kind}", model.words_of(model.inputs), model.words_of(model.outputs)
+            f"SavedModel, {kind}",
+            model.words_of(model.inputs),
+            model.words_of(model.outputs),
+            specs.metadata,
+            specs.bounds,
         )
 
 

@@ -1,6 +1,6 @@
 """TorchScript (`torch.jit.save`): its code is read, and written as ONNX."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -27,6 +27,7 @@ from policy_server.proving.torch_programs.torchscript_archive import (
 from policy_server.proving.torch_programs.traced import Mismatch, UnknownProgram
 
 MOST_WIDTHS = 64
+MATRIX = 2
 
 
 def recognises(marks: Marks) -> bool:
@@ -51,17 +52,13 @@ def _convert(upload: ModelUpload, folder: Path) -> Converted:
 
 def _written(script: Script, upload: ModelUpload, file: Path) -> float:
     """Write it for the first shape of its input that it takes."""
-    names = script.program.inputs
-    if len(names) != 1:
-        raise UnknownProgram(f"it takes {len(names)} inputs, and one is read")
     faults: list[UnknownProgram] = []
-    for shape, batch in _shapes(script, upload):
-        source = Source(names[0], np.float32, (-1, *shape), batch)
+    for sources in _sources(script, upload):
         try:
             return write_program(
                 lambda inputs: named_outputs(script.program.run(inputs)),
-                [source],
-                script.sizes,
+                sources,
+                script.arrays,
                 file,
             )
         except UnknownProgram as error:
@@ -73,23 +70,43 @@ def _written(script: Script, upload: ModelUpload, file: Path) -> float:
     raise next(iter(whatever + faults), UnknownProgram("nothing tells how wide its input is"))
 
 
-def _shapes(script: Script, upload: ModelUpload) -> Iterator[tuple[tuple[int, ...], int | None]]:
-    """Shapes of the input without the batch, and the batch where it is fixed; likeliest first."""
+def _sources(script: Script, upload: ModelUpload) -> Iterator[list[Source]]:
+    """What the program may take, the likeliest first."""
+    names, fields = script.program.inputs, upload.known.fields
     if script.examples:
-        shape = script.examples[0]
-        if len(shape) > 1:
-            yield shape[1:], None
-            yield shape[1:], shape[0]
-        else:  # of one observation, without an axis for a batch
-            yield shape, None
-        return
-    fields = upload.known.fields.values()
-    known = upload.known.width
+        vectors = any(len(shape) < MATRIX for shape in script.examples)
+        shapes = script.examples if vectors else [shape[1:] for shape in script.examples]
+        yield _of_shapes(script, shapes)
+        if not vectors:
+            yield _of_shapes(script, shapes, script.examples[0][0])
+    elif len(names) == 1:
+        for shape in _shapes(script, upload):
+            yield _of_shapes(script, [shape])
+    elif fields.keys() >= {*names}:
+        yield _of_shapes(script, [fields[name].shape or (1,) for name in names])
+    else:
+        listed = ", ".join(f"`{name[:100]}`" for name in names)
+        raise UnknownProgram(
+            f"it takes {len(names)} inputs ({listed}), and nothing tells their widths: trace it, "
+            "or call fields of the schema as these"
+        )
+
+
+def _of_shapes(
+    script: Script, shapes: Sequence[tuple[int, ...]], batch: int | None = None
+) -> list[Source]:
+    kinds = {array.dtype for array in script.arrays if array.dtype.kind == "f"}
+    kind = np.float64 if kinds == {np.dtype(np.float64)} else np.float32
+    names = script.program.inputs
+    return [Source(name, kind, shape, batch) for name, shape in zip(names, shapes, strict=True)]
+
+
+def _shapes(script: Script, upload: ModelUpload) -> list[tuple[int, ...]]:
+    """Shapes that the only input may have, the likeliest first."""
+    fields, known = upload.known.fields.values(), upload.known.width
     shapes = [each.shape for each in fields if len(fields) == 1]
-    widths = ([known] if known else []) + script.widths[:MOST_WIDTHS]
-    flat = [(width,) for width in widths]
-    for shape in dict.fromkeys([*flat[:1], *shapes, *flat]):
-        yield shape, None
+    flat = [(width,) for width in ([known] if known else []) + script.widths[:MOST_WIDTHS]]
+    return [*dict.fromkeys([*flat[:1], *shapes, *flat])]
 
 
 TORCHSCRIPT = Converter(recognises, _convert)

@@ -32,7 +32,7 @@ class ExportedProgram:
 
     Attributes:
         sources: What it takes.
-        sizes: Of all axes of its arrays.
+        arrays: Its own, such as weights.
 
     Args:
         members: Of its archive, by their paths.
@@ -71,7 +71,7 @@ class ExportedProgram:
             else:
                 raise UnknownProgram(f"it takes a `{kind}`, which is not read")
         self._check_outputs(signature["output_specs"])
-        self.sizes = {size for each in self._kept.values() for size in each.array.shape}
+        self.arrays = [each.array for each in self._kept.values()]
         self.sources = self._sources()
 
     def _check_outputs(self, specs: Sequence[Mapping[str, Any]]) -> None:
@@ -96,9 +96,9 @@ class ExportedProgram:
                 )
             sizes = tuple(int(size["as_int"]) for size in others)
             batch = int(first["as_int"]) if "as_int" in first else None
-            if not sizes:
-                raise UnknownProgram(f"its input `{name}` has no axis for a batch")
-            found.append(Source(name, _type(meta["dtype"]), (-1, *sizes), batch))
+            if not sizes and batch is not None:  # a vector, of one observation
+                sizes, batch = (batch,), 0
+            found.append(Source(name, _type(meta["dtype"]), sizes, batch))
         return found
 
     def run(self, inputs: Sequence[Traced]) -> Outputs:

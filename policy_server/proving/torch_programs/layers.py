@@ -10,6 +10,7 @@ from policy_server.proving.torch_programs.arithmetic import add, div, mul, sqrt,
 from policy_server.proving.torch_programs.shapes import reshape, transpose
 from policy_server.proving.torch_programs.traced import (
     Array,
+    Mismatch,
     Traced,
     UnknownProgram,
     apply,
@@ -88,8 +89,13 @@ def _convolved(
     groups: int,
 ) -> Traced:
     axes = weight.axes - 2
-    if given.axes != axes + 2 or isinstance(padding, str):
-        raise UnknownProgram("it holds a convolution without a batch, or padded by a word")
+    if isinstance(padding, str):
+        raise UnknownProgram(f"it holds a convolution that is padded by a word (`{padding[:20]}`)")
+    if given.axes != axes + 2:
+        raise Mismatch(
+            "it takes pictures or series, and nothing tells their shape: trace or export it, or "
+            "declare one field of that shape in the schema"
+        )
     steps, pads, gaps = (each_axis(each, axes) for each in (stride, padding, dilation))
 
     def compute(array: Array, kernel: Array) -> Array:
@@ -126,8 +132,9 @@ def windows(array: Array, spans: Sequence[int], steps: Sequence[int]) -> Array:
     """Views of an array [B, C, ...] through a window: [B, C, places ..., window ...]."""
     places = tuple(range(2, 2 + len(spans)))
     found = sliding_window_view(array, tuple(spans), places)
+    found = found[(slice(None), slice(None), *(slice(None, None, step) for step in steps))]
     check_size(found.shape)
-    return found[(slice(None), slice(None), *(slice(None, None, step) for step in steps))]
+    return found
 
 
 def each_axis(value: Any, axes: int) -> list[int]:

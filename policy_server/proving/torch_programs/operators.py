@@ -44,6 +44,12 @@ CHECKS = (
     "sym_constrain_range",
 )
 """Operators that look at numbers and change nothing."""
+VIEWS = (
+    *("alias", "chunk", "contiguous", "detach", "expand", "expand_as", "flatten", "permute"),
+    *("reshape", "select", "slice", "split", "split_with_sizes", "squeeze", "t", "to"),
+    *("transpose", "type_as", "unbind", "unsqueeze", "view", "view_as", "_to_copy"),
+)
+"""Operators whose results may have the very numbers of what they are given."""
 TYPES: Sequence[str | None] = (
     *("u1", "i1", "i2", "i4", "i8", "f2", "f4", "f8"),
     *(None, None, None, "?"),
@@ -81,7 +87,12 @@ def run_operator(name: str, arguments: Sequence[Any], named: Mapping[str, Any]) 
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise Mismatch(f"its operator `{name}` cannot be computed ({reason[:200]})") from error
-    return _in_place(arguments, found) if name not in OPERATORS else found
+    if name not in OPERATORS:
+        return _in_place(arguments, found)
+    if name in VIEWS and isinstance(arguments[0], Traced):
+        for view in found if isinstance(found, list) else [found]:
+            arguments[0].share(view)
+    return found
 
 
 def arrayed(value: Any) -> Traced:

@@ -11,12 +11,15 @@ from policy_server.errors import EngineFailed
 from policy_server.policy.families.comparison import relative_differences
 from policy_server.policy.onnx_session import open_session
 from policy_server.proving.built_model import PROOF_TOLERANCE, differs, proof_features
+from policy_server.proving.independence import HALF_TOLERANCE
 from policy_server.proving.onnx_writing import BATCH, GraphWriter
 from policy_server.proving.torch_programs.traced import Array, Traced, UnknownProgram
 
 PRIMES = (3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83)
 """Rows of a batch that is traced: so many as nothing else has."""
 OUTPUT = "output"
+MOST_NUMBERS = 1_000_000
+"""Of inputs that are computed together, when a program is compared."""
 Outputs = Mapping[str, Traced]
 
 
@@ -27,14 +30,18 @@ class Source:
     Attributes:
         name: What it is called.
         kind: The type of its numbers.
-        shape: Of its array, the batch's axis first.
-        batch: Rows that it is made for; None for any number.
+        shape: Of its array for one observation.
+        batch: Rows that it is made for: None for any number, 0 where it has no axis for them.
     """
 
     name: str
     kind: Any
     shape: tuple[int, ...]
     batch: int | None = None
+
+    def with_rows(self, rows: Any) -> tuple[Any, ...]:
+        """The shape of its array for so many rows."""
+        return self.shape if self.batch == 0 else (rows, *self.shape)
 
 
 Run = Callable[[Sequence[Traced]], Outputs]
@@ -63,13 +70,15 @@ def named_outputs(found: Any, names: Sequence[str] = ()) -> Outputs:
     return dict(zip(names, flat, strict=True))
 
 
-def write_program(run: Run, sources: Sequence[Source], sizes: set[int], path: Path) -> float:
+def write_program(
+    run: Run, sources: Sequence[Source], arrays: Sequence[Array], path: Path
+) -> float:
     """Trace a program, write it as ONNX, and compare the two.
 
     Args:
         run: Runs it.
         sources: Its inputs.
-        sizes: Of axes that it has beside the batch's.
+        arrays: Its own, such as weights.
         path: The file to write.
 
     Returns:
@@ -78,11 +87,12 @@ def write_program(run: Run, sources: Sequence[Source], sizes: set[int], path: Pa
     Raises:
         UnknownProgram: It cannot be said in ONNX, or what is written differs.
     """
-    taken = sizes.union(*(each.shape[1:] for each in sources))
-    rows = next((each for each in PRIMES if each not in taken), PRIMES[0])
+    taken = {size for each in arrays for size in each.shape}
+    taken.update(*(each.shape for each in sources))
     fixed = sources[0].batch
-    graph = GraphWriter(rows if fixed is None else None)
-    count = rows if fixed is None else fixed
+    count = next((each for each in PRIMES if each not in taken), PRIMES[0]) if fixed is None else 1
+    count = fixed or count
+    graph = GraphWriter(count if fixed is None else None)
     inputs = [
         Traced(_drawn(each, count, number), graph.input(each.name), graph)
         for number, each in enumerate(sources)
@@ -90,13 +100,14 @@ def write_program(run: Run, sources: Sequence[Source], sizes: set[int], path: Pa
     outputs = run(inputs)
     if not any(each.name for each in outputs.values()):
         raise UnknownProgram("what it returns is the same for all observations")
-    axis: int | str = BATCH if fixed is None else fixed
+    axis: int | str = BATCH if fixed is None else count
     graph.write_graph(
         path,
-        {each.name: (each.kind, (axis, *each.shape[1:])) for each in sources},
+        {each.name: (each.kind, each.with_rows(axis)) for each in sources},
         {name: _described(each, graph, count, axis) for name, each in outputs.items()},
     )
-    return _compared(run, sources, path)
+    half = any(each.dtype == np.float16 for each in arrays)
+    return _compared(run, sources, path, HALF_TOLERANCE if half else PROOF_TOLERANCE)
 
 
 def agreement(kind: str, difference: float) -> str:
@@ -120,10 +131,10 @@ def _described(
 def _drawn(source: Source, rows: int, seed: int) -> Array:
     """Random numbers for an input, of a batch."""
     rng = np.random.default_rng(seed)
-    return rng.standard_normal((rows, *source.shape[1:])).astype(source.kind)
+    return rng.standard_normal(source.with_rows(rows)).astype(source.kind)
 
 
-def _compared(run: Run, sources: Sequence[Source], path: Path) -> float:
+def _compared(run: Run, sources: Sequence[Source], path: Path, tolerance: float) -> float:
     """How far ONNX Runtime's outputs lie from the program's own."""
     try:
         session = open_session(path)
@@ -143,7 +154,7 @@ def _compared(run: Run, sources: Sequence[Source], path: Path) -> float:
             ) from error
         for name, ours in zip(names, found, strict=True):
             largest = max(largest, _difference(expected[name].array, ours))
-    if largest > PROOF_TOLERANCE:
+    if largest > tolerance:
         raise UnknownProgram(differs(largest))
     return largest
 
@@ -159,16 +170,17 @@ def _difference(theirs: Array, ours: Any) -> float:
 
 def _batches(sources: Sequence[Source]) -> list[dict[str, Array]]:
     """The proof's random inputs, in batches of as many rows as the program takes."""
-    width = sum(int(np.prod(each.shape[1:])) for each in sources)
+    width = sum(int(np.prod(each.shape)) for each in sources)
     rows = proof_features(width)
-    step = sources[0].batch or len(rows)
+    most = max(1, min(len(rows), MOST_NUMBERS // max(width, 1)))
+    step = most if sources[0].batch is None else max(sources[0].batch, 1)
     found = []
     for start in range(0, len(rows) - step + 1, step):
         place, feeds = 0, {}
         for each in sources:
-            size = int(np.prod(each.shape[1:]))
+            size = int(np.prod(each.shape))
             part = rows[start : start + step, place : place + size]
-            feeds[each.name] = part.reshape(step, *each.shape[1:]).astype(each.kind)
+            feeds[each.name] = part.reshape(each.with_rows(step)).astype(each.kind)
             place += size
         found.append(feeds)
     return found

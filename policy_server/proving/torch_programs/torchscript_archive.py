@@ -36,13 +36,13 @@ class Script:
 
     Attributes:
         program: The network.
-        sizes: Of all axes of its arrays.
+        arrays: Its own, such as weights.
         examples: Shapes of the inputs that it was traced with; none where it was not traced.
         widths: How many numbers it may take for an observation, the likeliest first.
     """
 
     program: ScriptProgram
-    sizes: set[int]
+    arrays: list[Any]
     examples: list[tuple[int, ...]]
     widths: list[int]
 
@@ -107,7 +107,7 @@ def read_script(members: Members) -> Script:
     arrays = archive.arrays
     return Script(
         program,
-        {size for array in arrays for size in array.shape},
+        arrays,
         _examples(traced, program.inputs),
         _widths(arrays),
     )

@@ -44,7 +44,6 @@ class Traced:
     """An array of a program.
 
     Attributes:
-        array: Its numbers, for the batch at hand.
         name: What it is called in the graph; None where it is the same for all observations.
         graph: Into which it is traced; None where nothing is written.
         kept: It is one of the module's own, and stays from one call to the next.
@@ -58,10 +57,23 @@ class Traced:
         *,
         kept: bool = False,
     ) -> None:
-        self.array = np.asarray(array)
+        self._array = np.asarray(array)
+        self._outdated = False
+        self._views = [self]
         self.name = name
         self.graph = graph
         self.kept = kept
+
+    @property
+    def array(self) -> Array:
+        """Its numbers, for the batch at hand.
+
+        Raises:
+            UnknownProgram: They were changed through another array that has the same ones.
+        """
+        if self._outdated:
+            raise UnknownProgram("it changes an array in place, and uses another view of it later")
+        return self._array
 
     @property
     def axes(self) -> int:
@@ -88,9 +100,21 @@ class Traced:
             raise UnknownProgram(
                 "it changes what it keeps from one call to the next, so it has memory"
             )
-        self.array[...] = other.array
-        self.name, self.graph = other.name, other.graph
+        if other.array.shape != self.array.shape:
+            raise UnknownProgram("it changes an array in place into one of another shape")
+        changed = cast(other, self.array.dtype)
+        for each in self._views:
+            each._outdated = each is not self
+        self._array, self.name, self.graph = changed.array, changed.name, changed.graph
         return self
+
+    def share(self, view: "Traced") -> None:
+        """Note that another array has the numbers of this one: what changes one changes both."""
+        if view is not self:
+            view.kept = view.kept or self.kept
+            self._views.extend(each for each in view._views if each not in self._views)
+            for each in self._views:
+                each._views = self._views
 
 
 Scalar: TypeAlias = bool | int | float

@@ -104,6 +104,39 @@ class CleanRl(nn.Module):
         return torch.cat([mean, self.actor_logstd.expand_as(mean)], dim=1)
 
 
+class Plain(nn.Module):
+    """Weights that are 0, 0.1, 0.2 and so on, of one input or of two."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 2, bias=False)
+        with torch.no_grad():
+            self.layer.weight[:] = torch.arange(8.0).reshape(2, 4) / 10
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As many rows as it is given."""
+        found: Tensor = self.layer(x)
+        return found
+
+
+class OneRow(Plain):
+    """Counts on one row."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of one row."""
+        found: Tensor = self.layer(x.view(1, 2, 2).flatten(1))
+        return found
+
+
+class TwoInputs(Plain):
+    """Takes its features in two parts."""
+
+    def forward(self, near: Tensor, far: Tensor) -> Tensor:  # type: ignore[override]
+        """Of both."""
+        found: Tensor = self.layer(torch.cat([near, far], -1))
+        return found
+
+
 class Drawing(nn.Module):
     """Draws its actions itself."""
 
@@ -123,6 +156,30 @@ class Counting(nn.Module):
         """What it is given, and more each time."""
         self.count += 1
         return x + self.count
+
+
+class Overwriting(nn.Module):
+    """Changes a part of an array in place, and then uses the whole."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Without its first number."""
+        x = 2 * x
+        x[:, 0] = 0.0
+        return x
+
+
+class Keeping(nn.Module):
+    """Keeps a part of what it saw."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(1, 6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What it saw before, and what it sees."""
+        found = x + self.seen
+        self.seen[:, 0:2] = x[0:1, 0:2]
+        return found
 
 
 class Deciding(nn.Module):
@@ -152,8 +209,11 @@ def write_others(folder: Path) -> None:
         "drawing": Drawing(),
         "counting": Counting(),
         "deciding": Deciding(),
+        "overwriting": Overwriting(),
+        "keeping": Keeping(),
     }.items():
         torch.jit.script(module.eval()).save(folder / f"{name}.pt")
+    write_plain(folder)
     torch.export.save(
         torch.export.export(Counting().eval(), (torch.zeros(2, 3),)), folder / "counting.pt2"
     )
@@ -174,3 +234,24 @@ def write_others(folder: Path) -> None:
     with torch.no_grad():
         expected = agent(torch.from_numpy(features)).numpy()
     np.savez_compressed(folder / "cleanrl.npz", observations=features, mean_log_std=expected)
+
+
+def write_plain(folder: Path) -> None:
+    """The same weights in every type and every shape of inputs."""
+    row, rows = torch.zeros(1, 4), torch.export.Dim("rows")
+    torch.jit.script(Plain().double()).save(folder / "plain_double.pt")
+    torch.jit.trace(Plain(), torch.zeros(4)).save(folder / "plain_vector.pt")
+    torch.jit.trace(OneRow(), row).save(folder / "plain_one_row.pt")
+    torch.jit.script(TwoInputs()).save(folder / "plain_two_inputs.pt")
+    torch.export.save(torch.export.export(Plain(), (torch.zeros(4),)), folder / "plain_vector.pt2")
+    parts = torch.zeros(2, 3), torch.zeros(2, 1)
+    program = torch.export.export(TwoInputs(), parts, dynamic_shapes=({0: rows}, {0: rows}))
+    torch.export.save(program, folder / "plain_two_inputs.pt2")
+
+
+def write_old(folder: Path) -> None:
+    """What torch 2.6 wrote of it, in the archives of that time."""
+    rows = torch.export.Dim("rows")
+    program = torch.export.export(Plain(), (torch.zeros(2, 4),), dynamic_shapes=({0: rows},))
+    torch.export.save(program, folder / "plain_old.pt2")
+    torch.jit.script(Plain()).save(folder / "plain_old.pt")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser
 
-from tests.support.networks import linear_onnx
+from tests.support.networks import linear_kernel, linear_onnx
 from tests.support.server import Server, gunicorn, publish
 from tests.support.visitor import Frontend, Visitor, visitor
 
@@ -39,7 +39,9 @@ TALL = {"width": 1280, "height": 1600}
 def drive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("drive")
     (folder / "schema.yaml").write_text(SCHEMA)
-    (folder / "policy.onnx").write_bytes(linear_onnx(FEATURES, 5, output="action_dist_inputs"))
+    kernel = (linear_kernel(FEATURES, 5) / 100).astype(np.float32)
+    network = linear_onnx(FEATURES, 5, output="action_dist_inputs", kernel=kernel)
+    (folder / "policy.onnx").write_bytes(network)
     with gunicorn(publish(folder, folder / "instance")) as server:
         yield server
 

@@ -6,13 +6,33 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tests.support.server import PASSWORD, USER, Server
+from tests.support.networks import linear_kernel, linear_onnx
+from tests.support.server import PASSWORD, USER, Server, gunicorn, publish
 
 EXAMPLES = 20
+DECIDING = "predict|distribution"
 VALID_MAY_BE_REFUSED = "/(model|preprocessor|outputmapper|policy|predict_raw)$"
 """Of a file, or of a vector whose width only the network knows, the spec cannot say all."""
+
+PNG_TEXT = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAUAAAAGCAIAAACEmcMcAAAAF0lEQV"
+    "R4AWNkYGRiRgIs/Pz8SFxmSvkAVUIB0s9KudgAAAAASUVORK5CYII="
+)
+DRIVE = """\
+observations:
+  speed: {type: float, minimum: 0, maximum: 9, example: 3}
+  front: {type: "List[int]", shape: [6, 5, 3], encoding: png, minimum: 0, maximum: 255,
+    example: PNG}
+  ranges: {type: "List[float]", shape: [2], maximum: 9, encoding: base64, example: AAAAPwAAAEA=}
+  may: {type: "List[bool]", shape: [3], mask_of: steer, example: [true, false, true]}
+actions:
+  throttle: {type: float, minimum: 0, maximum: 1}
+  steer: {type: str, enum: [left, straight, right]}
+""".replace("PNG", PNG_TEXT)
+STOCK = "parameters: {discrete: true}\n"
 
 
 def schemathesis(server: Server, *options: str) -> subprocess.CompletedProcess[str]:
@@ -52,3 +72,27 @@ def test_every_answer_to_files_and_vectors_is_documented(lpoc_server: Server) ->
     )
     assert done.returncode == 0, done.stdout[-6000:]
     assert "Tested: 5" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("schema", "features", "outputs", "tested"),
+    [(DRIVE, 1 + 6 * 5 * 3 + 2, 2 + 3, 6), (STOCK, 4, 3, 1)],
+    ids=["pictures, a mask, mixed actions", "no observations"],
+)
+def test_every_answer_to_other_kinds_of_schemas_is_documented(
+    tmp_path: Path, schema: str, features: int, outputs: int, tested: int
+) -> None:
+    """That a text is the PNG that is wanted, or a mask allows something, the spec cannot say."""
+    (tmp_path / "schema.yaml").write_text(schema)
+    kernel = (linear_kernel(features, outputs) / 1000).astype(np.float32)
+    network = linear_onnx(features, outputs, output="action_dist_inputs", kernel=kernel)
+    (tmp_path / "policy.onnx").write_bytes(network)
+    excluded = ["--exclude-checks", "positive_data_acceptance"]
+    with gunicorn(publish(tmp_path, tmp_path / "instance")) as server:
+        specification = server.get("swagger.json").json()
+        example = specification["definitions"]["Observation"].get("example")
+        if example is not None:
+            assert server.post("predict", example).status_code == 200
+        done = schemathesis(server, "--include-path-regex", DECIDING, *excluded)
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert f"Tested: {tested}" in done.stdout

@@ -16,7 +16,7 @@ from policy_server.policy.families.comparison import relative_differences
 from policy_server.policy.families.family import Actions, Answer, Array, Draw, Family, NotFinite
 from policy_server.policy.families.normal import NormalDimensions
 from policy_server.policy.families.numbered import NumberedWording, shortfall_of_scores
-from policy_server.policy.families.real import MAX_LOG_DENSITY, density, dimensions
+from policy_server.policy.families.real import MAX_LOG_DENSITY, batch_of, dimensions, several
 from policy_server.policy.families.recognition import DISTRIBUTION_INPUTS, Output, Reading, Stated
 from policy_server.policy.families.softmax import SoftmaxHeads
 from policy_server.policy.output_mapper import OutputMapper
@@ -262,18 +262,10 @@ class MixedWording:
     def __init__(self, family: Mixed, output_mapper: OutputMapper) -> None:
         self._family = family
         self._heads = NumberedWording(family.heads, True, output_mapper)
-
-    def one(self, actions: Sequence[Any], density_: float | None) -> Answer:
-        """The Prediction of an action; without a density where a dimension is not drawn."""
-        if density_ is None:
-            return {"actions": actions}
-        return {"actions": actions, "density": density_}
+        self.one = several
 
     def batch(self, actions: Actions, logs: Array | None) -> list[Answer]:
-        if logs is None:
-            return [self.one(row, None) for row in actions.tolist()]
-        pairs = zip(actions.tolist(), density(logs).tolist(), strict=True)
-        return [self.one(*pair) for pair in pairs]
+        return batch_of(self.one, actions, logs)
 
     def distributions(self, inputs: Array) -> list[Answer]:
         logits, reals = self._family.split(inputs)

@@ -1,7 +1,7 @@
 """What families of real numbers share: their answers, and what golden cases record of them."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -81,13 +81,10 @@ class RealWording:
 
     def __init__(self, family: RealFamily, as_tuple: bool) -> None:
         self._family = family
-        self.one = self._several if as_tuple or family.dimensions > 1 else self._single
+        self.one = several if as_tuple or family.dimensions > 1 else self._single
 
     def batch(self, actions: Actions, logs: Array | None) -> list[Answer]:
-        if logs is None:
-            return [self.one(row, None) for row in actions.tolist()]
-        pairs = zip(actions.tolist(), density(logs).tolist(), strict=True)
-        return [self.one(*pair) for pair in pairs]
+        return batch_of(self.one, actions, logs)
 
     def distributions(self, inputs: Array) -> list[Answer]:
         moments = self._family.moments(inputs)
@@ -99,11 +96,22 @@ class RealWording:
             return {"action": actions[0]}
         return {"action": actions[0], "density": density_}
 
-    @staticmethod
-    def _several(actions: Sequence[float], density_: float | None) -> Answer:
-        if density_ is None:
-            return {"actions": actions}
-        return {"actions": actions, "density": density_}
+
+def several(actions: Sequence[Any], density_: float | None) -> Answer:
+    """The Prediction of an action of several components; without a density where one is certain."""
+    if density_ is None:
+        return {"actions": actions}
+    return {"actions": actions, "density": density_}
+
+
+def batch_of(
+    one: Callable[[Sequence[Any], float | None], Answer], actions: Actions, logs: Array | None
+) -> list[Answer]:
+    """The Predictions of B actions, from what words one of them."""
+    if logs is None:
+        return [one(row, None) for row in actions.tolist()]
+    pairs = zip(actions.tolist(), density(logs).tolist(), strict=True)
+    return [one(*pair) for pair in pairs]
 
 
 def dimensions(

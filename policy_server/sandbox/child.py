@@ -4,6 +4,7 @@ Its module is called with the descriptor of the connection, the process id of it
 profile that it is to keep to.
 """
 
+import io
 import os
 import socket
 import sys
@@ -44,6 +45,8 @@ def connect() -> Connection:
     descriptor, parent = map(int, sys.argv[1:3])
     confinement.end_with(parent)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # this process may be killed at any time
     return Connection(socket.socket(fileno=descriptor))
 
 

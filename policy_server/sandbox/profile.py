@@ -72,12 +72,9 @@ def preprocessor_profile(file: Path, limits: ProcessLimits) -> Profile:
     )
 
 
-def engine_profile(folder: Path) -> Profile:
-    """Of an engine that runs a graph which is more than arithmetic: it reads the model's folder.
-
-    Its memory is watched from outside.
-    """
-    return Profile((str(folder), ITSELF), starts_threads=True)
+def engine_profile(folder: Path, megabytes: int) -> Profile:
+    """Of an engine that runs a graph which is more than arithmetic: it reads the model's folder."""
+    return Profile((str(folder), ITSELF), starts_threads=True, megabytes=megabytes)
 
 
 def build_profile(folder: Path, writable: tuple[Path, ...], *, confined: bool = True) -> Profile:

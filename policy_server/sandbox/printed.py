@@ -8,8 +8,8 @@ from typing import BinaryIO, cast
 from policy_server.sandbox.reply import shown
 
 LINE_CHARACTERS, LINES = 500, 100
-QUIET_SECONDS, PAUSE_SECONDS = 1.0, 0.02
-CALM_BYTES = 4_096
+CALM_BYTES, PAUSE_SECONDS = 4_096, 0.02
+"""What is logged of a second, and how long what prints more has to wait each time."""
 
 logger = logging.getLogger(__name__)
 
@@ -49,19 +49,32 @@ class _Printed(asyncio.Protocol):
     def __init__(self, who: str) -> None:
         self._who = who
         self._transport: asyncio.ReadTransport | None = None
-        self._silent_until = 0.0
+        self._line = b""  # its end is still to come
+        self._left = 0  # bytes that are logged of this second
+        self._second_ends = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.ReadTransport, transport)
 
     def data_received(self, data: bytes) -> None:
         loop = asyncio.get_running_loop()
-        if loop.time() >= self._silent_until:
-            self._silent_until = loop.time() + QUIET_SECONDS
-            log_printed(logging.INFO, self._who, data[:CALM_BYTES])
-        if len(data) > CALM_BYTES and self._transport is not None:
+        if loop.time() >= self._second_ends:
+            self._second_ends, self._left = loop.time() + 1.0, CALM_BYTES
+        taken = data[: self._left]
+        self._left -= len(taken)
+        whole, _, self._line = (self._line + taken).rpartition(b"\n")
+        log_printed(logging.INFO, self._who, whole)
+        if len(taken) < len(data) and self._transport is not None:
+            self._log_rest()
             self._transport.pause_reading()
             loop.call_later(PAUSE_SECONDS, self._resume)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._log_rest()
+
+    def _log_rest(self) -> None:
+        log_printed(logging.INFO, self._who, self._line)
+        self._line = b""
 
     def _resume(self) -> None:
         if self._transport is not None and not self._transport.is_closing():

@@ -1,7 +1,4 @@
-"""Every setting: read once, checked at once; docs/configuration.md lists them, a test compares.
-
-The command line comes first, then the environment, then `.env`, then the default.
-"""
+"""Every setting: the command line comes first, then the environment, `.env`, the default."""
 
 import os
 from collections.abc import Callable, Mapping

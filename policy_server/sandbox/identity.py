@@ -38,8 +38,8 @@ def give_up_capabilities(*, files_are_guarded: bool) -> None:
     """Give up the rights of root.
 
     Args:
-        files_are_guarded: Whichever files this process may touch, it may whoever owns them: folders
-            of the server are open to nobody else. What others it starts inherit that.
+        files_are_guarded: The files that this process may touch may be of any owner: folders of the
+            server are open to nobody else. What it starts inherits that.
     """
     kept = _permitted() & (1 << READ_AND_WRITE_ALL) if files_are_guarded else 0
     libc = ctypes.CDLL(None, use_errno=True)

@@ -6,7 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,8 +20,9 @@ PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIR
 """Of the environment; what else is there may be secret, and the child runs uploaded code."""
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """Libraries start no threads when they are loaded: what has some cannot be confined any more."""
-NO_SETTINGS = {"KERAS_HOME": "/nonexistent"}
-"""Of the user whose home it is: they would change what is made of a model, and cannot be read."""
+NO_SETTINGS = {"KERAS_HOME": "/dev/null/keras"}
+"""Of the user whose home it is: they would change what is made of a model, and cannot be read.
+Nobody can make such a folder."""
 UNCONFINED = Profile(confined=False)
 
 
@@ -54,7 +57,12 @@ class ChildProcess:
     ) -> None:
         passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         self.connection, theirs = socket.socketpair()
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
         try:
+            if profile.writes_temporary_files:
+                self._temporary = tempfile.TemporaryDirectory(prefix="policy-server-")
+                writable = (self._temporary.name, *profile.writable)
+                profile = replace(profile, writable=writable)
             with theirs:
                 arguments = [module, str(theirs.fileno()), str(os.getpid()), profile.as_json()]
                 self._process = subprocess.Popen(
@@ -76,6 +84,7 @@ class ChildProcess:
                 )
         except BaseException:
             self.connection.close()
+            self._remove_temporary()
             raise
         self.printed: BinaryIO | None = self._process.stdout  # type: ignore[assignment]
 
@@ -104,5 +113,11 @@ class ChildProcess:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        self._remove_temporary()
         if self.printed is not None:
             self.printed.close()
+
+    def _remove_temporary(self) -> None:
+        if self._temporary is not None:
+            with contextlib.suppress(OSError):
+                self._temporary.cleanup()

@@ -35,6 +35,7 @@ class Profile:
     Attributes:
         readable: Files and folders, beside the interpreter and its libraries.
         writable: Folders in which files may be made and removed, and files that may be changed.
+        writes_temporary_files: It has an empty folder of its own for them, until it ends.
         starts_threads: It may start threads.
         starts_processes: It may start processes and threads, with the same profile or a stricter
             one, and end them.
@@ -47,6 +48,7 @@ class Profile:
 
     readable: tuple[str, ...] = ()
     writable: tuple[str, ...] = ()
+    writes_temporary_files: bool = False
     starts_threads: bool = False
     starts_processes: bool = False
     megabytes: int | None = None
@@ -74,7 +76,12 @@ def preprocessor_profile(file: Path, limits: ProcessLimits) -> Profile:
 
 def engine_profile(folder: Path, megabytes: int) -> Profile:
     """Of an engine that runs a graph which is more than arithmetic: it reads the model's folder."""
-    return Profile((str(folder), ITSELF), starts_threads=True, megabytes=megabytes)
+    return Profile(
+        (str(folder), ITSELF),
+        writes_temporary_files=True,
+        starts_threads=True,
+        megabytes=megabytes,
+    )
 
 
 def build_profile(folder: Path, writable: tuple[Path, ...], *, confined: bool = True) -> Profile:
@@ -83,7 +90,11 @@ def build_profile(folder: Path, writable: tuple[Path, ...], *, confined: bool = 
     Its memory is watched from outside.
     """
     return Profile(
-        (str(folder), ITSELF), tuple(map(str, writable)), starts_processes=True, confined=confined
+        (str(folder), ITSELF),
+        tuple(map(str, writable)),
+        writes_temporary_files=True,
+        starts_processes=True,
+        confined=confined,
     )
 
 

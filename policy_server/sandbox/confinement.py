@@ -42,11 +42,8 @@ def missing() -> list[str]:
         )
     if 0 < known < GUARDS_SIGNALS:
         lacking.append(f"Landlock 6 (it is {known}): a build can signal processes of this user")
-    if os.geteuid() == 0 and not identity.can_be_another():
-        lacking.append(
-            "capabilities CHOWN, DAC_OVERRIDE, KILL, SETGID, SETPCAP and SETUID: uploaded code "
-            "runs as root"
-        )
+    if os.geteuid() == 0 and (lack := identity.lacks()) is not None:
+        lacking.append(f"{lack}: uploaded code runs as root, though without its capabilities")
     return lacking
 
 

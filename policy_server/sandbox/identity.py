@@ -18,9 +18,19 @@ PR_CAP_AMBIENT, AMBIENT_RAISE, AMBIENT_CLEAR = 47, 2, 4
 HEADER, SETS = "=II", "=IIIIII"
 
 
+def lacks() -> str | None:
+    """What root lacks here to start children as other users, in words; None where nothing."""
+    if not all(_permitted() >> each & 1 for each in NEEDED):
+        return "capabilities CHOWN, DAC_OVERRIDE, KILL, SETGID, SETPCAP and SETUID"
+    maps = (Path(f"/proc/self/{name}_map").read_text() for name in ("uid", "gid"))
+    if not all(map(_has_users, maps)) or Path("/proc/self/setgroups").read_text() != "allow\n":
+        return f"users {FIRST_USER} to {FIRST_USER + USERS - 1} in this namespace"
+    return None
+
+
 def can_be_another() -> bool:
-    """Whether this process is root, with the rights to start children as other users."""
-    return os.geteuid() == 0 and all(_permitted() >> each & 1 for each in NEEDED)
+    """Whether this process is root, and can start children as other users."""
+    return os.geteuid() == 0 and lacks() is None
 
 
 def become_another() -> None:
@@ -57,9 +67,18 @@ def take_back(folder: Path) -> None:
     if user != 0:
         return
     for path in [folder, *folder.rglob("*")]:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # a disk that knows no owners
             if path.lstat().st_uid != user:
                 os.chown(path, user, group, follow_symlinks=False)
+
+
+def _has_users(mapped: str) -> bool:
+    """Whether a map of users, as the kernel writes it, has those of children."""
+    for line in mapped.splitlines():
+        first, _, count = map(int, line.split())
+        if first <= FIRST_USER and first + count >= FIRST_USER + USERS:
+            return True
+    return False
 
 
 def _permitted() -> int:

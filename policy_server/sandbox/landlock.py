@@ -3,6 +3,7 @@
 import ctypes
 import os
 import struct
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ WRITE = WRITE_FILE | REMOVE_FOLDER | REMOVE_FILE | MAKE_FOLDER | MAKE_FILE | MOV
 
 def version() -> int:
     """What this kernel knows of Landlock; 0 where it has none, or must not be asked."""
+    if sys.platform != "linux":
+        return 0
     found: int = ctypes.CDLL(None).syscall(LANDLOCK_CREATE_RULESET, None, 0, VERSION_IS_ASKED)
     return max(found, 0)
 

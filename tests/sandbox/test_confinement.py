@@ -178,6 +178,26 @@ def test_what_is_missing_is_named(refused: int, named: str) -> None:
     )
 
 
+def test_root_of_a_namespace_without_other_users_is_confined_too(tmp_path: Path) -> None:
+    """As in a container that an ordinary user has started."""
+    alone = ["unshare", "--map-root-user", sys.executable, "-c"]
+    told = subprocess.run(
+        [*alone, MISSING, str(ROOT)], capture_output=True, text=True, check=True
+    ).stdout
+    assert "in this namespace: uploaded code runs as root, though without" in told
+    facts = {"victim": os.getpid(), "folder": str(tmp_path), "code": str(tmp_path), "port": 9}
+    profile = preprocessor_profile(Path(str(hostile.__file__)), ProcessLimits()).as_json()
+    given = json.dumps({**facts, "socket": str(tmp_path / "socket")})
+    ran = subprocess.run(
+        [*alone, CONFINED, str(ROOT), profile, given],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+    )
+    assert done(json.loads(ran.stdout)) == HONEST
+
+
 def test_a_process_with_threads_is_not_half_confined() -> None:
     code = (
         "import sys, threading, time; sys.path.insert(0, sys.argv[1])\n"

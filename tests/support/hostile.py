@@ -26,6 +26,7 @@ Facts = dict[str, Any]
 """What an attacker knows: `victim`, a process id; `folder` of secrets; `port`; `socket`; `code`."""
 
 MUCH = 10_000_000_000
+"""Bytes, which are asked for and not touched."""
 SHARED = 700_000_000
 NEWUSER, NEWNET = 0x1000_0000, 0x4000_0000
 GROWS_DOWN = 0x0100
@@ -141,7 +142,7 @@ def attacks(facts: Facts) -> dict[str, Callable[[], object]]:
         "leaves its session": lambda: forked(os.setsid),
         "starts a program": executed,
         "starts a thread": thread_started,
-        "takes 10 GB": lambda: bytearray(MUCH),
+        "takes 10 GB": lambda: mmap.mmap(-1, MUCH, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close(),
         "takes memory as a stack": grown_down,
         "shares memory": lambda: mmap.mmap(-1, SHARED).close(),
         "makes a file in memory": lambda: os.close(libc("syscall", number(1), b"x", 0)),

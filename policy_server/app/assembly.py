@@ -4,6 +4,7 @@ import logging
 import sys
 from types import ModuleType
 
+from policy_server.app.protection import check_sandbox, protect, sandbox_lacks
 from policy_server.app.settings import Settings, contracts_of, read_settings
 from policy_server.clients.library import ClientLibrary
 from policy_server.contract.contract import Contract
@@ -34,7 +35,10 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
 
     Raises:
         SchemaError: There is no schema yet, or it cannot be served.
+        ConfigurationError: Uploaded code cannot be confined as the settings want it.
     """
+    check_sandbox(settings)
+    protect(settings)
     base_path, contracts = settings.base_path, contracts_of(settings)
     store, shutdown = Store(base_path), Shutdown(settings.drain_seconds)
     publisher = Publisher(store, contracts, settings.build_limits, settings.keep_versions, shutdown)
@@ -58,6 +62,7 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
             DataPlane(live, contract.decoder, settings.request_seconds, contract.operations),
             schemas,
             clients,
+            sandbox_lacks(settings),
         )
         authenticator = Authenticator(credentials, settings.api_keys)
         answer = create_application(

@@ -3,6 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from policy_server.clients.openapi_generator import OpenApiGenerator
+from policy_server.clients.swagger_codegen import SwaggerCodegen
+
+GENERATORS = (OpenApiGenerator.name, SwaggerCodegen.name)
 BOOLEANS = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
     **dict.fromkeys(("false", "0", "no", "off"), False),
@@ -50,6 +54,13 @@ def keys(text: str) -> tuple[str, ...]:
     if any(len(key) < 16 for key in keys):
         raise ValueError("is a list of keys of 16 characters or more, separated by commas")
     return keys
+
+
+def generator(text: str) -> str:
+    """What makes SDKs."""
+    if text not in GENERATORS:
+        raise ValueError(f"is {' or '.join(GENERATORS)}")
+    return text
 
 
 def user(text: str) -> str:

@@ -1,7 +1,4 @@
-"""Every setting: read once, checked at once; docs/configuration.md lists them, a test compares.
-
-The command line comes first, then the environment, then `.env`, then the default.
-"""
+"""Every setting: the command line comes first, then the environment, `.env`, the default."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -25,14 +22,7 @@ from policy_server.serving.limits import ServingLimits
 from policy_server.store.store import Store
 from policy_server.web.patience import ConnectionLimits
 
-GENERATORS = (OpenApiGenerator.name, SwaggerCodegen.name)
 BYTES_PER_KILOBYTE, BYTES_PER_MEGABYTE = 1_000, 1_000_000
-
-
-def _generator(text: str) -> str:
-    if text not in GENERATORS:
-        raise ValueError(f"is {' or '.join(GENERATORS)}")
-    return text
 
 
 def _setting(name: str, parse: Callable[[str], Any], default: Any, meaning: str) -> Any:
@@ -104,6 +94,12 @@ class Settings:
         setting_texts.isolation,
         "process",
         "Where an uploaded preprocessor runs: `process`, one of its own for each worker, or `none`",
+    )
+    require_sandbox: bool = _setting(
+        "POLICY_SERVER_REQUIRE_SANDBOX",
+        setting_texts.boolean,
+        False,
+        "Start only where the kernel offers all that confines uploaded code",
     )
     preprocessor_megabytes: int = _setting(
         "POLICY_SERVER_PREPROCESSOR_MEGABYTES",
@@ -198,9 +194,11 @@ class Settings:
         10,
         "Most for each step of a preprocessor's trial on 200 observations",
     )
-
     clients_engine: str = _setting(
-        "POLICY_SERVER_CLIENTS_ENGINE", _generator, OpenApiGenerator.name, "What makes SDKs"
+        "POLICY_SERVER_CLIENTS_ENGINE",
+        setting_texts.generator,
+        OpenApiGenerator.name,
+        "What makes SDKs",
     )
     swagger_codegen: str = _setting(
         "POLICY_SERVER_SWAGGER_CODEGEN",

@@ -4,6 +4,7 @@ import contextlib
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from policy_server.app.protection import protect_base_path
 from policy_server.app.settings import Settings, contracts_of, read_settings
 from policy_server.commands.terminal import print_checks, print_warning, show_progress
 from policy_server.errors import ConfigurationError, Fault, SchemaError
@@ -64,6 +65,7 @@ def check(folder: str, golden: str | None = None) -> None:
 
 
 def _publisher(settings: Settings) -> Publisher:
+    protect_base_path(settings)
     return Publisher(
         Store(settings.base_path),
         contracts_of(settings),

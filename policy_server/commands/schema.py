@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from policy_server.app.protection import protect_base_path
 from policy_server.app.settings import read_settings
 from policy_server.commands.clients import make_clients
 from policy_server.commands.terminal import print_warning, read_text
@@ -38,6 +39,7 @@ def schema(
     contract = given.resolve(file=file)
     for warning in contract.schema.warnings:
         print_warning(warning)
+    protect_base_path(settings)
     SchemaHistory(settings.base_path).save(contract.schema)
     store = Store(settings.base_path)
     with store.writing():

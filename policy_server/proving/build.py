@@ -18,8 +18,11 @@ from policy_server.proving.describing import SCHEMA
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.report import BuildReport
 from policy_server.sandbox.framing import Messages, framed
+from policy_server.sandbox.identity import take_back
+from policy_server.sandbox.printed import log_printed
 from policy_server.sandbox.process import ChildProcess
-from policy_server.version.parts import Part
+from policy_server.sandbox.profile import build_profile
+from policy_server.version.parts import TIMING_FILE, Part
 
 MODULE = "policy_server.proving.child"
 QUIET_TENSORFLOW = {"TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -174,9 +177,7 @@ class _Child:
 
     def log(self, level: int) -> None:
         """Write the end of what the process printed to the log."""
-        printed = self._printed.decode(errors="replace").strip()
-        if printed:
-            logger.log(level, "the build printed: %s", printed)
+        log_printed(level, "the build", self._printed)
 
     def _left(self) -> float:
         return max(self._deadline - time.monotonic(), 0.0)
@@ -225,11 +226,31 @@ def _report_of(child: _Child, progress: Progress, check: Check) -> BuildReport:
 
 @contextlib.contextmanager
 def _child(job: Job) -> Iterator[_Child]:
-    process = ChildProcess(MODULE, QUIET_TENSORFLOW, keep_printed=True)
-    with process.connection as connection:
-        try:
-            with contextlib.suppress(ConnectionError):  # a child that died is told apart later
-                connection.sendall(framed(job.as_json()))
-            yield _Child(process, job.limits)
-        finally:
-            process.end(whole_session=True)
+    folder = Path(job.folder)
+    with _writable(job, folder) as writable:
+        profile = build_profile(folder, writable, confined=job.limits.isolation.confined)
+        process = ChildProcess(MODULE, QUIET_TENSORFLOW, profile, keep_printed=True)
+        with process.connection as connection:
+            try:
+                with contextlib.suppress(ConnectionError):  # a child that died is told apart later
+                    connection.sendall(framed(job.as_json()))
+                yield _Child(process, job.limits)
+            finally:
+                process.end(whole_family=True)
+                take_back(folder)
+
+
+@contextlib.contextmanager
+def _writable(job: Job, folder: Path) -> Iterator[tuple[Path, ...]]:
+    """What a job may write to: all else may be linked from a version that is there already."""
+    if job.verify:
+        yield ()
+    elif job.describe:
+        yield (folder,)
+    else:
+        timing = folder / TIMING_FILE
+        timing.unlink(missing_ok=True)
+        timing.touch()
+        yield (timing, *([folder / Part.MODEL] if Part.MODEL in job.uploaded else []))
+        if not timing.stat().st_size:  # not all parts are there yet
+            timing.unlink()

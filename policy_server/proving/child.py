@@ -1,8 +1,9 @@
-"""The build process: `python -m policy_server.proving.child FD PARENT`.
+"""The build process, the module of a `ChildProcess`.
 
-It runs uploaded code and parses uploaded files, so it is a process of its own, which its parent
-may kill. The job comes as a message in JSON; each step, and then the report, goes back as another.
-Standard output and error belong to the uploaded code and to TensorFlow.
+It reads uploaded files and starts the processes that run uploaded code, so it is a confined process
+of its own, which its parent may kill. It runs no uploaded code itself, but judges it. The job comes
+as a message in JSON; each step, and then the report, goes back as another. Standard output and
+error belong to uploaded code and to TensorFlow.
 """
 
 import importlib
@@ -19,7 +20,7 @@ from policy_server.proving.assembly import Assembly
 from policy_server.proving.describing import describe
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.verification import verify
-from policy_server.sandbox.child import connect
+from policy_server.sandbox.child import confine, connect
 from policy_server.sandbox.limits import ProcessLimits
 from policy_server.version.parts import Part
 
@@ -80,6 +81,7 @@ def main() -> None:
     schema = read_schema(job.schema)
     contract = Contract(schema, ActionSpace.of(job.actions, schema.actions))
     folder = Path(job.folder)
+    confine()
     try:
         if job.verify:
             report = verify(folder, contract, job.limits, step)

@@ -1,22 +1,18 @@
-"""A child process that runs uploaded code, from inside: connected, and limited.
+"""A child process that runs what was uploaded, from inside: connected, and confined.
 
-Its module is called with the descriptor of the connection and the process id of its parent.
+Its module is called with the descriptor of the connection, the process id of its parent, and the
+profile that it is to keep to.
 """
 
-import contextlib
-import ctypes
+import io
 import os
-import resource
-import signal
 import socket
 import sys
 
+from policy_server.sandbox import confinement
 from policy_server.sandbox.framing import MOST_BYTES, Messages, framed
-from policy_server.sandbox.limits import ProcessLimits
+from policy_server.sandbox.profile import Profile
 
-CLONE_NEWUSER, CLONE_NEWNET = 0x1000_0000, 0x4000_0000
-PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
-BYTES_PER_MEGABYTE = 1_000_000
 CHUNK_BYTES = 262_144
 
 
@@ -46,29 +42,20 @@ def connect() -> Connection:
 
     What uploaded code prints goes to the errors of this process, never into the connection.
     """
-    descriptor, parent = map(int, sys.argv[1:])
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended sooner
-        sys.exit(1)
+    descriptor, parent = map(int, sys.argv[1:3])
+    confinement.end_with(parent)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # this process may be killed at any time
     return Connection(socket.socket(fileno=descriptor))
 
 
-def give_up_rights(limits: ProcessLimits) -> None:
-    """Bound memory, files and processes, and leave the network."""
-    if not limits.confined:
-        return
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    # As root the first works; else where the kernel lets users have namespaces; else not at all.
-    if libc.unshare(CLONE_NEWNET) != 0:
-        libc.unshare(CLONE_NEWUSER | CLONE_NEWNET)
-    memory = limits.megabytes * BYTES_PER_MEGABYTE
-    for what, most in (
-        (resource.RLIMIT_DATA, memory),
-        (resource.RLIMIT_NOFILE, limits.files),
-        (resource.RLIMIT_NPROC, 0),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        with contextlib.suppress(ValueError, OSError):  # lower already
-            resource.setrlimit(what, (most, most))
+def confine() -> None:
+    """Keep to the profile that the parent has given, for good; before anything uploaded is read.
+
+    What needs more than the profile has comes before. No thread may have been started.
+
+    Raises:
+        NotConfined: The kernel refuses what it has.
+    """
+    confinement.confine(Profile.from_json(sys.argv[3]), int(sys.argv[2]))

@@ -1,13 +1,11 @@
-"""The process of an engine: `python -m policy_server.sandbox.engine_child FD PARENT`.
+"""The process of an engine, the module of a `ChildProcess`.
 
 It reads its task and then batches of features from the connection, and answers with what the
-network puts out, until the connection is closed.
+network puts out, until the connection is closed. It gives up all that its profile does not have
+before it reads the model.
 """
 
-import contextlib
 import json
-import resource
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,10 +14,9 @@ import numpy as np
 from policy_server.errors import EngineFailed
 from policy_server.policy.engines.engine import Engine
 from policy_server.policy.engines.registry import load_engine
-from policy_server.sandbox.child import connect
+from policy_server.sandbox.child import confine, connect
 from policy_server.sandbox.limits import EngineLimits
 
-BYTES_PER_MEGABYTE = 1_000_000
 DONE, FAILED = b"\0", b"\1"
 """Begin a reply: of floats, or of words."""
 WORDS = 4_000
@@ -60,8 +57,7 @@ def main() -> None:
     if first is None:
         return
     task = EngineTask.from_json(first[1])
-    _bound(task.limits)
-    tempfile.tempdir = task.folder  # or TensorFlow looks for one in which it may write
+    confine()
     try:
         engine = load_engine(task.engine, Path(task.folder), task.output)
         width = engine.feature_width
@@ -86,14 +82,6 @@ def _reply(engine: Engine, body: bytes, width: int) -> bytes:
 def _failure(error: Exception) -> bytes:
     words = str(error) if isinstance(error, EngineFailed) else repr(error)
     return FAILED + words.encode(errors="replace")[: WORDS - 1]
-
-
-def _bound(limits: EngineLimits) -> None:
-    """Bound the memory of this process; the kernel refuses more."""
-    memory = limits.megabytes * BYTES_PER_MEGABYTE
-    for what, most in ((resource.RLIMIT_DATA, memory), (resource.RLIMIT_CORE, 0)):
-        with contextlib.suppress(ValueError, OSError):  # lower already
-            resource.setrlimit(what, (most, most))
 
 
 if __name__ == "__main__":

@@ -15,14 +15,12 @@ from policy_server.sandbox.conversation import Conversation, NotAReply
 from policy_server.sandbox.engine_child import DONE, WORDS, EngineTask
 from policy_server.sandbox.limits import EngineLimits
 from policy_server.sandbox.process import ChildProcess
+from policy_server.sandbox.profile import engine_profile
 
 MODULE = "policy_server.sandbox.engine_child"
 START_SECONDS = 120.0
 """TensorFlow alone takes some, on a busy machine many."""
-ENVIRONMENT = {
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    **dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
-}
+ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3"}
 FLOAT_BYTES = np.dtype(np.float32).itemsize
 
 logger = logging.getLogger(__name__)
@@ -127,7 +125,8 @@ class EngineProcess:
                 self._starting = None
 
     async def _start(self) -> Conversation:
-        child = Conversation(ChildProcess(MODULE, ENVIRONMENT))
+        profile = engine_profile(Path(self._task.folder), self._limits.megabytes)
+        child = Conversation(ChildProcess(MODULE, ENVIRONMENT, profile))
         try:
             greeting = await child.begin(self._task.as_json(), WORDS, START_SECONDS)
         except (TimeoutError, ConnectionError) as error:

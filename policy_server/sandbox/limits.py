@@ -12,6 +12,8 @@ MET = {
     "name resolution": "it has no network",
     "Name or service not known": "it has no network",
     "Too many open files": "it may have {files} files open",
+    "Permission denied": "it may read its own file and Python's libraries, and write nothing",
+    "Operation not permitted": "it may ask nothing of the system that changes it",
 }
 """What Python and the C library say where a limit is met, and the limit."""
 
@@ -47,7 +49,7 @@ class ProcessLimits:
             return "nothing but its time is limited"
         return (
             f"where it serves it may take {self.megabytes} MB of memory, have {self.files} files "
-            "open, start neither threads nor processes, and has no network"
+            "open, start neither threads nor processes, and has neither network nor files of others"
         )
 
 

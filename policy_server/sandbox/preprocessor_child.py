@@ -1,12 +1,11 @@
-"""The preprocessor's process: `python -m policy_server.sandbox.preprocessor_child FD PARENT`.
+"""The preprocessor's process, the module of a `ChildProcess`.
 
 It reads its task and then batches of observations from the connection, and answers with features,
-until the connection is closed. It has none of the server's environment, and as little else as the
-kernel lets it give up.
+until the connection is closed. It has none of the server's environment, and gives up all that its
+profile does not have before it reads the uploaded file.
 """
 
 import json
-from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -17,29 +16,10 @@ from policy_server.contract.schema import Observation
 from policy_server.errors import PolicyServerError
 from policy_server.policy.preprocessor import UploadedPreprocessor
 from policy_server.sandbox import wire
-from policy_server.sandbox.child import connect, give_up_rights
+from policy_server.sandbox.child import confine, connect
 from policy_server.sandbox.clock import tell_another_day
 from policy_server.sandbox.limits import ProcessLimits
-
-
-class Reply(msgspec.Struct, array_like=True):
-    """Features of a batch, or why there are none.
-
-    Attributes:
-        width: F.
-        features: float32[B, F] as bytes; rows that failed are 0.
-        failures: Row -> what the uploaded code said.
-        too_large: Rows with a number beyond float32.
-        refused: Why the file could not even be loaded.
-        batches: It defines `preprocess_batch`; in the first reply, which comes unasked.
-    """
-
-    width: int
-    features: bytes
-    failures: Mapping[int, str]
-    too_large: Collection[int] = ()
-    refused: str | None = None
-    batches: bool = False
+from policy_server.sandbox.reply import Greeting, encode_reply
 
 
 @dataclass(frozen=True)
@@ -78,7 +58,7 @@ def main() -> None:
         return
     task = Task.from_json(first[1])
     limits = task.limits
-    give_up_rights(limits)
+    confine()
     if task.probe:
         tell_another_day()
     try:
@@ -87,16 +67,15 @@ def main() -> None:
         )
     except PolicyServerError as error:
         refused = limits.explained(str(error).removesuffix(".")) + "."
-        connection.send(msgspec.msgpack.encode(Reply(0, b"", {}, refused=refused)))
+        connection.send(msgspec.msgpack.encode(Greeting(refused)))
         return
-    connection.send(msgspec.msgpack.encode(Reply(0, b"", {}, batches=preprocessor.batches)))
+    connection.send(msgspec.msgpack.encode(Greeting(batches=preprocessor.batches)))
     decode = msgspec.msgpack.Decoder(ext_hook=wire.decoded).decode
     while (batch := connection.receive()) is not None:
         number, body = batch
-        features, failures, too_large, _ = preprocessor.features(decode(body))
+        features, failures, *_ = preprocessor.features(decode(body))
         told = {row: limits.explained(cause) for row, cause in failures.items()}
-        reply = Reply(features.shape[1], features.tobytes(), told, too_large)
-        connection.send(msgspec.msgpack.encode(reply), number)
+        connection.send(encode_reply(features, told), number)
 
 
 def _itself(observation: Any) -> Observation:

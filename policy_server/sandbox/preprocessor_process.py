@@ -6,30 +6,31 @@ from pathlib import Path
 from typing import cast
 
 import msgspec
-import numpy as np
 
 from policy_server.contract.records import Record
 from policy_server.errors import PreprocessorFailed, UploadRejected
 from policy_server.policy.features import Outcome, joined
 from policy_server.sandbox import wire
-from policy_server.sandbox.child import BYTES_PER_MEGABYTE
+from policy_server.sandbox.confinement import BYTES_PER_MEGABYTE
 from policy_server.sandbox.framing import Messages, NotAwaited, framed
 from policy_server.sandbox.limits import ProcessLimits
 from policy_server.sandbox.pace import Pace
-from policy_server.sandbox.preprocessor_child import Reply, Task
+from policy_server.sandbox.preprocessor_child import Task
+from policy_server.sandbox.printed import follow_printed
 from policy_server.sandbox.process import ChildProcess
+from policy_server.sandbox.profile import preprocessor_profile
+from policy_server.sandbox.reply import (
+    GREETING_BYTES,
+    Greeting,
+    NotAReply,
+    decode_reply,
+    most_bytes,
+    shown,
+)
 
 START_SECONDS = 30.0
 EXIT_SECONDS = 0.1
 MODULE = "policy_server.sandbox.preprocessor_child"
-ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-REPLY_BYTES, ROW_BYTES = 65_536, 8_192
-"""Of a reply and of each row in it, beside the features: what failed is told in a few words."""
-FLOAT_BYTES = np.dtype(np.float32).itemsize
-
-
-class NotAReply(ConnectionError):
-    """Something else than a reply to the batch: uploaded code has forked, or wrote it itself."""
 
 
 class PreprocessorProcess:
@@ -108,10 +109,9 @@ class PreprocessorProcess:
             assert self._child is not None
             clock = asyncio.get_running_loop().time
             asked = clock()
-            reply = await self._child.ask(records, self._limits.seconds)
-            if len(reply.features) != len(records) * reply.width * FLOAT_BYTES:
-                raise NotAReply
+            outcome = await self._child.ask(records, self._limits.seconds)
             self._pace.note(len(records), clock() - asked)
+            return outcome
         except UploadRejected as error:
             raise PreprocessorFailed(str(error)) from error
         except TimeoutError as error:
@@ -136,8 +136,6 @@ class PreprocessorProcess:
         finally:
             if self._closed:  # somebody came late, with a version that decides no more
                 self._end_child()
-        features = np.frombuffer(reply.features, np.float32).reshape(len(records), reply.width)
-        return Outcome(features, reply.failures, reply.too_large)
 
     def close(self) -> None:
         """End the process."""
@@ -155,9 +153,10 @@ class _Child(asyncio.Protocol):
     def __init__(self, process: ChildProcess, task: Task) -> None:
         self._process = process
         self._task = task
-        self._messages = Messages(REPLY_BYTES)
-        self._reply: asyncio.Future[Reply] | None = None
+        self._messages = Messages(GREETING_BYTES)
+        self._reply: asyncio.Future[bytes] | None = None
         self._transport: asyncio.Transport | None = None
+        self._printed: asyncio.BaseTransport | None = None
         self._lost = False
         self._number = 0  # of the batch that is being answered; 0 is the greeting
         self._deadline = 0.0
@@ -166,15 +165,15 @@ class _Child(asyncio.Protocol):
 
     @classmethod
     async def started(cls, task: Task, *, own_session: bool) -> "_Child":
-        process = ChildProcess(MODULE, ONE_THREAD, own_session=own_session)
+        profile = preprocessor_profile(Path(task.file), task.limits)
+        process = ChildProcess(
+            MODULE, {}, profile, own_session=own_session, keep_printed=own_session
+        )
         child = cls(process, task)
-        loop = asyncio.get_running_loop()
-        greeting = child._reply = loop.create_future()
-        process.connection.setblocking(False)
-        await loop.create_connection(lambda: child, sock=process.connection)
         try:
-            reply = await asyncio.wait_for(greeting, START_SECONDS)
-        except (TimeoutError, ConnectionError) as error:
+            body = await asyncio.wait_for(child._greeting(), START_SECONDS)
+            reply = msgspec.msgpack.decode(body, type=Greeting)
+        except (TimeoutError, ConnectionError, msgspec.MsgspecError) as error:
             cause = child.end()
             raise UploadRejected(
                 f"The preprocessor's process did not start ({cause}): {task.limits.all_told}."
@@ -184,12 +183,26 @@ class _Child(asyncio.Protocol):
             raise
         if reply.refused is not None:
             child.end()
-            raise UploadRejected(reply.refused)
+            raise UploadRejected(shown(reply.refused))
         child.batches = reply.batches
         return child
 
-    async def ask(self, records: Sequence[Record], seconds: float) -> Reply:
-        """Send a batch, wait for its reply; raises TimeoutError if that takes longer."""
+    async def _greeting(self) -> bytes:
+        loop, process = asyncio.get_running_loop(), self._process
+        if process.printed is not None:
+            self._printed = await follow_printed(process.printed, "the preprocessor")
+        self._reply = loop.create_future()
+        process.connection.setblocking(False)
+        await loop.create_connection(lambda: self, sock=process.connection)
+        return await self._reply
+
+    async def ask(self, records: Sequence[Record], seconds: float) -> Outcome:
+        """Send a batch, wait for its reply.
+
+        Raises:
+            TimeoutError: That takes longer.
+            NotAReply: Something else came.
+        """
         if self._transport is None or self._transport.is_closing():
             raise ConnectionError
         loop = asyncio.get_running_loop()
@@ -202,14 +215,16 @@ class _Child(asyncio.Protocol):
         self._deadline = loop.time() + seconds
         if self._watch is None:
             self._watch = loop.call_at(self._deadline, self._look)
-        return await self._reply
+        return decode_reply(await self._reply, len(records), self._task.width)
 
     def end(self) -> str:
-        """End the process and whatever it started; how it had ended, if it had."""
+        """End the process; how it had ended, if it had."""
         if self._watch is not None:
             self._watch.cancel()
         if self._transport is not None:
             self._transport.abort()
+        if self._printed is not None:
+            self._printed.close()
         # Where the connection is lost, it is about to exit by itself.
         ended = self._process.how_it_ended(EXIT_SECONDS if self._lost else 0.0)
         self._process.end()
@@ -219,7 +234,7 @@ class _Child(asyncio.Protocol):
         """How long a reply about so many observations can be."""
         if self._task.width is None:  # no more than the process may hold
             return self._task.limits.megabytes * BYTES_PER_MEGABYTE
-        return REPLY_BYTES + rows * (ROW_BYTES + self._task.width * FLOAT_BYTES)
+        return most_bytes(rows, self._task.width)
 
     def _look(self) -> None:
         """End what is too late; one timer watches over many batches, each of which moves it on."""
@@ -243,8 +258,8 @@ class _Child(asyncio.Protocol):
         self._messages.add(data)
         try:
             if (body := self._messages.take(self._number)) is not None:
-                self._reply.set_result(msgspec.msgpack.decode(body, type=Reply))
-        except (NotAwaited, msgspec.MsgspecError) as error:
+                self._reply.set_result(body)
+        except NotAwaited as error:
             self._fail(NotAReply(str(error)))
 
     def connection_lost(self, error: Exception | None) -> None:

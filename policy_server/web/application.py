@@ -55,6 +55,7 @@ class Service:
         plane: Makes decisions of it.
         schemas: Every schema that was served.
         clients: The SDKs of the contract.
+        sandbox_lacks: What uploaded code is not kept from here, in words.
     """
 
     contract: Contract
@@ -66,6 +67,7 @@ class Service:
     plane: DataPlane
     schemas: SchemaHistory
     clients: ClientLibrary
+    sandbox_lacks: tuple[str, ...] = ()
 
 
 def current_service() -> Service:

@@ -140,9 +140,11 @@ def health_ready() -> flask.Response:
     """A policy decides; NoActivePolicy says why where none does."""
     current_service().shutdown.check()
     live = current_service().live
-    health = {"status": "ok", "version": live.current().name}
+    health: dict[str, Any] = {"status": "ok", "version": live.current().name}
     if live.deviation is not None:
         health |= {"status": "degraded", "detail": live.deviation}
+    if lacking := current_service().sandbox_lacks:
+        health["sandbox_lacks"] = lacking
     return _json(health)
 
 

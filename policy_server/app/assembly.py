@@ -4,6 +4,10 @@ import logging
 import sys
 from types import ModuleType
 
+from policy_server.access.authenticator import Authenticator
+from policy_server.access.kept_credentials import KeptCredentials
+from policy_server.access.keys import Keys
+from policy_server.access.users import Users
 from policy_server.app.settings import Settings, contracts_of, read_settings
 from policy_server.clients.library import ClientLibrary
 from policy_server.contract.contract import Contract
@@ -18,7 +22,6 @@ from policy_server.store.store import Store
 from policy_server.web import handlers
 from policy_server.web.application import BodyLimits, Service, create_application
 from policy_server.web.busy_polling import BusyPolling
-from policy_server.web.security import Authenticator, KeptCredentials
 from policy_server.web.state import State
 from policy_server.web.switch import Application, ApplicationSwitch, Refresh
 
@@ -39,7 +42,7 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
     store, shutdown = Store(base_path), Shutdown(settings.drain_seconds)
     publisher = Publisher(store, contracts, settings.build_limits, settings.keep_versions, shutdown)
     versions, registration = Versions(store, contracts, settings.build_limits), store.register()
-    credentials = KeptCredentials(settings.user, settings.password, base_path / "credentials")
+    authenticator = _authenticator(settings)
     schemas, busy_polling = SchemaHistory(base_path), BusyPolling(settings.linger_microseconds)
     limits = BodyLimits(settings.body_megabytes, settings.upload_megabytes)
 
@@ -59,13 +62,19 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
             schemas,
             clients,
         )
-        authenticator = Authenticator(credentials, settings.api_keys)
         answer = create_application(
             specification, api, service, authenticator, limits, busy_polling, settings.fast_path
         )
         return Application(contract, live, answer, State(service, authenticator))
 
     return ApplicationSwitch(contracts, create, shutdown, settings.connection_limits)
+
+
+def _authenticator(settings: Settings) -> Authenticator:
+    """Asks every source of credentials, in turn."""
+    kept = settings.base_path / "credentials"
+    users = Users(KeptCredentials(settings.user, settings.password, kept))
+    return Authenticator([users, Keys(settings.api_keys)])
 
 
 def app_or_exit(api: ModuleType = handlers) -> ApplicationSwitch:

@@ -14,6 +14,7 @@ from connexion.resolver import Resolver
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from policy_server.access.authenticator import Authenticator
 from policy_server.clients.library import ClientLibrary
 from policy_server.contract.contract import Contract
 from policy_server.contract.history import SchemaHistory
@@ -32,7 +33,6 @@ from policy_server.web.gate import Gate
 from policy_server.web.limits import BYTES_PER_MEGABYTE, BodyMiddleware
 from policy_server.web.request_ids import RequestIdMiddleware
 from policy_server.web.second_path import SecondPath
-from policy_server.web.security import Authenticator
 from policy_server.web.state import state_of
 from policy_server.web.swagger_ui import FAVICON, swagger_ui
 from policy_server.web.unread import UnreadBodies

@@ -19,8 +19,8 @@ EXAMPLE = read_schema((ROOT / "examples/lpoc/schema.yaml").read_text()).example(
 PREDICT, SCHEMA = b"/api/predict", b"/api/schema"
 USER, PASSWORD = "gärtner", "pässwörd-ñ"
 KEY, OTHER_KEY = "a-key-of-sixteen-characters", "schlüssel-mit-zwölf-ecken"
-LIFE_SECONDS = 5.0
-"""How long accepted credentials are remembered, as policy_server/web/security.py has it."""
+LIFE_SECONDS = 1.0
+"""How long changed credentials may still be accepted."""
 PATIENCE_SECONDS = 60.0
 
 

@@ -4,10 +4,8 @@ import logging
 import sys
 from types import ModuleType
 
-from policy_server.access.authenticator import Authenticator
-from policy_server.access.kept_credentials import KeptCredentials
-from policy_server.access.keys import Keys
-from policy_server.access.users import Users
+from policy_server.access.audit import AuditLog
+from policy_server.app.credentials import check_secrets, create_authenticator
 from policy_server.app.settings import Settings, contracts_of, read_settings
 from policy_server.clients.library import ClientLibrary
 from policy_server.contract.contract import Contract
@@ -36,14 +34,17 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
         api: Holds a function for each operationId of the contract.
 
     Raises:
+        ConfigurationError: The settings give a secret that anybody could guess.
         SchemaError: There is no schema yet, or it cannot be served.
     """
     base_path, contracts = settings.base_path, contracts_of(settings)
     store, shutdown = Store(base_path), Shutdown(settings.drain_seconds)
     publisher = Publisher(store, contracts, settings.build_limits, settings.keep_versions, shutdown)
     versions, registration = Versions(store, contracts, settings.build_limits), store.register()
-    authenticator = _authenticator(settings)
+    check_secrets(settings)
+    authenticator = create_authenticator(settings)
     schemas, busy_polling = SchemaHistory(base_path), BusyPolling(settings.linger_microseconds)
+    audit = AuditLog(base_path)
     limits = BodyLimits(settings.body_megabytes, settings.upload_megabytes)
 
     def create(contract: Contract, refresh: Refresh) -> Application:
@@ -61,6 +62,7 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
             DataPlane(live, contract.decoder, settings.request_seconds, contract.operations),
             schemas,
             clients,
+            audit,
         )
         answer = create_application(
             specification, api, service, authenticator, limits, busy_polling, settings.fast_path
@@ -68,13 +70,6 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
         return Application(contract, live, answer, State(service, authenticator))
 
     return ApplicationSwitch(contracts, create, shutdown, settings.connection_limits)
-
-
-def _authenticator(settings: Settings) -> Authenticator:
-    """Asks every source of credentials, in turn."""
-    kept = settings.base_path / "credentials"
-    users = Users(KeptCredentials(settings.user, settings.password, kept))
-    return Authenticator([users, Keys(settings.api_keys)])
 
 
 def app_or_exit(api: ModuleType = handlers) -> ApplicationSwitch:

@@ -97,7 +97,7 @@ class RequestMatcher:
         )
         identity = self._identity(headers, scope) if usual else None
         timeout = headers.get(TIMEOUT)
-        if length is None or identity is None or identity.role < operation.role:
+        if length is None or identity is None or not operation.permits(identity.role):
             return None
         if timeout is not None and not SECONDS.fullmatch(timeout):
             return None

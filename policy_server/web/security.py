@@ -1,6 +1,7 @@
 """Credentials as HTTP carries them, and whether they allow what is asked."""
 
 import base64
+import logging
 from typing import Any
 
 from connexion.exceptions import Forbidden
@@ -10,11 +11,14 @@ from starlette.types import Scope
 from policy_server.access.authenticator import Authenticator
 from policy_server.access.identity import Identity
 from policy_server.access.source import Credentials
-from policy_server.contract.operations import KEY_HEADER, Role, wire_name
+from policy_server.contract.operations import KEY_HEADER, wire_name
 from policy_server.web.adapters.connexion_request import operation_of
 from policy_server.web.state import state_of
 
 AUTHORIZATION, KEY = b"authorization", wire_name(KEY_HEADER)
+
+
+logger = logging.getLogger(__name__)
 
 
 def address_of(scope: Scope) -> str:
@@ -75,9 +79,11 @@ async def _identified(credentials: Credentials, request: ConnexionRequest) -> di
 
 def _allowed(identity: Identity, request: ConnexionRequest) -> dict[str, Any]:
     operation = operation_of(request.scope)
-    required = Role.MANAGE if operation is None else operation.role
-    if identity.role < required:
+    if operation is None:  # connexion asks for those of the contract alone
+        raise Forbidden
+    if not operation.permits(identity.role):
+        logger.warning("%s may not %s, from %s", identity, operation.id, address_of(request.scope))
         raise Forbidden(
-            f"These credentials may not do that: the role `{required.name.lower()}` may."
+            f"These credentials may not do that: the role `{operation.role.name.lower()}` may."
         )
     return {"sub": str(identity), "identity": identity}

@@ -88,13 +88,10 @@ class Authenticator:
     def _refuse(self, credentials: Credentials, address: str) -> None:
         """Count and log what nobody has."""
         account = text_of(credentials.user) if credentials.scheme == "basic" else ""
-        wait = self._failures.wait(address, account)
         if self._failures.add(address, account):
             logger.warning("refused %s, from %s", self._describe(credentials), address)
         else:
             self._say_later()
-        if wait:
-            raise TooManyFailures(wait)
 
     def _say_later(self) -> None:
         """Count what is not logged one by one: guesses would fill the disk."""

@@ -55,7 +55,7 @@ def secret_file(text: str) -> Path:
     try:
         found = secret_in(file.read_bytes())
     except OSError as error:
-        raise ValueError(f"is a file that can be read ({error.strerror})") from error
+        raise ValueError("is a file that can be read") from error
     if found is None:
         raise ValueError("is a file with text in UTF-8")
     return file

@@ -35,6 +35,13 @@ Outcome = Literal["done", "refused", "failed"]
 logger = logging.getLogger(__name__)
 
 
+class Hash(msgspec.Struct, frozen=True):
+    """SHA-256 of something, hexadecimal."""
+
+    name: str
+    sha256: str
+
+
 class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Something that was changed, or was to be.
 
@@ -47,7 +54,7 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
         operation: Of the contract, or the command.
         outcome: What came of it; one that was refused or failed has changed nothing.
         subject: The version, user or key that it was about.
-        hashes: SHA-256 of what was sent, by the name of the part.
+        hashes: Of what was sent or changed, by the name of the part.
         status: Of the answer over HTTP.
         detail: Why it was refused.
         request: The request's id.
@@ -61,7 +68,7 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     operation: str
     outcome: Outcome
     subject: str = ""
-    hashes: dict[str, str] = {}
+    hashes: list[Hash] = []
     status: int | None = None
     detail: str = ""
     request: str = ""

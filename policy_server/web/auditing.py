@@ -7,7 +7,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from policy_server.access.audit import AuditLog, Entry, Outcome
+from policy_server.access.audit import AuditLog, Entry, Hash, Outcome
 from policy_server.contract.operations import Operation
 from policy_server.errors import PolicyServerError
 from policy_server.web import problems
@@ -69,7 +69,7 @@ class AuditMiddleware:
             raise
 
     async def _write(self, scope: Scope, operation: Operation, status: int, detail: str) -> None:
-        identity = identity_of(scope)
+        identity, noted = identity_of(scope), scope["extensions"][NOTED]
         entry = Entry(
             who="" if identity is None else identity.name,
             kind="" if identity is None else identity.kind,
@@ -79,7 +79,8 @@ class AuditMiddleware:
             status=status,
             detail=detail,
             request=request_id(scope),
-            **scope["extensions"][NOTED],
+            subject=noted["subject"],
+            hashes=[Hash(*each) for each in noted["hashes"].items()],
         )
         await asyncio.to_thread(self._log.write, entry)
 

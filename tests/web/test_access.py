@@ -280,14 +280,16 @@ def test_managers_see_who_changed_what(server: Server, base_path: Path) -> None:
     deleted, rejected, uploaded = answer.json()["entries"]
     assert uploaded["operation"] == rejected["operation"] == "upload_model"
     assert (uploaded["who"], uploaded["kind"], uploaded["address"]) == (USER, "user", "127.0.0.1")
-    assert uploaded["hashes"]["model"] == hashlib.sha256(model).hexdigest()
+    sent = {"name": "model", "sha256": hashlib.sha256(model).hexdigest()}
+    assert sent in uploaded["hashes"]
+    assert {each["name"] for each in uploaded["hashes"]} == {"model", "version"}
     assert (uploaded["outcome"], uploaded["subject"]) == ("done", done["version"])
     assert (rejected["outcome"], rejected["status"], rejected["request"]) == (
         "refused",
         422,
         "my-own",
     )
-    assert rejected["hashes"] == {"model": hashlib.sha256(b"no model").hexdigest()}
+    assert rejected["hashes"] == [{**sent, "sha256": hashlib.sha256(b"no model").hexdigest()}]
     assert rejected["detail"] == refused.json()["detail"]
     assert (deleted["operation"], deleted["subject"]) == ("delete_version", "7-none")
     older = server.get("audit", params={"limit": 2, "before": answer.json()["before"]}).json()

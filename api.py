@@ -2,6 +2,7 @@
 
 from policy_server.web.handlers import (
     activate_version,
+    audit,
     clients,
     clients_of_language,
     delete_version,
@@ -24,6 +25,7 @@ from policy_server.web.handlers import (
 
 __all__ = [
     "activate_version",
+    "audit",
     "clients",
     "clients_of_language",
     "delete_version",

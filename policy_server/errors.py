@@ -4,6 +4,7 @@ PolicyServerError
 |- ConfigurationError, SchemaError            start-up and command line, every fault listed
 |- ObservationError                           what a client sent is not an observation
 |- NotAuthenticated, NotAuthorised
+|- TooManyFailures                          wrong credentials came too often
 |- VersionNotFound, VersionConflict
 |- UploadTooLarge
 |- UploadRejected                             an uploaded part can never serve
@@ -71,6 +72,21 @@ class NotAuthenticated(PolicyServerError):
 
 class NotAuthorised(PolicyServerError):
     """The credentials are accepted, but not for this operation."""
+
+
+class TooManyFailures(PolicyServerError):
+    """Credentials were refused too often; these were not looked at.
+
+    Attributes:
+        seconds: Until they may be sent again.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(
+            "Wrong credentials came too often from this address: these were not looked at. Ask "
+            "again when Retry-After says."
+        )
 
 
 class VersionNotFound(PolicyServerError):

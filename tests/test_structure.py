@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "sandbox": {"errors", "contract", "policy"},
     "proving": {"errors", "resources", "contract", "policy", "version", "sandbox"},
     "store": {"errors", "files"},
+    "access": {"errors", "files", "contract"},
     "clients": {"errors", "files", "contract"},
     "frontend": {"errors", "contract"},
     "serving": {
@@ -35,7 +36,7 @@ MAY_IMPORT = {
         "proving",
         "store",
     },
-    "web": {"errors", "resources", "contract", "policy", "version", "serving", "clients"},
+    "web": {"errors", "resources", "contract", "policy", "version", "access", "serving", "clients"},
     "app": {
         "errors",
         "resources",
@@ -43,6 +44,7 @@ MAY_IMPORT = {
         "sandbox",
         "proving",
         "store",
+        "access",
         "clients",
         "serving",
         "web",
@@ -53,6 +55,7 @@ MAY_IMPORT = {
         "contract",
         "proving",
         "store",
+        "access",
         "clients",
         "serving",
         "web",

@@ -4,6 +4,8 @@ import logging
 import sys
 from types import ModuleType
 
+from policy_server.access.audit import AuditLog
+from policy_server.app.credentials import check_secrets, create_authenticator
 from policy_server.app.protection import check_sandbox, protect, sandbox_lacks
 from policy_server.app.settings import Settings, contracts_of, read_settings
 from policy_server.clients.library import ClientLibrary
@@ -19,7 +21,6 @@ from policy_server.store.store import Store
 from policy_server.web import handlers
 from policy_server.web.application import BodyLimits, Service, create_application
 from policy_server.web.busy_polling import BusyPolling
-from policy_server.web.security import Authenticator, KeptCredentials
 from policy_server.web.state import State
 from policy_server.web.switch import Application, ApplicationSwitch, Refresh
 
@@ -34,8 +35,9 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
         api: Holds a function for each operationId of the contract.
 
     Raises:
+        ConfigurationError: The settings give a secret that anybody could guess, or uploaded code
+            cannot be confined as they want it.
         SchemaError: There is no schema yet, or it cannot be served.
-        ConfigurationError: Uploaded code cannot be confined as the settings want it.
     """
     check_sandbox(settings)
     protect(settings)
@@ -43,8 +45,10 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
     store, shutdown = Store(base_path), Shutdown(settings.drain_seconds)
     publisher = Publisher(store, contracts, settings.build_limits, settings.keep_versions, shutdown)
     versions, registration = Versions(store, contracts, settings.build_limits), store.register()
-    credentials = KeptCredentials(settings.user, settings.password, base_path / "credentials")
+    check_secrets(settings)
+    authenticator = create_authenticator(settings)
     schemas, busy_polling = SchemaHistory(base_path), BusyPolling(settings.linger_microseconds)
+    audit = AuditLog(base_path)
     limits = BodyLimits(settings.body_megabytes, settings.upload_megabytes)
 
     def create(contract: Contract, refresh: Refresh) -> Application:
@@ -62,9 +66,9 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
             DataPlane(live, contract.decoder, settings.request_seconds, contract.operations),
             schemas,
             clients,
+            audit,
             sandbox_lacks(settings),
         )
-        authenticator = Authenticator(credentials, settings.api_keys)
         answer = create_application(
             specification, api, service, authenticator, limits, busy_polling, settings.fast_path
         )

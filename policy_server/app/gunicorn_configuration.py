@@ -4,6 +4,7 @@ import gc
 import sys
 from typing import Any
 
+from policy_server.app.credentials import check_secrets
 from policy_server.app.protection import check_sandbox
 from policy_server.app.settings import contracts_of, read_settings
 from policy_server.errors import ConfigurationError, SchemaError
@@ -12,6 +13,7 @@ from policy_server.web.adapters import fallbacks
 try:
     settings = read_settings()
     check_sandbox(settings)
+    check_secrets(settings)
 except ConfigurationError as error:
     print(error, file=sys.stderr)
     raise SystemExit(2) from error

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from policy_server.access.secret_files import secret_in
 from policy_server.clients.openapi_generator import OpenApiGenerator
 from policy_server.clients.swagger_codegen import SwaggerCodegen
 
@@ -48,12 +49,16 @@ def path(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
 
-def keys(text: str) -> tuple[str, ...]:
-    """API keys."""
-    keys = tuple(key.strip() for key in text.split(",") if key.strip())
-    if any(len(key) < 16 for key in keys):
-        raise ValueError("is a list of keys of 16 characters or more, separated by commas")
-    return keys
+def secret_file(text: str) -> Path:
+    """The path of a file with a secret."""
+    file = path(text)
+    try:
+        found = secret_in(file.read_bytes())
+    except OSError as error:
+        raise ValueError("is a file that can be read") from error
+    if found is None:
+        raise ValueError("is a file with text in UTF-8")
+    return file
 
 
 def generator(text: str) -> str:

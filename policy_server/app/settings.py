@@ -1,14 +1,16 @@
 """Every setting: the command line comes first, then the environment, `.env`, the default."""
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import dotenv
 
+from policy_server.access.keys import read_keys
 from policy_server.app import setting_texts
+from policy_server.app.setting import setting, twice_given
 from policy_server.clients.generator import Generator
 from policy_server.clients.openapi_generator import OpenApiGenerator
 from policy_server.clients.swagger_codegen import SwaggerCodegen
@@ -25,182 +27,182 @@ from policy_server.web.patience import ConnectionLimits
 BYTES_PER_KILOBYTE, BYTES_PER_MEGABYTE = 1_000, 1_000_000
 
 
-def _setting(name: str, parse: Callable[[str], Any], default: Any, meaning: str) -> Any:
-    """One setting: its variable, how its text is read, its default, and what it means."""
-    return field(
-        default=default,
-        repr="PASSWORD" not in name and "KEYS" not in name,
-        metadata={"name": name, "parse": parse, "meaning": meaning},
-    )
-
-
 @dataclass(frozen=True)
 class Settings:
     """The settings of one process; secrets do not show in its representation."""
 
-    base_path: Path = _setting(
+    base_path: Path = setting(
         "BASE_PATH",
         setting_texts.path,
         setting_texts.path("instance"),
         "Folder of everything generated and uploaded",
     )
-    host: str = _setting("HOST", str, "127.0.0.1", "Address to listen on")
-    port: int = _setting(
+    host: str = setting("HOST", str, "127.0.0.1", "Address to listen on")
+    port: int = setting(
         "PORT", setting_texts.count(0, 65_535), 8080, "Port to listen on; 0 takes a free one"
     )
-    debug: bool = _setting("DEBUG", setting_texts.boolean, False, "Log more, for developers")
-    tuple_actions: bool | None = _setting(
+    debug: bool = setting("DEBUG", setting_texts.boolean, False, "Log more, for developers")
+    tuple_actions: bool | None = setting(
         "TUPLE",
         setting_texts.boolean,
         None,
         "An action has several components; not set: as the schema says",
     )
-    discrete_actions: bool | None = _setting(
+    discrete_actions: bool | None = setting(
         "DISCRETE_ACTIONS",
         setting_texts.boolean,
         None,
         "Actions are numbered; not set: as the schema says",
     )
-    user: str = _setting(
+    user: str = setting(
         "POLICY_SERVER_USER", setting_texts.user, "policy", "The user who may do everything"
     )
-    password: str | None = _setting(
+    password: str | None = setting(
         "POLICY_SERVER_PASSWORD",
         str,
         None,
         "Their password; not set: generated once and kept in `BASE_PATH/credentials`",
     )
-    api_keys: tuple[str, ...] = _setting(
-        "POLICY_SERVER_API_KEYS",
-        setting_texts.keys,
-        (),
-        "Keys that may ask the policy, separated by commas",
+    password_file: Path | None = setting(
+        "POLICY_SERVER_PASSWORD_FILE",
+        setting_texts.secret_file,
+        None,
+        "A file with that password, instead; changes of it are followed",
     )
-    fast_path: bool = _setting(
+    api_keys: tuple[str, ...] = setting(
+        "POLICY_SERVER_API_KEYS", read_keys, (), "Keys that may ask the policy, separated by commas"
+    )
+    api_keys_file: Path | None = setting(
+        "POLICY_SERVER_API_KEYS_FILE",
+        setting_texts.secret_file,
+        None,
+        "A file with such keys, a line each, instead; changes of it are followed",
+    )
+    fast_path: bool = setting(
         "POLICY_SERVER_FAST_PATH",
         setting_texts.boolean,
         True,
         "Answer valid predictions before connexion sees them; the answers are the same without",
     )
-    linger_microseconds: int = _setting(
+    linger_microseconds: int = setting(
         "POLICY_SERVER_LINGER_MICROSECONDS",
         setting_texts.count(0, 1_000),
         100,
         "How long a worker looks out for the next request before it sleeps, where clients ask "
         "again at once; 0: not at all",
     )
-    preprocessor_isolation: str = _setting(
+    preprocessor_isolation: str = setting(
         "POLICY_SERVER_PREPROCESSOR_ISOLATION",
         setting_texts.isolation,
         "process",
         "Where an uploaded preprocessor runs: `process`, one of its own for each worker, or `none`",
     )
-    require_sandbox: bool = _setting(
+    require_sandbox: bool = setting(
         "POLICY_SERVER_REQUIRE_SANDBOX",
         setting_texts.boolean,
         False,
         "Start only where the kernel offers all that confines uploaded code",
     )
-    preprocessor_megabytes: int = _setting(
+    preprocessor_megabytes: int = setting(
         "POLICY_SERVER_PREPROCESSOR_MEGABYTES",
         setting_texts.count(64, 1_000_000),
         512,
         "Most memory of a preprocessor's own process",
     )
-    preprocessor_batch_seconds: int = _setting(
+    preprocessor_batch_seconds: int = setting(
         "POLICY_SERVER_PREPROCESSOR_BATCH_SECONDS",
         setting_texts.count(1, 3_600),
         5,
         "Most for one batch of observations in a preprocessor's own process",
     )
-    body_megabytes: int = _setting(
+    body_megabytes: int = setting(
         "POLICY_SERVER_BODY_MEGABYTES",
         setting_texts.count(1, 10_000),
         16,
         "Largest request that is no upload",
     )
-    waiting_decisions: int = _setting(
+    waiting_decisions: int = setting(
         "POLICY_SERVER_WAITING_DECISIONS",
         setting_texts.count(1, 1_000_000),
         20_000,
         "Decisions that may wait in each worker; who comes then is asked to come again",
     )
-    request_seconds: int = _setting(
+    request_seconds: int = setting(
         "POLICY_SERVER_REQUEST_SECONDS",
         setting_texts.count(1, 86_400),
         60,
         "Most that the header `X-Request-Timeout` can ask for; more counts as this",
     )
-    upload_megabytes: int = _setting(
+    upload_megabytes: int = setting(
         "POLICY_SERVER_UPLOAD_MEGABYTES", setting_texts.count(1, 10_000), 200, "Largest upload"
     )
-    unpacked_megabytes: int = _setting(
+    unpacked_megabytes: int = setting(
         "POLICY_SERVER_UNPACKED_MEGABYTES",
         setting_texts.count(1, 100_000),
         2000,
         "Largest unpacked model",
     )
-    drain_seconds: int = _setting(
+    drain_seconds: int = setting(
         "POLICY_SERVER_DRAIN_SECONDS",
         setting_texts.count(0, 25),
         1,
         "Between the failing of readiness and the closing of the listener, when it is stopped",
     )
-    keep_alive_seconds: int = _setting(
+    keep_alive_seconds: int = setting(
         "POLICY_SERVER_KEEP_ALIVE_SECONDS",
         setting_texts.count(1, 86_400),
         75,
         "How long an unused connection stays open; longer than proxies and balancers keep theirs",
     )
-    head_kilobytes: int = _setting(
+    head_kilobytes: int = setting(
         "POLICY_SERVER_HEAD_KILOBYTES",
         setting_texts.count(1, 1_000),
         64,
         "Longest head of a request; a kilobyte is 1,000 bytes",
     )
-    head_seconds: int = _setting(
+    head_seconds: int = setting(
         "POLICY_SERVER_HEAD_SECONDS",
         setting_texts.count(1, 3_600),
         10,
         "Most for a head of a request, from its first byte or from the begin of the connection",
     )
-    body_silence_seconds: int = _setting(
+    body_silence_seconds: int = setting(
         "POLICY_SERVER_BODY_SILENCE_SECONDS",
         setting_texts.count(1, 3_600),
         10,
         "Longest silence within a body; over six times that it also makes 500 bytes a second",
     )
-    keep_versions: int = _setting(
+    keep_versions: int = setting(
         "POLICY_SERVER_KEEP_VERSIONS",
         setting_texts.count(1, 100_000),
         20,
         "Versions that are kept; older ones are removed, less those that somebody needs",
     )
-    model_megabytes: int = _setting(
+    model_megabytes: int = setting(
         "POLICY_SERVER_MODEL_MEGABYTES",
         setting_texts.count(64, 1_000_000),
         4000,
         "Most memory of a build, and of each process in which TensorFlow decides",
     )
-    model_seconds: int = _setting(
+    model_seconds: int = setting(
         "POLICY_SERVER_MODEL_SECONDS",
         setting_texts.count(1, 86_400),
         300,
         "Most for each step of a model's build",
     )
-    preprocessor_seconds: int = _setting(
+    preprocessor_seconds: int = setting(
         "POLICY_SERVER_PREPROCESSOR_SECONDS",
         setting_texts.count(1, 3_600),
         10,
         "Most for each step of a preprocessor's trial on 200 observations",
     )
-    clients_engine: str = _setting(
+    clients_engine: str = setting(
         "POLICY_SERVER_CLIENTS_ENGINE",
         setting_texts.generator,
         OpenApiGenerator.name,
         "What makes SDKs",
     )
-    swagger_codegen: str = _setting(
+    swagger_codegen: str = setting(
         "POLICY_SERVER_SWAGGER_CODEGEN",
         str,
         SwaggerCodegen.name,
@@ -219,7 +221,7 @@ class Settings:
             return SwaggerCodegen(self.swagger_codegen)
         return OpenApiGenerator()
 
-    golden_tolerance: float = _setting(
+    golden_tolerance: float = setting(
         "POLICY_SERVER_GOLDEN_TOLERANCE",
         setting_texts.fraction,
         0.001,
@@ -277,17 +279,20 @@ def read_settings(
     from_file = dotenv.dotenv_values(dotenv_path) if dotenv_path.is_file() else {}
     values: dict[str, Any] = {}
     faults: list[Fault] = []
-    for setting in fields(Settings):
-        name = setting.metadata["name"]
-        given = (overrides or {}).get(setting.name)
+    said = overrides or {}
+    for each in fields(Settings):
+        name, given = each.metadata["name"], said.get(each.name)
+        if each.name.endswith("_file") and said.get(each.name.removesuffix("_file")) is not None:
+            continue  # the command line comes first
         text = str(given) if given is not None else environment.get(name) or from_file.get(name)
         if not text:
             continue
         try:
-            values[setting.name] = setting.metadata["parse"](text)
+            values[each.name] = each.metadata["parse"](text)
         except ValueError as error:
-            shown = f", not {text!r}" if setting.repr else ""
+            shown = f", not {text!r}" if each.repr else ""
             faults.append(Fault(name, f"{error}{shown}."))
+    faults += twice_given(values, fields(Settings))
     if faults:
         raise ConfigurationError("The settings cannot be used.", faults)
     return Settings(**values)

@@ -9,6 +9,8 @@ GENERATED = (
     "contract.json",
     "swagger.yaml",
     "credentials",
+    "access",
+    "audit",
     "active",
     "active.new",
     "candidate",

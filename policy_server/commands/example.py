@@ -24,6 +24,8 @@ def example() -> None:
     user = f'"$(cat {shlex.quote(str(credentials))})"'
     if settings.password:
         user = f'"{settings.user}:$POLICY_SERVER_PASSWORD"'
+    elif settings.password_file is not None:
+        user = f'"{settings.user}:$(cat {shlex.quote(str(settings.password_file))})"'
     print(
         f"curl -u {user} -H 'Content-Type: application/json' -d {body} "
         f"http://{settings.host}:{settings.port}/api/{operation}"

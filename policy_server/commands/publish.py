@@ -4,6 +4,8 @@ import contextlib
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from policy_server.access.audit import audited
+from policy_server.app.credentials import KEPT, given_password
 from policy_server.app.protection import protect_base_path
 from policy_server.app.settings import Settings, contracts_of, read_settings
 from policy_server.commands.terminal import print_checks, print_warning, show_progress
@@ -43,7 +45,9 @@ def publish(
             report = publish_to(url, bundle, *_credentials(settings, url))
         else:
             _tell_of_schema(bundle, settings)
-            report = _publisher(settings).publish(bundle, show_progress(), CREATED_BY)
+            with audited(settings.base_path, "publish", "") as entry:
+                report = _publisher(settings).publish(bundle, show_progress(), CREATED_BY)
+                entry.subject = report.version
     print_checks(report.checks)
     print(f"Version {report.version} is active.")
 
@@ -76,14 +80,14 @@ def _publisher(settings: Settings) -> Publisher:
 
 def _credentials(settings: Settings, url: str) -> tuple[str, str]:
     """User and password for a server; the generated ones never leave this machine."""
-    kept = settings.base_path / "credentials"
-    if settings.password is None and urlsplit(url).hostname in LOOPBACK and kept.is_file():
+    kept, given = settings.base_path / KEPT, given_password(settings)
+    if given is None and urlsplit(url).hostname in LOOPBACK and kept.is_file():
         user, _, password = kept.read_text(encoding="utf-8").strip().partition(":")
         return user, password
-    if settings.password is None:
+    if given is None:
         fault = Fault("POLICY_SERVER_PASSWORD", f"{url} wants a password: set it, or --password.")
         raise ConfigurationError("The policy cannot be published.", [fault])
-    return settings.user, settings.password
+    return settings.user, given
 
 
 def _tell_of_schema(bundle: Bundle, settings: Settings) -> None:

@@ -9,9 +9,11 @@ from policy_server.commands.clean import clean
 from policy_server.commands.clients import clients
 from policy_server.commands.describe import describe
 from policy_server.commands.example import example
+from policy_server.commands.key import key
 from policy_server.commands.publish import check, publish
 from policy_server.commands.schema import schema
 from policy_server.commands.serve import serve
+from policy_server.commands.user import user
 
 
 def _with_texts(command: Command) -> Command:
@@ -27,5 +29,5 @@ def _with_texts(command: Command) -> Command:
 
 COMMANDS: dict[str, Command] = {
     command.__name__: _with_texts(command)
-    for command in (schema, describe, check, publish, serve, example, clients, clean)
+    for command in (schema, describe, check, publish, serve, user, key, example, clients, clean)
 }

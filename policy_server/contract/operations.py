@@ -41,6 +41,8 @@ MAX_RAW_ITEMS = 1_000_000
 """Numbers of one input vector."""
 MAX_SEED = 2**53 - 1
 """The largest whole number that every client can write: JavaScript has none beyond."""
+MAX_AUDIT_ENTRIES = 1_000
+"""Entries of the audit log in one answer."""
 TIMEOUT_PATTERN = r"[0-9]{1,6}([.][0-9]{1,9})?"
 """How TIMEOUT_HEADER is written."""
 ANSWER_SECONDS = 30.0
@@ -87,6 +89,7 @@ class Operation:
         seeded: The query parameter `seed` makes its draws repeatable.
         has_mode: The query parameter `deterministic` takes the most probable actions instead.
         seconds: How long it may take.
+        audited: What is asked, by whom, and what came of it goes to the audit log.
     """
 
     id: str
@@ -97,6 +100,11 @@ class Operation:
     seeded: bool = False
     has_mode: bool = False
     seconds: float = ANSWER_SECONDS
+    audited: bool = False
+
+    def permits(self, role: Role) -> bool:
+        """Whether a client of that role may ask it."""
+        return role >= self.role
 
     def path_with(self, **parameters: str) -> str:
         """The path with its parameters filled in."""
@@ -107,8 +115,10 @@ def _predicts(name: str, body: Body, *, seeded: bool = False, has_mode: bool = F
     return Operation(name, "post", f"/{name}", Role.PREDICT, body, seeded, has_mode)
 
 
-def _manages(name: str, path: str, body: Body, *, draws: bool = False) -> Operation:
-    return Operation(name, "post", path, Role.MANAGE, body, draws, draws, BUILD_SECONDS)
+def _manages(
+    name: str, path: str, body: Body, *, draws: bool = False, changes: bool = False
+) -> Operation:
+    return Operation(name, "post", path, Role.MANAGE, body, draws, draws, BUILD_SECONDS, changes)
 
 
 _ALL = (
@@ -117,17 +127,18 @@ _ALL = (
     _predicts("distribution", Body.OBSERVATION),
     _predicts("predict_batch", Body.BATCH, seeded=True, has_mode=True),
     _predicts("predict_raw", Body.FEATURES, seeded=True),
-    _manages("upload_policy", "/policy", Body.FILES),
-    _manages("upload_model", "/model", Body.FILES),
-    _manages("upload_preprocessor", "/preprocessor", Body.FILES),
-    _manages("upload_output_mapper", "/outputmapper", Body.FILES),
+    _manages("upload_policy", "/policy", Body.FILES, changes=True),
+    _manages("upload_model", "/model", Body.FILES, changes=True),
+    _manages("upload_preprocessor", "/preprocessor", Body.FILES, changes=True),
+    _manages("upload_output_mapper", "/outputmapper", Body.FILES, changes=True),
     Operation("versions", "get", "/versions", Role.MANAGE),
-    Operation("delete_version", "delete", "/versions/{version}", Role.MANAGE),
-    _manages("activate_version", "/versions/{version}/activate", Body.NONE),
+    Operation("delete_version", "delete", "/versions/{version}", Role.MANAGE, audited=True),
+    _manages("activate_version", "/versions/{version}/activate", Body.NONE, changes=True),
     _manages("verify_version", "/versions/{version}/verify", Body.NONE),
     _manages(
         "predict_batch_with_version", "/versions/{version}/predict_batch", Body.BATCH, draws=True
     ),
+    Operation("audit", "get", "/audit", Role.MANAGE),
     Operation("schema", "get", "/schema", Role.PREDICT),
     Operation("clients", "get", "/clients", Role.PREDICT, seconds=BUILD_SECONDS),
     Operation(

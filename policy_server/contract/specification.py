@@ -15,6 +15,7 @@ import yaml
 from policy_server.contract.contract import Contract
 from policy_server.contract.operations import (
     HEADERS,
+    MAX_AUDIT_ENTRIES,
     MAX_BATCH_ITEMS,
     MAX_RAW_ITEMS,
     MAX_SEED,
@@ -32,6 +33,7 @@ FACTS: Mapping[str, Any] = {
     "operations": OPERATIONS,
     "headers": HEADERS,
     "limits": {
+        "audit": MAX_AUDIT_ENTRIES,
         "batch": MAX_BATCH_ITEMS,
         "raw": MAX_RAW_ITEMS,
         "seed": MAX_SEED,

@@ -89,6 +89,7 @@ class Workshop:
                 "BASE_PATH": str(base_path),
                 "POLICY_SERVER_USER": credentials.user,
                 "POLICY_SERVER_PASSWORD": credentials.password,
+                "POLICY_SERVER_PASSWORD_FILE": "",
             }
             self._prepare(contract.schema.text, title, environment)
             keeper = self._keep(listener, environment, base_path / LOG_FILE)

@@ -130,6 +130,14 @@ class Versions:
         self._store.activate(name)
         return report_of(manifest)
 
+    def hash_of(self, name: str) -> str:
+        """SHA-256 over what was uploaded for a version.
+
+        Raises:
+            VersionNotFound: There is no such version.
+        """
+        return self._store.manifest(name).hash
+
     def verify(self, name: str) -> Verification:
         """Replay the golden cases of a version, active or not, in a process of its own.
 

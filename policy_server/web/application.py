@@ -14,6 +14,8 @@ from connexion.resolver import Resolver
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from policy_server.access.audit import AuditLog
+from policy_server.access.authenticator import Authenticator
 from policy_server.clients.library import ClientLibrary
 from policy_server.contract.contract import Contract
 from policy_server.contract.history import SchemaHistory
@@ -26,13 +28,13 @@ from policy_server.serving.shutdown import Shutdown
 from policy_server.serving.versions import Versions
 from policy_server.web import problems
 from policy_server.web.adapters.fallbacks import check_routing, validators
+from policy_server.web.auditing import AuditMiddleware
 from policy_server.web.busy_polling import BusyPolling
 from policy_server.web.fast_path import FastPath
 from policy_server.web.gate import Gate
 from policy_server.web.limits import BYTES_PER_MEGABYTE, BodyMiddleware
 from policy_server.web.request_ids import RequestIdMiddleware
 from policy_server.web.second_path import SecondPath
-from policy_server.web.security import Authenticator
 from policy_server.web.state import state_of
 from policy_server.web.swagger_ui import FAVICON, swagger_ui
 from policy_server.web.unread import UnreadBodies
@@ -55,6 +57,7 @@ class Service:
         plane: Makes decisions of it.
         schemas: Every schema that was served.
         clients: The SDKs of the contract.
+        audit: Who changed what.
         sandbox_lacks: What uploaded code is not kept from here, in words.
     """
 
@@ -67,6 +70,7 @@ class Service:
     plane: DataPlane
     schemas: SchemaHistory
     clients: ClientLibrary
+    audit: AuditLog
     sandbox_lacks: tuple[str, ...] = ()
 
 
@@ -119,6 +123,9 @@ def create_application(
     """
     check_routing()
     application = _connexion_application(specification, operations)
+    application.add_middleware(
+        AuditMiddleware, position=MiddlewarePosition.BEFORE_VALIDATION, log=service.audit
+    )
     application.add_middleware(
         BodyMiddleware,
         position=MiddlewarePosition.BEFORE_VALIDATION,

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from policy_server.access.authenticator import Authenticator
 from policy_server.contract.decoding import LONG_BYTES, REFUSED
 from policy_server.errors import PolicyServerError, UploadTooLarge
 from policy_server.policy.answers import Answer
@@ -27,7 +28,6 @@ from policy_server.web.receiving import READING, REFUSAL, body_up_to, replayed
 from policy_server.web.request_ids import HEADER as ID_HEADER
 from policy_server.web.request_ids import new_name
 from policy_server.web.request_matcher import VERSION, Accepted, RequestMatcher
-from policy_server.web.security import Authenticator
 from policy_server.web.state import state_of
 
 JSON_HEADER = (b"content-type", b"application/json")
@@ -125,7 +125,7 @@ class FastPath:
             content, status = encode(answer), 200
             headers = [(VERSION, version.header), JSON_HEADER]
         except PolicyServerError as error:
-            status, content, named = problems.answer(error, name.decode(), accepted.role)
+            status, content, named = problems.answer(error, name.decode(), accepted.identity.role)
             headers = [(key.lower().encode(), value.encode()) for key, value in named.items()]
         headers += [(b"content-length", b"%d" % len(content)), (ID_HEADER, name)]
         return Reply(status, headers, content)

@@ -1,5 +1,7 @@
 """The operations of the contract: one short function for each operationId."""
 
+import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 import connexion
@@ -14,6 +16,7 @@ from policy_server.serving.publication import VersionReport
 from policy_server.version.parts import Part
 from policy_server.web.adapters.connexion_request import decoded_body
 from policy_server.web.application import current_service, on_loop
+from policy_server.web.auditing import note
 
 Json = dict[str, Any]
 
@@ -61,8 +64,10 @@ def upload_policy(
         Part.GOLDEN: golden_file,
     }
     parts = {part: file for part, file in files.items() if file is not None}
-    schema = schema_file.read() if schema_file is not None else None
-    bundle = Bundle(parts, schema)
+    _note_files(parts.items())
+    if schema_file is not None:
+        _note_files([("schema", schema_file)])
+    bundle = Bundle(parts, schema_file.read() if schema_file is not None else None)
     return _published(current_service().publisher.publish(bundle, created_by=user))
 
 
@@ -91,6 +96,7 @@ def versions() -> flask.Response:
 
 def activate_version(version: str) -> flask.Response:
     """Let a version decide from now on."""
+    note(connexion.request.scope, version)
     return _published(current_service().versions.activate(version))
 
 
@@ -101,6 +107,8 @@ def verify_version(version: str) -> flask.Response:
 
 def delete_version(version: str) -> flask.Response:
     """Remove a version that nobody needs."""
+    note(connexion.request.scope, version)  # whether it is there or not
+    _note_hash(version)
     current_service().versions.delete(version)
     return flask.Response(status=204)
 
@@ -114,6 +122,11 @@ def predict_batch_with_version(
         "predict_batch_with_version", seed=seed, deterministic=deterministic
     )
     return _decided(*on_loop(plane.answer_with, version, request, decoded_body()))
+
+
+def audit(limit: int = 100, before: int | None = None) -> flask.Response:
+    """Who changed what, latest first."""
+    return _json(current_service().audit.page(limit, before))
 
 
 def schema() -> flask.Response:
@@ -160,10 +173,29 @@ def _archive(language: str | None) -> flask.Response:
 
 
 def _upload(files: dict[Part, FileStorage], user: str) -> flask.Response:
+    _note_files(files.items())
     return _published(current_service().publisher.upload(files, user))
 
 
+def _note_files(files: Iterable[tuple[str, FileStorage]]) -> None:
+    """Note for the audit log what was uploaded, whatever becomes of it."""
+    hashes = {}
+    for name, file in files:
+        hashes[str(name)] = hashlib.file_digest(file.stream, "sha256").hexdigest()  # type: ignore[arg-type]
+        file.stream.seek(0)
+    note(connexion.request.scope, hashes=hashes)
+
+
+def _note_hash(version: str) -> None:
+    note(
+        connexion.request.scope,
+        version,
+        {"version": current_service().versions.hash_of(version)},
+    )
+
+
 def _published(report: VersionReport) -> flask.Response:
+    _note_hash(report.version)
     on_loop(current_service().refresh)
     return _json(report)
 

@@ -2,6 +2,7 @@
 
 import http
 import logging
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,7 @@ STATUSES: dict[type[errors.PolicyServerError], tuple[int, str]] = {
     errors.ObservationError: (400, "Not a valid observation"),
     errors.NotAuthenticated: (401, "Not authenticated"),
     errors.NotAuthorised: (403, "Not authorised"),
+    errors.TooManyFailures: (429, "Too many failures"),
     errors.VersionNotFound: (404, "No such version"),
     errors.VersionConflict: (409, "Version conflict"),
     errors.UploadTooLarge: (413, "Too large"),
@@ -110,7 +112,10 @@ def answer(
         cause = error.cause if isinstance(error, errors.PreprocessorFailed) else str(error)
         logger.error("%s: %s: %s", instance, title, cause, exc_info=error)
     faults = error.faults if isinstance(error, errors.FaultsError) else ()
-    return status, *problem(status, title, detail, instance, faults)
+    content, headers = problem(status, title, detail, instance, faults)
+    if isinstance(error, errors.TooManyFailures):
+        headers["Retry-After"] = str(math.ceil(error.seconds))
+    return status, content, headers
 
 
 async def answer_own_error(request: ConnexionRequest, error: Exception) -> ConnexionResponse:

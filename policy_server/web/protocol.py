@@ -38,16 +38,22 @@ class Known(NamedTuple):
 class Protocol(Connection):
     """One connection."""
 
-    __slots__ = ("_ending", "_known", "_last_head", "_pending", "_repeats", "_searched")
+    __slots__ = ("_ending", "_known", "_last_head", "_peer", "_pending", "_repeats", "_searched")
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._searched = 0  # of what is held, for the end of a head
         self._last_head = b""
+        self._peer = b""  # whose heads are remembered: others may not ask for what was
         self._repeats = False  # the head that came last was remembered
         self._known: Known | None = None
         self._pending: PendingDecision | None = None
         self._ending = False
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin."""
+        super().connection_made(transport)
+        self._peer = self.client[0].encode() if self.client else b""
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
@@ -106,7 +112,7 @@ class Protocol(Connection):
         if fast is None:
             return False
         head = data[:end]
-        accepted = fast.recall(head)
+        accepted = fast.recall(self._peer + head)
         if accepted is None or accepted.length != len(data) - end or self.transport.is_closing():
             return False
         self._decide(Known(fast, head, accepted), data[end:])
@@ -130,7 +136,7 @@ class Protocol(Connection):
         self._searched = 0
         self._patience.end()
         fast = self._fast()
-        accepted = fast.recall(head) if fast is not None else None
+        accepted = fast.recall(self._peer + head) if fast is not None else None
         self._repeats = accepted is not None
         if fast is None or accepted is None:
             return self._begin_new(fast, head)
@@ -151,12 +157,12 @@ class Protocol(Connection):
         """Begin a request whose head is not known."""
         read = self._read(head)
         if fast is not None and not read.closes and not read.expects:
-            scope = read.scope()
+            scope = read.scope(self._client_of(read))
             accepted = fast.match(scope) if scope is not None else None
             # Chunks, and what is long, come in pieces to a request of uvicorn's.
             if accepted is not None and 0 <= accepted.length <= MOST_HELD_BYTES:
                 if head == self._last_head and accepted.name is None:
-                    fast.remember(head, accepted)
+                    fast.remember(self._peer + head, accepted)
                 self._last_head = head
                 self._known = Known(fast, head, accepted)
                 return self._take_known(self._known)

@@ -86,8 +86,12 @@ class RequestHead:
         """Never: a server that speaks no other protocol ignores the wish."""
         return False
 
-    def scope(self) -> dict[str, Any] | None:
-        """What of a scope the fast path reads; None where that needs decoding first."""
+    def scope(self, client: tuple[str, int] | None) -> dict[str, Any] | None:
+        """What of a scope the fast path reads; None where that needs decoding first.
+
+        Args:
+            client: Address and port of who sent it.
+        """
         path, _, query = self.target.partition(b"?")
         if b"%" in path:
             return None
@@ -98,6 +102,7 @@ class RequestHead:
             "raw_path": path,
             "query_string": query,
             "headers": self.headers,
+            "client": client,
         }
 
 

@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 from starlette.types import Scope
 
+from policy_server.access.authenticator import Authenticator
+from policy_server.access.identity import Identity
 from policy_server.contract.operations import (
-    KEY_HEADER,
     TIMEOUT_HEADER,
     TIMEOUT_PATTERN,
     VERSION_HEADER,
     Operation,
-    Role,
     wire_name,
 )
 from policy_server.serving.data_plane import DataPlane, DecisionRequest
@@ -20,15 +20,14 @@ from policy_server.web.gate import ORIGIN, SITE, comes_from_another_site
 from policy_server.web.limits import LENGTH, TRANSFER, plain_media_type
 from policy_server.web.request_ids import HEADER as ID
 from policy_server.web.request_ids import SANE_ID
-from policy_server.web.security import Authenticator
+from policy_server.web.security import address_of, read_credentials
 
 JSON_TYPES = frozenset({b"application/json", b"application/json;charset=utf-8"})
 """As plain_media_type writes them."""
 SEED = re.compile(rb"seed=(0|[1-9][0-9]{0,14})")
 """Up to 15 digits: below the contract's maximum whatever they are."""
 SECONDS = re.compile(TIMEOUT_PATTERN.encode())
-KEY, TIMEOUT, VERSION = map(wire_name, (KEY_HEADER, TIMEOUT_HEADER, VERSION_HEADER))
-AUTHORIZATION = b"authorization"
+TIMEOUT, VERSION = map(wire_name, (TIMEOUT_HEADER, VERSION_HEADER))
 BROWSERS = frozenset({SITE, ORIGIN})
 """Headers that programs do not send."""
 MODES = {b"deterministic=true": True, b"deterministic=false": False}
@@ -39,13 +38,13 @@ class Accepted(NamedTuple):
 
     Attributes:
         request: What is to be decided.
-        role: Of the client.
+        identity: Of the client.
         length: Bytes of the body; -1 where it comes in chunks.
         name: The request's, if the client gave it one.
     """
 
     request: DecisionRequest
-    role: Role
+    identity: Identity
     length: int
     name: bytes | None
 
@@ -71,8 +70,11 @@ class RequestMatcher:
         }
         self._authenticator = authenticator
         self._limit = limit_bytes
-        self.recall: Callable[[bytes], Accepted | None] = authenticator.recall
-        self.remember: Callable[[bytes, Accepted], None] = authenticator.remember
+        self.recall: Callable[[bytes], Accepted | None] = authenticator.recall_request
+
+    def remember(self, head: bytes, accepted: Accepted) -> None:
+        """Remember a request that was taken, by all that its head says."""
+        self._authenticator.remember_request(head, accepted, accepted.identity)
 
     def match(self, scope: Scope) -> Accepted | None:
         """A request, if it is taken; None where anything is not as it is most of the time."""
@@ -93,9 +95,9 @@ class RequestMatcher:
             and b"%" not in scope.get("raw_path", b"")
             and (BROWSERS.isdisjoint(headers) or not comes_from_another_site(scope))
         )
-        role = self._role(headers) if usual else Role.NONE
+        identity = self._identity(headers, scope) if usual else None
         timeout = headers.get(TIMEOUT)
-        if length is None or role is Role.NONE or role < operation.role:
+        if length is None or identity is None or not operation.permits(identity.role):
             return None
         if timeout is not None and not SECONDS.fullmatch(timeout):
             return None
@@ -110,15 +112,13 @@ class RequestMatcher:
             version=headers.get(VERSION),
             timeout=timeout,
         )
-        return Accepted(request, role, length, name)
+        return Accepted(request, identity, length, name)
 
-    def _role(self, headers: dict[bytes, bytes]) -> Role:
-        authorization, key = headers.get(AUTHORIZATION), headers.get(KEY)
-        if (authorization is None) == (key is None):
-            return Role.NONE
-        if authorization is not None:
-            return self._authenticator.role_of_header(AUTHORIZATION, authorization)
-        return self._authenticator.role_of_header(KEY, key or b"")
+    def _identity(self, headers: dict[bytes, bytes], scope: Scope) -> Identity | None:
+        credentials = read_credentials(headers)
+        if credentials is None:
+            return None
+        return self._authenticator.recall(credentials, address_of(scope))
 
 
 def _is_json(media_type: bytes) -> bool:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from policy_server.access.authenticator import Authenticator
     from policy_server.web.application import Service
     from policy_server.web.fast_path import FastPath
-    from policy_server.web.security import Authenticator
 
 KEY = "policy_server"
 """Under which the state of ASGI, a dictionary, has it."""

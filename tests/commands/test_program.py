@@ -31,8 +31,9 @@ def test_help_of_a_command_is_short_and_complete(tmp_path: Path, command: str, f
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"Usage: python generate.py {command}")
     for name, parameter in inspect.signature(COMMANDS[command]).parameters.items():
+        option = f"--{name.replace('_', '-')}"
         shown = {parameter.empty: name.upper(), True: f"--no-{name}"}
-        assert f"  {shown.get(parameter.default, f'--{name}')} " in done.stdout
+        assert f"  {shown.get(parameter.default, option)} " in done.stdout
     lines = done.stdout.splitlines()
     assert len(lines) < 24
     assert all(len(line) <= 100 for line in lines)
@@ -51,7 +52,7 @@ def test_the_version_is_that_of_the_project(tmp_path: Path) -> None:
         (["pulbish", "x"], "pulbish is no command; did you mean publish?"),
         (
             ["quxx"],
-            "quxx is no command; there are schema, describe, check, publish, serve, example",
+            "quxx is no command; there are schema, describe, check, publish, serve, user, key",
         ),
         (["publish", LPOC, "--gloden", "x"], "--gloden: is no option; did you mean --golden?"),
         (["serve", "--threads=3"], "--threads: is no option; there are --host, --port, --workers."),

@@ -6,6 +6,7 @@ from typing import Any
 import connexion
 import flask
 
+from policy_server.access.identity import Identity
 from policy_server.contract.decoding import REFUSED
 from policy_server.contract.operations import OPERATIONS, Operation, Role
 from policy_server.errors import ObservationError
@@ -28,8 +29,14 @@ def operation_of(scope: MutableMapping[str, Any]) -> Operation | None:
 
 def role_of(scope: MutableMapping[str, Any]) -> Role:
     """The role of a request's client; NONE until connexion has checked the credentials."""
+    identity = identity_of(scope)
+    return Role.NONE if identity is None else identity.role
+
+
+def identity_of(scope: MutableMapping[str, Any]) -> Identity | None:
+    """Who sent a request; None until connexion has checked the credentials."""
     context = scope.get("extensions", {}).get(CONTEXT, {})
-    return Role((context.get("token_info") or {}).get("role", Role.NONE))
+    return (context.get("token_info") or {}).get("identity")
 
 
 def decoded_body() -> Sequence[Any]:

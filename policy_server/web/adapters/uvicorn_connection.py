@@ -22,6 +22,7 @@ from policy_server.web.state import KEY, State
 
 MOST_HELD_BYTES = HIGH_WATER_LIMIT
 """Of what came and is not read yet; uvicorn holds as much of a body."""
+FORWARDED = b"x-forwarded-for"
 FAREWELL_SECONDS = 1.0
 """Between a refusal and the end of the connection: a reset could overtake the refusal."""
 
@@ -91,6 +92,17 @@ class Connection(HttpToolsProtocol):
             return None
         state: State | None = self.app_state.get(KEY)
         return None if state is None else state.fast_path
+
+    def _client_of(self, head: RequestHead) -> tuple[str, int] | None:
+        """Who sends a request: the peer, or whom it names if it is a proxy that uvicorn trusts."""
+        trusted = getattr(self.app, "trusted_hosts", None)
+        if self.client is None or trusted is None or self.client[0] not in trusted:
+            return self.client
+        forwarded = [value for name, value in head.headers if name == FORWARDED]
+        if not forwarded:
+            return self.client
+        host, port = trusted.get_trusted_client_address(b", ".join(forwarded).decode("latin-1"))
+        return (host, port) if host else self.client
 
     def _pause_reading(self) -> None:
         """Take nothing more from the client for now."""

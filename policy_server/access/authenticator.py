@@ -1,0 +1,128 @@
+"""Asks every source of credentials in turn, and forgets in time what was accepted."""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from policy_server.access.encodings import text_of
+from policy_server.access.failures import Failures
+from policy_server.access.identity import Identity
+from policy_server.access.memory import Memory
+from policy_server.access.source import Credentials, Source
+from policy_server.errors import TooManyFailures
+
+REFRESH_SECONDS = 0.25
+"""How often it is looked whether credentials have changed, which holds within a second."""
+UNSAID_SECONDS = 60.0
+"""How often it is logged how many refusals were not."""
+Describe = Callable[[Credentials], str]
+
+logger = logging.getLogger(__name__)
+
+
+def scheme_of(credentials: Credentials) -> str:
+    """What came, and nothing of it."""
+    return f"credentials ({credentials.scheme})"
+
+
+class Authenticator:
+    """Knows whose credentials are; one in each worker.
+
+    Args:
+        sources: Are asked in this order.
+        failures: Of this worker.
+        describe: How logs call credentials that were refused, without what is secret of them.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        failures: Failures | None = None,
+        describe: Describe = scheme_of,
+    ) -> None:
+        self._sources = tuple(sources)
+        self._failures = Failures() if failures is None else failures
+        self._describe = describe
+        self._unsaid = 0
+        self._say_at = 0.0
+        self._requests: Memory[Any] = Memory()
+        self._refresh_at = 0.0
+        self._expires = math.inf
+
+    def recall(self, credentials: Credentials, address: str) -> Identity | None:
+        """Whose credentials these are, if that is known without waiting.
+
+        Args:
+            credentials: What a client sent.
+            address: From where.
+        """
+        self._refresh()
+        for source in self._sources:
+            identity = source.recall(credentials, address)
+            if identity is not None:
+                return identity
+        return None
+
+    async def identify(self, credentials: Credentials, address: str) -> Identity | None:
+        """Whose credentials these are; None where nobody's.
+
+        Raises:
+            TooManyFailures: From there, or for that user, too many were refused.
+        """
+        identity = self.recall(credentials, address)
+        if identity is not None:
+            return identity
+        try:
+            for source in self._sources:
+                identity = await source.identify(credentials, address)
+                if identity is not None:
+                    return identity
+        except TooManyFailures:
+            self._say_later()
+            raise
+        self._refuse(credentials, address)
+        return None
+
+    def _refuse(self, credentials: Credentials, address: str) -> None:
+        """Count and log what nobody has."""
+        account = text_of(credentials.user) if credentials.scheme == "basic" else ""
+        if self._failures.add(address, account):
+            logger.warning("refused %s, from %s", self._describe(credentials), address)
+        else:
+            self._say_later()
+
+    def _say_later(self) -> None:
+        """Count what is not logged one by one: guesses would fill the disk."""
+        self._unsaid += 1
+        if time.monotonic() >= self._say_at:
+            self._say_at = time.monotonic() + UNSAID_SECONDS
+            logger.warning("refused %d further times, as too many came", self._unsaid)
+            self._unsaid = 0
+
+    def recall_request(self, head: bytes) -> Any:
+        """What `remember_request` was given with these bytes; None if credentials changed since."""
+        self._refresh()
+        return self._requests.recall(head)
+
+    def remember_request(self, head: bytes, value: Any, identity: Identity) -> None:
+        """Remember a request that was accepted, as long as its client is.
+
+        Args:
+            head: All of what says who asks, and for what.
+            value: What `recall_request` returns for it.
+            identity: Of the client.
+        """
+        self._expires = min(self._expires, identity.expires)
+        self._requests.remember(head, value)
+
+    def _refresh(self) -> None:
+        now = time.monotonic()
+        if now < self._refresh_at:
+            return
+        self._refresh_at = now + REFRESH_SECONDS
+        changed = [source.refresh() for source in self._sources]  # each is asked
+        if any(changed) or time.time() >= self._expires:
+            self._requests.forget()
+            self._expires = math.inf

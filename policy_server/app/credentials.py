@@ -1,0 +1,82 @@
+"""The sources of credentials that the settings name."""
+
+from pathlib import Path
+
+from policy_server.access.authenticator import Authenticator
+from policy_server.access.failures import Failures
+from policy_server.access.kept_credentials import KeptCredentials
+from policy_server.access.keys import Keys, read_keys
+from policy_server.access.passwords import LEAST_GIVEN_CHARACTERS, weakness
+from policy_server.access.records import keys_file, users_file
+from policy_server.access.secret_files import secret_in
+from policy_server.access.source import Credentials
+from policy_server.access.users import Users
+from policy_server.app.settings import Settings
+from policy_server.errors import ConfigurationError, Fault
+
+KEPT = "credentials"
+"""Below BASE_PATH: the user and password that were made."""
+
+
+def create_authenticator(settings: Settings) -> Authenticator:
+    """Asks every source of credentials, in turn.
+
+    Raises:
+        ConfigurationError: No password can be kept.
+    """
+    base, failures = settings.base_path, Failures()
+    others = users_file(base)
+    others.refresh()
+    managed = any(record.role == "manage" for record in others.records.values())
+    kept = KeptCredentials(
+        settings.user,
+        settings.password,
+        base / KEPT,
+        settings.password_file,
+        needed=not managed,
+    )
+    users = Users(kept, others, failures)
+    keys = Keys(settings.api_keys, settings.api_keys_file, keys_file(base))
+
+    def describe(credentials: Credentials) -> str:
+        return (users if credentials.scheme == "basic" else keys).describe(credentials)
+
+    return Authenticator([users, keys], failures, describe)
+
+
+def check_secrets(settings: Settings) -> None:
+    """Make sure that nobody guesses what the settings give as secrets.
+
+    Raises:
+        ConfigurationError: With every fault.
+    """
+    faults = []
+    password = given_password(settings)
+    if password is not None:
+        wrong = weakness(password, settings.user, LEAST_GIVEN_CHARACTERS)
+        if wrong is not None:
+            name = "POLICY_SERVER_PASSWORD"
+            faults.append(
+                Fault(name if settings.password_file is None else f"{name}_FILE", f"{wrong}.")
+            )
+    if settings.api_keys_file is not None:
+        try:
+            read_keys(_secret(settings.api_keys_file) or "")
+        except ValueError as error:
+            faults.append(Fault("POLICY_SERVER_API_KEYS_FILE", f"{error} or lines."))
+    if faults:
+        raise ConfigurationError("The settings cannot be used.", faults)
+
+
+def given_password(settings: Settings) -> str | None:
+    """The password that the settings give, themselves or by a file."""
+    if settings.password_file is None:
+        return settings.password
+    return _secret(settings.password_file)
+
+
+def _secret(path: Path) -> str | None:
+    try:
+        return secret_in(path.read_bytes())
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error

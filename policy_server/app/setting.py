@@ -1,0 +1,34 @@
+"""What a setting is."""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import Field, field
+from typing import Any
+
+from policy_server.errors import Fault
+
+FILE = "_FILE"
+"""At the end of a variable that names a file with a secret."""
+
+
+def setting(name: str, parse: Callable[[str], Any], default: Any, meaning: str) -> Any:
+    """One setting: its variable, how its text is read, its default, and what it means."""
+    secret = ("PASSWORD" in name or "KEYS" in name) and not name.endswith(FILE)
+    return field(
+        default=default,
+        repr=not secret,
+        metadata={"name": name, "parse": parse, "meaning": meaning},
+    )
+
+
+def twice_given(given: Collection[str], settings: Collection[Field[Any]]) -> Iterator[Fault]:
+    """A fault for every secret that is given both itself and as a file.
+
+    Args:
+        given: Names of the fields that were given.
+        settings: All fields.
+    """
+    names = {each.metadata["name"]: each.name for each in settings}
+    for name in names:
+        if name.endswith(FILE) and {names[name], names[name.removesuffix(FILE)]} <= {*given}:
+            detail = f"is given, and so is {name.removesuffix(FILE)}: give one of them."
+            yield Fault(name, detail)

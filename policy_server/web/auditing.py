@@ -1,0 +1,101 @@
+"""Writes to the audit log who asked for a change, and what came of it."""
+
+import asyncio
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from policy_server.access.audit import AuditLog, Entry, Hash, Outcome
+from policy_server.contract.operations import Operation
+from policy_server.errors import PolicyServerError
+from policy_server.web import problems
+from policy_server.web.adapters.connexion_request import identity_of, operation_of
+from policy_server.web.request_ids import request_id
+from policy_server.web.security import address_of
+
+NOTED = "policy_server.audit"
+"""Where operations note what they are about, in the extensions of the scope."""
+
+
+def note(
+    scope: MutableMapping[str, Any], subject: str = "", hashes: Mapping[str, str] | None = None
+) -> None:
+    """Note for the audit log what a request is about, as soon as that is known.
+
+    Args:
+        scope: Of the request.
+        subject: Name of a version.
+        hashes: SHA-256 of what was sent or changed, by its name.
+    """
+    noted = scope["extensions"].get(NOTED)
+    if noted is not None:
+        noted["subject"] = subject or noted["subject"]
+        noted["hashes"] |= hashes or {}
+
+
+class AuditMiddleware:
+    """Writes an entry for each request that asks for a change, before it is answered.
+
+    It stands behind connexion's security: who has no accepted credentials is in the server's log.
+
+    Args:
+        app: What comes next.
+        log: Where entries go.
+    """
+
+    def __init__(self, app: ASGIApp, log: AuditLog) -> None:
+        self._app = app
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        operation = operation_of(scope) if scope["type"] == "http" else None
+        if operation is None or not operation.audited:
+            await self._app(scope, receive, send)
+            return
+        scope["extensions"][NOTED] = {"subject": "", "hashes": {}}
+
+        async def send_once_written(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await self._write(scope, operation, message["status"], "")
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_once_written)
+        except Exception as error:
+            await self._write(scope, operation, *_answer(error))
+            raise
+
+    async def _write(self, scope: Scope, operation: Operation, status: int, detail: str) -> None:
+        identity, noted = identity_of(scope), scope["extensions"][NOTED]
+        entry = Entry(
+            who="" if identity is None else identity.name,
+            kind="" if identity is None else identity.kind,
+            address=address_of(scope),
+            operation=operation.id,
+            outcome=_outcome(status),
+            status=status,
+            detail=detail,
+            request=request_id(scope),
+            subject=noted["subject"],
+            hashes=[Hash(*each) for each in noted["hashes"].items()],
+        )
+        await asyncio.to_thread(self._log.write, entry)
+
+
+def _outcome(status: int) -> Outcome:
+    if status < 400:
+        return "done"
+    return "refused" if status < 500 else "failed"
+
+
+def _answer(error: Exception) -> tuple[int, str]:
+    """Status and detail of the answer to an error."""
+    if isinstance(error, PolicyServerError):
+        status, _, detail = problems.describe(error, to_manager=True)
+        return status, detail
+    if isinstance(error, HTTPException):
+        return error.status_code, str(error.detail or "")
+    return 500, ""

@@ -1,6 +1,5 @@
 """Tokens of an OpenID provider, as one of the sources of accepted credentials."""
 
-import logging
 import time
 
 from policy_server.access.identity import Identity
@@ -11,8 +10,6 @@ from policy_server.access.token_keys import TokenKeys
 from policy_server.access.token_text import looks_like_token
 from policy_server.access.tokens import TokenRules, TokenVerifier
 from policy_server.errors import TokenRefused
-
-logger = logging.getLogger(__name__)
 
 
 class TokenSource:
@@ -30,6 +27,7 @@ class TokenSource:
         self._verifier = TokenVerifier(rules, provider)
         self._remembered: Memory[Identity] = Memory()
         self._keys: TokenKeys | None = None
+        self._refused = (b"", "")
 
     def refresh(self) -> bool:
         """See whether the keys of the provider are others now; have aged ones fetched anew."""
@@ -50,8 +48,16 @@ class TokenSource:
             return None
         return identity
 
+    def has_refused(self, credentials: Credentials) -> bool:
+        """Whether this token is the one that was refused last."""
+        return credentials.scheme == "bearer" and self._refused[0] == credentials.secret
+
+    def describe(self, credentials: Credentials) -> str:
+        """Why it was refused, for the log; nothing that it says of itself."""
+        return f"a token: {self._refused[1]}"
+
     async def identify(self, credentials: Credentials, address: str) -> Identity | None:
-        """Whose token this is; None where it is not accepted, which the log explains.
+        """Whose token this is; None where it is not accepted.
 
         Raises:
             ProviderUnavailable: It may be one of the provider's, and the keys cannot be had.
@@ -62,7 +68,7 @@ class TokenSource:
         try:
             verified = await self._verifier.verify(text)
         except TokenRefused as error:
-            logger.info("a token from %s is refused: %s", address, error)
+            self._refused = credentials.secret, str(error)
             return None
         identity = Identity(verified.name, "token", verified.role, verified.expires)
         self.refresh()  # its keys may have been fetched just now

@@ -1,6 +1,6 @@
 """The settings that say which OpenID provider's tokens are accepted, and what they allow."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields
 
 from policy_server.access.documents import address_fault
@@ -132,11 +132,13 @@ class OpenIdSettings:
         given_by_scope = not set(claims.claims).isdisjoint(DEFAULT_CLAIMS)
         return giving if given_by_scope else {"openid": Role.NONE}
 
-    def openid_faults(self) -> list[Fault]:
-        """What is wrong with these settings together."""
-        return list(self._faults())
+    def openid_faults(self, unreadable: Collection[str]) -> list[Fault]:
+        """What is wrong with these settings together, beside those that could not be read."""
+        return [fault for fault in self._faults(unreadable) if fault.place not in unreadable]
 
-    def _faults(self) -> Iterator[Fault]:
+    def _faults(self, unreadable: Collection[str]) -> Iterator[Fault]:
+        if f"{BEGIN}ISSUER" in unreadable:
+            return
         ours = {each.metadata["name"]: each for each in fields(OpenIdSettings)}
         given = {name: getattr(self, each.name) for name, each in ours.items()}
         if self.oidc_issuer is None:

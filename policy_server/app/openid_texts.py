@@ -7,7 +7,7 @@ from policy_server.access.token_keys import ALGORITHMS
 
 
 def address(text: str) -> str:
-    """An address of a provider; whether `http` is allowed is looked at when all settings are read."""
+    """An address of a provider; whether `http` will do, all settings together say."""
     fault = address_fault(text, insecure=True)
     if fault is not None:
         raise ValueError("is a URL such as https://login.example.org/realms/factory")

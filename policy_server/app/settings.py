@@ -13,6 +13,8 @@ import dotenv
 
 from policy_server.access.keys import read_keys
 from policy_server.app import setting_texts
+from policy_server.app.openid import sign_in
+from policy_server.app.openid_settings import OpenIdSettings
 from policy_server.app.setting import setting, twice_given
 from policy_server.clients.generator import Generator
 from policy_server.clients.openapi_generator import OpenApiGenerator
@@ -31,7 +33,7 @@ BYTES_PER_KILOBYTE, BYTES_PER_MEGABYTE = 1_000, 1_000_000
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(OpenIdSettings):
     """The settings of one process; secrets do not show in its representation."""
 
     base_path: Path = setting(
@@ -290,11 +292,14 @@ def read_settings(
             shown = f", not {text!r}" if each.repr else ""
             faults.append(Fault(name, f"{error}{shown}."))
     faults += twice_given(values, fields(Settings))
+    settings = Settings(**values)
+    faults += settings.openid_faults({fault.place for fault in faults})
     if faults:
         raise ConfigurationError("The settings cannot be used.", faults)
-    return Settings(**values)
+    return settings
 
 
 def contracts_of(settings: Settings) -> Contracts:
     """The contracts below BASE_PATH, as these settings have them."""
-    return Contracts(Store(settings.base_path), settings.base_path, TEMPLATE, settings.actions)
+    base = settings.base_path
+    return Contracts(Store(base), base, TEMPLATE, settings.actions, lambda: sign_in(settings, base))

@@ -42,5 +42,5 @@ class SignIn:
         return {scope: MEANINGS[role] for scope, role in self.roles.items()}
 
     def wanted(self, role: Role) -> list[str]:
-        """The scopes that an operation asks for, one of which will do; none where roles have none."""
+        """The scope that gives a role, if one does; the first, where several do."""
         return [scope for scope, gives in self.roles.items() if gives is role][:1]

@@ -138,9 +138,7 @@ class Contracts:
         else:
             if kept.digest != contract.digest or kept == contract:
                 return
-        write_specification(
-            contract, self._template, self._base, self._folders(), self._sign_in()
-        )
+        write_specification(contract, self._template, self._base, self._folders(), self._sign_in())
         ContractFile.of(contract).write(self._base)
 
     def _folders(self) -> list[Path]:

@@ -28,6 +28,7 @@ from policy_server.serving.shutdown import Shutdown
 from policy_server.serving.versions import Versions
 from policy_server.web import problems
 from policy_server.web.adapters.fallbacks import check_routing, validators
+from policy_server.web.adapters.oauth2 import SECURITY_MAP
 from policy_server.web.auditing import AuditMiddleware
 from policy_server.web.busy_polling import BusyPolling
 from policy_server.web.fast_path import FastPath
@@ -36,7 +37,7 @@ from policy_server.web.limits import BYTES_PER_MEGABYTE, BodyMiddleware
 from policy_server.web.request_ids import RequestIdMiddleware
 from policy_server.web.second_path import SecondPath
 from policy_server.web.state import state_of
-from policy_server.web.swagger_ui import FAVICON, swagger_ui
+from policy_server.web.swagger_ui import FAVICON, PageSignIn, swagger_ui
 from policy_server.web.unread import UnreadBodies
 
 HIDDEN_SUFFIX = "Func"
@@ -104,6 +105,7 @@ def create_application(
     limits: BodyLimits,
     busy_polling: BusyPolling,
     fast_path: bool = True,
+    page_sign_in: PageSignIn | None = None,
 ) -> ASGIApp:
     """Make the application.
 
@@ -115,12 +117,13 @@ def create_application(
         limits: How large requests may be.
         busy_polling: Keeps this process awake for the next request; one for all contracts.
         fast_path: Answer predictions of which everything is in order before connexion sees them.
+        page_sign_in: How the Swagger UI signs its visitors in.
 
     Raises:
         ConfigurationError: connexion cannot keep the contract's roles and limits.
     """
     check_routing()
-    application = _connexion_application(specification, operations)
+    application = _connexion_application(specification, operations, page_sign_in or PageSignIn())
     application.add_middleware(
         AuditMiddleware, position=MiddlewarePosition.BEFORE_VALIDATION, log=service.audit
     )
@@ -143,17 +146,19 @@ def create_application(
 
 
 def _connexion_application(
-    specification: Specification, operations: ModuleType
+    specification: Specification, operations: ModuleType, page_sign_in: PageSignIn
 ) -> connexion.FlaskApp:
     application = connexion.FlaskApp(
         "policy_server",
         strict_validation=True,
         validator_map=validators(),
         resolver=Resolver(functools.partial(getattr, operations)),
-        swagger_ui_options=swagger_ui(specification["info"]["title"]),
+        swagger_ui_options=swagger_ui(specification["info"]["title"], page_sign_in),
     )
     application.app.url_map.merge_slashes = False
-    application.add_api(specification, base_path=specification["basePath"])
+    application.add_api(
+        specification, base_path=specification["basePath"], security_map=SECURITY_MAP
+    )
     for error, answer in problems.ANSWERS.items():
         application.add_error_handler(error, answer)
     return application

@@ -21,7 +21,6 @@ from policy_server.web import handlers
 from policy_server.web.application import BodyLimits, Service, create_application
 from policy_server.web.busy_polling import BusyPolling
 from policy_server.web.state import State
-from policy_server.web.swagger_ui import PageSignIn
 from policy_server.web.switch import Application, ApplicationSwitch, Refresh
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -66,14 +65,7 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
             audit,
         )
         answer = create_application(
-            specification,
-            api,
-            service,
-            authenticator,
-            limits,
-            busy_polling,
-            settings.fast_path,
-            PageSignIn(settings.oidc_client_id or "", list(settings.scopes)),
+            specification, api, service, authenticator, limits, busy_polling, settings.fast_path
         )
         return Application(contract, live, answer, State(service, authenticator))
 

@@ -80,6 +80,13 @@ def given_password(settings: Settings) -> str | None:
     return _secret(settings.password_file)
 
 
+def given_token(settings: Settings) -> str | None:
+    """The bearer token with which the settings ask other servers, themselves or by a file."""
+    if settings.token_file is None or settings.token is not None:
+        return settings.token
+    return _secret(settings.token_file)
+
+
 def _secret(path: Path) -> str | None:
     try:
         return secret_in(path.read_bytes())

@@ -33,7 +33,7 @@ def sign_in(settings: OpenIdSettings, base_path: Path) -> SignIn | None:
         said = _kept(issuer, settings, base_path).read_or_ask()
         if said is not None:
             authorization, token = authorization or said.authorization, token or said.token
-    return SignIn(authorization or "", token or "", settings.scopes)
+    return SignIn(authorization or "", token or "", settings.scopes, settings.oidc_client_id or "")
 
 
 def _kept(issuer: str, settings: OpenIdSettings, base_path: Path) -> KeptMetadata:

@@ -19,7 +19,7 @@ def words(noun: str) -> Callable[[str], tuple[str, ...]]:
 
     def parse(text: str) -> tuple[str, ...]:
         found = tuple(word.strip() for word in text.split(",") if word.strip())
-        if not found or not all(word.isprintable() for word in found):
+        if not found or not text.isprintable():
             raise ValueError(f"is a list of {noun}, separated by commas")
         return found
 

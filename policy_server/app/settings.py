@@ -11,8 +11,8 @@ from typing import Any
 
 import dotenv
 
-from policy_server.access.keys import read_keys
 from policy_server.app import setting_texts
+from policy_server.app.credential_settings import CredentialSettings
 from policy_server.app.openid import sign_in
 from policy_server.app.openid_settings import OpenIdSettings
 from policy_server.app.setting import setting, twice_given
@@ -33,7 +33,7 @@ BYTES_PER_KILOBYTE, BYTES_PER_MEGABYTE = 1_000, 1_000_000
 
 
 @dataclass(frozen=True)
-class Settings(OpenIdSettings):
+class Settings(OpenIdSettings, CredentialSettings):
     """The settings of one process; secrets do not show in its representation."""
 
     base_path: Path = setting(
@@ -58,30 +58,6 @@ class Settings(OpenIdSettings):
         setting_texts.boolean,
         None,
         "Actions are numbered; not set: as the schema says",
-    )
-    user: str = setting(
-        "POLICY_SERVER_USER", setting_texts.user, "policy", "The user who may do everything"
-    )
-    password: str | None = setting(
-        "POLICY_SERVER_PASSWORD",
-        str,
-        None,
-        "Their password; not set: generated once and kept in `BASE_PATH/credentials`",
-    )
-    password_file: Path | None = setting(
-        "POLICY_SERVER_PASSWORD_FILE",
-        setting_texts.secret_file,
-        None,
-        "A file with that password, instead; changes of it are followed",
-    )
-    api_keys: tuple[str, ...] = setting(
-        "POLICY_SERVER_API_KEYS", read_keys, (), "Keys that may ask the policy, separated by commas"
-    )
-    api_keys_file: Path | None = setting(
-        "POLICY_SERVER_API_KEYS_FILE",
-        setting_texts.secret_file,
-        None,
-        "A file with such keys, a line each, instead; changes of it are followed",
     )
     fast_path: bool = setting(
         "POLICY_SERVER_FAST_PATH",

@@ -68,6 +68,7 @@ def render_specification(contract: Contract, template: Path, sign_in: SignIn | N
             observation=contract.observation,
             observed=contract.schema.is_observed,
             sign_in=sign_in or SignIn(),
+            has_provider=sign_in is not None,
             **FACTS,
         )
     except Exception as error:  # expressions in the template raise what they like

@@ -37,7 +37,7 @@ from policy_server.web.limits import BYTES_PER_MEGABYTE, BodyMiddleware
 from policy_server.web.request_ids import RequestIdMiddleware
 from policy_server.web.second_path import SecondPath
 from policy_server.web.state import state_of
-from policy_server.web.swagger_ui import FAVICON, PageSignIn, swagger_ui
+from policy_server.web.swagger_ui import FAVICON, swagger_ui
 from policy_server.web.unread import UnreadBodies
 
 HIDDEN_SUFFIX = "Func"
@@ -105,7 +105,6 @@ def create_application(
     limits: BodyLimits,
     busy_polling: BusyPolling,
     fast_path: bool = True,
-    page_sign_in: PageSignIn | None = None,
 ) -> ASGIApp:
     """Make the application.
 
@@ -117,13 +116,12 @@ def create_application(
         limits: How large requests may be.
         busy_polling: Keeps this process awake for the next request; one for all contracts.
         fast_path: Answer predictions of which everything is in order before connexion sees them.
-        page_sign_in: How the Swagger UI signs its visitors in.
 
     Raises:
         ConfigurationError: connexion cannot keep the contract's roles and limits.
     """
     check_routing()
-    application = _connexion_application(specification, operations, page_sign_in or PageSignIn())
+    application = _connexion_application(specification, operations)
     application.add_middleware(
         AuditMiddleware, position=MiddlewarePosition.BEFORE_VALIDATION, log=service.audit
     )
@@ -146,14 +144,14 @@ def create_application(
 
 
 def _connexion_application(
-    specification: Specification, operations: ModuleType, page_sign_in: PageSignIn
+    specification: Specification, operations: ModuleType
 ) -> connexion.FlaskApp:
     application = connexion.FlaskApp(
         "policy_server",
         strict_validation=True,
         validator_map=validators(),
         resolver=Resolver(functools.partial(getattr, operations)),
-        swagger_ui_options=swagger_ui(specification["info"]["title"], page_sign_in),
+        swagger_ui_options=swagger_ui(specification),
     )
     application.app.url_map.merge_slashes = False
     application.add_api(

@@ -1,31 +1,25 @@
 """The Swagger UI: carried in assets/swagger-ui, needs nothing from other hosts."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 from connexion.options import SwaggerUIOptions
 
+from policy_server.contract.sign_in import CLIENT_ID, CODE
+from policy_server.contract.specification import Specification
 from policy_server.resources import ASSETS
 
 FAVICON = ASSETS / "favicon.svg"
 
 
-@dataclass(frozen=True)
-class PageSignIn:
-    """How the page signs its visitors in at an OpenID provider.
+def swagger_ui(specification: Specification) -> SwaggerUIOptions:
+    """The page for an API; the contract itself is served elsewhere.
 
-    Attributes:
-        client_id: The page's name there; empty where it has none.
-        scopes: That it asks for.
+    Where the contract names the page as a client of an OpenID provider, it signs its visitors in.
     """
-
-    client_id: str = ""
-    scopes: Sequence[str] = ()
-
-
-def swagger_ui(title: str, sign_in: PageSignIn) -> SwaggerUIOptions:
-    """The page for an API of this title; the contract itself is served elsewhere."""
-    shown = {"title": title, "client_id": sign_in.client_id, "scopes": " ".join(sign_in.scopes)}
+    code = specification["securityDefinitions"].get(CODE, {})
+    shown = {
+        "title": specification["info"]["title"],
+        "client_id": code.get(CLIENT_ID, ""),
+        "scopes": " ".join(code.get("scopes", ())),
+    }
     return SwaggerUIOptions(
         serve_spec=False,
         spec_path="/swagger.json",

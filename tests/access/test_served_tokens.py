@@ -25,7 +25,7 @@ from tests.access.openid_provider import (
     signed,
 )
 from tests.support.browser import chromium, watched_page
-from tests.support.server import KEY, ROOT, Server, free_port, running
+from tests.support.server import KEY, ROOT, Server, free_port, run_command, running
 
 EXAMPLE = read_schema((ROOT / "examples/lpoc/schema.yaml").read_text()).example()
 PATIENCE_SECONDS = 60.0
@@ -104,6 +104,13 @@ def test_a_program_s_token_allows_what_its_scope_says(
     assert "predict" in refused.json()["detail"]
 
 
+def test_why_a_token_is_refused_the_log_alone_says(server: Server, openid: OpenIdProvider) -> None:
+    refused = ask(server, openid.signed(exp=now(-60)))
+    assert refused.status_code == 401
+    assert refused.json()["detail"] == ask(server, "nothing at all").json()["detail"]
+    assert "refused a token: its claims are not accepted: expired_token" in server.log.read_text()
+
+
 def part(value: object) -> str:
     content = value if isinstance(value, bytes) else json.dumps(value).encode()
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
@@ -152,13 +159,6 @@ def test_no_other_token_is_accepted(server: Server, openid: OpenIdProvider, name
     refused = ask(server, token)
     assert refused.status_code in NOT_ACCEPTED, refused.text
     assert token.split(".")[1] not in server.log.read_text()
-
-
-def test_why_a_token_is_refused_the_log_alone_says(server: Server, openid: OpenIdProvider) -> None:
-    refused = ask(server, openid.signed(exp=now(-60)))
-    assert refused.status_code == 401
-    assert refused.json()["detail"] == ask(server, "nothing at all").json()["detail"]
-    assert "refused a token: its claims are not accepted: expired_token" in server.log.read_text()
 
 
 def test_a_token_is_refused_as_soon_as_it_has_expired(
@@ -241,6 +241,22 @@ def test_the_specification_offers_every_way(server: Server, openid: OpenIdProvid
         alternatives = paths[path]["post"]["security"]
         assert [next(iter(each)) for each in alternatives] == list(given)
         assert alternatives[-2:] == [{"oauth2_code": [scope]}, {"oauth2_application": [scope]}]
+
+
+def test_a_folder_is_published_with_a_token(
+    server: Server, openid: OpenIdProvider, tmp_path: Path
+) -> None:
+    folder, file = tmp_path / "folder", tmp_path / "token"
+    folder.mkdir()
+    (folder / "policy.onnx").write_bytes(b"no network at all")
+    url = server.url.removesuffix("/api")
+    asked = ["publish", folder, "--url", url]
+    predicts = run_command(*asked, "--token", openid.token(), base_path=tmp_path)
+    assert "the role `manage` may" in predicts.stderr, predicts.stderr
+    file.write_text(f"{openid.token('manage')}\n")
+    given = {"POLICY_SERVER_TOKEN_FILE": str(file)}
+    manages = run_command(*asked, base_path=tmp_path, **given)
+    assert "not a sound ONNX file" in manages.stderr, manages.stderr
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A real OpenID provider (the npm package oidc-provider) on this machine, and keys to sign with."""
+"""A real OpenID provider (the npm package oidc-provider) on this machine."""
 
 import contextlib
 import fcntl
@@ -15,45 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from joserfc import jwt
-from joserfc.jwk import ECKey, RSAKey
 
+from tests.access.signing import AUDIENCE, SigningKey, claims_of, rsa_key, signed
 from tests.clients.toolchains import CACHE
 from tests.support.server import free_port
 
 SOURCES = Path(__file__).parent / "provider"
-AUDIENCE, SCOPE, SECRET = "urn:policy", "predict manage", "a-secret-of-sixteen-characters"
+SCOPE, SECRET = "predict manage", "a-secret-of-sixteen-characters"
 ACCOUNT = "alice"
 START_SECONDS = 60.0
-SigningKey = RSAKey | ECKey
-
-
-def rsa_key(name: str) -> RSAKey:
-    return RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256", "kid": name})
-
-
-def claims_of(issuer: str, **changes: Any) -> dict[str, Any]:
-    """The claims of a token that is accepted, less those that are changed to None."""
-    now = int(time.time())
-    claims = {
-        "iss": issuer,
-        "aud": AUDIENCE,
-        "sub": "robot",
-        "iat": now,
-        "exp": now + 300,
-        "scope": "predict",
-        **changes,
-    }
-    return {name: value for name, value in claims.items() if value is not None}
-
-
-def signed(
-    key: SigningKey, claims: Mapping[str, Any], header: Mapping[str, Any] | None = None
-) -> str:
-    """A token, signed by a key."""
-    given = {"alg": key.alg, "typ": "at+jwt", "kid": key.kid, **(header or {})}
-    given = {name: value for name, value in given.items() if value is not None}
-    return jwt.encode(given, dict(claims), key, algorithms=[given["alg"]], default_type=None)
 
 
 @dataclass

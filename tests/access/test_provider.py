@@ -18,7 +18,8 @@ from policy_server.access.documents import MAX_DOCUMENT_BYTES, address_fault, fe
 from policy_server.access.provider import FRESH_SECONDS, METADATA_SECONDS, RETRY_SECONDS, Provider
 from policy_server.access.tokens import TokenRules, TokenVerifier
 from policy_server.errors import ProviderUnavailable, TokenRefused
-from tests.access.openid_provider import AUDIENCE, OpenIdProvider, openid_provider, rsa_key, signed
+from tests.access.openid_provider import OpenIdProvider, openid_provider
+from tests.access.signing import AUDIENCE, rsa_key, signed
 from tests.access.stand_in import Answer, StandIn, document, stand_in
 
 STALE_SECONDS = 2 * FRESH_SECONDS

@@ -16,14 +16,8 @@ import requests
 from playwright.sync_api import Browser
 
 from policy_server.contract.reading import read_schema
-from tests.access.openid_provider import (
-    AUDIENCE,
-    OpenIdProvider,
-    claims_of,
-    openid_provider,
-    rsa_key,
-    signed,
-)
+from tests.access.openid_provider import OpenIdProvider, openid_provider
+from tests.access.signing import AUDIENCE, claims_of, rsa_key, signed
 from tests.support.browser import chromium, watched_page
 from tests.support.server import KEY, ROOT, Server, free_port, run_command, running
 
@@ -250,7 +244,7 @@ def test_a_folder_is_published_with_a_token(
     folder.mkdir()
     (folder / "policy.onnx").write_bytes(b"no network at all")
     url = server.url.removesuffix("/api")
-    asked = ["publish", folder, "--url", url]
+    asked: list[str | Path] = ["publish", folder, "--url", url]
     predicts = run_command(*asked, "--token", openid.token(), base_path=tmp_path)
     assert "the role `manage` may" in predicts.stderr, predicts.stderr
     file.write_text(f"{openid.token('manage')}\n")

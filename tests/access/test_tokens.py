@@ -22,7 +22,7 @@ from policy_server.access.token_text import MAX_TOKEN_BYTES
 from policy_server.access.tokens import TokenRules, TokenVerifier, Verified
 from policy_server.contract.operations import Role
 from policy_server.errors import TokenRefused
-from tests.access.openid_provider import AUDIENCE, claims_of, rsa_key, signed
+from tests.access.signing import AUDIENCE, claims_of, rsa_key, signed
 from tests.access.stand_in import StandIn, stand_in
 
 HOUR = 3600

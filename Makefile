@@ -27,7 +27,7 @@ ALONE := $(addprefix tests/reliability/test_,boot.py churn.py soak.py)
 
 # What `make swagger-ui` carries, and the files of it that serve and say whose they are.
 SWAGGER_UI := 5.35.0
-CARRIED := swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css LICENSE NOTICE package.json
+CARRIED := swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css oauth2-redirect.html oauth2-redirect.js LICENSE NOTICE package.json
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test test-fast test-corpus check format lock examples benchmark soak picture screenshots swagger-ui fuzz system-packages

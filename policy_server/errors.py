@@ -4,7 +4,9 @@ PolicyServerError
 |- ConfigurationError, SchemaError            start-up and command line, every fault listed
 |- ObservationError                           what a client sent is not an observation
 |- NotAuthenticated, NotAuthorised
+|  `- TokenRefused                             a token that is not to be accepted, and why
 |- TooManyFailures                          wrong credentials came too often
+|- ProviderUnavailable                        the OpenID provider cannot be asked for its keys
 |- VersionNotFound, VersionConflict
 |- UploadTooLarge
 |- UploadRejected                             an uploaded part can never serve
@@ -87,6 +89,14 @@ class TooManyFailures(PolicyServerError):
             "Wrong credentials came too often from this address: these were not looked at. Ask "
             "again when Retry-After says."
         )
+
+
+class TokenRefused(NotAuthenticated):
+    """A token that is not to be accepted; the message says why, for the log."""
+
+
+class ProviderUnavailable(PolicyServerError):
+    """The OpenID provider does not say what is needed to check a token; the message says why."""
 
 
 class VersionNotFound(PolicyServerError):

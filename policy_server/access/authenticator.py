@@ -114,15 +114,22 @@ class Authenticator:
             value: What `recall_request` returns for it.
             identity: Of the client.
         """
-        self._expires = min(self._expires, identity.expires)
+        if identity.expires < self._expires:
+            self._expires = identity.expires
+            self._refresh_at = min(self._refresh_at, self._next_look())
         self._requests.remember(head, value)
 
     def _refresh(self) -> None:
         now = time.monotonic()
         if now < self._refresh_at:
             return
-        self._refresh_at = now + REFRESH_SECONDS
         changed = [source.refresh() for source in self._sources]  # each is asked
         if any(changed) or time.time() >= self._expires:
             self._requests.forget()
             self._expires = math.inf
+        self._refresh_at = self._next_look()
+
+    def _next_look(self) -> float:
+        """When credentials may have changed, or the first of those remembered expires."""
+        left = self._expires - time.time()
+        return time.monotonic() + min(REFRESH_SECONDS, max(left, 0.0))

@@ -11,6 +11,7 @@ from policy_server.access.records import keys_file, users_file
 from policy_server.access.secret_files import secret_in
 from policy_server.access.source import Credentials
 from policy_server.access.users import Users
+from policy_server.app.openid import token_sources
 from policy_server.app.settings import Settings
 from policy_server.errors import ConfigurationError, Fault
 
@@ -37,11 +38,15 @@ def create_authenticator(settings: Settings) -> Authenticator:
     )
     users = Users(kept, others, failures)
     keys = Keys(settings.api_keys, settings.api_keys_file, keys_file(base))
+    tokens = token_sources(settings, base)  # the last, since they may ask their provider
 
     def describe(credentials: Credentials) -> str:
+        for source in tokens:
+            if source.has_refused(credentials):
+                return source.describe(credentials)
         return (users if credentials.scheme == "basic" else keys).describe(credentials)
 
-    return Authenticator([users, keys], failures, describe)
+    return Authenticator([users, keys, *tokens], failures, describe)
 
 
 def check_secrets(settings: Settings) -> None:
@@ -73,6 +78,13 @@ def given_password(settings: Settings) -> str | None:
     if settings.password_file is None:
         return settings.password
     return _secret(settings.password_file)
+
+
+def given_token(settings: Settings) -> str | None:
+    """The bearer token with which the settings ask other servers, themselves or by a file."""
+    if settings.token_file is None or settings.token is not None:
+        return settings.token
+    return _secret(settings.token_file)
 
 
 def _secret(path: Path) -> str | None:

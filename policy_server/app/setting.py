@@ -12,7 +12,7 @@ FILE = "_FILE"
 
 def setting(name: str, parse: Callable[[str], Any], default: Any, meaning: str) -> Any:
     """One setting: its variable, how its text is read, its default, and what it means."""
-    secret = ("PASSWORD" in name or "KEYS" in name) and not name.endswith(FILE)
+    secret = name.endswith(("PASSWORD", "KEYS", "_TOKEN"))
     return field(
         default=default,
         repr=not secret,

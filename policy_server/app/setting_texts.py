@@ -49,6 +49,13 @@ def path(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
 
+def token(text: str) -> str:
+    """A bearer token."""
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("is a text of printable ASCII without spaces")
+    return text
+
+
 def secret_file(text: str) -> Path:
     """The path of a file with a secret."""
     file = path(text)

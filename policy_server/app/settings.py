@@ -8,8 +8,10 @@ from typing import Any
 
 import dotenv
 
-from policy_server.access.keys import read_keys
 from policy_server.app import setting_texts
+from policy_server.app.credential_settings import CredentialSettings
+from policy_server.app.openid import sign_in
+from policy_server.app.openid_settings import OpenIdSettings
 from policy_server.app.setting import setting, twice_given
 from policy_server.clients.generator import Generator
 from policy_server.clients.openapi_generator import OpenApiGenerator
@@ -28,7 +30,7 @@ BYTES_PER_KILOBYTE, BYTES_PER_MEGABYTE = 1_000, 1_000_000
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(OpenIdSettings, CredentialSettings):
     """The settings of one process; secrets do not show in its representation."""
 
     base_path: Path = setting(
@@ -53,30 +55,6 @@ class Settings:
         setting_texts.boolean,
         None,
         "Actions are numbered; not set: as the schema says",
-    )
-    user: str = setting(
-        "POLICY_SERVER_USER", setting_texts.user, "policy", "The user who may do everything"
-    )
-    password: str | None = setting(
-        "POLICY_SERVER_PASSWORD",
-        str,
-        None,
-        "Their password; not set: generated once and kept in `BASE_PATH/credentials`",
-    )
-    password_file: Path | None = setting(
-        "POLICY_SERVER_PASSWORD_FILE",
-        setting_texts.secret_file,
-        None,
-        "A file with that password, instead; changes of it are followed",
-    )
-    api_keys: tuple[str, ...] = setting(
-        "POLICY_SERVER_API_KEYS", read_keys, (), "Keys that may ask the policy, separated by commas"
-    )
-    api_keys_file: Path | None = setting(
-        "POLICY_SERVER_API_KEYS_FILE",
-        setting_texts.secret_file,
-        None,
-        "A file with such keys, a line each, instead; changes of it are followed",
     )
     fast_path: bool = setting(
         "POLICY_SERVER_FAST_PATH",
@@ -293,11 +271,14 @@ def read_settings(
             shown = f", not {text!r}" if each.repr else ""
             faults.append(Fault(name, f"{error}{shown}."))
     faults += twice_given(values, fields(Settings))
+    settings = Settings(**values)
+    faults += settings.openid_faults({fault.place for fault in faults})
     if faults:
         raise ConfigurationError("The settings cannot be used.", faults)
-    return Settings(**values)
+    return settings
 
 
 def contracts_of(settings: Settings) -> Contracts:
     """The contracts below BASE_PATH, as these settings have them."""
-    return Contracts(Store(settings.base_path), settings.base_path, TEMPLATE, settings.actions)
+    base = settings.base_path
+    return Contracts(Store(base), base, TEMPLATE, settings.actions, lambda: sign_in(settings, base))

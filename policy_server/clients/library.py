@@ -22,6 +22,7 @@ from policy_server.clients.archive import read_zip, write_zip
 from policy_server.clients.build import build_files
 from policy_server.clients.generator import Generator, Progress
 from policy_server.clients.languages import NAMES, Language
+from policy_server.clients.specification import without_sign_in
 from policy_server.contract.contract import Contract
 from policy_server.contract.operations import HEADERS
 from policy_server.contract.specification import Specification
@@ -62,7 +63,7 @@ class ClientLibrary:
     ) -> None:
         self._folder = base_path / "clients"
         self._contract = contract
-        self._specification = specification
+        self._specification = without_sign_in(specification)
         self._generator = generator
         self._building: threading.Thread | None = None
 

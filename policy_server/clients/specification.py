@@ -58,6 +58,24 @@ def client_specification(specification: Specification, *, security: bool) -> Spe
     return cleaned
 
 
+def without_sign_in(specification: Specification) -> Specification:
+    """The specification without an OpenID provider: clients send its tokens as any bearer token.
+
+    So SDKs do not depend on where a server has its tokens from.
+    """
+    given: Specification = copy.deepcopy(specification)
+    definitions = given.get("securityDefinitions", {})
+    flows = {name for name, scheme in definitions.items() if scheme["type"] == "oauth2"}
+    for name in flows:
+        del definitions[name]
+    for operation in operations(given):
+        if "security" in operation:
+            operation["security"] = [
+                each for each in operation["security"] if flows.isdisjoint(each)
+            ]
+    return given
+
+
 def decided_by_version(specification: Specification) -> list[str]:
     """The definitions of answers whose header says which version decided."""
     answers = [operation["responses"].get("200", {}) for operation in operations(specification)]

@@ -4,8 +4,10 @@ import contextlib
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from requests.auth import AuthBase
+
 from policy_server.access.audit import audited
-from policy_server.app.credentials import KEPT, given_password
+from policy_server.app.credentials import KEPT, given_password, given_token
 from policy_server.app.protection import protect_base_path
 from policy_server.app.settings import Settings, contracts_of, read_settings
 from policy_server.commands.terminal import print_checks, print_warning, show_progress
@@ -14,7 +16,7 @@ from policy_server.serving.bundle import Bundle
 from policy_server.serving.policy_folder import open_policy_folder
 from policy_server.serving.publication import Publisher
 from policy_server.store.store import Store
-from policy_server.web.remote import publish_to
+from policy_server.web.remote import Bearer, password_of, publish_to
 
 CREATED_BY = "the command line"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -25,6 +27,7 @@ def publish(
     url: str | None = None,
     user: str | None = None,
     password: str | None = None,
+    token: str | None = None,
     golden: str | None = None,
 ) -> None:
     """Build what a folder holds, and activate it as one.
@@ -37,12 +40,15 @@ def publish(
         user: Who asks that server; by default POLICY_SERVER_USER.
         password: Their password; by default POLICY_SERVER_PASSWORD, or what a server on this
             machine keeps in BASE_PATH.
+        token: A bearer token, or a key that may manage, instead of user and password; by default
+            POLICY_SERVER_TOKEN.
         golden: A file of golden cases, instead of the folder's own.
     """
-    settings = read_settings({"user": user, "password": password})
+    settings = read_settings({"user": user, "password": password, "token": token})
     with open_policy_folder(Path(folder), Path(golden) if golden else None) as bundle:
         if url is not None:
-            report = publish_to(url, bundle, *_credentials(settings, url))
+            by_name = token is None and (user, password) != (None, None)
+            report = publish_to(url, bundle, _credentials(settings, url, by_name))
         else:
             _tell_of_schema(bundle, settings)
             with audited(settings.base_path, "publish", "") as entry:
@@ -78,16 +84,27 @@ def _publisher(settings: Settings) -> Publisher:
     )
 
 
-def _credentials(settings: Settings, url: str) -> tuple[str, str]:
-    """User and password for a server; the generated ones never leave this machine."""
+def _credentials(settings: Settings, url: str, by_name: bool) -> AuthBase:
+    """A token, or user and password, for a server; the generated ones never leave this machine.
+
+    Args:
+        settings: Have them.
+        url: Of the server.
+        by_name: User or password are wanted, as the command line says; a token does not count.
+    """
+    token = None if by_name else given_token(settings)
+    if token is not None:
+        return Bearer(token)
     kept, given = settings.base_path / KEPT, given_password(settings)
     if given is None and urlsplit(url).hostname in LOOPBACK and kept.is_file():
         user, _, password = kept.read_text(encoding="utf-8").strip().partition(":")
-        return user, password
+        return password_of(user, password)
     if given is None:
-        fault = Fault("POLICY_SERVER_PASSWORD", f"{url} wants a password: set it, or --password.")
+        fault = Fault(
+            "POLICY_SERVER_PASSWORD", f"{url} wants a password: set it, or --password; or --token."
+        )
         raise ConfigurationError("The policy cannot be published.", [fault])
-    return settings.user, given
+    return password_of(settings.user, given)
 
 
 def _tell_of_schema(bundle: Bundle, settings: Settings) -> None:

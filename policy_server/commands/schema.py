@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from policy_server.app.openid import sign_in
 from policy_server.app.protection import protect_base_path
 from policy_server.app.settings import read_settings
 from policy_server.commands.clients import make_clients
@@ -43,7 +44,9 @@ def schema(
     SchemaHistory(settings.base_path).save(contract.schema)
     store = Store(settings.base_path)
     with store.writing():
-        specification = write_specification(contract, TEMPLATE, settings.base_path)
+        specification = write_specification(
+            contract, TEMPLATE, settings.base_path, sign_in=sign_in(settings, settings.base_path)
+        )
         replace(given, schema=contract.schema.text).write(settings.base_path)
         stale = _deactivate_stale_version(store, contract)
     print(

@@ -23,6 +23,7 @@ from policy_server.contract.operations import (
     TIMEOUT_PATTERN,
 )
 from policy_server.contract.pointers import pointer_to, steps_of
+from policy_server.contract.sign_in import SignIn
 from policy_server.errors import Fault, SchemaError
 from policy_server.files import write_atomically
 
@@ -44,8 +45,13 @@ FACTS: Mapping[str, Any] = {
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
 
 
-def render_specification(contract: Contract, template: Path) -> str:
+def render_specification(contract: Contract, template: Path, sign_in: SignIn | None = None) -> str:
     """Render the template with the contract, sandboxed and strict.
+
+    Args:
+        contract: What it says.
+        template: Jinja2.
+        sign_in: Where clients get tokens, if there is an OpenID provider.
 
     Returns:
         YAML, not yet checked.
@@ -61,6 +67,8 @@ def render_specification(contract: Contract, template: Path) -> str:
             actions=contract.actions,
             observation=contract.observation,
             observed=contract.schema.is_observed,
+            sign_in=sign_in or SignIn(),
+            has_provider=sign_in is not None,
             **FACTS,
         )
     except Exception as error:  # expressions in the template raise what they like
@@ -122,7 +130,9 @@ def parse_specification(text: str) -> Specification:
     return specification
 
 
-def specification_for(contract: Contract, template: Path, folders: Iterable[Path]) -> Specification:
+def specification_for(
+    contract: Contract, template: Path, folders: Iterable[Path], sign_in: SignIn | None = None
+) -> Specification:
     """The checked specification of a contract.
 
     Args:
@@ -130,18 +140,23 @@ def specification_for(contract: Contract, template: Path, folders: Iterable[Path
         template: What it is rendered from.
         folders: `swagger.yaml` is only written after a check, so a text that one of these folders
             keeps already needs no second one.
+        sign_in: Where clients get tokens, if there is an OpenID provider.
 
     Raises:
         SchemaError: The contract cannot be rendered, or is not valid OpenAPI 2.0.
     """
-    text = render_specification(contract, template)
+    text = render_specification(contract, template, sign_in)
     if _is_kept(text, folders):
         return parse_specification(text)
     return check_specification(text)
 
 
 def write_specification(
-    contract: Contract, template: Path, folder: Path, others: Iterable[Path] = ()
+    contract: Contract,
+    template: Path,
+    folder: Path,
+    others: Iterable[Path] = (),
+    sign_in: SignIn | None = None,
 ) -> Path:
     """Render, check and keep the specification.
 
@@ -150,6 +165,7 @@ def write_specification(
         template: What it is rendered from.
         folder: Where it is kept.
         others: Folders that may keep the same text, checked.
+        sign_in: Where clients get tokens, if there is an OpenID provider.
 
     Returns:
         Where it was written.
@@ -157,7 +173,7 @@ def write_specification(
     Raises:
         SchemaError: The contract cannot be rendered, or is not valid OpenAPI 2.0.
     """
-    text = render_specification(contract, template)
+    text = render_specification(contract, template, sign_in)
     if not _is_kept(text, others):
         check_specification(text)
     write_atomically(specification_path(folder), text)

@@ -20,21 +20,42 @@ from policy_server.errors import Fault, RequestFailed
 
 Json = dict[str, Any]
 CONNECT_SECONDS = 5
+TOKEN_POINTS = 2
 BELOW_API = re.compile(rf"(?<!/){BASE_PATH}(/.*)?$")
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """Who asks: a user with a password, or a key; empty texts are not sent."""
+    """Who asks: a user with a password, a key, or a token; empty texts are not sent."""
 
     user: str = ""
     password: str = field(default="", repr=False)
     key: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+
+    @classmethod
+    def of(cls, user: str, password: str, secret: str) -> "Credentials":
+        """What somebody has typed.
+
+        Args:
+            user: Their name.
+            password: Their password.
+            secret: Instead, a key, or a token: that has three parts with points between them.
+        """
+        is_token = secret.count(".") == TOKEN_POINTS
+        return cls(user, password, "" if is_token else secret, secret if is_token else "")
 
     @property
     def may_manage(self) -> bool:
-        """Only a user may replace the policy; a key may ask it."""
+        """A key may ask the policy, not replace it; what a token may, the server knows."""
         return not self.key
+
+    @property
+    def header(self) -> tuple[str, str] | None:
+        """The header of a key or a token, and what stands in it before that; None for a user."""
+        if self.key:
+            return KEY_HEADER, ""
+        return ("Authorization", "Bearer ") if self.token else None
 
 
 @dataclass(frozen=True)
@@ -63,8 +84,9 @@ class Client:
         self.credentials = credentials
         self._session = requests.Session()
         self._session.trust_env = False  # neither a proxy nor a .netrc of this machine
-        if credentials.key:
-            self._session.headers[KEY_HEADER] = credentials.key
+        if credentials.header is not None:
+            name, begin = credentials.header
+            self._session.headers[name] = f"{begin}{credentials.key or credentials.token}"
         elif credentials.user:
             # As bytes, UTF-8: requests would send Latin-1.
             user, password = credentials.user.encode(), credentials.password.encode()
@@ -206,7 +228,8 @@ def _refusal(answer: requests.Response, url: str) -> RequestFailed:
         )
     if status == 401:
         return RequestFailed(
-            "The server does not accept these credentials: check user and password, or the key.",
+            "The server does not accept these credentials: check user and password, the key, "
+            "or the token, which may have expired.",
             status=status,
         )
     if faults:

@@ -3,12 +3,12 @@
 import json
 import shlex
 
-from policy_server.contract.operations import KEY_HEADER
 from policy_server.contract.schema import Observation
-from policy_server.frontend.client import Client
+from policy_server.frontend.client import Client, Credentials
 
 PASSWORD = "POLICY_SERVER_PASSWORD"
 KEY = "POLICY_SERVER_KEY"
+TOKEN = "POLICY_SERVER_TOKEN"
 MAX_LINES = 40
 """Larger observations are shown without line breaks."""
 
@@ -22,35 +22,48 @@ def snippets(
     """
     url = f"{client.address(operation)}{f'?seed={seed}' if seed is not None else ''}"
     compact = json.dumps(observation)
-    key = bool(client.credentials.key)
-    user = client.credentials.user
+    who = client.credentials
     spread = json.dumps(observation, indent=2)
     return {
         "JSON": (spread if spread.count("\n") < MAX_LINES else compact, "json"),
-        "curl": (_curl(url, compact, user, key), "bash"),
-        "Python": (_python(url, observation, user, key), "python"),
-        "Java": (_java(url, compact, user, key), "java"),
-        "R": (_r(url, compact, user, key), "r"),
+        "curl": (_curl(url, compact, who), "bash"),
+        "Python": (_python(url, observation, who), "python"),
+        "Java": (_java(url, compact, who), "java"),
+        "R": (_r(url, compact, who), "r"),
     }
 
 
 def secret(client: Client) -> str:
     """The variable from which snippets take the secret."""
-    return KEY if client.credentials.key else PASSWORD
+    return _variable(client.credentials)
 
 
-def _curl(url: str, body: str, user: str, key: bool) -> str:
-    who = f'-H "{KEY_HEADER}: ${KEY}"' if key else f'-u {shlex.quote(user)}:"${PASSWORD}"'
-    return f"""curl {who} \\
+def _variable(who: Credentials) -> str:
+    if who.token:
+        return TOKEN
+    return KEY if who.key else PASSWORD
+
+
+def _curl(url: str, body: str, who: Credentials) -> str:
+    variable = _variable(who)
+    if who.header is None:
+        option = f'-u {shlex.quote(who.user)}:"${variable}"'
+    else:
+        name, begin = who.header
+        option = f'-H "{name}: {begin}${variable}"'
+    return f"""curl {option} \\
   -H 'Content-Type: application/json' \\
   -d {shlex.quote(body)} \\
   {shlex.quote(url)}"""
 
 
-def _python(url: str, observation: Observation, user: str, key: bool) -> str:
-    who = f'auth=({user!r}, os.environ["{PASSWORD}"]),'
-    if key:
-        who = f'headers={{"{KEY_HEADER}": os.environ["{KEY}"]}},'
+def _python(url: str, observation: Observation, who: Credentials) -> str:
+    secret = f'os.environ["{_variable(who)}"]'
+    if who.header is None:
+        option = f"auth=({who.user!r}, {secret}),"
+    else:
+        name, begin = who.header
+        option = f'headers={{"{name}": {_added(begin, " + ")}{secret}}},'
     return f"""import os
 
 import requests
@@ -58,20 +71,22 @@ import requests
 answer = requests.post(
     {url!r},
     json={observation!r},
-    {who}
+    {option}
     timeout=10,
 )
 print(answer.json())"""
 
 
-def _java(url: str, body: str, user: str, key: bool) -> str:
-    if key:
-        who, imported = f'.header("{KEY_HEADER}", System.getenv("{KEY}"))', ""
-    else:
+def _java(url: str, body: str, who: Credentials) -> str:
+    secret, imported = f'System.getenv("{_variable(who)}")', ""
+    if who.header is None:
         imported = "import java.util.Base64;\n"
-        secret = f'{_java_text(user + ":")} + System.getenv("{PASSWORD}")'
-        encoded = f"Base64.getEncoder().encodeToString(({secret}).getBytes())"
-        who = f'.header("Authorization", "Basic " + {encoded})'
+        pair = f"{_java_text(who.user + ':')} + {secret}"
+        encoded = f"Base64.getEncoder().encodeToString(({pair}).getBytes())"
+        header = f'.header("Authorization", "Basic " + {encoded})'
+    else:
+        name, begin = who.header
+        header = f'.header("{name}", {_added(begin, " + ")}{secret})'
     return f"""import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -81,7 +96,7 @@ public class Decide {{
   public static void main(String[] arguments) throws Exception {{
     var request = HttpRequest.newBuilder(URI.create({_java_text(url)}))
         .header("Content-Type", "application/json")
-        {who}
+        {header}
         .POST(HttpRequest.BodyPublishers.ofString({_java_text(body)}))
         .build();
     var client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
@@ -91,18 +106,26 @@ public class Decide {{
 }}"""
 
 
-def _r(url: str, body: str, user: str, key: bool) -> str:
-    who = f'req_auth_basic({_r_text(user)}, Sys.getenv("{PASSWORD}"))'
-    if key:
-        who = f'req_headers(`{KEY_HEADER}` = Sys.getenv("{KEY}"))'
+def _r(url: str, body: str, who: Credentials) -> str:
+    secret = f'Sys.getenv("{_variable(who)}")'
+    if who.header is None:
+        call = f"req_auth_basic({_r_text(who.user)}, {secret})"
+    else:
+        name, begin = who.header
+        call = f"req_headers(`{name}` = paste0({_added(begin, ', ')}{secret}))"
     return f"""library(httr2)
 
 request({_r_text(url)}) |>
-  {who} |>
+  {call} |>
   req_body_raw({_r_text(body)}, "application/json") |>
   req_perform() |>
   resp_body_string() |>
   cat()"""
+
+
+def _added(begin: str, between: str) -> str:
+    """A text in front of a secret, as code; empty where there is none."""
+    return f'"{begin}"{between}' if begin else ""
 
 
 def _java_text(text: str) -> str:

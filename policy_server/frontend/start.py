@@ -145,10 +145,11 @@ def _connect(workshop: Workshop) -> None:
             help="The server keeps a generated one in BASE_PATH/credentials.",
         )
         key = st.text_input(
-            "Key, instead of user and password",
+            "Key or token, instead of user and password",
             type="password",
             autocomplete="off",
-            help="A key may ask the policy, but not replace it.",
+            help="A key may ask the policy, but not replace it. What a token of an OpenID "
+            "provider may, its roles say.",
         )
         pressed = st.form_submit_button(
             "Connect",
@@ -159,7 +160,7 @@ def _connect(workshop: Workshop) -> None:
     if not pressed:
         return
     try:
-        visit.enter(open_service(Client(url, Credentials(user.strip(), password, key.strip()))))
+        visit.enter(open_service(Client(url, Credentials.of(user.strip(), password, key.strip()))))
     except RequestFailed as error:
         say(error)
         return

@@ -1,11 +1,14 @@
 """Which contract is served: that of the active version, or that of BASE_PATH if none is active."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from policy_server.contract.actions import ActionSettings
 from policy_server.contract.contract import Contract, ContractFile
 from policy_server.contract.reading import read_schema
+from policy_server.contract.sign_in import SignIn
 from policy_server.contract.specification import (
     Specification,
     specification_for,
@@ -28,6 +31,7 @@ class Contracts:
         base_path: Holds `contract.json`.
         template: What specifications are rendered from.
         settings: TUPLE and DISCRETE_ACTIONS, as far as they are set.
+        sign_in: Says where clients get tokens, if there is an OpenID provider; asked once.
     """
 
     def __init__(
@@ -36,11 +40,13 @@ class Contracts:
         base_path: Path,
         template: Path,
         settings: ActionSettings | None = None,
+        sign_in: Callable[[], SignIn | None] = lambda: None,
     ) -> None:
         self._store = store
         self._base = base_path
         self._template = template
         self._settings = settings
+        self._sign_in = cache(sign_in)
         self._resolved: dict[ContractFile, Contract] = {}
 
     def active(self) -> str | None:
@@ -109,7 +115,7 @@ class Contracts:
 
     def specification(self, contract: Contract) -> Specification:
         """The checked specification of a contract; raises SchemaError."""
-        return specification_for(contract, self._template, self._folders())
+        return specification_for(contract, self._template, self._folders(), self._sign_in())
 
     def put(self, contract: Contract, folder: Path) -> None:
         """Lay a contract and its specification into the folder of a version in the making.
@@ -117,7 +123,7 @@ class Contracts:
         Raises:
             SchemaError: Its specification cannot be rendered, or is not valid.
         """
-        write_specification(contract, self._template, folder, self._folders())
+        write_specification(contract, self._template, folder, self._folders(), self._sign_in())
         ContractFile.of(contract).write(folder)
 
     def save(self, contract: Contract) -> None:
@@ -132,7 +138,7 @@ class Contracts:
         else:
             if kept.digest != contract.digest or kept == contract:
                 return
-        write_specification(contract, self._template, self._base, self._folders())
+        write_specification(contract, self._template, self._base, self._folders(), self._sign_in())
         ContractFile.of(contract).write(self._base)
 
     def _folders(self) -> list[Path]:

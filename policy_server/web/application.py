@@ -28,6 +28,7 @@ from policy_server.serving.shutdown import Shutdown
 from policy_server.serving.versions import Versions
 from policy_server.web import problems
 from policy_server.web.adapters.fallbacks import check_routing, validators
+from policy_server.web.adapters.oauth2 import SECURITY_MAP
 from policy_server.web.auditing import AuditMiddleware
 from policy_server.web.busy_polling import BusyPolling
 from policy_server.web.fast_path import FastPath
@@ -152,10 +153,12 @@ def _connexion_application(
         strict_validation=True,
         validator_map=validators(),
         resolver=Resolver(functools.partial(getattr, operations)),
-        swagger_ui_options=swagger_ui(specification["info"]["title"]),
+        swagger_ui_options=swagger_ui(specification),
     )
     application.app.url_map.merge_slashes = False
-    application.add_api(specification, base_path=specification["basePath"])
+    application.add_api(
+        specification, base_path=specification["basePath"], security_map=SECURITY_MAP
+    )
     for error, answer in problems.ANSWERS.items():
         application.add_error_handler(error, answer)
     return application

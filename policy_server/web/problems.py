@@ -36,6 +36,7 @@ STATUSES: dict[type[errors.PolicyServerError], tuple[int, str]] = {
     errors.ClientsUnavailable: (501, "No SDKs"),
     errors.ClientsFailed: (500, "No SDK"),
     errors.ClientsBuilding: (503, "SDKs are being made"),
+    errors.ProviderUnavailable: (503, "No keys of the OpenID provider"),
     errors.NoActivePolicy: (503, "No active policy"),
     errors.Overloaded: (503, "Overloaded"),
     errors.Stopping: (503, "Stopping"),
@@ -46,6 +47,8 @@ STATUSES: dict[type[errors.PolicyServerError], tuple[int, str]] = {
 
 UNSAID = {
     errors.EngineFailed: "The network could not be run; the log has the cause.",
+    errors.ProviderUnavailable: "The OpenID provider cannot be asked for the keys that prove this "
+    "token; the log has the cause. Ask again, or with other credentials.",
     errors.PolicyServerError: "The server failed; the log has the cause.",
 }
 """What a client is told where the error's own words are for the log alone."""

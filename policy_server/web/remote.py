@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import requests
-from requests.auth import HTTPBasicAuth
+from requests.auth import AuthBase, HTTPBasicAuth
 
 from policy_server.contract.operations import BASE_PATH, OPERATIONS
 from policy_server.errors import Fault, FaultsError, RequestFailed, UploadRejected
@@ -15,14 +15,30 @@ CONNECT_SECONDS = 10.0
 UPLOAD = OPERATIONS["upload_policy"]
 
 
-def publish_to(url: str, bundle: Bundle, user: str, password: str) -> VersionReport:
+class Bearer(AuthBase):
+    """Sends a bearer token: that of an OpenID provider, or a key."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Sign one request."""
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def password_of(user: str, password: str) -> AuthBase:
+    """Sends user and password, as UTF-8: requests would send Latin-1."""
+    return HTTPBasicAuth(user.encode(), password.encode())
+
+
+def publish_to(url: str, bundle: Bundle, credentials: AuthBase) -> VersionReport:
     """Publish a bundle to a running server.
 
     Args:
         url: Where the server is; with or without `/api`.
         bundle: What it is to build, prove and activate.
-        user: Who may replace the policy.
-        password: Their password.
+        credentials: Of somebody who may replace the policy.
 
     Raises:
         UploadRejected: The server refused the bundle; nothing was changed.
@@ -36,7 +52,7 @@ def publish_to(url: str, bundle: Bundle, user: str, password: str) -> VersionRep
         response = requests.post(
             address,
             files=files,
-            auth=HTTPBasicAuth(user.encode(), password.encode()),
+            auth=credentials,
             timeout=(CONNECT_SECONDS, UPLOAD.seconds),
             allow_redirects=False,  # a form that was sent on would be another request
         )

@@ -2,16 +2,27 @@
 
 from connexion.options import SwaggerUIOptions
 
+from policy_server.contract.sign_in import CLIENT_ID, CODE
+from policy_server.contract.specification import Specification
 from policy_server.resources import ASSETS
 
 FAVICON = ASSETS / "favicon.svg"
 
 
-def swagger_ui(title: str) -> SwaggerUIOptions:
-    """The page for an API of this title; the contract itself is served elsewhere."""
+def swagger_ui(specification: Specification) -> SwaggerUIOptions:
+    """The page for an API; the contract itself is served elsewhere.
+
+    Where the contract names the page as a client of an OpenID provider, it signs its visitors in.
+    """
+    code = specification["securityDefinitions"].get(CODE, {})
+    shown = {
+        "title": specification["info"]["title"],
+        "client_id": code.get(CLIENT_ID, ""),
+        "scopes": " ".join(code.get("scopes", ())),
+    }
     return SwaggerUIOptions(
         serve_spec=False,
         spec_path="/swagger.json",
         swagger_ui_template_dir=str(ASSETS / "swagger-ui"),
-        swagger_ui_template_arguments={"title": title},
+        swagger_ui_template_arguments=shown,
     )

@@ -197,7 +197,10 @@ def take_steps(
 ) -> Results:
     """Have the driver of an SDK take steps, by a script in a folder; what came of each."""
     script = folder / "script.json"
-    given = {"clients": {**clients_of(url), **others}, "steps": steps}
+    asking = {each["client"] for each in steps}
+    known = {**clients_of(url), **others}
+    clients = {name: options for name, options in known.items() if name in asking}
+    given = {"clients": clients, "steps": steps}
     script.write_text(json.dumps(given) + "\n", encoding="utf-8")
     command = [*toolchain.driver(sdk), script]
     printed = run(command, folder, toolchain.variables())
@@ -213,6 +216,7 @@ def clients_of(url: str) -> dict[str, Options]:
         "user": {"url": url, **user},
         "key": {"url": url, "key": KEY},
         "token": {"url": url, "token": KEY},
+        "renewing": {"url": url, "tokens": ["one-that-has-expired", KEY]},
         "wrong": {"url": url, "user": USER, "password": "wrong"},
         "patient": {"url": url, **user, "retries": 30},
         "nowhere": {"url": f"http://127.0.0.1:{free_port()}/api", **user, "timeout": 5},

@@ -156,6 +156,7 @@ def take_all(drive: Drive, service: Service, language: str, folder: Path) -> Tak
         "credentials": [
             step("predict", client, observation=example, seed=1) for client in ("key", "token")
         ],
+        "renewed": [step("predict", "renewing", observation=example, seed=1) for _ in range(2)],
         "wrong password": [step("predict", "wrong", observation=example)],
         "invalid": [step("predict", observation=wrong)],
         "wrong width": [step("predict_raw", obs=[0.5])],

@@ -112,6 +112,15 @@ def test_keys_are_sent_as_header_and_as_token(
     assert without_version(answered(results["credentials"])) == [expected, expected]
 
 
+def test_a_token_may_come_from_a_function_that_renews_it(
+    results: dict[str, Results], service: Service
+) -> None:
+    expired, renewed = results["renewed"]
+    assert expired == {"refused": {"status": 401, "pointers": []}}
+    expected = own_answer(service, "predict", service.schema.example(), seed=1)
+    assert without_version(answered([renewed])) == [expected]
+
+
 def test_a_wrong_password_is_an_error_of_its_own(results: dict[str, Results]) -> None:
     assert results["wrong password"] == [{"refused": {"status": 401, "pointers": []}}]
 
@@ -181,8 +190,9 @@ def test_the_example_runs_as_it_is_shipped(toolchain: Toolchain, service: Servic
     sdk = service.sdk(toolchain.language)
     asks = {"POLICY_URL": service.server.url, "POLICY_USER": USER, "POLICY_PASSWORD": PASSWORD}
     with_key = {"POLICY_URL": service.server.url, "POLICY_KEY": KEY}
-    # The lines that read a key are the same for all services.
-    for variables in (asks, with_key) if service.name == "lpoc" else (asks,):
+    with_token = {"POLICY_URL": service.server.url, "POLICY_TOKEN": KEY}
+    # The lines that read a key or a token are the same for all services.
+    for variables in (asks, with_key, with_token) if service.name == "lpoc" else (asks,):
         printed = run(toolchain.example(sdk), sdk.folder, {**toolchain.variables(), **variables})
         assert re.search(r"\d", printed), printed
     head = own_answer(service, "distribution", service.schema.example()).get("heads", [{}])[0]

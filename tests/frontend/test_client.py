@@ -3,6 +3,7 @@
 import pytest
 
 from policy_server.errors import RequestFailed
+from policy_server.frontend.client import Credentials
 from policy_server.frontend.service import Service
 
 MEANWHILE = "Another version was activated meanwhile"
@@ -25,3 +26,11 @@ def test_every_other_conflict_is_said_as_the_server_says_it(certain_service: Ser
             client.decide("verify_version", {}, asked, path={"version": version})
         assert told.value.status == 409
         assert MEANWHILE not in str(told.value)
+
+
+def test_what_is_typed_as_key_is_a_token_where_it_looks_like_one() -> None:
+    key, token = Credentials.of("", "", "a-key-of-sixteen"), Credentials.of("", "", "ey.ey.sig")
+    assert (key.header, key.may_manage) == (("X-API-Key", ""), False)
+    assert (token.header, token.may_manage) == (("Authorization", "Bearer "), True)
+    assert Credentials.of("alice", "secret", "").header is None
+    assert "sig" not in repr(token)

@@ -10,7 +10,7 @@ import pytest
 
 from policy_server.frontend.client import Client, Credentials
 from policy_server.frontend.service import Service
-from policy_server.frontend.snippets import KEY, PASSWORD, snippets
+from policy_server.frontend.snippets import KEY, PASSWORD, TOKEN, snippets
 from tests.support import server
 from tests.support.server import Server
 
@@ -26,7 +26,7 @@ SEED = 11
 def run(name: str, code: str, folder: Path) -> dict[str, object]:
     program, file = COMMANDS[name]
     (folder / file).write_text(code)
-    secrets = {PASSWORD: server.PASSWORD, KEY: server.KEY}
+    secrets = {PASSWORD: server.PASSWORD, KEY: server.KEY, TOKEN: server.KEY}
     done = subprocess.run(
         [program, file],
         cwd=folder,
@@ -54,11 +54,12 @@ def test_a_snippet_gets_the_decision_that_the_page_gets(
     assert run(name, code, tmp_path) == wanted
 
 
+@pytest.mark.parametrize("kind", ["key", "token"])
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_snippet_for_a_key_sends_the_key(
-    name: str, lpoc_server: Server, lpoc_service: Service, tmp_path: Path
+def test_a_snippet_for_a_key_or_a_token_sends_it(
+    name: str, kind: str, lpoc_server: Server, lpoc_service: Service, tmp_path: Path
 ) -> None:
-    client = Client(lpoc_server.url, Credentials(key=server.KEY))
+    client = Client(lpoc_server.url, Credentials(**{kind: server.KEY}))
     observation = lpoc_service.example()
     wanted = client.post("predict_deterministic", observation)
     code, _ = snippets(client, "predict_deterministic", observation, None)[name]

@@ -25,6 +25,7 @@ STARTS = (
     "policy_server.sandbox.preprocessor_process",
     "policy_server.sandbox.process",
     "policy_server.serving.publication",
+    "tests.access.openid_provider",
     "tests.clients",
     "tests.deploy",
     "tests.proving.conftest",

@@ -10,8 +10,10 @@ import java.io.File;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.LongStream;
 
@@ -35,9 +37,16 @@ public final class Driver {
         ? Client.Credentials.basic(given.get("user").asText(), given.get("password").asText())
         : given.has("key")
             ? Client.Credentials.key(given.get("key").asText())
-            : Client.Credentials.bearer(given.get("token").asText());
+            : given.has("token")
+                ? Client.Credentials.bearer(given.get("token").asText())
+                : Client.Credentials.bearer(eachOf(given.get("tokens")));
     Duration timeout = Duration.ofSeconds(given.path("timeout").asInt(30));
     return new Client(given.get("url").asText(), credentials, timeout, given.path("retries").asInt(3));
+  }
+
+  private static Supplier<String> eachOf(JsonNode tokens) {
+    Iterator<JsonNode> left = tokens.iterator();
+    return () -> left.next().asText();
   }
 
   private static ObjectNode resultOf(Client client, JsonNode step) throws Exception {

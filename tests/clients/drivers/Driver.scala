@@ -21,7 +21,7 @@ object Raw:
 
 case class Options(
     url: String, user: Option[String], password: Option[String], key: Option[String],
-    token: Option[String], retries: Option[Int], timeout: Option[Int])
+    token: Option[String], tokens: Option[Seq[String]], retries: Option[Int], timeout: Option[Int])
 case class Step(
     client: String, `do`: String, seed: Option[Long], observation: Option[Raw],
     observations: Option[Seq[Raw]], count: Option[Int], obs: Option[Seq[Double]], file: Option[String],
@@ -44,7 +44,11 @@ def quoted(text: String): String = writeToString(text)(using JsonCodecMaker.make
 def clientOf(given_ : Options): Client =
   val credentials = given_.user match
     case Some(user) => Credentials.Basic(user, given_.password.get)
-    case None       => given_.key.map(Credentials.Key(_)).getOrElse(Credentials.Bearer(given_.token.get))
+    case None       =>
+      given_.key.map(Credentials.Key(_)).orElse(given_.token.map(Credentials.Bearer(_))).getOrElse {
+        val each = given_.tokens.get.iterator
+        Credentials.BearerFrom(() => each.next())
+      }
   Client(given_.url, credentials, given_.timeout.getOrElse(30).seconds, given_.retries.getOrElse(3))
 
 def resultOf(client: Client, step: Step): String =

@@ -4,7 +4,19 @@ library(PACKAGE)
 json <- function(value) PACKAGE:::write_json(value)
 read <- function(text) jsonlite::fromJSON(text, simplifyDataFrame = FALSE, simplifyMatrix = FALSE)
 script <- read(paste(readLines(commandArgs(TRUE)[1], encoding = "UTF-8"), collapse = "\n"))
-clients <- lapply(script$clients, function(options) do.call(Client$new, options))
+client_of <- function(options) {
+  tokens <- options$tokens
+  if (!is.null(tokens)) {
+    given <- 0
+    options$tokens <- NULL
+    options$token <- function() {
+      given <<- given + 1
+      tokens[[given]]
+    }
+  }
+  do.call(Client$new, options)
+}
+clients <- lapply(script$clients, client_of)
 
 observation_of <- function(given) Observation$new()$fromJSON(given)
 

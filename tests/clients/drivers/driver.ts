@@ -15,7 +15,7 @@ interface Step {
 }
 
 interface Script {
-    clients: Record<string, sdk.ClientOptions & { timeout?: number }>;
+    clients: Record<string, sdk.ClientOptions & { timeout?: number; tokens?: string[] }>;
     steps: Step[];
 }
 
@@ -88,7 +88,9 @@ async function main(): Promise<void> {
     for (const step of script.steps) {
         const options = script.clients[step.client];
         const timeout = options.timeout === undefined ? undefined : 1000 * options.timeout;
-        const client = new sdk.Client({ ...options, timeout });
+        const { tokens, ...known } = options;
+        const token = tokens === undefined ? known.token : async () => tokens.shift() ?? '';
+        const client = new sdk.Client({ ...known, token, timeout });
         console.log(JSON.stringify(await resultOf(client, step)));
     }
 }

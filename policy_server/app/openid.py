@@ -1,0 +1,40 @@
+"""The OpenID provider of the settings: its tokens, and where clients sign in."""
+
+from pathlib import Path
+
+from policy_server.access.kept_metadata import KeptMetadata
+from policy_server.access.provider import Provider
+from policy_server.access.token_source import TokenSource
+from policy_server.app.openid_settings import OpenIdSettings
+from policy_server.contract.sign_in import SignIn
+
+
+def token_sources(settings: OpenIdSettings, base_path: Path) -> list[TokenSource]:
+    """What knows the provider's tokens; none where no provider is set."""
+    rules = settings.token_rules
+    if rules is None:
+        return []
+    provider = Provider(
+        rules.issuer,
+        settings.oidc_stale_seconds,
+        insecure=settings.oidc_allow_http,
+        learnt=_kept(rules.issuer, settings, base_path).keep,
+    )
+    return [TokenSource(rules, provider)]
+
+
+def sign_in(settings: OpenIdSettings, base_path: Path) -> SignIn | None:
+    """Where clients sign in: as settings say, else as the provider said, else as it says now."""
+    issuer = settings.oidc_issuer
+    if issuer is None:
+        return None
+    authorization, token = settings.oidc_authorization_url, settings.oidc_token_url
+    if authorization is None or token is None:
+        said = _kept(issuer, settings, base_path).read_or_ask()
+        if said is not None:
+            authorization, token = authorization or said.authorization, token or said.token
+    return SignIn(authorization or "", token or "", settings.scopes, settings.oidc_client_id or "")
+
+
+def _kept(issuer: str, settings: OpenIdSettings, base_path: Path) -> KeptMetadata:
+    return KeptMetadata(base_path, issuer, insecure=settings.oidc_allow_http)

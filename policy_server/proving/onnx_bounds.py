@@ -8,7 +8,7 @@ small when it is proven, and as large as a client likes when it serves.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 from policy_server.errors import UploadRejected
 from policy_server.proving.onnx_cost import steps
@@ -25,6 +25,8 @@ MOST_VISITS = 30_000
 """Nodes that are gone through, each turn of a loop anew."""
 FOR_EVER = 2**31
 """Turns that exporters write for a loop which only its condition ends."""
+MALFORMED = (LookupError, ValueError, TypeError, StopIteration)
+"""What a node makes Python raise that lacks what its kind has."""
 REMEDY = (
     "Sizes, loops and branches have to follow from the shape of what the network is given, never "
     "from its numbers: use `where` in place of a branch, masks in place of sizes, and a fixed "
@@ -83,8 +85,10 @@ class _Walk:
             try:
                 given = [names[name] if name else None for name in node.input]
                 made = self._made(node, given, names)
-            except (Untold, KeyError, IndexError) as error:
-                _refuse(node, str(error) if isinstance(error, Untold) else "it is not sound")
+            except Untold as error:
+                _refuse(node, str(error))
+            except MALFORMED:
+                _refuse(node, "its inputs, attributes or bodies are not those of such an operation")
             for name, each in zip(node.output, made, strict=False):
                 if name:
                     names[name], mine[name] = each, each.bytes
@@ -217,7 +221,7 @@ def _numbers(node: Any, name: str) -> list[int]:
     return [*map(int, found[0].ints)] or [int(found[0].i)] if found else []
 
 
-def _refuse(node: Any, why: str) -> None:
+def _refuse(node: Any, why: str) -> NoReturn:
     name = str(node.name or next(iter(node.output), ""))[:100]
     raise UploadRejected(
         f"The network's operation `{str(node.op_type)[:100]}` (`{name}`) is not served: {why}. "

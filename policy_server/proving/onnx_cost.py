@@ -54,7 +54,7 @@ def _rarely_multiplied(node: Any, first: Extent, others: Sequence[Extent]) -> in
     if kind == "Einsum":
         return math.prod(max(1, each.most) for each in (first, *others))
     if kind == "Attention":
-        return first.most * max(1, *(each.most for each in others[:1]))
+        return first.most * max([1, *(each.most for each in others[:1])])
     if kind == "Det":
         return first.most * (first.sizes or (first.most,))[-1]
     if kind.startswith("TreeEnsemble") or kind == "SVMRegressor":

@@ -107,6 +107,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
         beside([node("StringNormalizer", "obs", "text"), node("Neg", "one", "made")], "made"),
         "`StringNormalizer`",
     ),
+    "a loop without a body": (
+        network([node("Loop", "five true obs", "logits")]),
+        "`Loop` .*not those of such an operation",
+    ),
     "sparse weights": (sparse(), "sparse weights"),
     "deep nests": (nested(25), "more than 20 deep"),
 }  # fmt: skip

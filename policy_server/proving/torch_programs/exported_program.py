@@ -16,7 +16,7 @@ from policy_server.proving.torch_programs.traced import Traced, UnknownProgram
 GRAPHS = ("model.json", "serialized_exported_program.json")
 """Of archives since torch 2.8, and of those before."""
 WEIGHTS, CONSTANTS = "model_weights_config.json", "model_constants_config.json"
-OLD_WEIGHTS = ("serialized_state_dict.pt", "serialized_constants.pt", "serialized_state_dict.json")
+OLD_WEIGHTS = ("serialized_state_dict.pt", "serialized_constants.pt")
 JSON_BYTES = 20_000_000
 SCALAR_TYPES = {1: 0, 2: 1, 3: 2, 4: 3, 5: 4, 6: 5, 7: 6, 8: 7, 12: 11}
 """PyTorch's own numbers for types, by those in the JSON."""

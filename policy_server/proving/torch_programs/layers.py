@@ -99,18 +99,8 @@ def _convolved(
     steps, pads, gaps = (each_axis(each, axes) for each in (stride, padding, dilation))
 
     def compute(array: Array, kernel: Array) -> Array:
-        spans = [gap * (size - 1) + 1 for gap, size in zip(gaps, kernel.shape[2:], strict=True)]
-        parts = windows(np.pad(array, [(0, 0), (0, 0), *((p, p) for p in pads)]), spans, steps)
-        places: tuple[Any, ...] = (..., *(slice(None, None, gap) for gap in gaps))
-        parts = parts[places]
-        found = []
-        outputs = kernel.shape[0] // groups
-        for group in range(groups):
-            channels = slice(group * kernel.shape[1], (group + 1) * kernel.shape[1])
-            own = kernel[group * outputs : (group + 1) * outputs]
-            taken = [1, *range(2 + axes, 2 + 2 * axes)]
-            found.append(np.tensordot(parts[:, channels], own, (taken, range(1, 2 + axes))))
-        return np.moveaxis(np.concatenate(found, -1), -1, 1)
+        padded = np.pad(array, [(0, 0), (0, 0), *((pad, pad) for pad in pads)])
+        return _windowed(padded, kernel, steps, gaps, groups)
 
     found = apply(
         "Conv",
@@ -126,6 +116,23 @@ def _convolved(
     if bias is None:
         return found
     return _traced(add(found, reshape(bias, [1, -1, *(1,) * axes])))
+
+
+def _windowed(
+    array: Array, kernel: Array, steps: Sequence[int], gaps: Sequence[int], groups: int
+) -> Array:
+    """The sums of products of a convolution, of an array that is padded."""
+    axes = kernel.ndim - 2
+    spans = [gap * (size - 1) + 1 for gap, size in zip(gaps, kernel.shape[2:], strict=True)]
+    places: tuple[Any, ...] = (..., *(slice(None, None, gap) for gap in gaps))
+    parts = windows(array, spans, steps)[places]
+    taken, outputs = [1, *range(2 + axes, 2 + 2 * axes)], kernel.shape[0] // groups
+    found = []
+    for group in range(groups):
+        channels = slice(group * kernel.shape[1], (group + 1) * kernel.shape[1])
+        own = kernel[group * outputs : (group + 1) * outputs]
+        found.append(np.tensordot(parts[:, channels], own, (taken, range(1, 2 + axes))))
+    return np.moveaxis(np.concatenate(found, -1), -1, 1)
 
 
 def windows(array: Array, spans: Sequence[int], steps: Sequence[int]) -> Array:

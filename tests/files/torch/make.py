@@ -2,7 +2,8 @@
 
 Run where torch 2.15, stable-baselines3 2.9.2 and rsl-rl-lib 5.5.1 are installed: `python -m
 tests.files.torch.make`.
-The operators of PyTorch that are read are all in one of them.
+The operators of PyTorch that are read are all in one of them. `plain_old.pt` and `plain_old.pt2`
+are from `policies.write_old`, run with torch 2.6.
 """
 
 import shutil

@@ -39,16 +39,13 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
             cannot be confined as they want it.
         SchemaError: There is no schema yet, or it cannot be served.
     """
-    check_sandbox(settings)
-    protect(settings)
+    _check(settings)
     base_path, contracts = settings.base_path, contracts_of(settings)
     store, shutdown = Store(base_path), Shutdown(settings.drain_seconds)
     publisher = Publisher(store, contracts, settings.build_limits, settings.keep_versions, shutdown)
     versions, registration = Versions(store, contracts, settings.build_limits), store.register()
-    check_secrets(settings)
-    authenticator = create_authenticator(settings)
+    authenticator, audit = create_authenticator(settings), AuditLog(base_path)
     schemas, busy_polling = SchemaHistory(base_path), BusyPolling(settings.linger_microseconds)
-    audit = AuditLog(base_path)
     limits = BodyLimits(settings.body_megabytes, settings.upload_megabytes)
 
     def create(contract: Contract, refresh: Refresh) -> Application:
@@ -75,6 +72,13 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
         return Application(contract, live, answer, State(service, authenticator))
 
     return ApplicationSwitch(contracts, create, shutdown, settings.connection_limits)
+
+
+def _check(settings: Settings) -> None:
+    """Look whether a server may run so, before there is anything of it; raises as `create_app`."""
+    check_sandbox(settings)
+    protect(settings)
+    check_secrets(settings)
 
 
 def app_or_exit(api: ModuleType = handlers) -> ApplicationSwitch:

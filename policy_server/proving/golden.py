@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policy_server.contract.encoding import MARK, not_utf8
+from policy_server.contract.fields.field import shortened
 from policy_server.errors import Fault, UploadRejected
 from policy_server.policy.families.registry import output_names
 
@@ -246,6 +247,6 @@ def shown_observation(text: bytes) -> list[Fault]:
     """The fields of an observation, each with the value that it had."""
     fields: dict[str, Any] = json.loads(text)
     return [
-        Fault(f"/observation/{name}", f"it was {json.dumps(value, ensure_ascii=False)}.")
+        Fault(f"/observation/{name}", f"it was {shortened(json.dumps(value, ensure_ascii=False))}.")
         for name, value in fields.items()
     ]

@@ -14,6 +14,7 @@ from policy_server.contract.fields.controls import Control
 from policy_server.contract.fields.keywords import BOUNDS, SIZES, Keywords
 
 Value: TypeAlias = "bool | int | float | str | list[Value]"
+MAX_SHOWN_CHARACTERS = 200
 DOCUMENTATION_KEYWORDS = frozenset({"description", "example", "format", "x-unit"})
 
 
@@ -139,7 +140,8 @@ class Field(ABC):
 
     def in_words(self) -> str:
         """What the field takes, for who writes a client: `an integer from 0 to 10`."""
-        by_default = f", by default {json.dumps(self.default)}" if self.default is not None else ""
+        default = shortened(json.dumps(self.default))
+        by_default = f", by default {default}" if self.default is not None else ""
         unit = f", in {self.unit}" if self.unit else ""
         return self.values_in_words() + unit + by_default
 
@@ -267,6 +269,11 @@ class Scalar(Field):
     @abstractmethod
     def spread(self, low: float, high: float, count: int) -> list[Value]:
         """At most `count` values from `low` to `high`, ends included; all where there are few."""
+
+
+def shortened(text: str) -> str:
+    """A value as JSON, cut where it is longer than a reader wants: of an image, say."""
+    return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}..."
 
 
 def _undocumented(keywords: Mapping[str, object]) -> dict[str, object]:

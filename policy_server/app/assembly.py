@@ -6,7 +6,7 @@ from types import ModuleType
 
 from policy_server.access.audit import AuditLog
 from policy_server.app.credentials import check_secrets, create_authenticator
-from policy_server.app.protection import check_sandbox, protect, sandbox_lacks
+from policy_server.app.protection import protect
 from policy_server.app.settings import Settings, contracts_of, read_settings
 from policy_server.clients.library import ClientLibrary
 from policy_server.contract.contract import Contract
@@ -35,15 +35,15 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
         api: Holds a function for each operationId of the contract.
 
     Raises:
-        ConfigurationError: The settings give a secret that anybody could guess, or uploaded code
-            cannot be confined as they want it.
+        ConfigurationError: A secret is guessable, or uploaded code cannot be confined as wanted.
         SchemaError: There is no schema yet, or it cannot be served.
     """
-    _check(settings)
+    lacking = protect(settings)
     base_path, contracts = settings.base_path, contracts_of(settings)
     store, shutdown = Store(base_path), Shutdown(settings.drain_seconds)
     publisher = Publisher(store, contracts, settings.build_limits, settings.keep_versions, shutdown)
     versions, registration = Versions(store, contracts, settings.build_limits), store.register()
+    check_secrets(settings)
     authenticator, audit = create_authenticator(settings), AuditLog(base_path)
     schemas, busy_polling = SchemaHistory(base_path), BusyPolling(settings.linger_microseconds)
     limits = BodyLimits(settings.body_megabytes, settings.upload_megabytes)
@@ -64,7 +64,7 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
             schemas,
             clients,
             audit,
-            sandbox_lacks(settings),
+            lacking,
         )
         answer = create_application(
             specification, api, service, authenticator, limits, busy_polling, settings.fast_path
@@ -72,13 +72,6 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
         return Application(contract, live, answer, State(service, authenticator))
 
     return ApplicationSwitch(contracts, create, shutdown, settings.connection_limits)
-
-
-def _check(settings: Settings) -> None:
-    """Look whether a server may run so, before there is anything of it; raises as `create_app`."""
-    check_sandbox(settings)
-    protect(settings)
-    check_secrets(settings)
 
 
 def app_or_exit(api: ModuleType = handlers) -> ApplicationSwitch:

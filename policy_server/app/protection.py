@@ -31,20 +31,28 @@ def check_sandbox(settings: Settings) -> None:
     """
     lacking = sandbox_lacks(settings)
     if settings.require_sandbox and lacking:
-        faults = [
-            Fault(SETTING, f"this kernel, or its container, lacks {each}.") for each in lacking
-        ]
+        faults = [Fault(SETTING, f"missing is {each}.") for each in lacking]
         raise ConfigurationError("Uploaded code cannot be confined as it is required.", faults)
 
 
-def protect(settings: Settings) -> None:
-    """Close BASE_PATH to others, and log what is not protected."""
+def protect(settings: Settings) -> tuple[str, ...]:
+    """Close BASE_PATH to others, and log what is not protected.
+
+    Returns:
+        What uploaded code is not kept from.
+
+    Raises:
+        ConfigurationError: As `check_sandbox`.
+    """
+    check_sandbox(settings)
     if (remedy := keep_private(settings.base_path)) is not None:
         logger.warning("%s", remedy)
-    if lacking := sandbox_lacks(settings):
+    lacking = sandbox_lacks(settings)
+    if lacking:
         logger.warning("the sandbox of uploaded code lacks: %s", "; ".join(lacking))
     else:
         logger.info("uploaded code is confined: by Landlock, seccomp, limits and no rights of root")
+    return lacking
 
 
 def protect_base_path(settings: Settings) -> None:

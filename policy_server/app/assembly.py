@@ -5,7 +5,7 @@ import sys
 from types import ModuleType
 
 from policy_server.access.audit import AuditLog
-from policy_server.app.credentials import check_secrets, create_authenticator
+from policy_server.app.credentials import create_authenticator
 from policy_server.app.protection import check_sandbox, protect, sandbox_lacks
 from policy_server.app.settings import Settings, contracts_of, read_settings
 from policy_server.clients.library import ClientLibrary
@@ -35,20 +35,17 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
         api: Holds a function for each operationId of the contract.
 
     Raises:
-        ConfigurationError: The settings give a secret that anybody could guess, or uploaded code
-            cannot be confined as they want it.
+        ConfigurationError: A secret can be guessed, or uploaded code not be confined as is wanted.
         SchemaError: There is no schema yet, or it cannot be served.
     """
     check_sandbox(settings)
     protect(settings)
+    authenticator = create_authenticator(settings)
     base_path, contracts = settings.base_path, contracts_of(settings)
     store, shutdown = Store(base_path), Shutdown(settings.drain_seconds)
     publisher = Publisher(store, contracts, settings.build_limits, settings.keep_versions, shutdown)
     versions, registration = Versions(store, contracts, settings.build_limits), store.register()
-    check_secrets(settings)
-    authenticator = create_authenticator(settings)
     schemas, busy_polling = SchemaHistory(base_path), BusyPolling(settings.linger_microseconds)
-    audit = AuditLog(base_path)
     limits = BodyLimits(settings.body_megabytes, settings.upload_megabytes)
 
     def create(contract: Contract, refresh: Refresh) -> Application:
@@ -66,7 +63,7 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
             DataPlane(live, contract.decoder, settings.request_seconds, contract.operations),
             schemas,
             clients,
-            audit,
+            AuditLog(base_path),
             sandbox_lacks(settings),
         )
         answer = create_application(

@@ -10,7 +10,6 @@ changed in it; ids follow each other without a gap, so that a missing entry show
 """
 
 import contextlib
-import fcntl
 import getpass
 import logging
 import os
@@ -21,6 +20,7 @@ from typing import Literal
 
 import msgspec
 
+from policy_server.access.lock import locked
 from policy_server.errors import PolicyServerError
 from policy_server.files import OWNERS, give_to_owner_of, make_owners_folder
 
@@ -148,8 +148,7 @@ class AuditLog:
 
     def _append(self, entry: Entry) -> None:
         make_owners_folder(self._folder)
-        with _opened(self._folder / "lock", os.O_RDWR) as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(self._folder / "lock"):
             entry.id = self._last_id() + 1
             entry.time = datetime.now(UTC).isoformat(timespec="milliseconds")
             self._rotate()

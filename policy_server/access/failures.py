@@ -22,7 +22,7 @@ class Pace(NamedTuple):
     seconds: float
 
 
-OF_ONE = Pace(10, 6.0)
+OF_ONE = Pace(20, 6.0)
 """Of one account from one address."""
 OF_ONE_ATTACKED = Pace(2, 6.0)
 """The same, while the account is guessed at from many addresses."""

@@ -1,10 +1,7 @@
 """The files of users and of keys: read by every worker, changed by the command line."""
 
 import contextlib
-import fcntl
 import logging
-import os
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,14 +10,14 @@ from typing import Annotated, Generic, Literal, TypeVar
 import msgspec
 
 from policy_server.access.followed_file import FollowedFile
+from policy_server.access.lock import locked
 from policy_server.contract.operations import Role
 from policy_server.errors import ConfigurationError, StoreFailed
-from policy_server.files import OWNERS, give_to_owner_of, make_owners_folder, write_atomically
+from policy_server.files import OWNERS, make_owners_folder, write_atomically
 
 FOLDER = "access"
 """Below BASE_PATH."""
 MOST_BYTES = 20_000_000
-RETRY_SECONDS, MOST_SECONDS = 0.02, 30.0
 RoleName = Literal["predict", "manage"]
 
 logger = logging.getLogger(__name__)
@@ -106,7 +103,7 @@ class RecordFile(Generic[Record]):
         """
         try:
             make_owners_folder(self.path.parent)
-            with _locked(self.path.with_name("lock")):
+            with locked(self.path.with_name("lock")):
                 records = self.read()
                 yield records
                 content = msgspec.json.format(msgspec.json.encode(records), indent=1)
@@ -143,22 +140,3 @@ def role_of(record: UserRecord | KeyRecord) -> Role:
 def now() -> str:
     """RFC 3339."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNERS)
-    try:
-        give_to_owner_of(path.parent, descriptor)
-        deadline = time.monotonic() + MOST_SECONDS
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise TimeoutError("another program is changing it") from None
-                time.sleep(RETRY_SECONDS)
-        yield
-    finally:
-        os.close(descriptor)

@@ -5,7 +5,7 @@ import sys
 from types import ModuleType
 
 from policy_server.access.audit import AuditLog
-from policy_server.app.credentials import check_secrets, create_authenticator
+from policy_server.app.credentials import create_authenticator
 from policy_server.app.protection import protect
 from policy_server.app.settings import Settings, contracts_of, read_settings
 from policy_server.clients.library import ClientLibrary
@@ -39,12 +39,11 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
         SchemaError: There is no schema yet, or it cannot be served.
     """
     lacking = protect(settings)
+    authenticator = create_authenticator(settings)
     base_path, contracts = settings.base_path, contracts_of(settings)
     store, shutdown = Store(base_path), Shutdown(settings.drain_seconds)
     publisher = Publisher(store, contracts, settings.build_limits, settings.keep_versions, shutdown)
     versions, registration = Versions(store, contracts, settings.build_limits), store.register()
-    check_secrets(settings)
-    authenticator, audit = create_authenticator(settings), AuditLog(base_path)
     schemas, busy_polling = SchemaHistory(base_path), BusyPolling(settings.linger_microseconds)
     limits = BodyLimits(settings.body_megabytes, settings.upload_megabytes)
 
@@ -63,7 +62,7 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
             DataPlane(live, contract.decoder, settings.request_seconds, contract.operations),
             schemas,
             clients,
-            audit,
+            AuditLog(base_path),
             lacking,
         )
         answer = create_application(

@@ -23,8 +23,10 @@ def create_authenticator(settings: Settings) -> Authenticator:
     """Asks every source of credentials, in turn.
 
     Raises:
-        ConfigurationError: No password can be kept.
+        ConfigurationError: The settings give a secret that anybody could guess, or no password
+            can be kept.
     """
+    check_secrets(settings)
     base, failures = settings.base_path, Failures()
     others = users_file(base)
     others.refresh()

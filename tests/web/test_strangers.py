@@ -12,7 +12,8 @@ import requests
 from tests.support.raw_requests import KEY_HEADER, USER_HEADER
 from tests.support.server import PASSWORD, USER, Server, gunicorn
 
-WRONG = (b"Authorization", b"Basic dGVzdGVyOndyb25n")
+WRONG = (b"X-API-Key", b"wrong-0123456789abcdef")
+"""A key: wrong passwords are slowed down."""
 JSON = b"application/json"
 FORM = b"multipart/form-data; boundary=x"
 BLOCK = b"a" * 1_000_000

@@ -23,9 +23,10 @@ settings.register_profile("house", deadline=None)
 settings.load_profile("house")
 
 
-def pytest_configure(config: pytest.Config) -> None:
+@pytest.hookimpl(trylast=True)  # the processes of xdist look at their machine before
+def pytest_sessionstart(session: pytest.Session) -> None:
     """Watch for slow tests where they are left out."""
-    if config.option.markexpr == slow.NOT_SLOW:
+    if session.config.option.markexpr == slow.NOT_SLOW:
         slow.install()
 
 

@@ -107,12 +107,22 @@ def test_publish_works_on_an_empty_base_path_and_shows_progress(tmp_path: Path) 
     assert f"Version {version} is active." in done.stdout
 
 
-def test_check_reports_and_activates_nothing(tmp_path: Path) -> None:
-    done = run_command("check", LPOC, base_path=tmp_path)
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The lpoc example with a network that is built quickly."""
+    ignored = shutil.ignore_patterns("saved_model.zip", "golden.jsonl", "train.py")
+    made = Path(shutil.copytree(LPOC, tmp_path / "lpoc", ignore=ignored))
+    (made / "policy.onnx").write_bytes(linear_onnx(39, 5))
+    return made
+
+
+def test_check_reports_and_activates_nothing(folder: Path, tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    done = run_command("check", folder, base_path=base)
     assert done.returncode == 0, done.stderr
     assert "ok      width" in done.stdout
-    assert not (tmp_path / "active").exists()
-    assert not (tmp_path / "versions").exists()
+    assert not (base / "active").exists()
+    assert not (base / "versions").exists()
 
 
 @pytest.mark.parametrize("folder", ["no/such/folder", "docs", "examples/lpoc/schema.yaml"])
@@ -121,15 +131,6 @@ def test_publishing_what_is_no_policy_is_exit_code_2(published_lpoc: Path, folde
     assert done.returncode == 2
     assert folder in done.stderr
     assert "Traceback" not in done.stderr
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """The lpoc example with a network that is built quickly."""
-    ignored = shutil.ignore_patterns("saved_model.zip", "golden.jsonl", "train.py")
-    made = Path(shutil.copytree(LPOC, tmp_path / "lpoc", ignore=ignored))
-    (made / "policy.onnx").write_bytes(linear_onnx(39, 5))
-    return made
 
 
 def test_a_folder_brings_its_schema_along(folder: Path, tmp_path: Path) -> None:

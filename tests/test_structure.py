@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -160,6 +160,27 @@ def named(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+def in_every(files: Callable[[], list[Path]]) -> Callable[[Callable[[Path], None]], object]:
+    """Makes one test of a check of each file: it says all that are wrong.
+
+    A test for each would be thousands, and take ten times as long.
+    """
+
+    def decorate(check: Callable[[Path], None]) -> object:
+        def test() -> None:
+            wrong = []
+            for path in files():
+                try:
+                    check(path)
+                except AssertionError as error:
+                    wrong.append(f"{named(path)}: {str(error).splitlines()[0]}")
+            assert not wrong, "\n".join(wrong)
+
+        return test
+
+    return decorate
+
+
 def test_every_room_is_known_here() -> None:
     assert {room_of(path) for path in package_files()} == {*MAY_IMPORT, "__init__"}
 
@@ -171,7 +192,7 @@ def test_imports_of_rooms_point_one_way() -> None:
     )
 
 
-@pytest.mark.parametrize("path", package_files(), ids=named)
+@in_every(package_files)
 def test_a_room_imports_what_lies_below_it_only(path: Path) -> None:
     room = room_of(path)
     wrong = {
@@ -183,12 +204,12 @@ def test_a_room_imports_what_lies_below_it_only(path: Path) -> None:
     assert wrong == set()
 
 
-@pytest.mark.parametrize("path", package_files(), ids=named)
+@in_every(package_files)
 def test_words_that_the_field_does_not_use_are_not_used(path: Path) -> None:
     assert LEFT_WORDS.search(path.read_text(encoding="utf-8")) is None
 
 
-@pytest.mark.parametrize("path", package_files(), ids=named)
+@in_every(package_files)
 def test_the_package_never_imports_a_top_level_file(path: Path) -> None:
     top_level = {file.stem for file in ROOT.glob("*.py")} | {"examples", "tests", "benchmarks"}
     assert "app" in top_level
@@ -322,7 +343,7 @@ def names_of_families() -> set[str]:
     return {*FAMILIES, *(family.__name__ for family in FAMILIES.values()), *bases}
 
 
-@pytest.mark.parametrize("path", package_files(), ids=named)
+@in_every(package_files)
 def test_no_other_room_asks_which_family_or_kind_of_action_there_is(path: Path) -> None:
     place = path.relative_to(ROOT / PACKAGE).as_posix()
     if not place.startswith(MAY_ASK):
@@ -340,12 +361,12 @@ def test_heavy_packages_have_one_door(module: str) -> None:
     assert least <= len(doors) <= 1, [named(path) for path in doors]
 
 
-@pytest.mark.parametrize("path", package_files(), ids=named)
+@in_every(package_files)
 def test_what_serving_does_without_is_imported_lazily(path: Path) -> None:
     assert eager_imports(tree(path)) & LAZY == set()
 
 
-@pytest.mark.parametrize("path", sources(), ids=named)
+@in_every(sources)
 def test_files_and_functions_are_short_and_files_say_what_they_are(path: Path) -> None:
     length = len(path.read_text(encoding="utf-8").splitlines())
     in_tests = path.is_relative_to(ROOT / "tests")

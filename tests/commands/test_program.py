@@ -5,10 +5,13 @@ import signal
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from policy_server.commands.program import main
 from policy_server.commands.registry import COMMANDS
 from tests.support.server import ROOT, environment, run_command
 
@@ -24,10 +27,42 @@ def test_help_lists_every_command_on_standard_output(tmp_path: Path, words: list
     assert len(done.stdout.splitlines()) < 24
 
 
+@dataclass
+class Ended:
+    """How the program ended, in the words of `subprocess`."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def run_here(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Run:
+    """Runs the program in this process: for what is said before anything is done."""
+
+    def run(*words: str | Path) -> Ended:
+        code = 0
+        try:
+            main([str(word) for word in words], "python generate.py")
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        return Ended(code, *capsys.readouterr())
+
+    monkeypatch.setenv("BASE_PATH", str(tmp_path))
+    return run
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("flag", ["--help", "-h"])
-def test_help_of_a_command_is_short_and_complete(tmp_path: Path, command: str, flag: str) -> None:
-    done = run_command(command, flag, base_path=tmp_path)
+def test_help_of_a_command_is_short_and_complete(
+    tmp_path: Path, run_here: Run, command: str, flag: str
+) -> None:
+    done = run_here(command, flag)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"Usage: python generate.py {command}")
     for name, parameter in inspect.signature(COMMANDS[command]).parameters.items():
@@ -70,9 +105,9 @@ def test_the_version_is_that_of_the_project(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_misspelt_ends_with_2_and_what_may_be_meant(
-    tmp_path: Path, words: list[str | Path], said: str
+    tmp_path: Path, run_here: Run, words: list[str | Path], said: str
 ) -> None:
-    done = run_command(*words, base_path=tmp_path)
+    done = run_here(*words)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
     assert "Traceback" not in done.stderr

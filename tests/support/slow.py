@@ -43,11 +43,14 @@ STARTS = (
 LONGEST = (
     "tests/clients/test_suite.py",
     "tests/clients/test_swagger_codegen.py",
-    "tests/web/test_fast_path.py",
     "tests/frontend/test_newcomer.py",
+    "tests/frontend/test_faults.py",
+    "tests/web/test_fast_path.py",
+    "tests/frontend/test_look.py",
     "tests/examples/test_training.py",
     "tests/web/test_connection_limits.py",
     "tests/web/test_hostile_uploads.py",
+    "tests/frontend/test_bundle.py",
 )
 """Files that take the longest, the longest first."""
 IMPORT = re.compile(r"^\s*(?:from|import) ([\w.]+)", re.MULTILINE)

@@ -5,6 +5,9 @@ HOST ?= 127.0.0.1
 PORT ?= 8080
 WORKERS ?= 2
 BASE_PATH ?= instance
+# Of `make certificates`.
+CERTIFICATES ?= certificates
+NAMES ?= localhost 127.0.0.1 ::1
 
 BIN := $(VENV)/bin
 SERVE := $(VENV)/.requirements
@@ -15,7 +18,7 @@ export UV_LINK_MODE := copy
 export MYPY_CACHE_DIR := $(VENV)/.mypy_cache
 
 # Programs of the tests, which are the names of Debian's packages too.
-PROGRAMS := chromium curl gcc nginx openssl strace wrk
+PROGRAMS := chromium curl gcc nginx openssl sslscan strace wrk
 # What compiles the SDKs: program:package, and libraries of R, whose names are the packages'.
 COMPILERS := javac:default-jdk-headless mvn:maven node:nodejs npm:npm R:r-base-core
 R_LIBRARIES := base64enc curl httr2 jsonlite r6 stringr
@@ -23,14 +26,14 @@ R_LIBRARIES := base64enc curl httr2 jsonlite r6 stringr
 # So many files of tests run at a time: one for each processor, as they keep it busy.
 PROCESSES := auto
 # What compares times, or needs so many swaps in a time, and so has the machine for itself.
-ALONE := $(addprefix tests/reliability/test_,boot.py churn.py soak.py)
+ALONE := $(addprefix tests/reliability/test_,attack.py boot.py churn.py soak.py)
 
 # What `make swagger-ui` carries, and the files of it that serve and say whose they are.
 SWAGGER_UI := 5.35.0
 CARRIED := swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css oauth2-redirect.html oauth2-redirect.js LICENSE NOTICE package.json
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fast test-corpus check format lock examples benchmark soak picture screenshots swagger-ui fuzz system-packages
+.PHONY: help certificates sbom serve test test-fast test-corpus check format lock examples benchmark soak picture screenshots swagger-ui fuzz system-packages
 
 help:  ## print every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -80,6 +83,12 @@ soak: $(DEVELOP)  ## swap every 5 seconds under load, for 20 minutes, and print 
 
 fuzz: $(DEVELOP)  ## a million damaged uploads and a million streams of HTTP (an hour or more); print what was found
 	$(BIN)/python -m tests.fuzz
+
+sbom: $(DEVELOP)  ## list what is inside, as CycloneDX, in dist/sbom.json
+	$(BIN)/uv run --quiet --script deploy/sbom.py dist/sbom.json
+
+certificates:  ## make a certificate for development, of NAMES, in the folder CERTIFICATES
+	@sh deploy/certificates.sh $(CERTIFICATES) $(NAMES)
 
 picture:  ## draw assets/architecture.svg from its text
 	$(PYTHON) assets/draw_architecture.py

@@ -1,19 +1,30 @@
 """Worker class and limits of the production server; read by gunicorn in this folder."""
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # gunicorn looks in its own folder alone
+
 from policy_server.app.gunicorn_configuration import (
     bind,
+    certfile,
     control_socket_disable,
+    forwarded_allow_ips,
     graceful_timeout,
     keepalive,
+    keyfile,
     on_starting,
     worker_class,
 )
 
 __all__ = [
     "bind",
+    "certfile",
     "control_socket_disable",
+    "forwarded_allow_ips",
     "graceful_timeout",
     "keepalive",
+    "keyfile",
     "on_starting",
     "worker_class",
 ]

@@ -3,7 +3,7 @@
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import settings
 from tests.support import slow
 from tests.support.server import ROOT, Server, gunicorn, publish
 from tests.support.slow import nothing_slow
+from tests.support.warm import publish_warm
 
 __all__ = ["nothing_slow"]
 
@@ -45,16 +46,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def published(example: str, factory: pytest.TempPathFactory) -> Path:
     """A BASE_PATH in which an example decides, published once for all processes of a run."""
-    shared = factory.getbasetemp()
+    folder = ROOT / "examples" / example
+    return shared(example, factory, lambda making: publish(folder, making / "instance"))
+
+
+def shared(name: str, factory: pytest.TempPathFactory, make: Callable[[Path], Path]) -> Path:
+    """A BASE_PATH that is made once, in a folder of its own, for all processes of a run."""
+    common = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    made = shared / f"published-{example}"
-    with (shared / f"{example}.lock").open("w") as lock:
+        common = common.parent
+    made = common / f"published-{name}"
+    with (common / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not made.exists():
-            folder = ROOT / "examples" / example
-            publish(folder, factory.mktemp(f"making-{example}") / "instance").rename(made)
-    return Path(shutil.copytree(made, factory.mktemp(example) / "instance"))
+            make(factory.mktemp(f"making-{name}")).rename(made)
+    return Path(shutil.copytree(made, factory.mktemp(name) / "instance"))
 
 
 @pytest.fixture(scope="session")
@@ -73,6 +79,12 @@ def published_tuple(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def published_thermostat(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BASE_PATH in which the continuous example decides. Not to be written to."""
     return published("thermostat", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def published_warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BASE_PATH in which a tiny policy decides. Not to be written to."""
+    return shared("warm", tmp_path_factory, publish_warm)
 
 
 @pytest.fixture

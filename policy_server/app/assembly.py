@@ -12,6 +12,7 @@ from policy_server.clients.library import ClientLibrary
 from policy_server.contract.contract import Contract
 from policy_server.contract.history import SchemaHistory
 from policy_server.errors import ConfigurationError, SchemaError
+from policy_server.resources import CHECKOUT
 from policy_server.serving.data_plane import DataPlane
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.publication import Publisher
@@ -24,6 +25,10 @@ from policy_server.web.busy_polling import BusyPolling
 from policy_server.web.state import State
 from policy_server.web.switch import Application, ApplicationSwitch, Refresh
 
+ASGI_WORKERS = ("uvicorn_worker", "uvicorn.workers", "gunicorn.workers.gasgi")
+"""Modules of gunicorn's workers that speak ASGI: one of them is loaded where one is used."""
+APP_LOAD_ERROR = 4
+"""Exit code of a worker after which gunicorn ends, instead of starting another."""
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -52,22 +57,11 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
         live = LivePolicy(store, contract, settings.serving_limits, registration)
         schemas.save(contract.schema)
         clients = ClientLibrary(base_path, contract, specification, settings.generator)
-        service = Service(
-            contract,
-            live,
-            publisher,
-            versions,
-            refresh,
-            shutdown,
-            DataPlane(live, contract.decoder, settings.request_seconds, contract.operations),
-            schemas,
-            clients,
-            AuditLog(base_path),
-            lacking,
-        )
-        answer = create_application(
-            specification, api, service, authenticator, limits, busy_polling, settings.fast_path
-        )
+        plane = DataPlane(live, contract.decoder, settings.request_seconds, contract.operations)
+        parts = (plane, schemas, clients, AuditLog(base_path), lacking)
+        service = Service(contract, live, publisher, versions, refresh, shutdown, *parts)
+        options = (limits, busy_polling, settings.fast_path, settings.surroundings)
+        answer = create_application(specification, api, service, authenticator, *options)
         return Application(contract, live, answer, State(service, authenticator))
 
     return ApplicationSwitch(contracts, create, shutdown, settings.connection_limits)
@@ -75,6 +69,7 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
 
 def app_or_exit(api: ModuleType = handlers) -> ApplicationSwitch:
     """The application of the environment's settings; exit code 2, with every fault, without one."""
+    _check_worker()
     try:
         settings = read_settings()
         logging.basicConfig(format=LOG_FORMAT)
@@ -83,3 +78,18 @@ def app_or_exit(api: ModuleType = handlers) -> ApplicationSwitch:
     except (ConfigurationError, SchemaError) as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from error
+
+
+def _check_worker() -> None:
+    """Leave where gunicorn has a worker that cannot serve this: each request would fail."""
+    is_gunicorn = "gunicorn.arbiter" in sys.modules
+    if not is_gunicorn or any(name in sys.modules for name in ASGI_WORKERS):
+        return
+    configuration = f"-c {CHECKOUT / 'gunicorn.conf.py'}"
+    print(
+        "gunicorn did not read its configuration, or was told to use another worker (-k), which "
+        f"cannot serve this application. Add {configuration}, leave -k out, or start "
+        "`policy-server serve`.",
+        file=sys.stderr,
+    )
+    raise SystemExit(APP_LOAD_ERROR)

@@ -1,10 +1,16 @@
 """The development server: one process, no workers."""
 
+import functools
+from pathlib import Path
+from ssl import SSLContext
+
 import uvicorn
 
 from policy_server.app.settings import read_settings
 from policy_server.web.adapters.fallbacks import http_protocol
+from policy_server.web.descriptors import affordable
 from policy_server.web.switch import ApplicationSwitch
+from policy_server.web.tls import HSTS, server_context
 
 
 def serve(app: ApplicationSwitch, host: str | None = None, port: int | None = None) -> None:
@@ -16,14 +22,25 @@ def serve(app: ApplicationSwitch, host: str | None = None, port: int | None = No
         port: Port to listen on, instead of PORT.
     """
     settings = read_settings({"host": host, "port": port})
-    print(f"Policy server on http://{settings.host}:{settings.port}/api/ui/ (development server)")
+    print(f"Policy server on {settings.url}/api/ui/ (development server)")
+    certificate, key = settings.tls_certificate, settings.tls_key
+    tls = None
+    if certificate is not None and key is not None:
+        tls = functools.partial(_context, certificate, key)
     uvicorn.run(
         app,
         host=settings.host,
         port=settings.port,
-        http=http_protocol(settings.connection_limits),
+        http=http_protocol(affordable(settings.connection_limits)),
         timeout_keep_alive=settings.keep_alive_seconds,
         lifespan="on",
+        forwarded_allow_ips=settings.trusted_proxies,
+        headers=[] if tls is None else [HSTS],
+        ssl_context_factory=tls,
         log_level="warning",
         access_log=False,
     )
+
+
+def _context(certificate: Path, key: Path, *_: object) -> SSLContext:
+    return server_context(certificate, key)

@@ -2,6 +2,7 @@
 
 import gc
 import sys
+from pathlib import Path
 from typing import Any
 
 from policy_server.app.credentials import check_secrets
@@ -9,6 +10,11 @@ from policy_server.app.protection import check_sandbox
 from policy_server.app.settings import contracts_of, read_settings
 from policy_server.errors import ConfigurationError, SchemaError
 from policy_server.web.adapters import fallbacks
+
+
+def _as_text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
 
 try:
     settings = read_settings()
@@ -18,11 +24,13 @@ except ConfigurationError as error:
     print(error, file=sys.stderr)
     raise SystemExit(2) from error
 
-bind = f"{settings.host}:{settings.port}"
+bind = f"{settings.address}:{settings.port}"
 worker_class = fallbacks.worker_class(settings.connection_limits)
 control_socket_disable = True
 graceful_timeout = 30
 keepalive = settings.keep_alive_seconds
+forwarded_allow_ips = settings.trusted_proxies
+certfile, keyfile = map(_as_text, (settings.tls_certificate, settings.tls_key))
 
 
 def on_starting(server: Any) -> None:

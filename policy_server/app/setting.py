@@ -1,6 +1,6 @@
 """What a setting is."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import Field, field
 from typing import Any
 
@@ -8,6 +8,9 @@ from policy_server.errors import Fault
 
 FILE = "_FILE"
 """At the end of a variable that names a file with a secret."""
+OURS = "POLICY_SERVER_"
+BARE = frozenset({"BASE_PATH", "HOST", "PORT", "DEBUG"})
+"""Settings of which the names, as other programs set them too, are read with `OURS` first."""
 
 
 def setting(name: str, parse: Callable[[str], Any], default: Any, meaning: str) -> Any:
@@ -32,3 +35,9 @@ def twice_given(given: Collection[str], settings: Collection[Field[Any]]) -> Ite
         if name.endswith(FILE) and {names[name], names[name.removesuffix(FILE)]} <= {*given}:
             detail = f"is given, and so is {name.removesuffix(FILE)}: give one of them."
             yield Fault(name, detail)
+
+
+def text_of(name: str, *sources: Mapping[str, str | None]) -> str | None:
+    """The text of a setting in the first source that has it; an empty one counts as not set."""
+    names = (f"{OURS}{name}", name) if name in BARE else (name,)
+    return next((source[each] for source in sources for each in names if source.get(each)), None)

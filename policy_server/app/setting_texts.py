@@ -82,6 +82,17 @@ def user(text: str) -> str:
     return text
 
 
+def one_of(*words: str) -> Callable[[str], str]:
+    """One of a few words."""
+
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"is {' or '.join(words)}")
+        return text
+
+    return parse
+
+
 def isolation(text: str) -> str:
     """Where a preprocessor runs."""
     if text not in ("process", "none"):

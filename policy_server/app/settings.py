@@ -12,7 +12,8 @@ from policy_server.app import setting_texts
 from policy_server.app.credential_settings import CredentialSettings
 from policy_server.app.openid import sign_in
 from policy_server.app.openid_settings import OpenIdSettings
-from policy_server.app.setting import setting, twice_given
+from policy_server.app.setting import setting, text_of, twice_given
+from policy_server.app.wire_settings import WireSettings
 from policy_server.clients.generator import Generator
 from policy_server.clients.openapi_generator import OpenApiGenerator
 from policy_server.clients.swagger_codegen import SwaggerCodegen
@@ -30,7 +31,7 @@ BYTES_PER_KILOBYTE, BYTES_PER_MEGABYTE = 1_000, 1_000_000
 
 
 @dataclass(frozen=True)
-class Settings(OpenIdSettings, CredentialSettings):
+class Settings(OpenIdSettings, CredentialSettings, WireSettings):
     """The settings of one process; secrets do not show in its representation."""
 
     base_path: Path = setting(
@@ -38,10 +39,6 @@ class Settings(OpenIdSettings, CredentialSettings):
         setting_texts.path,
         setting_texts.path("instance"),
         "Folder of everything generated and uploaded",
-    )
-    host: str = setting("HOST", str, "127.0.0.1", "Address to listen on")
-    port: int = setting(
-        "PORT", setting_texts.count(0, 65_535), 8080, "Port to listen on; 0 takes a free one"
     )
     debug: bool = setting("DEBUG", setting_texts.boolean, False, "Log more, for developers")
     tuple_actions: bool | None = setting(
@@ -220,6 +217,7 @@ class Settings(OpenIdSettings, CredentialSettings):
             head_bytes=self.head_kilobytes * BYTES_PER_KILOBYTE,
             head_seconds=self.head_seconds,
             body_seconds=self.body_silence_seconds,
+            connections=self.connections,
         )
 
     @property
@@ -262,7 +260,7 @@ def read_settings(
         name, given = each.metadata["name"], said.get(each.name)
         if each.name.endswith("_file") and said.get(each.name.removesuffix("_file")) is not None:
             continue  # the command line comes first
-        text = str(given) if given is not None else environment.get(name) or from_file.get(name)
+        text = str(given) if given is not None else text_of(name, environment, from_file)
         if not text:
             continue
         try:
@@ -273,6 +271,7 @@ def read_settings(
     faults += twice_given(values, fields(Settings))
     settings = Settings(**values)
     faults += settings.openid_faults({fault.place for fault in faults})
+    faults += settings.wire_faults()
     if faults:
         raise ConfigurationError("The settings cannot be used.", faults)
     return settings

@@ -28,7 +28,7 @@ def example() -> None:
         user = f'"{settings.user}:$(cat {shlex.quote(str(settings.password_file))})"'
     print(
         f"curl -u {user} -H 'Content-Type: application/json' -d {body} "
-        f"http://{settings.host}:{settings.port}/api/{operation}"
+        f"{settings.url}/api/{operation}"
     )
 
 

@@ -24,13 +24,13 @@ def serve(host: str | None = None, port: int | None = None, workers: int | None 
         fault = Fault("--workers", f"is a whole number from 1 on, not {workers}.")
         raise ConfigurationError("The server cannot be started.", [fault])
     if settings.port:  # else gunicorn says which port was free
-        url = f"http://{settings.host}:{settings.port}/api/ui/"
-        print(f"Policy server on {url}", file=sys.stderr, flush=True)
+        print(f"Policy server on {settings.url}/api/ui/", file=sys.stderr, flush=True)
     command = [sys.executable, "-m", "gunicorn", "-c", CONFIGURATION, APPLICATION]
     if workers is not None:
         command += ["-w", str(workers)]
     # The package, wherever this was started.
     path = os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH")]))
-    given = {"HOST": settings.host, "PORT": str(settings.port), "PYTHONPATH": path}
+    given = {"POLICY_SERVER_HOST": settings.host, "POLICY_SERVER_PORT": str(settings.port)}
+    given["PYTHONPATH"] = path
     # gunicorn takes the place of this process, so that signals reach it.
     os.execve(sys.executable, command, {**os.environ, **given})

@@ -5,6 +5,7 @@ import streamlit as st
 
 from policy_server.errors import Fault, RequestFailed
 from policy_server.frontend.answers import Decision
+from policy_server.frontend.csv_cells import harmless
 from policy_server.frontend.decide import DRAWN, PROBABLE
 from policy_server.frontend.rows import (
     Rows,
@@ -118,9 +119,9 @@ def _decide(service: Service, found: Rows, drawn: bool) -> None:
         help="The valid rows with actions, meanings, probabilities and the version.",
     )
     shown = [
-        [*row.cells, *decision_cells(decision)]
+        map(harmless, [*row.cells, *decision_cells(decision)])
         for row, decision in zip(found.rows[:SHOWN_ROWS], decisions, strict=False)
     ]
-    columns = [*found.header, *decision_columns(decisions[0])]
+    columns = list(map(harmless, [*found.header, *decision_columns(decisions[0])]))
     table = pd.DataFrame([dict(zip(columns, row, strict=False)) for row in shown])
     st.dataframe(table, hide_index=True, alt=f"The first {len(shown)} rows with their decisions")

@@ -12,6 +12,7 @@ from policy_server.contract.schema import Observation
 from policy_server.errors import RequestFailed
 from policy_server.frontend import charts
 from policy_server.frontend.answers import Decision, read_decision, spelt
+from policy_server.frontend.csv_cells import harmless
 from policy_server.frontend.draft import draft_of
 from policy_server.frontend.form import observation_form
 from policy_server.frontend.renderers.registry import parts_of, renderer_of
@@ -198,7 +199,9 @@ def _history() -> None:
     if not history:
         return
     st.subheader("Decisions of this visit")
-    table = pd.DataFrame(history)
+    # What is shown can be downloaded too.
+    rows = [{harmless(name): harmless(cell) for name, cell in row.items()} for row in history]
+    table = pd.DataFrame(rows)
     st.dataframe(table, hide_index=True, alt="Decisions of this visit, the latest first")
     st.download_button(
         "Download as CSV",

@@ -86,7 +86,9 @@ class Workshop:
             credentials = Credentials(self.user, secrets.token_urlsafe(18))
             environment = {
                 **os.environ,
-                "BASE_PATH": str(base_path),
+                "POLICY_SERVER_BASE_PATH": str(base_path),  # comes before the bare name
+                "POLICY_SERVER_TLS_CERTIFICATE": "",  # on this machine alone, and by its address
+                "POLICY_SERVER_TLS_KEY": "",
                 "POLICY_SERVER_USER": credentials.user,
                 "POLICY_SERVER_PASSWORD": credentials.password,
                 "POLICY_SERVER_PASSWORD_FILE": "",

@@ -14,14 +14,13 @@ from policy_server.contract.fields.array import Array
 from policy_server.contract.schema import Observation
 from policy_server.errors import Fault
 from policy_server.frontend.answers import Decision
+from policy_server.frontend.csv_cells import meant, written
 from policy_server.frontend.service import Service
 from policy_server.frontend.sweep import value_at
 from policy_server.frontend.wording import path_name
 
 ITEM = re.compile(r"^(?P<name>.+?)(?P<steps>(?:\[\d+\])+)$")
 MAX_ROWS = 200_000
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A text that begins so is a formula to spreadsheets."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def read_rows(content: bytes, service: Service) -> Rows:
     delimiter = ";" if first_line.count(";") > first_line.count(",") else ","
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
-        header = [name.strip() for name in next(reader)]
+        header = [meant(name.strip()) for name in next(reader)]
     except (StopIteration, csv.Error) as error:
         raise ValueError("The file has no header line with the names of the fields.") from error
     places = _places(header, service)
@@ -76,7 +75,7 @@ def read_rows(content: bytes, service: Service) -> Rows:
             if len(found.rows) + len(found.faults) >= MAX_ROWS:
                 raise ValueError(f"The file has more than {MAX_ROWS:,} rows: split it.")
             if any(cell.strip() for cell in cells):
-                _read_row(cells, places, reader.line_num, service, found)
+                _read_row(list(map(meant, cells)), places, reader.line_num, service, found)
     except csv.Error as error:
         raise ValueError(f"The file is not CSV at line {reader.line_num}: {error}.") from error
     return found
@@ -87,15 +86,13 @@ def write_rows(found: Rows, decisions: Iterable[Decision], version: str) -> byte
 
     That is actions, meanings, and a probability or density where the policy draws.
     """
-    target = io.StringIO(newline="")
-    writer = csv.writer(target, lineterminator="\n")
     decisions = list(decisions)
     names = decision_columns(decisions[0]) if decisions else []
-    writer.writerow([*found.header, *names, "version"])
+    rows: list[list[Any]] = [[*found.header, *names, "version"]]
     for row, decision in zip(found.rows, decisions, strict=True):
         cells = [*row.cells, *[""] * (len(found.header) - len(row.cells))]
-        writer.writerow([*cells, *decision_cells(decision), version])
-    return target.getvalue().encode()
+        rows.append([*cells, *decision_cells(decision), version])
+    return written(rows)
 
 
 def decision_columns(decision: Decision) -> list[str]:
@@ -114,12 +111,7 @@ def decision_cells(decision: Decision) -> list[Any]:
         json.dumps(each) if isinstance(each, list) else each for each in decision.values.values()
     ]
     certainty = [] if decision.certainty is None else [decision.certainty]
-    return [*decision.actions, *map(_harmless, [*decision.meanings, *values]), *certainty]
-
-
-def _harmless(cell: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+    return [*decision.actions, *decision.meanings, *values, *certainty]
 
 
 def template(service: Service) -> bytes:
@@ -129,10 +121,7 @@ def template(service: Service) -> bytes:
     for name, value in example.items():
         for path in _paths((name,), value):
             cells[path_name(path)] = json.dumps(value_at(example, path)).strip('"')
-    target = io.StringIO(newline="")
-    writer = csv.writer(target, lineterminator="\n")
-    writer.writerows([cells.keys(), cells.values()])
-    return target.getvalue().encode()
+    return written([list(cells), list(cells.values())])
 
 
 def _paths(path: tuple[str | int, ...], value: Any) -> list[tuple[str | int, ...]]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import ModuleType
@@ -11,8 +10,7 @@ from typing import Any, TypeVar
 import connexion
 from connexion.middleware import MiddlewarePosition
 from connexion.resolver import Resolver
-from starlette.responses import RedirectResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from policy_server.access.audit import AuditLog
 from policy_server.access.authenticator import Authenticator
@@ -29,18 +27,23 @@ from policy_server.serving.versions import Versions
 from policy_server.web import problems
 from policy_server.web.adapters.fallbacks import check_routing, validators
 from policy_server.web.adapters.oauth2 import SECURITY_MAP
+from policy_server.web.answer_headers import AnswerHeaders, page_policy
 from policy_server.web.auditing import AuditMiddleware
 from policy_server.web.busy_polling import BusyPolling
+from policy_server.web.cross_origin import CrossOrigin
 from policy_server.web.fast_path import FastPath
 from policy_server.web.gate import Gate
 from policy_server.web.limits import BYTES_PER_MEGABYTE, BodyMiddleware
+from policy_server.web.prefix import Prefix
 from policy_server.web.request_ids import RequestIdMiddleware
+from policy_server.web.request_matcher import RequestMatcher
 from policy_server.web.second_path import SecondPath
 from policy_server.web.state import state_of
-from policy_server.web.swagger_ui import FAVICON, swagger_ui
+from policy_server.web.static_answers import StaticAnswers
+from policy_server.web.surroundings import Surroundings
+from policy_server.web.swagger_ui import swagger_ui
 from policy_server.web.unread import UnreadBodies
 
-HIDDEN_SUFFIX = "Func"
 Result = TypeVar("Result")
 
 
@@ -107,6 +110,7 @@ def create_application(
     limits: BodyLimits,
     busy_polling: BusyPolling,
     fast_path: bool = True,
+    surroundings: Surroundings | None = None,
 ) -> ASGIApp:
     """Make the application.
 
@@ -118,35 +122,47 @@ def create_application(
         limits: How large requests may be.
         busy_polling: Keeps this process awake for the next request; one for all contracts.
         fast_path: Answer predictions of which everything is in order before connexion sees them.
+        surroundings: What stands between clients and the server; nothing where it is not given.
 
     Raises:
         ConfigurationError: connexion cannot keep the contract's roles and limits.
     """
     check_routing()
-    application = _connexion_application(specification, operations)
+    surroundings = surroundings or Surroundings()
+    application = _connexion_application(specification, operations, limits, surroundings)
     application.add_middleware(
         AuditMiddleware, position=MiddlewarePosition.BEFORE_VALIDATION, log=service.audit
     )
-    application.add_middleware(
-        BodyMiddleware,
-        position=MiddlewarePosition.BEFORE_VALIDATION,
-        megabytes=_most_megabytes(limits),
-    )
-    application.add_middleware(Gate, position=MiddlewarePosition.BEFORE_SWAGGER)
-    application.add_middleware(
-        StaticAnswers, position=MiddlewarePosition.BEFORE_SWAGGER, specification=specification
-    )
     base, limit = specification["basePath"], limits.body_megabytes * BYTES_PER_MEGABYTE
-    complete: ASGIApp = RequestIdMiddleware(UnreadBodies(application))
-    if base != BASE_PATH:
-        complete = SecondPath(complete, BASE_PATH, base)
+    headed = functools.partial(AnswerHeaders, base=base, policy=page_policy(specification))
+    complete = _surrounded(UnreadBodies(application), base, surroundings, headed)
     if not fast_path:
         return complete
-    return FastPath(complete, service.plane, authenticator, base, limit, busy_polling)
+    plane, origins = service.plane, surroundings.origins
+    bases = (base, f"{surroundings.prefix}{base}")
+    matcher = RequestMatcher(plane, authenticator, bases, limit, alone=not origins)
+    return FastPath(complete, plane, matcher, limit, busy_polling)
+
+
+def _surrounded(
+    application: ASGIApp,
+    base: str,
+    surroundings: Surroundings,
+    headed: Callable[[ASGIApp], ASGIApp],
+) -> ASGIApp:
+    """The application as clients see it: its answers have all headers, and paths are found."""
+    if surroundings.origins:
+        application = CrossOrigin(application, surroundings.origins)
+    named = RequestIdMiddleware(headed(application))
+    found = named if base == BASE_PATH else SecondPath(named, BASE_PATH, base)
+    return Prefix(found, surroundings)
 
 
 def _connexion_application(
-    specification: Specification, operations: ModuleType
+    specification: Specification,
+    operations: ModuleType,
+    limits: BodyLimits,
+    surroundings: Surroundings,
 ) -> connexion.FlaskApp:
     application = connexion.FlaskApp(
         "policy_server",
@@ -161,45 +177,18 @@ def _connexion_application(
     )
     for error, answer in problems.ANSWERS.items():
         application.add_error_handler(error, answer)
+    application.add_middleware(
+        BodyMiddleware,
+        position=MiddlewarePosition.BEFORE_VALIDATION,
+        megabytes=_most_megabytes(limits),
+    )
+    application.add_middleware(
+        Gate, position=MiddlewarePosition.BEFORE_SWAGGER, origins=surroundings.origins
+    )
+    application.add_middleware(
+        StaticAnswers, position=MiddlewarePosition.BEFORE_SWAGGER, specification=specification
+    )
     return application
-
-
-class StaticAnswers:
-    """`/` leads to the Swagger UI; the specification and the favicon are served from memory.
-
-    Args:
-        app: What answers everything else.
-        specification: Served without the keys that tell connexion how to call our functions.
-    """
-
-    def __init__(self, app: ASGIApp, specification: Specification) -> None:
-        self._app = app
-        base = specification["basePath"]
-        published = json.dumps(_published(specification), ensure_ascii=False)
-        self._answers: dict[str, Response] = {
-            "/": RedirectResponse(f"{base}/ui/"),
-            f"{base}/swagger.json": Response(published, media_type="application/json"),
-            f"{base}/ui/favicon.svg": Response(FAVICON.read_bytes(), media_type="image/svg+xml"),
-        }
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
-        if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
-            answer = self._answers.get(scope["path"])
-            if answer is not None:
-                await answer(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
-
-
-def _published(node: Any) -> Any:
-    if isinstance(node, dict):
-        return {
-            key: _published(value)
-            for key, value in node.items()
-            if not (key.startswith("x-") and key.endswith(HIDDEN_SUFFIX))
-        }
-    return [_published(value) for value in node] if isinstance(node, list) else node
 
 
 def _most_megabytes(limits: BodyLimits) -> dict[str, int]:

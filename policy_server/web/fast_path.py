@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from policy_server.access.authenticator import Authenticator
 from policy_server.contract.decoding import LONG_BYTES, REFUSED
 from policy_server.errors import PolicyServerError, UploadTooLarge
 from policy_server.policy.answers import Answer
 from policy_server.serving.data_plane import DataPlane, PendingDecision
 from policy_server.web import problems
+from policy_server.web.answer_headers import USUAL
 from policy_server.web.busy_polling import BusyPolling
 from policy_server.web.receiving import READING, REFUSAL, body_up_to, replayed
 from policy_server.web.request_ids import HEADER as ID_HEADER
@@ -35,7 +35,7 @@ encode = msgspec.json.encode
 
 
 class Reply(NamedTuple):
-    """An answer, ready to be sent."""
+    """An answer, ready to be sent; its headers are those that not every answer has."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
@@ -48,8 +48,7 @@ class FastPath:
     Args:
         app: What answers everything else.
         plane: Decides.
-        authenticator: Knows the accepted credentials.
-        base: What the operations' paths begin with.
+        matcher: Finds the requests that are taken.
         limit_bytes: Larger bodies are handed on.
         busy_polling: Told by the HTTP protocol of requests and answers.
     """
@@ -58,8 +57,7 @@ class FastPath:
         self,
         app: ASGIApp,
         plane: DataPlane,
-        authenticator: Authenticator,
-        base: str,
+        matcher: RequestMatcher,
         limit_bytes: int,
         busy_polling: BusyPolling,
     ) -> None:
@@ -67,7 +65,6 @@ class FastPath:
         self._app = app
         self._plane = plane
         self._limit = limit_bytes
-        matcher = RequestMatcher(plane, authenticator, base, limit_bytes)
         self.match, self.recall, self.remember = matcher.match, matcher.recall, matcher.remember
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,7 +89,8 @@ class FastPath:
             await self._app(scope, replayed(body, receive, more=more), send)
             return
         status, headers, content = reply
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+        start = {"type": "http.response.start", "status": status, "headers": [*headers, *USUAL]}
+        await send(start)
         await send({"type": "http.response.body", "body": content})
 
     def begin(self, accepted: Accepted, body: bytes) -> PendingDecision:

@@ -1,10 +1,13 @@
 """What is turned away before anybody asks who sends it: odd paths, and pages of other sites."""
 
 import re
+from collections.abc import Collection
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from policy_server.web.cross_origin import ORIGIN, is_allowed
 
 ODD_PATH = re.compile(r"[^/]|.*//|.*\\|.*/\.{1,2}(?:/|;|$)|.+(?<!/ui)/\Z", re.DOTALL)
 ENCODED = re.compile(rb"%(?:2f|5c)", re.IGNORECASE)
@@ -12,7 +15,7 @@ ENCODED = re.compile(rb"%(?:2f|5c)", re.IGNORECASE)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 OWN_PAGES = frozenset({b"same-origin", b"none"})
 """`Sec-Fetch-Site` of the server's own pages, and of what a person typed."""
-SITE, ORIGIN, HOST = b"sec-fetch-site", b"origin", b"host"
+SITE, HOST, UPGRADE = b"sec-fetch-site", b"host", b"upgrade"
 ANOTHER_SITE = (
     "A page of another site asked a browser for this. Browsers send remembered credentials along "
     "with such requests, so they change nothing here and get no decision. Ask from a page of this "
@@ -26,20 +29,31 @@ class Gate:
     No operation lies at a path with control characters, empty or dot segments, encoded slashes, or
     a slash at its end; connexion's router, Flask's and proxies read such paths each in its own way,
     and what connexion has not routed, it does not protect. The router would send a request with
-    a slash too many elsewhere, body and credentials included.
+    a slash too many elsewhere, body and credentials included. The wish for another protocol is
+    dropped, which Flask would refuse.
+
+    Args:
+        app: What comes next.
+        origins: Of pages that may ask all the same, if they say so.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, origins: Collection[bytes] = ()) -> None:
         self._app = app
+        self._origins = frozenset(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] == "http":
             if _is_odd(scope):
                 raise HTTPException(HTTPStatus.NOT_FOUND)
-            if scope["method"] not in SAFE_METHODS and comes_from_another_site(scope):
+            if scope["method"] not in SAFE_METHODS and self._is_foreign(scope):
                 raise HTTPException(HTTPStatus.FORBIDDEN, ANOTHER_SITE)
+            kept = [header for header in scope["headers"] if header[0] != UPGRADE]
+            scope = {**scope, "headers": kept}
         await self._app(scope, receive, send)
+
+    def _is_foreign(self, scope: Scope) -> bool:
+        return comes_from_another_site(scope) and not is_allowed(scope, self._origins)
 
 
 def comes_from_another_site(scope: Scope) -> bool:

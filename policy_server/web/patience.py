@@ -19,12 +19,14 @@ class ConnectionLimits:
         head_seconds: From its first byte, or from the begin of the connection, to its end.
         body_seconds: Longest silence within a body; over a window of six times that, a body that
             is not there yet also makes 500 bytes a second.
+        connections: Open at a time, in one process.
     """
 
     head_bytes: int = 64_000
     head_lines: int = 100
     head_seconds: float = 10.0
     body_seconds: float = 10.0
+    connections: int = 1_000
 
 
 class Patience:

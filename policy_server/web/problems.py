@@ -3,6 +3,7 @@
 import http
 import logging
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -61,6 +62,9 @@ DETAILS = {
 }
 """In our words where a framework's own are of no help."""
 
+PLACE = re.compile(r" \([^()]{1,100}, line [0-9]{1,9}\)\Z")
+"""At the end of what is told of uploaded code that failed: file and line."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -112,13 +116,23 @@ def answer(
     """
     status, title, detail = describe(error, to_manager=role is Role.MANAGE)
     if status in (500, 507):
-        cause = error.cause if isinstance(error, errors.PreprocessorFailed) else str(error)
-        logger.error("%s: %s: %s", instance, title, cause, exc_info=error)
+        _log(error, f"{instance}: {title}")
     faults = error.faults if isinstance(error, errors.FaultsError) else ()
     content, headers = problem(status, title, detail, instance, faults)
     if isinstance(error, errors.TooManyFailures):
         headers["Retry-After"] = str(math.ceil(error.seconds))
     return status, content, headers
+
+
+def _log(error: errors.PolicyServerError, what: str) -> None:
+    """Log a failure of the server; what uploaded code said may quote an observation."""
+    if not isinstance(error, errors.PreprocessorFailed) or logger.isEnabledFor(logging.DEBUG):
+        cause = error.cause if isinstance(error, errors.PreprocessorFailed) else str(error)
+        logger.error("%s: %s", what, cause, exc_info=error)
+        return
+    place = PLACE.search(error.cause)
+    cause = error.cause.partition(": ")[0] + (place[0] if place else "")
+    logger.error("%s: %s; DEBUG=True logs what else it said", what, cause)
 
 
 async def answer_own_error(request: ConnexionRequest, error: Exception) -> ConnexionResponse:

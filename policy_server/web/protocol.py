@@ -85,6 +85,10 @@ class Protocol(Connection):
         """A whole request waits for its answer."""
         return self._pending is not None or super().is_busy()
 
+    def is_idle(self) -> bool:
+        """No request waits for its body or for its answer."""
+        return self._pending is None and self._known is None and super().is_idle()
+
     def _read_on(self) -> None:
         try:
             while self._held and not self.is_busy() and not self.transport.is_closing():

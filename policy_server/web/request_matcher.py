@@ -1,7 +1,7 @@
 """Which requests the fast path takes: those whose path, query and headers are the usual ones."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from starlette.types import Scope
@@ -16,7 +16,8 @@ from policy_server.contract.operations import (
     wire_name,
 )
 from policy_server.serving.data_plane import DataPlane, DecisionRequest
-from policy_server.web.gate import ORIGIN, SITE, comes_from_another_site
+from policy_server.web.cross_origin import ORIGIN
+from policy_server.web.gate import SITE, comes_from_another_site
 from policy_server.web.limits import LENGTH, TRANSFER, plain_media_type
 from policy_server.web.request_ids import HEADER as ID
 from policy_server.web.request_ids import SANE_ID
@@ -55,21 +56,30 @@ class RequestMatcher:
     Args:
         plane: Decides; its operations that ask the live policy are taken.
         authenticator: Knows the accepted credentials.
-        base: What the operations' paths begin with.
+        bases: What the operations' paths begin with.
         limit_bytes: Requests with larger bodies are not taken.
+        alone: No pages of other origins may ask: then all that say theirs are of the server.
     """
 
     def __init__(
-        self, plane: DataPlane, authenticator: Authenticator, base: str, limit_bytes: int
+        self,
+        plane: DataPlane,
+        authenticator: Authenticator,
+        bases: Collection[str],
+        limit_bytes: int,
+        *,
+        alone: bool = True,
     ) -> None:
         self._request_for = plane.request_for
         self._operations = {
             f"{base}{route.operation.path}": route.operation
+            for base in bases
             for route in plane.routes.values()
             if "{" not in route.operation.path
         }
         self._authenticator = authenticator
         self._limit = limit_bytes
+        self._alone = alone
         self.recall: Callable[[bytes], Accepted | None] = authenticator.recall_request
 
     def remember(self, head: bytes, accepted: Accepted) -> None:
@@ -94,6 +104,7 @@ class RequestMatcher:
             and b"content-encoding" not in headers
             and b"%" not in scope.get("raw_path", b"")
             and (BROWSERS.isdisjoint(headers) or not comes_from_another_site(scope))
+            and (self._alone or ORIGIN not in headers)
         )
         identity = self._identity(headers, scope) if usual else None
         timeout = headers.get(TIMEOUT)

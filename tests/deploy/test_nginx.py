@@ -1,12 +1,10 @@
-"""deploy/nginx.conf is what nginx takes, and the server behind it is reached as it says."""
+"""deploy/nginx is what nginx takes, and the server behind it is reached as it says."""
 
 import http.client
 import re
 import runpy
 import ssl
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,82 +17,45 @@ from tests.deploy.conftest import Container
 from tests.deploy.dockerfile import ROOT
 from tests.deploy.processes import answers, running, wait_until
 from tests.support.contracts import contract_of, kept_contracts
-from tests.support.nginx import nginx_command
-from tests.support.server import free_port
+from tests.support.nginx import GIVEN, HOST, Site, shipped_site
 
-GIVEN = (ROOT / "deploy/nginx.conf").read_text(encoding="utf-8")
 BUILD = ROOT / "policy_server/proving"
 LONG_LOCATION = GIVEN.partition("    location ~ ")[2]
-HOST = "policy.example.com"
-
-
-@dataclass(frozen=True)
-class Proxy:
-    plain_port: int
-    port: int
-    certificate: Path
-    access_log: Path
-
-    @property
-    def url(self) -> str:
-        return f"https://127.0.0.1:{self.port}"
-
-    def get(self, path: str, request_id: str) -> requests.Response:
-        headers = {"X-Request-Id": request_id} if request_id else {}
-        url, verify = self.url + path, str(self.certificate)
-        return requests.get(url, headers=headers, verify=verify, timeout=30)
-
-    def wait_for_log(self, name: str) -> None:
-        """nginx writes its log after the answer."""
-        wait_until(lambda: name in self.access_log.read_text(encoding="utf-8"))
-
-
-def make_certificate(folder: Path) -> None:
-    names = f"subjectAltName=IP:127.0.0.1,DNS:{HOST}"
-    command = ["openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt"]
-    command += ["ec_paramgen_curve:prime256v1", "-subj", f"/CN={HOST}", "-addext", names]
-    command += ["-keyout", "key.pem", "-out", "fullchain.pem"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
-
-
-def replaced(text: str, old: str, new: str) -> str:
-    assert old in text, f"deploy/nginx.conf has no {old}"
-    return text.replace(old, new)
 
 
 @pytest.fixture(scope="module")
-def proxy(container: Container, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    """The given file, but for ports and paths, in front of the server."""
+def proxy(container: Container, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The shipped file in front of the server."""
     folder = tmp_path_factory.mktemp("nginx")
-    made = Proxy(free_port(), free_port(), folder / "fullchain.pem", folder / "policy-server.log")
-    site = replaced(GIVEN, "server 127.0.0.1:8080;", f"server 127.0.0.1:{container.port};")
-    site = replaced(site, "listen 80;", f"listen 127.0.0.1:{made.plain_port};")
-    site = replaced(site, "listen 443 ssl;", f"listen 127.0.0.1:{made.port} ssl;")
-    site = replaced(site, "/etc/ssl/policy-server", str(folder))
-    site = replaced(site, "/var/log/nginx", str(folder))
-    make_certificate(folder)
-    command = nginx_command(folder, site)
-    test = subprocess.run([*command, "-t"], capture_output=True, text=True)
-    assert test.returncode == 0, test.stderr
-    assert "[warn]" not in test.stderr
-    ready = answers(f"http://127.0.0.1:{made.plain_port}")
-    with running(command, folder, {}, ready):
-        yield made
+    site = shipped_site(folder, container.port, {})
+    with running(site.command, folder, {}, answers(f"http://127.0.0.1:{site.plain_port}")):
+        yield site
 
 
-def test_requests_keep_the_id_that_their_caller_gave(proxy: Proxy) -> None:
-    answer = proxy.get("/api/health/ready", "order-66/a")
+def get(proxy: Site, path: str, request_id: str) -> requests.Response:
+    headers = {"X-Request-Id": request_id} if request_id else {}
+    verify = str(proxy.authority)
+    return requests.get(proxy.url + path, headers=headers, verify=verify, timeout=30)
+
+
+def wait_for_log(proxy: Site, name: str) -> None:
+    """nginx writes its log after the answer."""
+    wait_until(lambda: name in proxy.access_log.read_text(encoding="utf-8"))
+
+
+def test_requests_keep_the_id_that_their_caller_gave(proxy: Site) -> None:
+    answer = get(proxy, "/api/health/ready", "order-66/a")
     assert answer.status_code == 200
     assert answer.headers["X-Request-Id"] == "order-66/a"
-    proxy.wait_for_log("order-66/a")
+    wait_for_log(proxy, "order-66/a")
 
 
-def test_requests_without_an_id_get_one_that_both_logs_have(proxy: Proxy) -> None:
-    proxy.wait_for_log(proxy.get("/api/health/live", "").headers["X-Request-Id"])
+def test_requests_without_an_id_get_one_that_both_logs_have(proxy: Site) -> None:
+    wait_for_log(proxy, get(proxy, "/api/health/live", "").headers["X-Request-Id"])
 
 
 def test_pages_of_the_server_are_answered_and_those_of_other_sites_are_not(
-    proxy: Proxy, container: Container
+    proxy: Site, container: Container
 ) -> None:
     """As Swagger UI asks, from a browser that says where a page is from: the port included."""
     for origin, refused in (
@@ -107,35 +68,35 @@ def test_pages_of_the_server_are_answered_and_those_of_other_sites_are_not(
             json={},
             headers={"Origin": origin},
             auth=container.credentials,
-            verify=str(proxy.certificate),
+            verify=str(proxy.authority),
             timeout=30,
         )
         assert (answer.status_code == 403) is refused, (origin, answer.text)
 
 
-def test_plain_http_is_sent_to_https(proxy: Proxy) -> None:
+def test_plain_http_is_sent_to_https(proxy: Site) -> None:
     url = f"http://127.0.0.1:{proxy.plain_port}/api/schema"
     answer = requests.get(url, allow_redirects=False, headers={"Host": HOST}, timeout=30)
     assert (answer.status_code, answer.headers["Location"]) == (308, f"https://{HOST}/api/schema")
 
 
-def test_an_upload_passes_whole(proxy: Proxy, container: Container) -> None:
+def test_an_upload_passes_whole(proxy: Site, container: Container) -> None:
     answer = requests.post(
         f"{proxy.url}/api/model",
         files={"model_file": b"no model " * 700_000},
         auth=container.credentials,
-        verify=str(proxy.certificate),
+        verify=str(proxy.authority),
         timeout=120,
     )
     assert answer.status_code == 422
     assert "not a sound ONNX file" in answer.json()["detail"]
 
 
-def test_a_body_above_the_upload_limit_ends_at_nginx(proxy: Proxy) -> None:
+def test_a_body_above_the_upload_limit_ends_at_nginx(proxy: Site) -> None:
     limit = Settings().upload_megabytes * 1_000_000
 
     def status(size: int) -> int:
-        context = ssl.create_default_context(cafile=str(proxy.certificate))
+        context = ssl.create_default_context(cafile=str(proxy.authority))
         connection = http.client.HTTPSConnection("127.0.0.1", proxy.port, context=context)
         connection.putrequest("POST", "/api/model")
         connection.putheader("Content-Length", str(size))
@@ -186,6 +147,7 @@ def test_every_long_operation_of_the_contract_has_the_long_time(tmp_path: Path) 
 
 
 def test_nginx_lets_go_of_kept_connections_before_the_server_does() -> None:
-    (seconds,) = re.findall(r"^    keepalive_timeout (\d+)s;", GIVEN, re.MULTILINE)
+    upstream = GIVEN.partition("upstream ")[2].partition("\n}")[0]
+    (seconds,) = re.findall(r"^    keepalive_timeout (\d+)s;", upstream, re.MULTILINE)
     keepalive = runpy.run_path(str(ROOT / "gunicorn.conf.py"))["keepalive"]
     assert int(seconds) < keepalive == Settings().keep_alive_seconds

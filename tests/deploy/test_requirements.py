@@ -1,8 +1,12 @@
 """Everything that is installed is pinned, and pinned alike everywhere."""
 
+import json
 import re
+import subprocess
+import sys
 import tomllib
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -62,3 +66,20 @@ def test_each_file_adds_to_the_one_before() -> None:
 
 def test_slim_has_nothing_that_only_builds_need() -> None:
     assert not pins("requirements-slim.txt").keys() & {*direct(EXTRAS["build"]), "keras"}
+
+
+def test_the_list_of_what_is_inside_is_sound_and_whole(tmp_path: Path) -> None:
+    """Each package with its version and hash, and the Swagger UI; the script checks the form."""
+    target, requirements = tmp_path / "dist/sbom.json", ROOT / "requirements-slim.txt"
+    uv = str(Path(sys.executable).with_name("uv"))
+    command = [uv, "run", "--quiet", "--script", "deploy/sbom.py", str(target), str(requirements)]
+    subprocess.run(command, cwd=ROOT, check=True)
+    document = json.loads(target.read_text(encoding="utf-8"))
+    assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
+    listed = {component["name"]: component for component in document["components"]}
+    for name, version in pins("requirements-slim.txt").items():
+        component = listed.pop(name)
+        assert component["version"] == version
+        assert component["externalReferences"][0]["hashes"][0]["alg"] == "SHA-256"
+    assert list(listed) == ["swagger-ui-dist"]
+    assert document["metadata"]["component"]["name"] == "policy-server"

@@ -23,7 +23,7 @@ WRONG = ":\n"
 def default_of(setting: Field[Any]) -> str:
     """A default as the page shows it."""
     value = setting.default
-    if value is None or value == ():
+    if value in (None, (), ""):
         return "not set"
     if isinstance(value, Path):
         value = value.name  # the default lies in the working directory
@@ -39,8 +39,8 @@ def taken_by(setting: Field[Any]) -> str:
     return "a path" if isinstance(value, Path) else "a text"
 
 
-def test_every_setting_is_listed_in_order_and_no_other() -> None:
-    assert list(DOCUMENTED) == list(SETTINGS)
+def test_every_setting_is_listed_once_and_no_other() -> None:
+    assert sorted(row[0] for row in ROW.findall(TEXT)) == sorted(SETTINGS)
 
 
 @pytest.mark.parametrize("name", SETTINGS)

@@ -1,10 +1,13 @@
 """Decisions of numbered and real components together, and their values, as the page shows them."""
 
+import csv
+
 import numpy as np
 import pytest
 
 from policy_server.contract.reading import read_schema
 from policy_server.frontend.answers import Decision, read_decision
+from policy_server.frontend.csv_cells import written
 from policy_server.frontend.renderers.dimension import Dimension
 from policy_server.frontend.renderers.head import Head
 from policy_server.frontend.renderers.mixed import MixedRenderer
@@ -80,5 +83,7 @@ def test_a_file_of_decisions_has_the_values_and_no_formula() -> None:
     one = decision(0.25, 1)
     cells = dict(zip(decision_columns(one), decision_cells(one), strict=True))
     assert cells["values.throttle"] == 0.25
-    assert cells["values.steer"] == "'=right"
+    assert cells["values.steer"] == "=right"
+    (row,) = list(csv.reader(written([list(cells.values())]).decode().splitlines()))
+    assert row[list(cells).index("values.steer")] == "'=right"
     assert cells["density"] == 0.3

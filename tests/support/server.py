@@ -30,16 +30,22 @@ class Server:
         process: The gunicorn master, or the development server.
         url: Where its API begins.
         log: What it printed.
+        authority: By which its certificate is checked; None where it speaks no TLS.
     """
 
     process: subprocess.Popen[bytes]
     port: int
     log: Path
     session: requests.Session = field(default_factory=requests.Session)
+    authority: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.authority is not None:
+            self.session.trust_env, self.session.verify = False, str(self.authority)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/api"
+        return f"http{'s' if self.authority else ''}://127.0.0.1:{self.port}/api"
 
     def post(self, operation: str, body: object, **options: Any) -> requests.Response:
         """Ask an operation with JSON, as the user who may do everything."""
@@ -128,7 +134,9 @@ def running_in(
             stdout=output,
             stderr=output,
         )
-    server = Server(process, port, log)
+    certificate = settings.get("POLICY_SERVER_TLS_CERTIFICATE")
+    authority = Path(certificate).with_name("authority.pem") if certificate else None
+    server = Server(process, port, log, authority=authority)
     try:
         _await_live(server)
         yield server
@@ -158,7 +166,8 @@ def _await_live(server: Server) -> None:
     while time.monotonic() < deadline:
         assert server.process.poll() is None, server.log.read_text()
         with contextlib.suppress(requests.ConnectionError, requests.Timeout):
-            if requests.get(f"{server.url}/health/live", timeout=5).ok:
+            verify = server.session.verify
+            if requests.get(f"{server.url}/health/live", timeout=5, verify=verify).ok:
                 return
         time.sleep(0.05)
     raise AssertionError(f"the server did not come up: {server.log.read_text()}")

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -270,3 +271,50 @@ def test_the_development_server_keeps_the_same_limits(base_path: Path) -> None:
     ):
         plain.sendall(LIVE)
         check_problem(until_closed(plain), 408)
+
+
+def opened(server: Server) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=LATE)
+
+
+def test_where_connections_are_all_taken_unused_ones_are_closed(base_path: Path) -> None:
+    """Those first that never sent a request; and who is served goes on."""
+    with gunicorn(base_path, POLICY_SERVER_CONNECTIONS="8") as server, ExitStack() as stack:
+        request = KNOWN + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
+        served = stack.enter_context(opened(server))
+        half = stack.enter_context(opened(server))
+        half.sendall(KNOWN + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY[:5])
+        for _ in range(40):
+            stack.enter_context(opened(server)).sendall(b"GET /api")
+            served.sendall(request)
+            assert answer(served).startswith(b"HTTP/1.1 200 ")
+        half.sendall(BODY[5:])
+        assert answer(half).startswith(b"HTTP/1.1 200 ")
+
+
+def test_where_all_are_busy_a_new_one_is_told_to_come_again(base_path: Path) -> None:
+    with gunicorn(base_path, POLICY_SERVER_CONNECTIONS="8") as server, ExitStack() as stack:
+        for _ in range(8):
+            busy = stack.enter_context(opened(server))
+            busy.sendall(KNOWN + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY[:5])
+        time.sleep(0.5)  # until their heads were read
+        refused = until_closed(stack.enter_context(opened(server)))
+        check_problem(refused, 503)
+        assert b"\r\nretry-after: " in refused
+        busy.sendall(BODY[5:])
+        assert answer(busy).startswith(b"HTTP/1.1 200 ")
+
+
+def test_few_descriptors_are_not_held_by_those_who_say_nothing(base_path: Path) -> None:
+    port = free_port()
+    gunicorn_command = f"{Path(sys.executable).with_name('gunicorn')} app:app -b 127.0.0.1:{port}"
+    command = ["sh", "-c", f"ulimit -n 96; exec {gunicorn_command}"]
+    with running(command, port, base_path) as server, ExitStack() as stack:
+        for _ in range(150):
+            stack.enter_context(opened(server))
+        for _ in range(5):
+            assert server.get("health/live").ok
+            server.session.close()
+        log = server.log.read_text()
+    assert "no more than 32 connections at a time, not 1000: there are 96 descriptors" in log
+    assert "Too many open files" not in log

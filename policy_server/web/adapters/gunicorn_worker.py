@@ -1,17 +1,23 @@
 """The gunicorn worker: uvicorn on uvloop and httptools, which leaves in good order."""
 
+import logging
 import os
 import sys
 import time
+from pathlib import Path
+from ssl import SSLContext
 from typing import NoReturn
 
+from uvicorn.config import Config
 from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
 from policy_server.errors import PolicyServerError
 from policy_server.serving.shutdown import Shutdown
 from policy_server.web.adapters.fallbacks import SERVER_OPTIONS, http_protocol
+from policy_server.web.descriptors import affordable
 from policy_server.web.state import KEY
+from policy_server.web.tls import HSTS, server_context
 
 CLOSE = (b"connection", b"close")
 CANNOT_START = 1
@@ -19,6 +25,8 @@ CANNOT_START = 1
 PAUSE_SECONDS = 2.0
 """Between two tries to start a worker."""
 SPARE_SECONDS = 3.0
+ACCESS_ARGUMENTS = 5
+"""Of a line of uvicorn's access log: client, method, target, version of HTTP, status."""
 SECOND_TICKS = 10
 """How often uvicorn looks around in a second."""
 
@@ -44,7 +52,11 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # untyped
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
-        self.config.http = http_protocol(self.wsgi.connection_limits)
+        self.config.http = http_protocol(affordable(self.wsgi.connection_limits))
+        if self.config.is_ssl:
+            self.config.ssl_context_factory = _context
+            self.config.headers.append(HSTS)
+        logging.getLogger("uvicorn.access").addFilter(_without_query)
         self._install_sigquit_handler()
         server = LeavingServer(self)
         await server.serve(sockets=self.sockets)
@@ -66,6 +78,19 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # untyped
         sys.stderr.flush()
         time.sleep(PAUSE_SECONDS)
         os._exit(CANNOT_START)
+
+
+def _without_query(record: logging.LogRecord) -> bool:
+    """Cut the query of a path in the access log: clients put what they like there, secrets too."""
+    if isinstance(record.args, tuple) and len(record.args) == ACCESS_ARGUMENTS:
+        client, method, target, *rest = record.args
+        record.args = (client, method, str(target).partition("?")[0], *rest)
+    return True
+
+
+def _context(config: Config, _default: object) -> SSLContext:
+    """TLS with the certificate as it is now: a worker that starts after SIGHUP takes a new one."""
+    return server_context(Path(config.ssl_certfile or ""), Path(config.ssl_keyfile or ""))
 
 
 class LeavingServer(Server):

@@ -20,6 +20,7 @@ UVICORN_PROTOCOL = Library(
             "HttpToolsProtocol.app",
             "HttpToolsProtocol.app_state",
             "HttpToolsProtocol.client",
+            "HttpToolsProtocol.connections",
             "HttpToolsProtocol.cycle",
             "HttpToolsProtocol.expect_100_continue",
             "HttpToolsProtocol.flow",
@@ -32,6 +33,7 @@ UVICORN_PROTOCOL = Library(
             "HttpToolsProtocol.on_response_complete",
             "HttpToolsProtocol.parser",
             "HttpToolsProtocol.root_path",
+            "HttpToolsProtocol.scope",
             "HttpToolsProtocol.server_state",
             "HttpToolsProtocol.shutdown",
             "HttpToolsProtocol.timeout_keep_alive",
@@ -63,8 +65,11 @@ UVICORN_SERVER = Library(
     {
         "uvicorn.config": (
             "Config.app",
+            "Config.headers",
             "Config.encoded_headers",
             "Config.http",
+            "Config.is_ssl",
+            "Config.ssl_context_factory",
             "Config.timeout_graceful_shutdown",
         ),
         "uvicorn.server": (

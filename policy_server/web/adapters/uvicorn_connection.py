@@ -5,6 +5,7 @@ request becomes a task, how its body reaches it, when a connection is kept and w
 """
 
 import http
+import random
 from typing import Any, cast
 
 import httptools
@@ -12,8 +13,10 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from policy_server.web import problems
+from policy_server.web.answer_headers import USUAL_BYTES
 from policy_server.web.fast_path import FastPath
 from policy_server.web.patience import ConnectionLimits, Patience
+from policy_server.web.prefix import PEER
 from policy_server.web.request_body import Body, body_of
 from policy_server.web.request_head import NOT_HTTP, Malformed, RequestHead
 from policy_server.web.request_ids import HEADER as ID_HEADER
@@ -23,6 +26,9 @@ from policy_server.web.state import KEY, State
 MOST_HELD_BYTES = HIGH_WATER_LIMIT
 """Of what came and is not read yet; uvicorn holds as much of a body."""
 FORWARDED = b"x-forwarded-for"
+LOOKED_AT = 32
+"""Of which one is closed where there are too many: to look at all would serve who opens them."""
+ALL_TAKEN = "All connections that this process keeps are busy: ask again."
 FAREWELL_SECONDS = 1.0
 """Between a refusal and the end of the connection: a reset could overtake the refusal."""
 
@@ -31,7 +37,7 @@ class Connection(HttpToolsProtocol):
     """One connection; one request is answered at a time, and what follows it waits."""
 
     # uvicorn's own attributes are as many as one dictionary shares between connections.
-    __slots__ = ("_body", "_held", "_patience", "_refused", "_used_at")
+    __slots__ = ("_began_at", "_body", "_held", "_patience", "_refused", "_used_at")
     limits = ConnectionLimits()
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -39,7 +45,8 @@ class Connection(HttpToolsProtocol):
         self._held = bytearray()  # came, and is not read yet
         self._body: Body | None = None  # of the request that is being read
         self._refused = False
-        self._used_at = 0.0
+        self._began_at = self.loop.time()
+        self._used_at = 0.0  # never
         self._patience = Patience(
             self.loop, self.limits, lambda: self.flow.read_paused, self._out_of_patience
         )
@@ -48,6 +55,8 @@ class Connection(HttpToolsProtocol):
         """Begin; a head is awaited."""
         super().connection_made(transport)
         self._patience.await_head()
+        if len(self.connections) > self.limits.connections and not self._make_room():
+            self._refuse(http.HTTPStatus.SERVICE_UNAVAILABLE, ALL_TAKEN)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
@@ -81,6 +90,28 @@ class Connection(HttpToolsProtocol):
     def is_busy(self) -> bool:
         """A whole request waits for its answer."""
         return self._body is None and self._is_answering()
+
+    def is_idle(self) -> bool:
+        """No request waits for its body or for its answer; a head may be on its way."""
+        return self._body is None and not self._is_answering() and not self.transport.is_closing()
+
+    def _make_room(self) -> bool:
+        """Close the connection that was unused for longest, of a few; returns whether one was.
+
+        Those go first that have never sent a request.
+        """
+        others = [cast(Connection, each) for each in self.connections if each is not self]
+        few = random.sample(others, min(len(others), LOOKED_AT))
+        idle = [each for each in few if each.is_idle()] or [e for e in others if e.is_idle()]
+        if not idle:
+            return False
+        min(idle, key=lambda each: (each._used_at > 0, each._used_at, each._began_at)).drop()
+        return True
+
+    def drop(self) -> None:
+        """End an idle connection without a word."""
+        self._patience.end()
+        self.transport.close()
 
     def _is_answering(self) -> bool:
         """A request of uvicorn's is under way."""
@@ -125,6 +156,8 @@ class Connection(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self.parser = cast(Any, read)  # what uvicorn asks a parser, the head knows
         self.on_message_begin()
+        peer: dict[str, Any] = {PEER: self.client}  # `client` becomes whom a proxy names
+        self.scope["extensions"] = peer
         self.url = read.target
         self.headers += read.headers
         self.expect_100_continue = read.expects
@@ -184,7 +217,7 @@ class Connection(HttpToolsProtocol):
             parts += (name, b": ", value, b"\r\n")
         for name, value in headers:
             parts += (name, b": ", value, b"\r\n")
-        parts += (b"connection: close\r\n\r\n" if last else b"\r\n", content)
+        parts += (USUAL_BYTES, b"connection: close\r\n\r\n" if last else b"\r\n", content)
         self.transport.write(b"".join(parts))
 
     def _out_of_patience(self, detail: str) -> None:

@@ -1,0 +1,149 @@
+"""Below a path of a larger site, and from wherever the server is started."""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from policy_server.app.settings import Settings, read_settings
+from policy_server.errors import ConfigurationError
+from policy_server.web.prefix import PREFIX
+from tests.support.raw_requests import BASIC
+from tests.support.server import ROOT, Server, environment, free_port, gunicorn, running_in
+from tests.support.warm import OBSERVATION
+
+HEADERS = {"Authorization": BASIC.decode(), "Content-Type": "application/json"}
+GUNICORN = str(Path(sys.executable).with_name("gunicorn"))
+
+
+def base_of(server: Server, path: str = "/api", **headers: str) -> str:
+    site = server.url.removesuffix("/api")
+    answer = server.session.get(f"{site}{path}/swagger.json", headers=headers, timeout=60)
+    return str(answer.json()["basePath"])
+
+
+@pytest.fixture(scope="module")
+def server(published_warm: Path) -> Iterator[Server]:
+    """One that trusts nobody, and is told where it is shown."""
+    with gunicorn(
+        published_warm,
+        POLICY_SERVER_PREFIX="/site/policy/",
+        POLICY_SERVER_TRUSTED_PROXIES="10.0.0.0/8",
+    ) as made:
+        yield made
+
+
+def test_a_setting_says_where_the_server_is_shown_and_nobody_else(server: Server) -> None:
+    forged = {"X-Forwarded-Prefix": "/evil", "X-Forwarded-For": "10.0.0.1"}
+    assert base_of(server) == base_of(server, **forged) == "/site/policy/api"
+
+
+def test_it_does_not_matter_who_takes_the_prefix_off(server: Server) -> None:
+    site = server.url.removesuffix("/api")
+    for base in ("/api", "/site/policy/api"):
+        assert base_of(server, base) == "/site/policy/api"
+        for query in ("", "?seed=7&"):
+            answer = server.session.post(
+                f"{site}{base}/predict{query}", data=OBSERVATION, headers=HEADERS, timeout=60
+            )
+            assert answer.status_code == 200
+    page = server.session.get(f"{site}/site/policy/", timeout=60)
+    assert page.url == f"{site}/site/policy/api/ui/"
+    for odd in ("/site/api/schema", "/site/policy//api/schema", "/site/policy%2fapi/schema"):
+        assert server.session.get(f"{site}{odd}", headers=HEADERS, timeout=60).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("said", "base"),
+    [
+        ("/policy", "/policy/api"),
+        ("/policy/", "/policy/api"),
+        ("/a/b.c~d_e-f", "/a/b.c~d_e-f/api"),
+        ("/", "/api"),
+        ("policy", "/api"),
+        ("//evil.example", "/api"),
+        ("/a/../b", "/api"),
+        ("/a?b", "/api"),
+        ("/a b", "/api"),
+        ("https://evil.example/", "/api"),
+        ("/" + "a" * 300, "/api"),
+    ],
+)
+def test_a_trusted_proxy_says_a_path_or_nothing(trusting: Server, said: str, base: str) -> None:
+    assert base_of(trusting, **{"X-Forwarded-Prefix": said, "X-Forwarded-For": "8.8.8.8"}) == base
+
+
+@pytest.fixture(scope="module")
+def trusting(published_warm: Path) -> Iterator[Server]:
+    with gunicorn(published_warm) as made:
+        yield made
+
+
+def settings_of(tmp_path: Path, **variables: str) -> Settings:
+    return read_settings(environment=variables, dotenv_path=tmp_path / "none")
+
+
+def test_our_own_names_come_before_those_that_other_programs_set(tmp_path: Path) -> None:
+    others = {"HOST": "x86_64-conda-linux-gnu.invalid", "DEBUG": "release", "PORT": "ssh"}
+    with pytest.raises(ConfigurationError) as caught:
+        settings_of(tmp_path, **others)
+    assert {fault.place for fault in caught.value.faults} == set(others)
+    ours = {f"POLICY_SERVER_{name}": text for name, text in (("HOST", "::1"), ("DEBUG", "on"))}
+    settings = settings_of(tmp_path, **others, **ours, POLICY_SERVER_PORT="8081")
+    assert (settings.host, settings.debug, settings.port) == ("::1", True, 8081)
+    assert settings.url == "http://[::1]:8081"
+
+
+@pytest.mark.parametrize("text", ["policy", "/a//b", "/../a", "/a b", "/ä", "//a", "/a/?"])
+def test_what_is_no_prefix_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigurationError, match="POLICY_SERVER_PREFIX: is a path such as"):
+        settings_of(tmp_path, POLICY_SERVER_PREFIX=text)
+    assert PREFIX.fullmatch(text) is None
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 here")
+def test_an_address_of_ipv6_is_listened_on(published_warm: Path) -> None:
+    port = free_port()
+    command = [GUNICORN, "app:app", "-w", "1"]
+    given = environment(published_warm, POLICY_SERVER_PASSWORD="a password of tests", HOST="[::1]")
+    with subprocess.Popen(
+        command, cwd=ROOT, env={**given, "PORT": str(port)}, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr
+        for line in process.stderr:
+            if "Listening at" in line:
+                break
+        process.terminate()
+        assert f"http://[::1]:{port}" in line
+
+
+def test_the_configuration_is_read_from_another_folder(
+    published_warm: Path, tmp_path: Path
+) -> None:
+    port = free_port()
+    command = [GUNICORN, "--chdir", str(ROOT), "-c", str(ROOT / "gunicorn.conf.py"), "app:app"]
+    with running_in(
+        tmp_path, [*command, "-b", f"127.0.0.1:{port}"], port, published_warm, {}
+    ) as server:
+        assert server.get("health/ready").ok
+
+
+@pytest.mark.parametrize("options", [[], ["-k", "gthread"]])
+def test_a_worker_that_cannot_serve_it_says_so_at_the_start(
+    published_warm: Path, tmp_path: Path, options: list[str]
+) -> None:
+    done = subprocess.run(
+        [GUNICORN, "--chdir", str(ROOT), "app:app", "-b", f"127.0.0.1:{free_port()}", *options],
+        cwd=tmp_path,
+        env=environment(published_warm),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert f"-c {ROOT / 'gunicorn.conf.py'}" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -11,8 +11,9 @@ from policy_server.errors import EngineFailed
 from policy_server.policy.engines.engine import Floats
 from policy_server.policy.network import Network
 from policy_server.policy.timing import MAX_BATCH
-from policy_server.sandbox.conversation import Conversation, NotAReply
+from policy_server.sandbox.conversation import Conversation
 from policy_server.sandbox.engine_child import DONE, WORDS, EngineTask
+from policy_server.sandbox.framing import NotAReply
 from policy_server.sandbox.limits import EngineLimits
 from policy_server.sandbox.process import ChildProcess
 from policy_server.sandbox.profile import engine_profile
@@ -126,7 +127,7 @@ class EngineProcess:
 
     async def _start(self) -> Conversation:
         profile = engine_profile(Path(self._task.folder), self._limits.megabytes)
-        child = Conversation(ChildProcess(MODULE, ENVIRONMENT, profile))
+        child = Conversation(ChildProcess(MODULE, ENVIRONMENT, profile), "the network")
         try:
             greeting = await child.begin(self._task.as_json(), WORDS, START_SECONDS)
         except (TimeoutError, ConnectionError) as error:

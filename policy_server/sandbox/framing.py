@@ -11,6 +11,10 @@ MOST_BYTES = (1 << 32) - 1
 """Of a message from a process that is trusted."""
 
 
+class NotAReply(ConnectionError):
+    """Something else came than a reply to what was asked."""
+
+
 class NotAwaited(ValueError):
     """A message is longer than it may be, or another than the one that is awaited.
 

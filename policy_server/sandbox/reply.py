@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from policy_server.policy.features import Features, Outcome
+from policy_server.sandbox.framing import NotAReply
 
 HEAD = struct.Struct("<II")
 """Before the features, float32[B, F] as bytes: F, and how many failures come behind them."""
@@ -19,10 +20,6 @@ WORDS_BYTES = 2_048
 GREETING_BYTES = 8_192
 SHOWN_CHARACTERS = 1_000
 FLOAT_BYTES = np.dtype(np.float32).itemsize
-
-
-class NotAReply(ConnectionError):
-    """Something else than a reply to the batch: uploaded code has written it itself."""
 
 
 class Greeting(msgspec.Struct, array_like=True):

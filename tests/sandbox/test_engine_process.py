@@ -12,9 +12,10 @@ import pytest
 
 from policy_server.errors import EngineFailed
 from policy_server.policy.network import Network
-from policy_server.sandbox.conversation import Conversation, NotAReply
+from policy_server.sandbox.conversation import Conversation
 from policy_server.sandbox.engine_child import EngineTask
 from policy_server.sandbox.engine_process import MODULE, EngineProcess
+from policy_server.sandbox.framing import NotAReply
 from policy_server.sandbox.limits import EngineLimits
 from policy_server.sandbox.process import ChildProcess
 from tests.support.hostile_saved_models import FEATURES, KERNEL, OUTPUTS, exported, nothing
@@ -107,7 +108,7 @@ def test_its_memory_is_bounded(model: Path) -> None:
 
 def test_a_reply_is_no_longer_than_what_was_asked_for(model: Path) -> None:
     async def greet(most_bytes: int) -> bytes:
-        talk = Conversation(ChildProcess(MODULE, {}))
+        talk = Conversation(ChildProcess(MODULE, {}), "a child")
         task = EngineTask("tensorflow", str(model), "no such output", EngineLimits())
         try:
             return await talk.begin(task.as_json(), most_bytes, DEADLINE_SECONDS)

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from policy_server.sandbox.framing import NotAReply
 from policy_server.sandbox.reply import (
     HEAD,
-    NotAReply,
     decode_reply,
     encode_reply,
     most_bytes,

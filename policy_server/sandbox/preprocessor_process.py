@@ -156,12 +156,9 @@ class PreprocessorProcess:
 
     async def _outcome(self, child: Conversation, records: Sequence[Record]) -> Outcome:
         rows, width = len(records), self._task.width
-        # Where nobody knows the width, it is no more than the process may hold.
-        most = (
-            self._limits.megabytes * BYTES_PER_MEGABYTE
-            if width is None
-            else most_bytes(rows, width)
-        )
+        most = self._limits.megabytes * BYTES_PER_MEGABYTE  # no more than the process may hold
+        if width is not None:
+            most = most_bytes(rows, width)
         body = msgspec.msgpack.encode(records, enc_hook=wire.encoded)
         return decode_reply(await child.ask(body, most, self._limits.seconds), rows, width)
 

@@ -63,7 +63,7 @@ class _Printed(asyncio.Protocol):
         taken = data[: self._left]
         self._left -= len(taken)
         whole, _, self._line = (self._line + taken).rpartition(b"\n")
-        log_printed(logging.INFO, self._who, whole)
+        log_printed(logging.DEBUG, self._who, whole)
         if len(taken) < len(data) and self._transport is not None:
             self._log_rest()
             self._transport.pause_reading()
@@ -73,7 +73,7 @@ class _Printed(asyncio.Protocol):
         self._log_rest()
 
     def _log_rest(self) -> None:
-        log_printed(logging.INFO, self._who, self._line)
+        log_printed(logging.DEBUG, self._who, self._line)
         self._line = b""
 
     def _resume(self) -> None:

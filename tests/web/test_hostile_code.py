@@ -120,7 +120,7 @@ def attacked(
         command += ["-b", f"127.0.0.1:{port}", "-w", "1"]
         if request.param != "root":
             command = as_ordinary_user(*without_calls((UNSHARE,), command))
-        limits = {"POLICY_SERVER_PREPROCESSOR_BATCH_SECONDS": "2"}
+        limits = {"POLICY_SERVER_PREPROCESSOR_BATCH_SECONDS": "2", "DEBUG": "True"}
         with running(command, port, store, **limits) as server:
             yield Attacked(server, store, code)
 

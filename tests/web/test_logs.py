@@ -16,6 +16,7 @@ from tests.support.warm import SCHEMA
 PREPROCESSOR = """\
 def preprocess(observation):
     warmth = observation["warmth"]
+    print("seen:", warmth, flush=True)
     if warmth == 41.424242:
         raise ValueError(f"too warm: {warmth}")
     if warmth == 42.424242:
@@ -78,7 +79,7 @@ def test_the_log_has_neither_credentials_nor_observations(base_path: Path) -> No
     assert {200, 400, 401, 404, 415, 500} == set(statuses)
     for text in (*MARKED, *SECRETS, LOOKED_UP):
         assert text not in log, [line for line in log.splitlines() if text in line]
-    assert "ValueError (preprocessor.py, line 4); DEBUG=True logs what else it said" in log
+    assert "ValueError (preprocessor.py, line 5); DEBUG=True logs what else it said" in log
     assert "it returned list" in log
     assert '"GET /api/versions HTTP/1.1" 400' in log
 
@@ -88,5 +89,6 @@ def test_what_uploaded_code_said_is_logged_if_asked(base_path: Path) -> None:
         ask_in_many_ways(server)
     log = server.log.read_text()
     assert "ValueError: too warm: 41.424242" in log
+    assert "the preprocessor printed: seen: 43.434343" in log
     for text in (*SECRETS, LOOKED_UP):
         assert text not in log, [line for line in log.splitlines() if text in line]

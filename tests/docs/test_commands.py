@@ -114,6 +114,12 @@ def test_commands_that_need_other_machines_name_what_is_there(line: str) -> None
         assert f"User={words[-1]}\n" in UNIT
     elif words[:2] == ["sudo", "systemctl"]:
         assert (ROOT / f"deploy/{words[-1]}.service").is_file()
+    elif words[:2] == ["make", "certificates"]:
+        assert "\ncertificates:" in (ROOT / "Makefile").read_text(encoding="utf-8")
+    elif words[:2] == ["curl", "--cacert"]:
+        folder, _, file = words[2].partition("/")
+        assert f"CERTIFICATES ?= {folder}\n" in (ROOT / "Makefile").read_text(encoding="utf-8")
+        assert f"-out {file} " in (ROOT / "deploy/certificates.sh").read_text(encoding="utf-8")
     else:
         assert line == "gcloud app deploy"
         assert (ROOT / "app.yaml").is_file()

@@ -19,7 +19,7 @@ class Identity:
     """
 
     name: str
-    kind: Literal["user", "key", "token"]
+    kind: Literal["user", "key", "token", "certificate"]
     role: Role
     expires: float = field(default=math.inf, compare=False)
 

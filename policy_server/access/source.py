@@ -9,12 +9,13 @@ class Credentials(NamedTuple):
     """What a client sent.
 
     Attributes:
-        scheme: `basic`, user and password; `key`, in the header of keys; `bearer`, key or token.
+        scheme: `basic`, user and password; `key`, in the header of keys; `bearer`, key or token;
+            `certificate`, which a trusted proxy has verified.
         user: As it was sent; empty where the scheme has none.
-        secret: Password, key or token, as it was sent.
+        secret: Password, key, token or subject, as it was sent.
     """
 
-    scheme: Literal["basic", "key", "bearer"]
+    scheme: Literal["basic", "key", "bearer", "certificate"]
     user: bytes
     secret: bytes
 

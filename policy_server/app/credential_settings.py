@@ -36,6 +36,13 @@ class CredentialSettings:
         None,
         "A file with such keys, a line each, instead; changes of it are followed",
     )
+    client_certificates: tuple[tuple[str, str], ...] = setting(
+        "POLICY_SERVER_CLIENT_CERTIFICATES",
+        setting_texts.subjects,
+        (),
+        "Subjects of certificates that a trusted proxy has verified, each with its role: "
+        "`CN=robot,O=plant: predict; CN=ops: manage`",
+    )
     token: str | None = setting(
         "POLICY_SERVER_TOKEN",
         setting_texts.token,

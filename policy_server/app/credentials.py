@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from policy_server.access.authenticator import Authenticator
+from policy_server.access.certificates import Certificates
 from policy_server.access.failures import Failures
 from policy_server.access.kept_credentials import KeptCredentials
 from policy_server.access.keys import Keys, read_keys
@@ -13,6 +14,7 @@ from policy_server.access.source import Credentials
 from policy_server.access.users import Users
 from policy_server.app.openid import token_sources
 from policy_server.app.settings import Settings
+from policy_server.contract.operations import Role
 from policy_server.errors import ConfigurationError, Fault
 
 KEPT = "credentials"
@@ -40,15 +42,18 @@ def create_authenticator(settings: Settings) -> Authenticator:
     )
     users = Users(kept, others, failures)
     keys = Keys(settings.api_keys, settings.api_keys_file, keys_file(base))
+    roles = {subject: Role[role.upper()] for subject, role in settings.client_certificates}
+    certificates = Certificates(roles)
     tokens = token_sources(settings, base)  # the last, since they may ask their provider
 
     def describe(credentials: Credentials) -> str:
         for source in tokens:
             if source.has_refused(credentials):
                 return source.describe(credentials)
-        return (users if credentials.scheme == "basic" else keys).describe(credentials)
+        described = {"basic": users.describe, "certificate": certificates.describe}
+        return described.get(credentials.scheme, keys.describe)(credentials)
 
-    return Authenticator([users, keys, *tokens], failures, describe)
+    return Authenticator([users, keys, certificates, *tokens], failures, describe)
 
 
 def check_secrets(settings: Settings) -> None:

@@ -23,17 +23,30 @@ def token_sources(settings: OpenIdSettings, base_path: Path) -> list[TokenSource
     return [TokenSource(rules, provider)]
 
 
-def sign_in(settings: OpenIdSettings, base_path: Path) -> SignIn | None:
-    """Where clients sign in: as settings say, else as the provider said, else as it says now."""
+def sign_in(settings: OpenIdSettings, base_path: Path, *, certificates: bool) -> SignIn | None:
+    """Where clients sign in: as settings say, else as the provider said, else as it says now.
+
+    Args:
+        settings: Of the provider.
+        base_path: Where it is kept what the provider said.
+        certificates: Those of clients are accepted too.
+    """
     issuer = settings.oidc_issuer
     if issuer is None:
-        return None
+        return SignIn(certificates=True) if certificates else None
     authorization, token = settings.oidc_authorization_url, settings.oidc_token_url
     if authorization is None or token is None:
         said = _kept(issuer, settings, base_path).read_or_ask()
         if said is not None:
             authorization, token = authorization or said.authorization, token or said.token
-    return SignIn(authorization or "", token or "", settings.scopes, settings.oidc_client_id or "")
+    return SignIn(
+        authorization or "",
+        token or "",
+        settings.scopes,
+        settings.oidc_client_id or "",
+        has_provider=True,
+        certificates=certificates,
+    )
 
 
 def _kept(issuer: str, settings: OpenIdSettings, base_path: Path) -> KeptMetadata:

@@ -98,3 +98,13 @@ def isolation(text: str) -> str:
     if text not in ("process", "none"):
         raise ValueError("is process or none")
     return text
+
+
+def subjects(text: str) -> tuple[tuple[str, str], ...]:
+    """Subjects of certificates, each with a role."""
+    entries = [entry.rpartition(":") for entry in text.split(";") if entry.strip()]
+    found = {subject.strip(): role.strip() for subject, _, role in entries}
+    sound = text.isprintable() and len(found) == len(entries) > 0 and "" not in found
+    if not sound or not {*found.values()} <= {"predict", "manage"}:
+        raise ValueError("is a list of `SUBJECT: ROLE`, separated by semicolons, each once")
+    return tuple(found.items())

@@ -18,6 +18,7 @@ from policy_server.clients.generator import Generator
 from policy_server.clients.openapi_generator import OpenApiGenerator
 from policy_server.clients.swagger_codegen import SwaggerCodegen
 from policy_server.contract.actions import ActionSettings
+from policy_server.contract.sign_in import SignIn
 from policy_server.errors import ConfigurationError, Fault
 from policy_server.proving.limits import BuildLimits
 from policy_server.resources import TEMPLATE
@@ -280,4 +281,10 @@ def read_settings(
 def contracts_of(settings: Settings) -> Contracts:
     """The contracts below BASE_PATH, as these settings have them."""
     base = settings.base_path
-    return Contracts(Store(base), base, TEMPLATE, settings.actions, lambda: sign_in(settings, base))
+    return Contracts(Store(base), base, TEMPLATE, settings.actions, lambda: sign_in_of(settings))
+
+
+def sign_in_of(settings: Settings) -> SignIn | None:
+    """How clients prove who they are beside passwords and keys; None where that is all."""
+    known = bool(settings.client_certificates)
+    return sign_in(settings, settings.base_path, certificates=known)

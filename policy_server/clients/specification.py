@@ -7,6 +7,7 @@ from typing import Any
 from policy_server.clients.names import constants
 from policy_server.contract.operations import OPERATIONS, VERSION_HEADER
 from policy_server.contract.reading import UNSPEAKABLE
+from policy_server.contract.sign_in import CERTIFICATE
 from policy_server.contract.specification import Specification, operations
 
 INT32 = range(-(2**31), 2**31)
@@ -59,13 +60,15 @@ def client_specification(specification: Specification, *, security: bool) -> Spe
 
 
 def without_sign_in(specification: Specification) -> Specification:
-    """The specification without an OpenID provider: clients send its tokens as any bearer token.
+    """The specification without an OpenID provider, and without certificates.
 
-    So SDKs do not depend on where a server has its tokens from.
+    Clients send a provider's tokens as any bearer token, and show certificates to a proxy: so SDKs
+    do not depend on where a server has its tokens from, or what stands in front of it.
     """
     given: Specification = copy.deepcopy(specification)
     definitions = given.get("securityDefinitions", {})
     flows = {name for name, scheme in definitions.items() if scheme["type"] == "oauth2"}
+    flows |= {CERTIFICATE} & definitions.keys()
     for name in flows:
         del definitions[name]
     for operation in operations(given):

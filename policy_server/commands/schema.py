@@ -2,9 +2,8 @@
 
 from dataclasses import replace
 
-from policy_server.app.openid import sign_in
 from policy_server.app.protection import protect_base_path
-from policy_server.app.settings import read_settings
+from policy_server.app.settings import read_settings, sign_in_of
 from policy_server.commands.clients import make_clients
 from policy_server.commands.terminal import print_warning, read_text
 from policy_server.contract.contract import (
@@ -45,7 +44,7 @@ def schema(
     store = Store(settings.base_path)
     with store.writing():
         specification = write_specification(
-            contract, TEMPLATE, settings.base_path, sign_in=sign_in(settings, settings.base_path)
+            contract, TEMPLATE, settings.base_path, sign_in=sign_in_of(settings)
         )
         replace(given, schema=contract.schema.text).write(settings.base_path)
         stale = _deactivate_stale_version(store, contract)

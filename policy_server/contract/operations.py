@@ -22,6 +22,8 @@ REQUEST_ID_HEADER = "X-Request-Id"
 """Name of a request, in its answer and in the log."""
 KEY_HEADER = "X-API-Key"
 """An API key."""
+CERTIFICATE_HEADER = "X-Client-Certificate-Subject"
+"""Subject of the client's certificate, from a proxy that has verified it."""
 SCHEMA_HEADER = "X-Schema-Hash"
 """Hash of the schema that an SDK was made for."""
 HEADERS: Mapping[str, str] = MappingProxyType(
@@ -30,6 +32,7 @@ HEADERS: Mapping[str, str] = MappingProxyType(
         "timeout": TIMEOUT_HEADER,
         "request_id": REQUEST_ID_HEADER,
         "key": KEY_HEADER,
+        "certificate": CERTIFICATE_HEADER,
         "schema": SCHEMA_HEADER,
     }
 )

@@ -51,7 +51,7 @@ def render_specification(contract: Contract, template: Path, sign_in: SignIn | N
     Args:
         contract: What it says.
         template: Jinja2.
-        sign_in: Where clients get tokens, if there is an OpenID provider.
+        sign_in: How clients prove who they are beside passwords and keys.
 
     Returns:
         YAML, not yet checked.
@@ -68,7 +68,7 @@ def render_specification(contract: Contract, template: Path, sign_in: SignIn | N
             observation=contract.observation,
             observed=contract.schema.is_observed,
             sign_in=sign_in or SignIn(),
-            has_provider=sign_in is not None,
+            has_provider=sign_in is not None and sign_in.has_provider,
             **FACTS,
         )
     except Exception as error:  # expressions in the template raise what they like
@@ -140,7 +140,7 @@ def specification_for(
         template: What it is rendered from.
         folders: `swagger.yaml` is only written after a check, so a text that one of these folders
             keeps already needs no second one.
-        sign_in: Where clients get tokens, if there is an OpenID provider.
+        sign_in: How clients prove who they are beside passwords and keys.
 
     Raises:
         SchemaError: The contract cannot be rendered, or is not valid OpenAPI 2.0.
@@ -165,7 +165,7 @@ def write_specification(
         template: What it is rendered from.
         folder: Where it is kept.
         others: Folders that may keep the same text, checked.
-        sign_in: Where clients get tokens, if there is an OpenID provider.
+        sign_in: How clients prove who they are beside passwords and keys.
 
     Returns:
         Where it was written.

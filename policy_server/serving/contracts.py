@@ -31,7 +31,7 @@ class Contracts:
         base_path: Holds `contract.json`.
         template: What specifications are rendered from.
         settings: TUPLE and DISCRETE_ACTIONS, as far as they are set.
-        sign_in: Says where clients get tokens, if there is an OpenID provider; asked once.
+        sign_in: Says how clients prove who they are beside passwords and keys; asked once.
     """
 
     def __init__(

@@ -30,6 +30,7 @@ from policy_server.web.adapters.oauth2 import SECURITY_MAP
 from policy_server.web.answer_headers import AnswerHeaders, page_policy
 from policy_server.web.auditing import AuditMiddleware
 from policy_server.web.busy_polling import BusyPolling
+from policy_server.web.certificates import VerifiedCertificates
 from policy_server.web.cross_origin import CrossOrigin
 from policy_server.web.fast_path import FastPath
 from policy_server.web.gate import Gate
@@ -155,7 +156,7 @@ def _surrounded(
         application = CrossOrigin(application, surroundings.origins)
     named = RequestIdMiddleware(headed(application))
     found = named if base == BASE_PATH else SecondPath(named, BASE_PATH, base)
-    return Prefix(found, surroundings)
+    return Prefix(VerifiedCertificates(found, surroundings), surroundings)
 
 
 def _connexion_application(

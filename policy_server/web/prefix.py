@@ -1,8 +1,6 @@
 """Below which path of a proxy clients see the server."""
 
 import re
-from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -10,8 +8,6 @@ from policy_server.web.surroundings import Surroundings
 
 PREFIX = re.compile(r"(?=.{1,200}\Z)(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+")
 HEADER = b"x-forwarded-prefix"
-PEER = "policy_server.peer"
-"""In the extensions of a scope: address and port of who really connected."""
 SCOPE_KEY = "policy_server.prefix"
 
 
@@ -29,7 +25,7 @@ class Prefix:
     def __init__(self, app: ASGIApp, surroundings: Surroundings) -> None:
         self._app = app
         self._prefix = surroundings.prefix
-        self._proxies = surroundings.proxies
+        self._surroundings = surroundings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -41,7 +37,7 @@ class Prefix:
     def _given(self, scope: Scope) -> str:
         """What a trusted proxy says; empty where none does, or what it says is no path."""
         values = [value for name, value in scope["headers"] if name == HEADER]
-        if len(values) != 1 or not _is_among(scope, self._proxies):
+        if len(values) != 1 or not self._surroundings.trust(scope):
             return ""
         text = values[0].decode("latin-1").removesuffix("/")
         return text if PREFIX.fullmatch(text) else ""
@@ -59,13 +55,3 @@ def _without(prefix: str, scope: Scope) -> Scope:
     if not prefix or not (path.startswith(beginning) and raw.startswith(beginning.encode())):
         return scope
     return {**scope, "path": path[len(prefix) :], "raw_path": raw[len(prefix) :]}
-
-
-def _is_among(scope: Scope, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
-    """Whether a proxy of these connected; nobody is where the server does not say who did."""
-    peer = scope.get("extensions", {}).get(PEER)
-    try:
-        address = ip_address(peer[0]) if peer else None
-    except ValueError:
-        return False
-    return address is not None and any(address in network for network in networks)

@@ -71,6 +71,11 @@ async def identify_bearer(token: str, request: ConnexionRequest) -> dict[str, An
     return await _identified(Credentials("bearer", b"", token.encode("latin-1")), request)
 
 
+async def identify_certificate(subject: str, request: ConnexionRequest) -> dict[str, Any] | None:
+    """Connexion's question for certificates, of which only a trusted proxy's word comes so far."""
+    return await _identified(Credentials("certificate", b"", subject.encode("latin-1")), request)
+
+
 async def _identified(credentials: Credentials, request: ConnexionRequest) -> dict[str, Any] | None:
     authenticator: Authenticator = state_of(request.scope).authenticator
     identity = await authenticator.identify(credentials, address_of(request.scope))

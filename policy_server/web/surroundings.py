@@ -1,7 +1,12 @@
 """What stands between clients and the server, as settings say it."""
 
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_address
+
+from starlette.types import Scope
+
+PEER = "policy_server.peer"
+"""In the extensions of a scope: address and port of who really connected."""
 
 
 @dataclass(frozen=True)
@@ -11,9 +16,18 @@ class Surroundings:
     Attributes:
         origins: Of which pages may ask from a browser, as browsers write them.
         prefix: Path below which a proxy shows the server; empty, or `/policy`.
-        proxies: Addresses whose word on that counts.
+        proxies: Addresses whose word on a client counts.
     """
 
     origins: tuple[bytes, ...] = ()
     prefix: str = ""
     proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+
+    def trust(self, scope: Scope) -> bool:
+        """Whether one of the proxies connected; none has where the server does not say who did."""
+        peer = scope.get("extensions", {}).get(PEER)
+        try:
+            address = ip_address(peer[0]) if peer else None
+        except ValueError:
+            return False
+        return address is not None and any(address in network for network in self.proxies)

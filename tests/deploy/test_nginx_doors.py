@@ -1,5 +1,7 @@
 """nginx with the shipped configuration: TLS, HTTP/2, a path of a larger site, who is let in."""
 
+import contextlib
+import http.client
 import json
 import re
 import shutil
@@ -31,17 +33,15 @@ CHANGES = {
     "burst=100": "burst=30",
 }
 """What the comments of the file offer, and a rate that a test exceeds at once."""
-ECHO = (
-    "proxy_set_header X-Request-Id $passed_request_id;",
-    "proxy_set_header X-Request-Id $verified_subject;",
-)
+SUBJECT = "X-Client-Certificate-Subject"
+CERTIFICATES = "CN=robot-7: predict; CN=chief: manage"
 KNOWN = {"Authorization": BASIC.decode(), "Content-Type": "application/json"}
 MEGABYTE = 1_000_000
 
 
 @pytest.fixture(scope="module")
 def server(published_warm: Path) -> Iterator[Server]:
-    with gunicorn(published_warm) as made:
+    with gunicorn(published_warm, POLICY_SERVER_CLIENT_CERTIFICATES=CERTIFICATES) as made:
         yield made
 
 
@@ -199,19 +199,38 @@ def test_what_is_too_large_is_refused_as_a_problem(site: Site, path: str) -> Non
     assert (problem["status"], problem["title"]) == (413, "Too large")
 
 
-def test_a_certificate_counts_only_where_it_was_verified(server: Server, tmp_path: Path) -> None:
-    """Seen in the name of the request, which the server gives back."""
-    folder = tmp_path / "nginx"
-    folder.mkdir()
-    made = shipped_site(folder, server.port, {**CHANGES, ECHO[0]: ECHO[1]})
-    ready = answers(f"http://127.0.0.1:{made.plain_port}")
-    certificate = client_certificate(folder)
-    forged = {**KNOWN, "X-Client-Certificate-Subject": "CN=forged", "X-Request-Id": "CN=forged"}
-    with running(made.command, folder, {}, ready):
-        without = ask(made, "/api/predict", headers=forged)
-        assert "forged" not in without.headers["X-Request-Id"]
-        verified = ask(made, "/api/predict", headers=forged, cert=certificate)
-        assert verified.headers["X-Request-Id"] == "CN=robot-7"
+def test_a_certificate_counts_only_where_it_was_verified(site: Site, server: Server) -> None:
+    plain = {"Content-Type": "application/json"}
+    forged = {**plain, SUBJECT: "CN=chief"}
+    certificate = client_certificate(site.authority.parent)
+    for headers in (plain, forged):
+        assert ask(site, "/api/predict", headers=headers).status_code == 401
+        assert ask(site, "/api/predict", headers=headers, cert=certificate).status_code == 200
+    refused = requests.get(
+        f"{site.url}/api/versions", verify=str(site.authority), cert=certificate, timeout=60
+    )
+    assert refused.status_code == 403
+    assert "certificate CN=robot-7 may not versions, from 127.0.0.1" in server.log.read_text()
+
+
+def test_a_subject_counts_from_trusted_proxies_alone_and_once(server: Server) -> None:
+    def status(source: str, *subjects: str) -> int:
+        asked = http.client.HTTPConnection(
+            "127.0.0.1", server.port, timeout=60, source_address=(source, 0)
+        )
+        with contextlib.closing(asked):
+            asked.putrequest("GET", "/api/versions")
+            for subject in subjects:
+                asked.putheader(SUBJECT, subject)
+            asked.endheaders()
+            return asked.getresponse().status
+
+    assert status("127.0.0.1", "CN=chief") == 200
+    assert status("127.0.0.1", "CN=chief", "CN=chief") == 401
+    assert status("127.0.0.1", "CN=nobody") == 401
+    assert status("127.0.0.2", "CN=chief") == 401
+    alternatives = server.get("swagger.json").json()["paths"]["/versions"]["get"]["security"]
+    assert {"certificate": []} in alternatives
 
 
 def test_a_flood_of_strangers_is_slowed_and_others_are_not(site: Site) -> None:

@@ -16,12 +16,12 @@ from policy_server.web import problems
 from policy_server.web.answer_headers import USUAL_BYTES
 from policy_server.web.fast_path import FastPath
 from policy_server.web.patience import ConnectionLimits, Patience
-from policy_server.web.prefix import PEER
 from policy_server.web.request_body import Body, body_of
 from policy_server.web.request_head import NOT_HTTP, Malformed, RequestHead
 from policy_server.web.request_ids import HEADER as ID_HEADER
 from policy_server.web.request_ids import new_name
 from policy_server.web.state import KEY, State
+from policy_server.web.surroundings import PEER
 
 MOST_HELD_BYTES = HIGH_WATER_LIMIT
 """Of what came and is not read yet; uvicorn holds as much of a body."""

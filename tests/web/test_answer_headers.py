@@ -1,9 +1,6 @@
 """What every answer tells browsers, and what that is worth in one."""
 
-import http.server
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +9,7 @@ from playwright.sync_api import Browser, Page
 from tests.support.browser import chromium
 from tests.support.raw_requests import JSON, USER_HEADER, Connection, Request
 from tests.support.server import Server, gunicorn, run_command
+from tests.support.sites import other_site
 from tests.support.warm import OBSERVATION
 
 EVERYWHERE = {
@@ -93,30 +91,6 @@ def test_what_anybody_may_see_is_kept_if_it_did_not_change(
     assert headers[b"content-security-policy"].startswith(b"default-src 'none'; ")
 
 
-@contextmanager
-def elsewhere() -> Iterator[tuple[str, list[str]]]:
-    """Another site; yields its address and the paths that it was asked for."""
-    asked: list[str] = []
-
-    class Site(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Site) as site:
-        thread = threading.Thread(target=site.serve_forever)
-        thread.start()
-        try:
-            yield f"http://localhost:{site.server_address[1]}", asked
-        finally:
-            site.shutdown()
-            thread.join()
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium() as launched:
@@ -136,7 +110,7 @@ def test_a_description_brings_nothing_along_and_runs_nothing(
     browser: Browser, tmp_path: Path
 ) -> None:
     """Without the policy its pictures are fetched, from wherever they are."""
-    with elsewhere() as (url, asked):
+    with other_site("") as (url, asked):
         schema = tmp_path / "schema.yaml"
         schema.write_text(HOSTILE % {"url": url})
         done = run_command("schema", schema, "--noclients", base_path=tmp_path / "instance")

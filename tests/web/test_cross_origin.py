@@ -1,9 +1,6 @@
 """Pages of other origins ask from a browser, if a setting names theirs and not otherwise."""
 
-import http.server
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ from policy_server.errors import ConfigurationError
 from tests.support.browser import chromium
 from tests.support.raw_requests import BASIC, JSON, USER_HEADER, Connection, Header, Request
 from tests.support.server import KEY, Server, gunicorn
+from tests.support.sites import other_site
 from tests.support.warm import OBSERVATION
 
 ALLOWED = b"https://app.example.org"
@@ -33,36 +31,13 @@ ASK = """async ([url, headers, body]) => {
     return [0, String(error), null, null];
   }
 }"""
-
-
-@contextmanager
-def blank_site() -> Iterator[str]:
-    """A site with an empty page, and its origin."""
-
-    class Site(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.end_headers()
-            self.wfile.write(b"<!doctype html><title>app</title>")
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Site) as site:
-        thread = threading.Thread(target=site.serve_forever)
-        thread.start()
-        try:
-            yield f"http://localhost:{site.server_address[1]}"
-        finally:
-            site.shutdown()
-            thread.join()
+BLANK = "<!doctype html><title>app</title>"
 
 
 @pytest.fixture(scope="module")
 def page_origin() -> Iterator[str]:
-    with blank_site() as origin:
-        yield origin
+    with other_site(BLANK) as site:
+        yield site.origin
 
 
 @pytest.fixture(scope="module", params=["on", "off"])
@@ -162,7 +137,7 @@ def test_what_could_be_kept_differs_by_origin(connection: Connection) -> None:
 def test_a_page_of_that_origin_gets_decisions_and_one_of_another_does_not(
     server: Server, page_origin: str
 ) -> None:
-    with chromium() as browser, blank_site() as other:
+    with chromium() as browser, other_site(BLANK) as other:
         for headers in ({"Authorization": BASIC.decode()}, {"X-API-Key": KEY}):
             status, answer, name, version = _asked(browser, page_origin, server, headers)
             assert status == 200, answer
@@ -170,7 +145,7 @@ def test_a_page_of_that_origin_gets_decisions_and_one_of_another_does_not(
             assert name == "order-66"
             assert version
         assert _asked(browser, page_origin, server, {})[0] == 401
-        assert _asked(browser, other, server, {"X-API-Key": KEY})[0] == 0
+        assert _asked(browser, other.origin, server, {"X-API-Key": KEY})[0] == 0
 
 
 def _asked(

@@ -1,10 +1,7 @@
 """Odd paths lead nowhere, and pages of other sites neither change anything nor get a decision."""
 
-import http.server
 import json
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +10,7 @@ from playwright.sync_api import Browser, Page
 from tests.support.browser import chromium
 from tests.support.raw_requests import JSON, KEY_HEADER, USER_HEADER, Connection, Header, Request
 from tests.support.server import PASSWORD, USER, Server, gunicorn
+from tests.support.sites import other_site
 from tests.web.test_hostile_requests import EXAMPLE
 
 ALLOWED: list[tuple[Header, ...]] = [
@@ -152,30 +150,6 @@ ASK = """async ([url, body]) => {
 }"""
 
 
-@contextmanager
-def page_of_another_site(content: str) -> Iterator[str]:
-    """Serve a page as `localhost`: another site than 127.0.0.1."""
-
-    class Site(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.end_headers()
-            self.wfile.write(content.encode())
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Site) as site:
-        thread = threading.Thread(target=site.serve_forever)
-        thread.start()
-        try:
-            yield f"http://localhost:{site.server_address[1]}/"
-        finally:
-            site.shutdown()
-            thread.join()
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium() as launched:
@@ -196,15 +170,15 @@ def page(browser: Browser, server: Server) -> Iterator[Page]:
 def test_a_page_of_another_site_changes_nothing(server: Server, page: Page) -> None:
     versions = server.get("versions").json()
     version = versions["active"]
-    with page_of_another_site(PAGE.format(url=server.url, version=version)) as address:
+    with other_site(PAGE.format(url=server.url, version=version)) as site:
         for form in ("upload", "activate", "text"):
-            page.goto(address)
+            page.goto(site.origin)
             with page.expect_navigation(url=f"{server.url}/**") as info:
                 page.evaluate("form => document.getElementById(form).submit()", form)
             assert info.value is not None
             assert info.value.status == 403, form
             assert info.value.request.all_headers()["sec-fetch-site"] == "cross-site"
-        page.goto(address)
+        page.goto(site.origin)
         asked = page.evaluate(ASK, [f"{server.url}/predict", json.dumps(EXAMPLE)])
         assert asked == "kept from the page"
     assert server.get("versions").json() == versions

@@ -41,7 +41,7 @@ class KeptMetadata:
             return None
         return kept if kept.issuer == self._issuer else None
 
-    def keep(self, metadata: ProviderMetadata) -> None:
+    def save(self, metadata: ProviderMetadata) -> None:
         """Keep what was fetched; where that cannot be written, the next start asks again."""
         if metadata != self.read():
             with contextlib.suppress(OSError):
@@ -62,7 +62,7 @@ class KeptMetadata:
                     error or f"no answer within {PATIENCE_SECONDS:g} s",
                 )
                 return None
-        self.keep(asked)
+        self.save(asked)
         return asked
 
     async def _ask(self) -> ProviderMetadata:

@@ -18,7 +18,7 @@ def token_sources(settings: OpenIdSettings, base_path: Path) -> list[TokenSource
         rules.issuer,
         settings.oidc_stale_seconds,
         insecure=settings.oidc_allow_http,
-        learnt=_kept(rules.issuer, settings, base_path).keep,
+        learnt=_kept(rules.issuer, settings, base_path).save,
     )
     return [TokenSource(rules, provider)]
 

@@ -94,17 +94,17 @@ class Workshop:
                 "POLICY_SERVER_PASSWORD_FILE": "",
             }
             self._prepare(contract.schema.text, title, environment)
-            keeper = self._keep(listener, environment, base_path / LOG_FILE)
-        return OwnServer(keeper, Client(f"http://{HOST}:{port}", credentials), port, base_path)
+            supervisor = self._supervise(listener, environment, base_path / LOG_FILE)
+        return OwnServer(supervisor, Client(f"http://{HOST}:{port}", credentials), port, base_path)
 
-    def _keep(
+    def _supervise(
         self, listener: socket.socket, environment: dict[str, str], log: Path
     ) -> "subprocess.Popen[bytes]":
         """Start the server that answers at a listener, and what ends it with the front-end."""
         server = [*_module("gunicorn"), "app:app", "-b", f"fd://{listener.fileno()}"]
         with log.open("wb") as output:
             return subprocess.Popen(
-                [*_module("policy_server.frontend.keeper"), *server],
+                [*_module("policy_server.frontend.supervisor"), *server],
                 cwd=self.root,
                 env=environment,
                 stdin=subprocess.PIPE,
@@ -143,7 +143,7 @@ class OwnServer:
         base_path: Its own.
     """
 
-    keeper: "subprocess.Popen[bytes]"
+    supervisor: "subprocess.Popen[bytes]"
     client: Client
     port: int
     base_path: Path
@@ -156,7 +156,7 @@ class OwnServer:
     @property
     def exit_code(self) -> int | None:
         """None while it runs."""
-        return self.keeper.poll()
+        return self.supervisor.poll()
 
     def log_text(self) -> str:
         """The end of its log."""
@@ -166,13 +166,13 @@ class OwnServer:
 
     def stop(self) -> None:
         """End it, and wait until it has ended."""
-        if self.keeper.stdin is not None:
-            self.keeper.stdin.close()
+        if self.supervisor.stdin is not None:
+            self.supervisor.stdin.close()
         try:
-            self.keeper.wait(END_SECONDS)
+            self.supervisor.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
-            self.keeper.kill()
-            self.keeper.wait()
+            self.supervisor.kill()
+            self.supervisor.wait()
 
 
 def _module(name: str) -> list[str]:

@@ -83,7 +83,7 @@ class Assembly:
             if (again := self._observed.again()) is not None:
                 self._report.passed("repeatable", again)
             if model is not None and Part.MODEL in self._uploaded:
-                model.keep()
+                model.save()
         except UploadRejected as error:
             self._report.reject(error)
         except PreprocessorFailed as error:

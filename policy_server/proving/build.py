@@ -229,7 +229,7 @@ def _child(job: Job) -> Iterator[_Child]:
     folder = Path(job.folder)
     with _writable(job, folder) as writable:
         profile = build_profile(folder, writable, confined=job.limits.isolation.confined)
-        process = ChildProcess(MODULE, QUIET_TENSORFLOW, profile, keep_printed=True)
+        process = ChildProcess(MODULE, QUIET_TENSORFLOW, profile, pipes_output=True)
         with process.connection as connection:
             try:
                 with contextlib.suppress(ConnectionError):  # a child that died is told apart later

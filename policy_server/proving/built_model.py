@@ -98,7 +98,7 @@ class BuiltModel:
         self.engine, self._original = self._original, None
         return detail
 
-    def keep(self) -> None:
+    def save(self) -> None:
         """Write the description, and drop what nothing will be served from."""
         _drop_all_but(self.description.engine, self._folder)
         self.description.write(self._folder)

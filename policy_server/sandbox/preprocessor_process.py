@@ -85,7 +85,7 @@ class PreprocessorProcess:
             return
         profile = preprocessor_profile(Path(self._task.file), self._limits)
         alone = self._own_session
-        process = ChildProcess(MODULE, {}, profile, own_session=alone, keep_printed=alone)
+        process = ChildProcess(MODULE, {}, profile, own_session=alone, pipes_output=alone)
         child = Conversation(process, "the preprocessor")
         try:
             body = await child.begin(self._task.as_json(), GREETING_BYTES, START_SECONDS)

@@ -43,7 +43,7 @@ class ChildProcess:
         profile: What the child may do once it has called `confine`.
         own_session: Away from the terminal of this process; without one the child is in the
             session of this process, which then has to end what the child leaves behind.
-        keep_printed: What the child prints can be read here.
+        pipes_output: What the child prints can be read here.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class ChildProcess:
         profile: Profile = UNCONFINED,
         *,
         own_session: bool = True,
-        keep_printed: bool = False,
+        pipes_output: bool = False,
     ) -> None:
         passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         self.connection, theirs = socket.socketpair()
@@ -68,8 +68,8 @@ class ChildProcess:
                 self._process = subprocess.Popen(
                     [sys.executable, "-P", str(START), *arguments],
                     stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE if keep_printed else None,
-                    stderr=subprocess.STDOUT if keep_printed else None,
+                    stdout=subprocess.PIPE if pipes_output else None,
+                    stderr=subprocess.STDOUT if pipes_output else None,
                     pass_fds=(theirs.fileno(),),
                     cwd=ROOT,
                     env={

@@ -1,4 +1,4 @@
-"""Runs a command until standard input ends: `python -m policy_server.frontend.keeper COMMAND`.
+"""Runs a command until standard input ends: `python -m policy_server.frontend.supervisor COMMAND`.
 
 The front-end holds the other end of the pipe. However it ends, killed included, the pipe closes,
 and what it started ends too.
@@ -12,7 +12,7 @@ import threading
 GRACE_SECONDS = 20
 
 
-def keep(command: list[str]) -> int:
+def supervise(command: list[str]) -> int:
     """Run a command until it ends or standard input does.
 
     Returns:
@@ -36,4 +36,4 @@ def keep(command: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(keep(sys.argv[1:]))
+    raise SystemExit(supervise(sys.argv[1:]))

@@ -134,13 +134,15 @@ def test_a_build_that_is_killed_is_told_and_changes_nothing(server: Server, base
     assert "ended early (signal 9)" in refused(server, base, ENDLESS, kill)
 
 
-@pytest.mark.parametrize("code", [GREEDY, FORKING], ids=["one process", "several processes"])
-def test_a_build_that_takes_too_much_memory_is_stopped(
-    server: Server, base: Path, code: str
-) -> None:
-    detail = refused(server, base, code, lambda: None)
+def test_a_build_that_takes_too_much_memory_is_stopped(server: Server, base: Path) -> None:
+    detail = refused(server, base, GREEDY, lambda: None)
     assert "MB of memory, and 400 MB are allowed" in detail
     assert "running the preprocessor" in detail
+
+
+def test_code_does_not_share_its_memory_out_to_processes(server: Server, base: Path) -> None:
+    detail = refused(server, base, FORKING, lambda: None)
+    assert "it may start neither threads nor processes" in detail
 
 
 def test_a_worker_that_is_killed_takes_its_build_along(server: Server, base: Path) -> None:

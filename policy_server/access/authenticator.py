@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import WeakSet
 
 from policy_server.access.encodings import text_of
 from policy_server.access.failures import Failures
@@ -47,7 +48,7 @@ class Authenticator:
         self._describe = describe
         self._unsaid = 0
         self._say_at = 0.0
-        self._requests: Memory[Any] = Memory()
+        self._requests: WeakSet[Memory[Any]] = WeakSet()
         self._refresh_at = 0.0
         self._expires = math.inf
 
@@ -101,15 +102,27 @@ class Authenticator:
             logger.warning("refused %d further times, as too many came", self._unsaid)
             self._unsaid = 0
 
-    def recall_request(self, head: bytes) -> Any:
+    def request_memory(self) -> Memory[Any]:
+        """A memory of requests that were accepted, forgotten as soon as credentials change.
+
+        Each application has its own: the same bytes mean something else to another one.
+        """
+        memory: Memory[Any] = Memory()
+        self._requests.add(memory)
+        return memory
+
+    def recall_request(self, memory: Memory[Any], head: bytes) -> Any:
         """What `remember_request` was given with these bytes; None if credentials changed since."""
         self._refresh()
-        return self._requests.recall(head)
+        return memory.recall(head)
 
-    def remember_request(self, head: bytes, value: Any, identity: Identity) -> None:
+    def remember_request(
+        self, memory: Memory[Any], head: bytes, value: Any, identity: Identity
+    ) -> None:
         """Remember a request that was accepted, as long as its client is.
 
         Args:
+            memory: Of `request_memory`.
             head: All of what says who asks, and for what.
             value: What `recall_request` returns for it.
             identity: Of the client.
@@ -117,7 +130,7 @@ class Authenticator:
         if identity.expires < self._expires:
             self._expires = identity.expires
             self._refresh_at = min(self._refresh_at, self._next_look())
-        self._requests.remember(head, value)
+        memory.remember(head, value)
 
     def _refresh(self) -> None:
         now = time.monotonic()
@@ -125,7 +138,8 @@ class Authenticator:
             return
         changed = [source.refresh() for source in self._sources]  # each is asked
         if any(changed) or time.time() >= self._expires:
-            self._requests.forget()
+            for memory in self._requests:
+                memory.forget()
             self._expires = math.inf
         self._refresh_at = self._next_look()
 

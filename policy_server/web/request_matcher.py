@@ -1,5 +1,6 @@
 """Which requests the fast path takes: those whose path, query and headers are the usual ones."""
 
+import functools
 import re
 from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
@@ -8,6 +9,7 @@ from starlette.types import Scope
 
 from policy_server.access.authenticator import Authenticator
 from policy_server.access.identity import Identity
+from policy_server.access.memory import Memory
 from policy_server.contract.operations import (
     TIMEOUT_HEADER,
     TIMEOUT_PATTERN,
@@ -80,11 +82,14 @@ class RequestMatcher:
         self._authenticator = authenticator
         self._limit = limit_bytes
         self._alone = alone
-        self.recall: Callable[[bytes], Accepted | None] = authenticator.recall_request
+        self._memory: Memory[Accepted] = authenticator.request_memory()
+        self.recall: Callable[[bytes], Accepted | None] = functools.partial(
+            authenticator.recall_request, self._memory
+        )
 
     def remember(self, head: bytes, accepted: Accepted) -> None:
         """Remember a request that was taken, by all that its head says."""
-        self._authenticator.remember_request(head, accepted, accepted.identity)
+        self._authenticator.remember_request(self._memory, head, accepted, accepted.identity)
 
     def match(self, scope: Scope) -> Accepted | None:
         """A request, if it is taken; None where anything is not as it is most of the time."""

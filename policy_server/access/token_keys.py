@@ -8,17 +8,8 @@ from joserfc import jwk
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, OKPKey
 
-ALGORITHMS: Mapping[str, tuple[str, str | None]] = {
-    **{f"{name}{size}": ("RSA", None) for name in ("RS", "PS") for size in (256, 384, 512)},
-    "ES256": ("EC", "P-256"),
-    "ES384": ("EC", "P-384"),
-    "ES512": ("EC", "P-521"),
-    "Ed25519": ("OKP", "Ed25519"),
-    "EdDSA": ("OKP", "Ed25519"),
-}
-"""Algorithm -> type and curve of its keys. All have a private and a public key: who could check a
-token with a shared secret could also make one."""
-DEFAULT_ALGORITHMS = ("RS256", "PS256", "ES256", "Ed25519", "EdDSA")
+from policy_server.access.token_rules import ALGORITHMS
+
 MAX_KEYS = 100
 MIN_RSA_BITS, MAX_RSA_BITS = 2048, 8192
 BITS_PER_LETTER = 6

@@ -7,8 +7,9 @@ from policy_server.access.memory import Memory
 from policy_server.access.provider import Provider
 from policy_server.access.source import Credentials
 from policy_server.access.token_keys import TokenKeys
+from policy_server.access.token_rules import TokenRules
 from policy_server.access.token_text import looks_like_token
-from policy_server.access.tokens import TokenRules, TokenVerifier
+from policy_server.access.tokens import TokenVerifier
 from policy_server.errors import TokenRefused
 
 

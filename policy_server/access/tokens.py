@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from joserfc import jws
@@ -11,8 +11,8 @@ from joserfc.jwk import Key
 from joserfc.jwt import JWTClaimsRegistry
 
 from policy_server.access.provider import Provider
-from policy_server.access.role_claims import RoleClaims
-from policy_server.access.token_keys import ALGORITHMS, DEFAULT_ALGORITHMS, TokenKeys
+from policy_server.access.token_keys import TokenKeys
+from policy_server.access.token_rules import ALGORITHMS, TokenRules
 from policy_server.access.token_text import MAX_TOKEN_BYTES, TokenText, read_token
 from policy_server.contract.operations import Role
 from policy_server.errors import TokenRefused
@@ -26,26 +26,6 @@ KINDS = frozenset({"", "bearer"})
 NAMES = ("sub", "client_id", "azp", "appid")
 """Claims that say whose a token is, the first that is there."""
 MAX_NAME = 200
-LEEWAY_SECONDS = 30
-
-
-@dataclass(frozen=True)
-class TokenRules:
-    """Which tokens are accepted, and what they allow.
-
-    Attributes:
-        issuer: Who must have made them.
-        audiences: For one of which they must be meant.
-        algorithms: One of which must have signed them.
-        leeway_seconds: By how much the clocks of provider and server may differ.
-        roles: Where they say what their client may do.
-    """
-
-    issuer: str
-    audiences: tuple[str, ...]
-    algorithms: tuple[str, ...] = DEFAULT_ALGORITHMS
-    leeway_seconds: int = LEEWAY_SECONDS
-    roles: RoleClaims = field(default_factory=RoleClaims)
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,25 @@
 """The OpenID provider of the settings: its tokens, and where clients sign in."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from policy_server.access.kept_metadata import KeptMetadata
-from policy_server.access.provider import Provider
-from policy_server.access.token_source import TokenSource
 from policy_server.app.openid_settings import OpenIdSettings
 from policy_server.contract.sign_in import SignIn
 
+if TYPE_CHECKING:
+    from policy_server.access.token_source import TokenSource
 
-def token_sources(settings: OpenIdSettings, base_path: Path) -> list[TokenSource]:
+
+def token_sources(settings: OpenIdSettings, base_path: Path) -> "list[TokenSource]":
     """What knows the provider's tokens; none where no provider is set."""
     rules = settings.token_rules
     if rules is None:
         return []
+    # What proves tokens takes 15 MB of each worker.
+    from policy_server.access.provider import Provider
+    from policy_server.access.token_source import TokenSource
+
     provider = Provider(
         rules.issuer,
         settings.oidc_stale_seconds,

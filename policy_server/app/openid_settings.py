@@ -5,8 +5,7 @@ from dataclasses import dataclass, fields
 
 from policy_server.access.documents import address_fault
 from policy_server.access.role_claims import DEFAULT_CLAIMS, RoleClaims
-from policy_server.access.token_keys import DEFAULT_ALGORITHMS
-from policy_server.access.tokens import LEEWAY_SECONDS, TokenRules
+from policy_server.access.token_rules import DEFAULT_ALGORITHMS, LEEWAY_SECONDS, TokenRules
 from policy_server.app import openid_texts, setting_texts
 from policy_server.app.setting import setting
 from policy_server.contract.operations import Role

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from policy_server.access.documents import address_fault
-from policy_server.access.token_keys import ALGORITHMS
+from policy_server.access.token_rules import ALGORITHMS
 
 
 def address(text: str) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from policy_server.access.token_keys import DEFAULT_ALGORITHMS
+from policy_server.access.token_rules import DEFAULT_ALGORITHMS
 from policy_server.app.openid_settings import BEGIN
 from policy_server.app.settings import Settings, read_settings
 from policy_server.contract.operations import Role

@@ -17,9 +17,9 @@ from joserfc.jws import JWSRegistry
 
 from policy_server.access.provider import Provider
 from policy_server.access.role_claims import RoleClaims
-from policy_server.access.token_keys import DEFAULT_ALGORITHMS
+from policy_server.access.token_rules import DEFAULT_ALGORITHMS, TokenRules
 from policy_server.access.token_text import MAX_TOKEN_BYTES
-from policy_server.access.tokens import TokenRules, TokenVerifier, Verified
+from policy_server.access.tokens import TokenVerifier, Verified
 from policy_server.contract.operations import Role
 from policy_server.errors import TokenRefused
 from tests.access.signing import AUDIENCE, claims_of, rsa_key, signed

@@ -139,12 +139,32 @@ def inlined(model: Any) -> Any:
 
 def _parse(onnx: Any, source: Path) -> Any:
     try:
-        return onnx.ModelProto.FromString(source.read_bytes())
+        model = onnx.ModelProto.FromString(source.read_bytes())
     except Exception as error:  # protobuf's own
         raise UploadRejected(
             f"The model is not a sound ONNX file: {_first_line(error)}. It is a file of another "
             "kind, or its end is missing, as after a download or a copy that did not finish."
         ) from error
+    if not _is_text(model):
+        raise UploadRejected(
+            "The model is not a sound ONNX file: a name in it is no text in UTF-8. Fetch or export "
+            "it again: it was damaged on its way."
+        )
+    return model
+
+
+def _is_text(message: Any) -> bool:
+    """Whether all texts in a message are texts: protobuf hands on as bytes what is not UTF-8."""
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_STRING:
+            values = [value] if isinstance(value, str | bytes) else value
+            if any(isinstance(each, bytes) for each in values):
+                return False
+        elif field.type == field.TYPE_MESSAGE:
+            values = [value] if hasattr(value, "ListFields") else value
+            if not all(map(_is_text, values)):
+                return False
+    return True
 
 
 def _external(model: Any) -> Iterator[Any]:

@@ -48,6 +48,13 @@ def test_weights_of_a_zip_of_a_later_version_are_refused() -> None:
     assert not files.weights(bytes(content))
 
 
+def test_an_onnx_file_with_names_that_are_no_text_is_refused() -> None:
+    for seed, name in (("beside", b"case"), ("linear", b"kernel"), ("branching", b"logits")):
+        content = TARGETS["onnx"].seeds[seed].replace(name, b"\xe5" + name[1:])
+        assert content != TARGETS["onnx"].seeds[seed]
+        assert not files.onnx_file(content)
+
+
 def test_libfuzzer_runs_a_reader_and_counts_its_cases() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.fuzz.run", "output_mapper", "200", "1"],

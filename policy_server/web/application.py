@@ -154,7 +154,7 @@ def _surrounded(
     """The application as clients see it: its answers have all headers, and paths are found."""
     if surroundings.origins:
         application = CrossOrigin(application, surroundings.origins)
-    named = RequestIdMiddleware(headed(application))
+    named = headed(RequestIdMiddleware(application))
     found = named if base == BASE_PATH else SecondPath(named, BASE_PATH, base)
     return Prefix(VerifiedCertificates(found, surroundings), surroundings)
 

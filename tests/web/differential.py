@@ -24,6 +24,8 @@ NAMES = re.compile(rb"\b[0-9a-f]{32}\b")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 """Comes or not, where a client that asks for it does not wait."""
 STATUS = re.compile(rb"HTTP/1\.1 ([2-5]\d\d) ")
+SLOWED = b"429"
+"""After some wrong passwords: which of the two is the first one to be slowed down is chance."""
 SETTLED_TURNS = 4
 MOST_FAULTS = 5
 LIMITS = ConnectionLimits(head_bytes=6_000, head_lines=12)
@@ -124,7 +126,8 @@ class Ground:
         plain = await self.answers(pieces, shortcut=False)
         short = await self.answers(pieces, shortcut=True)
         self.statuses.update(STATUS.findall(plain))
-        if short != plain:
+        slowed = SLOWED in STATUS.findall(plain) + STATUS.findall(short)
+        if short != plain and not slowed:
             return f"cut as {pieces}:\n{short!r}\ninstead of\n{plain!r}"
         if not stream.known and b"200" in STATUS.findall(short):
             return f"decided without credentials: {stream.content!r}: {short!r}"

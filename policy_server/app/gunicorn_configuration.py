@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from policy_server.app.credentials import check_secrets
-from policy_server.app.protection import check_sandbox
+from policy_server.app.protection import check_sandbox, check_store
 from policy_server.app.settings import contracts_of, read_settings
 from policy_server.errors import ConfigurationError, SchemaError
 from policy_server.web.adapters import fallbacks
@@ -19,6 +19,7 @@ def _as_text(path: Path | None) -> str | None:
 try:
     settings = read_settings()
     check_sandbox(settings)
+    check_store(settings)
     check_secrets(settings)
 except ConfigurationError as error:
     print(error, file=sys.stderr)

@@ -4,8 +4,9 @@ import logging
 import sys
 
 from policy_server.app.settings import Settings
-from policy_server.errors import ConfigurationError, Fault
+from policy_server.errors import ConfigurationError, Fault, StoreFailed
 from policy_server.sandbox import confinement
+from policy_server.store.formats import check_format
 from policy_server.store.privacy import keep_private
 
 SETTING = "POLICY_SERVER_REQUIRE_SANDBOX"
@@ -35,6 +36,18 @@ def check_sandbox(settings: Settings) -> None:
         raise ConfigurationError("Uploaded code cannot be confined as it is required.", faults)
 
 
+def check_store(settings: Settings) -> None:
+    """Refuse a store that a later release has written to.
+
+    Raises:
+        ConfigurationError: It is one; with the way back.
+    """
+    try:
+        check_format(settings.base_path)
+    except StoreFailed as error:
+        raise ConfigurationError(str(error)) from error
+
+
 def protect(settings: Settings) -> tuple[str, ...]:
     """Close BASE_PATH to others, and log what is not protected.
 
@@ -42,9 +55,10 @@ def protect(settings: Settings) -> tuple[str, ...]:
         What uploaded code is not kept from.
 
     Raises:
-        ConfigurationError: As `check_sandbox`.
+        ConfigurationError: As `check_sandbox` and `check_store`.
     """
     check_sandbox(settings)
+    check_store(settings)
     if (remedy := keep_private(settings.base_path)) is not None:
         logger.warning("%s", remedy)
     lacking = sandbox_lacks(settings)
@@ -56,6 +70,7 @@ def protect(settings: Settings) -> tuple[str, ...]:
 
 
 def protect_base_path(settings: Settings) -> None:
-    """Close BASE_PATH to others, for commands."""
+    """Close BASE_PATH to others, for commands; raises ConfigurationError as `check_store`."""
+    check_store(settings)
     if (remedy := keep_private(settings.base_path)) is not None:
         print(f"warning: {remedy}", file=sys.stderr)

@@ -11,6 +11,7 @@ GENERATED = (
     "credentials",
     "access",
     "audit",
+    "format",
     "active",
     "active.new",
     "candidate",

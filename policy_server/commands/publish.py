@@ -50,9 +50,10 @@ def publish(
             by_name = token is None and (user, password) != (None, None)
             report = publish_to(url, bundle, _credentials(settings, url, by_name))
         else:
+            publisher = _publisher(settings)
             _tell_of_schema(bundle, settings)
             with audited(settings.base_path, "publish", "") as entry:
-                report = _publisher(settings).publish(bundle, show_progress(), CREATED_BY)
+                report = publisher.publish(bundle, show_progress(), CREATED_BY)
                 entry.subject = report.version
     print_checks(report.checks)
     print(f"Version {report.version} is active.")

@@ -9,6 +9,7 @@ from policy_server.commands.clean import clean
 from policy_server.commands.clients import clients
 from policy_server.commands.describe import describe
 from policy_server.commands.example import example
+from policy_server.commands.fsck import fsck
 from policy_server.commands.key import key
 from policy_server.commands.publish import check, publish
 from policy_server.commands.schema import schema
@@ -29,5 +30,17 @@ def _with_texts(command: Command) -> Command:
 
 COMMANDS: dict[str, Command] = {
     command.__name__: _with_texts(command)
-    for command in (schema, describe, check, publish, serve, user, key, example, clients, clean)
+    for command in (
+        schema,
+        describe,
+        check,
+        publish,
+        serve,
+        user,
+        key,
+        example,
+        clients,
+        fsck,
+        clean,
+    )
 }

@@ -242,7 +242,7 @@ def _child(job: Job) -> Iterator[_Child]:
 
 @contextlib.contextmanager
 def _writable(job: Job, folder: Path) -> Iterator[tuple[Path, ...]]:
-    """What a job may write to: all else may be linked from a version that is there already."""
+    """What a job may write to: all else is of a version that is there already, or was uploaded."""
     if job.verify:
         yield ()
     elif job.describe:

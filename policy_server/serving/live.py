@@ -14,6 +14,8 @@ from policy_server.errors import (
     VersionConflict,
     VersionNotFound,
 )
+from policy_server.resources import COMMAND
+from policy_server.serving.file_watch import FileWatch
 from policy_server.serving.limits import ServingLimits
 from policy_server.serving.loading import AnotherContract, LiveVersion, load_version
 from policy_server.store.store import Store
@@ -58,6 +60,7 @@ class LivePolicy:
         self._refused: tuple[str, float] | None = None
         self._swap = asyncio.Lock()
         self._lending = asyncio.Lock()
+        self._files = FileWatch(store)
         self._registration = registration or store.register()
 
     async def start(self) -> None:
@@ -85,9 +88,14 @@ class LivePolicy:
 
     @property
     def deviation(self) -> str | None:
-        """Why another version than the active one decides; None where the active one does."""
-        if self._live is None or self._refused is None:
+        """Why another version than the active one decides, or what is wrong with its files.
+
+        None where the active one decides and its files are sound.
+        """
+        if self._live is None:
             return None
+        if self._refused is None:
+            return self._damaged(self._live.name)
         reason = self._reason.rstrip(".")
         return f"{reason[:1].upper()}{reason[1:]}. Version {self._live.name} decides in its place."
 
@@ -116,7 +124,10 @@ class LivePolicy:
         """Load the active version of the store, unless it is the one that decides already."""
         async with self._swap:
             name = self._store.active()
-            if name is None or self._decides(name) or self._rests(name):
+            if name is None or self._rests(name):
+                return
+            if self._decides(name):
+                await self._files.look(name)
                 return
             if self._live is not None and not self._keeps_contract(name):
                 return  # another application serves it
@@ -133,6 +144,16 @@ class LivePolicy:
 
     async def _load(self, name: str) -> LiveVersion:
         return await load_version(self._store, name, self._contract, self._limits)
+
+    def _damaged(self, name: str) -> str | None:
+        damage = self._files.damage
+        if damage is None:
+            return None
+        return (
+            f"Version {name} is damaged: {damage}. It decides from memory; a worker that starts "
+            f"cannot load it. Upload it again, or bring its files back; `{COMMAND} fsck` looks at "
+            "all versions."
+        )
 
     def _decides(self, name: str) -> bool:
         if self._live is None or self._live.name != name:

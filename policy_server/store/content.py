@@ -1,5 +1,6 @@
 """Hashes of what a version is made of: to know a content again, and to find what was damaged."""
 
+import contextlib
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -41,6 +42,16 @@ def damaged_file(folder: Path, files: Mapping[str, str]) -> str | None:
         except OSError as error:
             return f"{path} cannot be read ({error.strerror})"
     return None
+
+
+def look_of(folder: Path) -> tuple[tuple[str, int, int, int], ...]:
+    """Path, size, time of change and inode of every file of a folder."""
+    looks = []
+    for path in sorted(folder.rglob("*")):
+        with contextlib.suppress(OSError):  # it went meanwhile
+            found = path.lstat()
+            looks.append((str(path), found.st_size, found.st_mtime_ns, found.st_ino))
+    return tuple(looks)
 
 
 def _hash_file(path: Path) -> str:

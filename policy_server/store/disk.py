@@ -1,6 +1,7 @@
 """What a crash must not tear: locks, pointers, and what was written before them."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import time
@@ -12,6 +13,8 @@ from policy_server.errors import StoreFailed
 from policy_server.files import write_atomically
 
 RETRY_SECONDS = 0.02
+WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What a file system says that knows no `flock`."""
 
 
 class Pointer:
@@ -52,6 +55,15 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def without_locks(path: Path) -> str:
+    """What to say of a folder on a file system that knows no locks."""
+    return (
+        f"The file system of {path} has no locks (flock), without which two processes could write "
+        "at once: set BASE_PATH to a folder on another one, such as a local disk. Nothing was "
+        "changed."
+    )
+
+
 @contextlib.contextmanager
 def locked(base: Path, name: str, check: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Hold a lock of the store while the block runs; it ends with the process, too.
@@ -72,6 +84,8 @@ def locked(base: Path, name: str, check: Callable[[], None] = lambda: None) -> I
                 time.sleep(RETRY_SECONDS)
             yield
     except OSError as error:
+        if error.errno in WITHOUT_LOCKS:
+            raise StoreFailed(without_locks(base)) from error
         raise StoreFailed(
             f"Nothing can be kept in {base}: {error.strerror or error}. Nothing was changed; once "
             "the disk has room and may be written to, try again."

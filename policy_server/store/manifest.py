@@ -13,6 +13,12 @@ from policy_server.errors import VersionNotFound
 FILE = "manifest.json"
 
 
+def number_of(name: str) -> int:
+    """The running number in the name of a version; 0 where it has none."""
+    head = name.split("-", maxsplit=1)[0]
+    return int(head) if head.isdigit() else 0
+
+
 @dataclass(frozen=True)
 class Manifest:
     """What is known of a version. What has a default is missing where an older server wrote it.

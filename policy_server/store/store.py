@@ -1,6 +1,7 @@
 """Versions on disk: immutable once committed, activated by one atomic rename.
 
     BASE_PATH/
+      format               number of the form that all this has, see formats.py
       versions/<name>/     a folder for each part, what the build made of them, manifest.json
       active               name of the version that decides
       candidate            name of the version that waits for further parts
@@ -14,7 +15,6 @@ The store never sees a request and never a policy: parts are folders to it.
 
 import contextlib
 import fcntl
-import os
 import secrets
 import shutil
 import tempfile
@@ -24,14 +24,14 @@ from pathlib import Path
 from typing import Any
 
 from policy_server.errors import StoreFailed, VersionConflict, VersionNotFound
-from policy_server.store import content, manifest
+from policy_server.store import content, formats, leftovers, manifest
+from policy_server.store.copying import copy_folder
 from policy_server.store.disk import Pointer, locked, sync
-from policy_server.store.manifest import Manifest
+from policy_server.store.manifest import Manifest, number_of
 from policy_server.store.uses import Use, unused
 from policy_server.store.workers import Registration, Worker, registered
 
 HASH_CHARACTERS = 8
-UNFINISHED = (".*.json.*", ".*.yaml.*", "schemas/.*")
 STAGING_PREFIX = "version-"
 
 
@@ -61,17 +61,20 @@ class Store:
             StoreFailed: It cannot be written to.
         """
         with locked(self._base, "lock", check):
-            self._sweep()
+            self._renew()
             yield
 
     def clean(self) -> None:
-        """Remove what a crash has left; a process that makes a version has done so already."""
+        """Bring the store to the format of today, and remove what a crash has left.
+
+        A process that makes a version has done so already. What cannot be written to is left alone.
+        """
         registered(self._workers)
-        if not self._leftovers():
+        if not self._leftovers() and formats.is_of_today(self._base):
             return
         with contextlib.suppress(OSError, StoreFailed), (self._base / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._sweep()
+            self._renew()
 
     @contextlib.contextmanager
     def stage(self) -> Iterator[Path]:
@@ -84,9 +87,9 @@ class Store:
             shutil.rmtree(folder, ignore_errors=True)
 
     def copy_parts(self, name: str, parts: Iterable[str], folder: Path) -> None:
-        """Give a version in the making parts of another, as hard links, never written to."""
+        """Give a version in the making copies of another's parts."""
         for part in parts:
-            shutil.copytree(self.folder(name) / part, folder / part, copy_function=os.link)
+            copy_folder(self.folder(name) / part, folder / part)
 
     def commit(
         self,
@@ -171,7 +174,7 @@ class Store:
             StoreFailed: The store cannot be written to.
         """
         with locked(self._base, "pointers.lock"):
-            if name not in self._folders():
+            if name not in self.folders():
                 raise VersionNotFound(f"There is no version {name!r}.")
             if name == self.active():
                 raise VersionConflict(f"Version {name} is active: activate another one before.")
@@ -209,8 +212,8 @@ class Store:
 
     def names(self) -> list[str]:
         """Names of all versions, oldest first."""
-        names = [name for name in self._folders() if (self.folder(name) / manifest.FILE).is_file()]
-        return sorted(names, key=_number)
+        names = [name for name in self.folders() if (self.folder(name) / manifest.FILE).is_file()]
+        return sorted(names, key=number_of)
 
     def folder(self, name: str) -> Path:
         """Where a version lies."""
@@ -232,6 +235,10 @@ class Store:
         """
         return content.damaged_file(self.folder(name), self.manifest(name).files)
 
+    def look(self, name: str) -> object:
+        """What a version's files look like; as long as it is equal, none was written to."""
+        return content.look_of(self.folder(name))
+
     def alike(self, contract: str, hashed: str) -> Manifest | None:
         """The newest sound version of a contract and a content, if there is one."""
         for name in reversed(self.names()):
@@ -242,7 +249,11 @@ class Store:
         return None
 
     def use(self, name: str) -> Use:
-        """Keep a version from being removed; raises VersionNotFound."""
+        """Keep a version from being removed; raises VersionNotFound, or StoreFailed as Use does.
+
+        A store to which a later release has written meanwhile raises StoreFailed, too.
+        """
+        formats.check_format(self._base)
         return Use(self.folder(name))
 
     def register(self) -> Registration:
@@ -253,28 +264,27 @@ class Store:
         """The workers that are alive."""
         return registered(self._workers)
 
+    def _renew(self) -> None:
+        """What the process does first that holds the lock."""
+        formats.migrate(self._base)
+        self._sweep()
+
     def _sweep(self) -> None:
         """Remove what a crash has left, as only the process that holds the lock may."""
         if not self._leftovers():
             return
         with locked(self._base, "pointers.lock"):
             for path in self._leftovers():
-                if path.is_dir():
-                    shutil.rmtree(path, ignore_errors=True)
-                else:
-                    path.unlink()
+                leftovers.remove(path)
 
     def _leftovers(self) -> list[Path]:
-        staged = [*self._staging.iterdir()] if self._staging.is_dir() else []
-        # Of texts that are replaced in one step.
-        staged += [path for pattern in UNFINISHED for path in self._base.glob(pattern)]
         unfinished = (self._active.unfinished, self._candidate.unfinished)
-        return staged + [path for path in unfinished if path.exists()]
+        return leftovers.leftovers(self._base, self._staging, unfinished)
 
     def _next_number(self) -> int:
-        return max(map(_number, self._folders()), default=0) + 1
+        return max(map(number_of, self.folders()), default=0) + 1
 
-    def _folders(self) -> list[str]:
+    def folders(self) -> list[str]:
         """Everything among the versions, damaged ones too: their numbers are taken."""
         return [path.name for path in self._versions.iterdir()] if self._versions.is_dir() else []
 
@@ -285,8 +295,3 @@ class Store:
         self.folder(name).rename(removed)
         sync(self._versions)
         shutil.rmtree(removed, ignore_errors=True)
-
-
-def _number(name: str) -> int:
-    head = name.split("-", maxsplit=1)[0]
-    return int(head) if head.isdigit() else 0

@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from policy_server.errors import VersionNotFound
+from policy_server.errors import StoreFailed, VersionNotFound
+from policy_server.store.disk import WITHOUT_LOCKS, without_locks
 
 
 class Use:
@@ -17,6 +18,7 @@ class Use:
 
     Raises:
         VersionNotFound: There is no such version.
+        StoreFailed: Its file system has no locks.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -28,6 +30,8 @@ class Use:
             gone = not os.path.samestat(os.fstat(self._descriptor), folder.stat())
         except (OSError, ValueError) as error:  # ValueError: a name with a null in it
             self.close()
+            if isinstance(error, OSError) and error.errno in WITHOUT_LOCKS:
+                raise StoreFailed(without_locks(folder)) from error
             raise VersionNotFound(f"There is no sound version {folder.name!r}: {error}") from error
         if gone:
             self.close()

@@ -162,7 +162,7 @@ def test_a_mean_without_a_deviation_is_rejected(candidate_of: CandidateOf) -> No
 
 
 def test_an_older_model_is_used_as_it_lies_and_not_written_to(candidate_of: CandidateOf) -> None:
-    """Its files are hard links to those of the version that it comes from."""
+    """What was proven once is not made anew, so that it stays what was proven."""
     candidate = candidate_of(contract_of(), model=linear_onnx(3, 4))
     assert candidate.assemble().ready
     before = contents(candidate.folder / Part.MODEL)

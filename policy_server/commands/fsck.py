@@ -1,0 +1,27 @@
+"""`fsck`: is everything in the store as it was made?"""
+
+from policy_server.app.protection import protect_base_path
+from policy_server.app.settings import contracts_of, read_settings
+from policy_server.serving.checking import findings
+from policy_server.store.store import Store
+
+DAMAGED = 1
+"""Exit code where something is wrong."""
+
+
+def fsck() -> None:
+    """Look at every file in BASE_PATH; exit code 1, with every fault, where something is wrong.
+
+    Nothing is changed, and a server may go on meanwhile. A version's files are compared with the
+    hashes of when it was made.
+    """
+    settings = read_settings()
+    protect_base_path(settings)
+    damaged = False
+    for name, faults in findings(Store(settings.base_path), contracts_of(settings)):
+        print(f"  {'DAMAGED' if faults else 'ok':<8}{name}")
+        for fault in faults:
+            print(f"          {fault}")
+        damaged |= bool(faults)
+    if damaged:
+        raise SystemExit(DAMAGED)

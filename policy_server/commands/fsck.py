@@ -10,10 +10,10 @@ DAMAGED = 1
 
 
 def fsck() -> None:
-    """Look at every file in BASE_PATH; exit code 1, with every fault, where something is wrong.
+    """Look whether everything in BASE_PATH is as it was made.
 
     Nothing is changed, and a server may go on meanwhile. A version's files are compared with the
-    hashes of when it was made.
+    hashes of when it was made. Exit code 1 where something is wrong.
     """
     settings = read_settings()
     protect_base_path(settings)

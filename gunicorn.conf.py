@@ -13,7 +13,9 @@ from policy_server.app.gunicorn_configuration import (
     graceful_timeout,
     keepalive,
     keyfile,
+    on_reload,
     on_starting,
+    when_ready,
     worker_class,
 )
 
@@ -25,6 +27,8 @@ __all__ = [
     "graceful_timeout",
     "keepalive",
     "keyfile",
+    "on_reload",
     "on_starting",
+    "when_ready",
     "worker_class",
 ]

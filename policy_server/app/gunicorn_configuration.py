@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from policy_server.app.credentials import check_secrets
+from policy_server.app.program import load_program
 from policy_server.app.protection import check_sandbox, check_store
 from policy_server.app.settings import contracts_of, read_settings
 from policy_server.errors import ConfigurationError, SchemaError
@@ -42,7 +43,23 @@ def on_starting(server: Any) -> None:
     except SchemaError as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from error
-    # Workers begin as copies of this process, and share what nobody writes to: the collector would
-    # write to everything.
+    _load_for_workers()
+
+
+def when_ready(server: Any) -> None:
+    """From now on lose nothing in a reload."""
+    fallbacks.prepare_reload(server, worker_class)
+
+
+def on_reload(server: Any) -> None:
+    """Have the new program, before there are new workers."""
+    _load_for_workers()
+
+
+def _load_for_workers() -> None:
+    """Load what workers begin with."""
+    if worker_class == fallbacks.WORKER:  # else modules are missing that belong to it
+        load_program()
+    # Workers share what nobody writes to: the collector would write to everything.
     gc.collect()
     gc.freeze()

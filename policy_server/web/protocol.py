@@ -10,7 +10,11 @@ adapters/uvicorn_connection.py makes them.
 from typing import Any, NamedTuple
 
 from policy_server.serving.data_plane import PendingDecision
-from policy_server.web.adapters.uvicorn_connection import MOST_HELD_BYTES, Connection
+from policy_server.web.adapters.uvicorn_connection import (
+    FAREWELL_SECONDS,
+    MOST_HELD_BYTES,
+    Connection,
+)
 from policy_server.web.fast_path import FastPath
 from policy_server.web.patience import ConnectionLimits
 from policy_server.web.request_head import (
@@ -75,11 +79,20 @@ class Protocol(Connection):
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """Close once what is being decided is answered."""
-        if self._pending is not None or self._known is not None:
-            self._ending = True
-        else:
+        """Close once what is being decided is answered.
+
+        A request may be on its way, on a connection that was accepted a moment ago or is kept:
+        closing at once would lose it.
+        """
+        self._ending = True
+        if self.is_idle():
+            self.loop.call_later(FAREWELL_SECONDS, self._end_unused)
+        elif self._pending is None and self._known is None:
             super().shutdown()
+
+    def _end_unused(self) -> None:
+        if self.is_idle():
+            self.drop()
 
     def is_busy(self) -> bool:
         """A whole request waits for its answer."""
@@ -171,6 +184,8 @@ class Protocol(Connection):
                 self._known = Known(fast, head, accepted)
                 return self._take_known(self._known)
         self._begin(read)
+        if self._ending:
+            self._close_after_answer()
         return True
 
     def _read(self, head: bytes) -> RequestHead:

@@ -58,6 +58,19 @@ def worker_class(limits: ConnectionLimits, load: Load = importlib.import_module)
     return type("PlainWorker", (UvicornWorker,), {"CONFIG_KWARGS": options})
 
 
+def prepare_reload(server: Any, chosen: type[Any] | str) -> None:
+    """Let gunicorn's master reload so that nothing is lost, where its worker is ours.
+
+    Args:
+        server: The master.
+        chosen: Its worker, from `worker_class`.
+    """
+    if chosen == WORKER:
+        from policy_server.web.adapters import gunicorn_reload
+
+        gunicorn_reload.install(server)
+
+
 def validators(load: Load = importlib.import_module) -> dict[str, Any] | None:
     """What connexion validates requests with; None is what it has itself."""
     if _differ(UNSAFE_VALIDATION, load, known.CONNEXION_VALIDATION):

@@ -1,12 +1,13 @@
 """The gunicorn worker: uvicorn on uvloop and httptools, which leaves in good order."""
 
 import logging
+import mmap
 import os
 import sys
 import time
 from pathlib import Path
 from ssl import SSLContext
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from uvicorn.config import Config
 from uvicorn.server import Server
@@ -22,6 +23,7 @@ from policy_server.web.tls import HSTS, server_context
 CLOSE = (b"connection", b"close")
 CANNOT_START = 1
 """Exit code of a worker that cannot serve yet."""
+READY = 1
 PAUSE_SECONDS = 2.0
 """Between two tries to start a worker."""
 SPARE_SECONDS = 3.0
@@ -42,6 +44,19 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # untyped
         # uvicorn would go by the wall clock, and gunicorn kills who is silent: see LeavingServer.
         "callback_notify": None,
     }
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._ready = mmap.mmap(-1, 1)  # of the master and of the worker alike
+
+    @property
+    def is_ready(self) -> bool:
+        """It accepts connections; known to the master, too."""
+        return self._ready[0] == READY
+
+    def show_ready(self) -> None:
+        """Let the master know that connections are accepted."""
+        self._ready[0] = READY
 
     def load_wsgi(self) -> None:
         """Load the application; leave if it cannot be loaded now."""
@@ -115,6 +130,8 @@ class LeavingServer(Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Whether to stop now."""
+        if counter == 0:
+            self._worker.show_ready()
         if counter % SECOND_TICKS == 0:
             self._worker.notify()
             # Without a master nobody would ever stop it, and it keeps others from the port.

@@ -109,7 +109,19 @@ GUNICORN = Library(
             "Worker.ppid",
             "Worker.sockets",
             "Worker.wsgi",
-        )
+        ),
+        "gunicorn.arbiter": (
+            "Arbiter.SIG_QUEUE",
+            "Arbiter.START_CTX",
+            "Arbiter.WORKERS",
+            "Arbiter.app",
+            "Arbiter.kill_worker",
+            "Arbiter.manage_workers",
+            "Arbiter.murder_workers",
+            "Arbiter.reap_workers",
+            "Arbiter.reload",
+            "Arbiter.setup",
+        ),
     },
 )
 

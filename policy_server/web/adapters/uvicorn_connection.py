@@ -30,7 +30,7 @@ LOOKED_AT = 32
 """Of which one is closed where there are too many: to look at all would serve who opens them."""
 ALL_TAKEN = "All connections that this process keeps are busy: ask again."
 FAREWELL_SECONDS = 1.0
-"""Between a refusal and the end of the connection: a reset could overtake the refusal."""
+"""Before a connection is ended from here: a reset could overtake a refusal, or lose a request."""
 
 
 class Connection(HttpToolsProtocol):

@@ -1,0 +1,23 @@
+"""The modules of a worker, loaded before there are workers.
+
+Workers begin as copies of the master. What it has loaded they need not load again, and hold once
+in memory; and a worker that is started later, when the files may be those of another release,
+runs the program of all others.
+"""
+
+import importlib
+
+MODULES = (
+    "policy_server.app.assembly",
+    "policy_server.policy.engines.onnx",
+    "policy_server.web.adapters.connexion_validation",
+    "policy_server.web.adapters.gunicorn_worker",
+    "policy_server.web.protocol",
+)
+"""These, and all that they import. Others, such as TensorFlow's, are loaded where they are used."""
+
+
+def load_program() -> None:
+    """Load them."""
+    for name in MODULES:
+        importlib.import_module(name)

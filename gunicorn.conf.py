@@ -17,6 +17,7 @@ from policy_server.app.gunicorn_configuration import (
     on_starting,
     when_ready,
     worker_class,
+    worker_tmp_dir,
 )
 
 __all__ = [
@@ -31,4 +32,5 @@ __all__ = [
     "on_starting",
     "when_ready",
     "worker_class",
+    "worker_tmp_dir",
 ]

@@ -1,6 +1,7 @@
 """Worker class and limits of the production server, under the names that gunicorn reads."""
 
 import gc
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from policy_server.app.protection import check_sandbox, check_store
 from policy_server.app.settings import contracts_of, read_settings
 from policy_server.errors import ConfigurationError, SchemaError
 from policy_server.web.adapters import fallbacks
+
+MEMORY = "/dev/shm"
+"""A folder for signs of life of workers: no disk holds them up, and none need be written to."""
 
 
 def _as_text(path: Path | None) -> str | None:
@@ -30,6 +34,7 @@ bind = f"{settings.address}:{settings.port}"
 worker_class = fallbacks.worker_class(settings.connection_limits)
 control_socket_disable = True
 graceful_timeout = 30
+worker_tmp_dir = MEMORY if os.access(MEMORY, os.W_OK) else None
 keepalive = settings.keep_alive_seconds
 forwarded_allow_ips = settings.trusted_proxies
 certfile, keyfile = map(_as_text, (settings.tls_certificate, settings.tls_key))

@@ -37,7 +37,12 @@ def twice_given(given: Collection[str], settings: Collection[Field[Any]]) -> Ite
             yield Fault(name, detail)
 
 
-def text_of(name: str, *sources: Mapping[str, str | None]) -> str | None:
-    """The text of a setting in the first source that has it; an empty one counts as not set."""
+def given(name: str, *sources: Mapping[str, str | None]) -> tuple[str, str]:
+    """The variable that gives a setting in the first source that has it, and its text.
+
+    An empty text counts as not given, and ends of lines do not count, which files from Windows
+    leave in it.
+    """
     names = (f"{OURS}{name}", name) if name in BARE else (name,)
-    return next((source[each] for source in sources for each in names if source.get(each)), None)
+    found = ((each, (source.get(each) or "").strip("\r\n")) for source in sources for each in names)
+    return next((pair for pair in found if pair[1]), (name, ""))

@@ -49,6 +49,19 @@ def path(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
 
+def folder(text: str) -> Path:
+    """The path of a folder, which may still have to be made."""
+    found = path(text)
+    try:
+        there = next(each for each in (found, *found.parents) if each.exists())
+        sound = "\0" not in text and there.is_dir()
+    except OSError as error:
+        raise ValueError(f"is a folder that can be looked into ({error.strerror})") from error
+    if not sound:
+        raise ValueError(f"is a folder, and {there} is none")
+    return found
+
+
 def token(text: str) -> str:
     """A bearer token."""
     if not text.isascii() or not text.isprintable() or " " in text:

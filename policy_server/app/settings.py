@@ -6,13 +6,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import dotenv
-
 from policy_server.app import setting_texts
 from policy_server.app.credential_settings import CredentialSettings
 from policy_server.app.openid import sign_in
 from policy_server.app.openid_settings import OpenIdSettings
-from policy_server.app.setting import setting, text_of, twice_given
+from policy_server.app.setting import given, setting, twice_given
+from policy_server.app.sources import misspelt, variables_in, without_links
 from policy_server.app.wire_settings import WireSettings
 from policy_server.clients.generator import Generator
 from policy_server.clients.openapi_generator import OpenApiGenerator
@@ -37,7 +36,7 @@ class Settings(OpenIdSettings, CredentialSettings, WireSettings):
 
     base_path: Path = setting(
         "BASE_PATH",
-        setting_texts.path,
+        setting_texts.folder,
         setting_texts.path("instance"),
         "Folder of everything generated and uploaded",
     )
@@ -253,22 +252,23 @@ def read_settings(
     Raises:
         ConfigurationError: With every setting that cannot be used, by its variable.
     """
-    from_file = dotenv.dotenv_values(dotenv_path) if dotenv_path.is_file() else {}
+    sources = (without_links(environment), variables_in(dotenv_path))
+    known = {each.metadata["name"] for each in fields(Settings)}
     values: dict[str, Any] = {}
-    faults: list[Fault] = []
+    faults = [fault for source in sources for fault in misspelt(source, known)]
     said = overrides or {}
     for each in fields(Settings):
-        name, given = each.metadata["name"], said.get(each.name)
+        name, argument = each.metadata["name"], said.get(each.name)
         if each.name.endswith("_file") and said.get(each.name.removesuffix("_file")) is not None:
             continue  # the command line comes first
-        text = str(given) if given is not None else text_of(name, environment, from_file)
+        variable, text = given(name, *sources) if argument is None else (name, str(argument))
         if not text:
             continue
         try:
             values[each.name] = each.metadata["parse"](text)
         except ValueError as error:
             shown = f", not {text!r}" if each.repr else ""
-            faults.append(Fault(name, f"{error}{shown}."))
+            faults.append(Fault(variable, f"{error}{shown}."))
     faults += twice_given(values, fields(Settings))
     settings = Settings(**values)
     faults += settings.openid_faults({fault.place for fault in faults})

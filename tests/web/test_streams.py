@@ -1,6 +1,6 @@
 """Whatever bytes arrive and however they are cut: the short cut changes no answer.
 
-POLICY_SERVER_STREAMS and POLICY_SERVER_STREAMS_SEED, of this test alone, send more and others.
+STREAMS and STREAMS_SEED, of this test alone, send more and others.
 """
 
 import json
@@ -12,8 +12,8 @@ from pathlib import Path
 from tests.support.checkout import ROOT
 from tests.web.streams_ground import ground, settings
 
-STREAMS = os.environ.get("POLICY_SERVER_STREAMS", "4000")
-SEED = os.environ.get("POLICY_SERVER_STREAMS_SEED", "1")
+STREAMS = os.environ.get("STREAMS", "4000")
+SEED = os.environ.get("STREAMS_SEED", "1")
 SECONDS_A_STREAM = 0.1
 """Far above what one takes; who needs longer hangs."""
 

@@ -9,6 +9,7 @@ from policy_server.policy.engines.engine import Engine
 from policy_server.policy.engines.registry import ENGINES, load_engine
 from policy_server.policy.families.family import Family
 from policy_server.policy.families.registry import FAMILIES
+from policy_server.policy.memory import Memory
 from policy_server.policy.timing import Timing
 
 
@@ -26,6 +27,8 @@ class Network:
         action_range: Which of its numbers stand for the bounds of declared actions; None where the
             family knows, or where they are in units of their own.
         parameters: Numbers that the family takes beside, by their names.
+        memory: What it carries from step to step, after the features and after the distribution
+            inputs; None where each decision is by itself.
     """
 
     engine: str
@@ -36,6 +39,17 @@ class Network:
     output: str = ""
     action_range: tuple[float, float] | None = None
     parameters: Mapping[str, float] = field(default_factory=dict)
+    memory: Memory | None = None
+
+    @property
+    def memory_width(self) -> int:
+        """S, the numbers that it carries from step to step; 0 where there is no memory."""
+        return 0 if self.memory is None else self.memory.width
+
+    @property
+    def input_width(self) -> int:
+        """F + S, the numbers of a row that its engine takes."""
+        return self.feature_width + self.memory_width
 
     @property
     def distribution(self) -> Family:

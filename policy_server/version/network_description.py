@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from policy_server.policy.memory import Memory
 from policy_server.version.parts import NETWORK_FILE
 
 QUESTION = "undescribed"
@@ -38,6 +39,7 @@ class NetworkDescription:
         parameters: Numbers that the family takes beside, by their names.
         takes_fields: Its inputs take fields of the schema by their names: features are those that
             the schema makes, and no preprocessor's.
+        memory: What it carries from step to step; None where each decision is by itself.
     """
 
     engine: str
@@ -52,6 +54,7 @@ class NetworkDescription:
     action_range: tuple[float, float] | None = None
     parameters: Mapping[str, float] = field(default_factory=dict)
     takes_fields: bool = False
+    memory: Memory | None = None
 
     def write(self, model: Path) -> None:
         """Save the description in the folder of its model."""

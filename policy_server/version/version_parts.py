@@ -149,4 +149,5 @@ def network_of(
         described.output,
         described.action_range,
         described.parameters,
+        described.memory,
     )

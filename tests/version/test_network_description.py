@@ -1,10 +1,12 @@
 """`network.json` says all that is known of a model, once."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
+from policy_server.policy.memory import Memory
 from policy_server.policy.timing import Timing
 from policy_server.version.network_description import (
     NetworkDescription,
@@ -27,7 +29,10 @@ PROVEN = NetworkDescription(
     family_detail="two heads",
 )
 DECLARED = replace(PROVEN, sizes=None, heads=2)
+RECURRENT = replace(PROVEN, memory=Memory(2, initial=(0.5, -1.0)))
+STACKED = replace(PROVEN, memory=Memory(14, frames=3, padding="first"))
 TIMING = Timing((1e-5, 8e-5, 64e-5), 1e-6)
+MEMORY_OF_NOTHING = json.dumps({**asdict(PROVEN), "memory": {"width": 0}})
 MAPPER = "- {0: a, 1: b, 2: c}\n- {0: d, 1: e}\n"
 
 
@@ -39,7 +44,7 @@ def version_of(folder: Path, described: NetworkDescription) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("described", [PROVEN, DECLARED])
+@pytest.mark.parametrize("described", [PROVEN, DECLARED, RECURRENT, STACKED])
 def test_what_is_written_is_read(tmp_path: Path, described: NetworkDescription) -> None:
     described.write(tmp_path)
     assert read_description(tmp_path) == described
@@ -57,6 +62,26 @@ def test_a_network_is_what_the_model_tells_and_the_build_measured(tmp_path: Path
     assert (network.family, network.sizes, network.timing) == ("categorical", (2, 3), TIMING)
 
 
+def test_a_network_has_the_memory_of_its_model(tmp_path: Path) -> None:
+    network = read_network(version_of(tmp_path, RECURRENT), contract_of(tuple_=True))
+    assert network.memory == RECURRENT.memory
+    assert (network.memory_width, network.input_width) == (2, 7 + 2)
+
+
+def test_a_network_without_memory_takes_features_alone(tmp_path: Path) -> None:
+    network = read_network(version_of(tmp_path, PROVEN), contract_of(tuple_=True))
+    assert (network.memory, network.memory_width, network.input_width) == (None, 0, 7)
+
+
+def test_a_description_from_before_there_was_memory_is_read(tmp_path: Path) -> None:
+    PROVEN.write(tmp_path)
+    path = tmp_path / "network.json"
+    fields = json.loads(path.read_bytes())
+    del fields["memory"]
+    path.write_text(json.dumps(fields))
+    assert read_description(tmp_path) == PROVEN
+
+
 def test_sizes_that_no_model_tells_are_those_of_the_output_mapper(tmp_path: Path) -> None:
     folder = version_of(tmp_path, DECLARED)
     (folder / Part.OUTPUT_MAPPER).mkdir()
@@ -68,7 +93,7 @@ def test_a_single_head_has_all_the_numbers(tmp_path: Path) -> None:
     assert read_network(version_of(tmp_path, DECLARED), contract_of()).sizes == (5,)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"engine": 3}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"engine": 3}', MEMORY_OF_NOTHING])
 def test_a_damaged_description_is_an_error_that_loading_knows(tmp_path: Path, content: str) -> None:
     folder = version_of(tmp_path, PROVEN)
     (folder / Part.MODEL / "network.json").write_text(content)

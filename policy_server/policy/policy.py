@@ -51,7 +51,7 @@ class Policy:
         """Decide on each of B records.
 
         Args:
-            records: From the decoder.
+            records: From the decoder; where there is a memory, each begins an episode.
             query: What is asked.
             seed: Makes draws repeatable; a batch begins with the draw of its first alone.
 
@@ -60,7 +60,8 @@ class Policy:
             PreprocessorFailed: Uploaded code failed.
             EngineFailed: The network could not be run.
         """
-        return self._answers.give(self.run(self.features(records)), query, seed)
+        rows = self.run(self.begun(self.features(records)))
+        return self.answers(rows, query, seed)
 
     def features(self, records: Sequence[Record]) -> Features:
         """The network's input vectors, float32[B, F], of B records.
@@ -120,43 +121,81 @@ class Policy:
             raise ObservationError("The features cannot be decided on.", faults)
         return self.unmasked(row)
 
-    def run(self, features: Features) -> Floats:
-        """Distribution inputs, float32[B, W], of what `features` gives; raises EngineFailed."""
-        if not len(features):
-            return np.empty((0, self.network.distribution.input_width), np.float32)
+    def begun(self, features: Features) -> Features:
+        """What the network takes where episodes begin: what `features` gives, and states.
+
+        Returns:
+            float32[B, F + M + S]; as they are, where there is no memory.
+        """
+        memory = self.network.memory
+        if memory is None:
+            return features
+        return np.concatenate(
+            [features, memory.start(features[:, : self.network.feature_width])], 1
+        )
+
+    def run(self, rows: Features) -> Floats:
+        """Run the network.
+
+        Args:
+            rows: float32[B, F + M + S]: features, what masks allow, and states, where there are
+                masks and a memory.
+
+        Returns:
+            float32[B, W + S]: distribution inputs, and the next states.
+
+        Raises:
+            EngineFailed: It could not be run.
+        """
+        if not len(rows):
+            width = self.network.distribution.input_width + self.network.memory_width
+            return np.empty((0, width), np.float32)
         if self._masks is None:
-            return self._engine.run(features)
-        taken = self.network.feature_width
-        return self._allowed(self._engine.run(features[:, :taken]), features)
+            return self._engine.run(rows)
+        return self._allowed(self._engine.run(self._unmasked_rows(rows)), rows)
 
     @property
     def is_awaited(self) -> bool:
         """Its network runs elsewhere: `run_async` leaves the event loop to others meanwhile."""
         return self._awaited is not None
 
-    async def run_async(self, features: Features) -> Floats:
+    async def run_async(self, rows: Features) -> Floats:
         """As `run`, of a policy whose network runs elsewhere."""
-        if not len(features) or self._awaited is None:
-            return self.run(features)
-        taken = self.network.feature_width
-        return self._allowed(await self._awaited.run_async(features[:, :taken]), features)
+        if not len(rows) or self._awaited is None:
+            return self.run(rows)
+        return self._allowed(await self._awaited.run_async(self._unmasked_rows(rows)), rows)
 
     def close(self) -> None:
         """Let go of what runs its network elsewhere."""
         if self._awaited is not None:
             self._awaited.close()
 
-    def _allowed(self, inputs: Floats, features: Features) -> Floats:
-        """Distribution inputs in which no forbidden action can be taken."""
+    def _unmasked_rows(self, rows: Features) -> Features:
+        """The rows as the network takes them, float32[B, F + S]."""
         if self._masks is None:
-            return inputs
-        allowed = features[:, self.network.feature_width :] > 0
-        forbidden: Floats = self._family.forbid(inputs, allowed, self._masks.sizes)
-        return forbidden
+            return rows
+        start = self.network.feature_width
+        if self.network.memory is None:
+            return rows[:, :start]
+        return np.delete(rows, np.s_[start : start + self._masks.width], axis=1)
 
-    def answers(self, inputs: Floats, query: Query, seed: int | None = None) -> list[Answer]:
-        """Word the decisions that follow from float32[B, W]; raises ObservationError."""
-        return self._answers.give(inputs, query, seed)
+    def _allowed(self, outputs: Floats, rows: Features) -> Floats:
+        """Outputs, of which no forbidden action follows."""
+        if self._masks is None:
+            return outputs
+        start = self.network.feature_width
+        allowed = rows[:, start : start + self._masks.width] > 0
+        inputs, states = self._split(outputs)
+        forbidden: Floats = self._family.forbid(inputs, allowed, self._masks.sizes)
+        return forbidden if self.network.memory is None else np.concatenate([forbidden, states], 1)
+
+    def _split(self, outputs: Floats) -> tuple[Floats, Floats]:
+        width = outputs.shape[1] - self.network.memory_width
+        return outputs[:, :width], outputs[:, width:]
+
+    def answers(self, outputs: Floats, query: Query, seed: int | None = None) -> list[Answer]:
+        """Word the decisions that follow from what `run` gives; raises ObservationError."""
+        return self._answers.give(self._split(outputs)[0], query, seed)
 
 
 def _beside(features: NDArray[np.floating], allowed: Features) -> Features:

@@ -20,6 +20,7 @@ from policy_server.proving.action_sizes import Unknown, declared_sizes
 from policy_server.proving.built_model import BuiltModel, drop_what_was_built, load_built_model
 from policy_server.proving.declared import normalised_twice
 from policy_server.proving.description import Description, read_description
+from policy_server.proving.episodes import reached_rows
 from policy_server.proving.independence import RowProof
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.observed import SEED, Observed, PreprocessorMissing
@@ -200,7 +201,8 @@ class Assembly:
             proof = model.prove(tried[1])
             if proof is not None:
                 self._report.passed("proof", proof)
-            rows = RowProof.of(model.engine.run, tried[1])
+            given = reached_rows(model.engine.run, model.description.memory, tried[1])
+            rows = RowProof.of(model.engine.run, given)
             self._report.passed("rows", rows.detail)
         self._report.passed("engine", model.description.engine_detail)
         network = self._network(model.description, mapper)
@@ -210,8 +212,7 @@ class Assembly:
             policy = Policy(self._contract, network, model.engine, tried[0], mapper)
             self._check_decisions(policy)
             self._check_golden(policy, mapper)
-            making, features = tried
-            timing = measure(model.engine, features, making, self._observed.records)
+            timing = measure(model.engine, given, tried[0], self._observed.records)
             self._report.passed("speed", in_words(timing))
             rows.check_again()
             write_timing(self._folder, timing)

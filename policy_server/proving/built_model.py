@@ -12,6 +12,7 @@ from policy_server.policy.engines.registry import ENGINES, load_engine
 from policy_server.policy.families.comparison import relative_differences
 from policy_server.policy.families.recognition import Output
 from policy_server.policy.saved_model import UnusableModel
+from policy_server.proving.episodes import EPISODES, STEPS, played
 from policy_server.proving.heads import Actions
 from policy_server.proving.independence import RowProof
 from policy_server.proving.reading import Undeclared
@@ -74,7 +75,8 @@ class BuiltModel:
         """Compare what serves with the original, which serves itself where they differ, if it can.
 
         Args:
-            features: float32[B, F], of valid observations.
+            features: float32[B, F], of valid observations; with memory, each is also that of a
+                step of an episode.
 
         Returns:
             What came of it; None where the original itself serves, or is not at hand.
@@ -84,9 +86,16 @@ class BuiltModel:
         """
         if self._original is None:
             return None
-        difference = compare(self.engine, self._original, features)
+        memory, served, original = self.description.memory, self.engine, self._original
+        compared = f"on {len(features)} observations"
+        if memory is None:
+            difference = compare(served, original, features)
+        else:
+            compared = f"in {min(EPISODES, len(features))} episodes of {STEPS} steps"
+            one, other = (played(each.run, memory, features) for each in (served, original))
+            difference = difference_of(one, other)
         if difference <= PROOF_TOLERANCE:
-            return f"equal to the original to {difference:.1e} on {len(features)} observations"
+            return f"equal to the original to {difference:.1e} {compared}"
         if self._fallback is None:
             raise UploadRejected(
                 "The model cannot be served: as it is served, its output differs from "
@@ -193,7 +202,12 @@ def compare(served: Engine, original: Engine, features: Floats) -> float:
     Two masks of an action do not differ; neither do two NaNs, which a network may give to features
     that no observation has. Infinity stands for outputs that cannot be compared.
     """
-    ours, theirs = (engine.run(features).astype(np.float64) for engine in (served, original))
+    return difference_of(served.run(features), original.run(features))
+
+
+def difference_of(served: Floats, original: Floats) -> float:
+    """The largest difference of outputs; as `compare`."""
+    ours, theirs = served.astype(np.float64), original.astype(np.float64)
     if ours.shape != theirs.shape:
         return np.inf
     compared = ~(np.isnan(ours) & np.isnan(theirs))

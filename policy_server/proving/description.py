@@ -23,11 +23,11 @@ from policy_server.proving.input_description import (
     read_normalisation,
 )
 from policy_server.proving.joined import Joined, read_output
+from policy_server.proving.memory_description import DeclaredMemory, read_memory
 from policy_server.proving.reading import listed
 from policy_server.version.parts import FILES, Part
 
 FILE = FILES[Part.DESCRIPTION]
-PLANNED_KEYS = ("memory",)
 SUMMARY = "The description of the model cannot be read."
 
 
@@ -44,6 +44,7 @@ class Description:
         parameters: Numbers that the family of distributions takes, by their names.
         inputs: What each input takes; None where nothing is declared.
         normalise: What is done to features first.
+        memory: What is carried from step to step; None where nothing is declared.
     """
 
     output: str | Joined | None = None
@@ -52,6 +53,7 @@ class Description:
     parameters: Mapping[str, float] = field(default_factory=dict)
     inputs: Declared | None = None
     normalise: Normalisation | None = None
+    memory: DeclaredMemory | None = None
 
     @property
     def reading(self) -> str | None:
@@ -63,7 +65,7 @@ class Description:
     @property
     def of_inputs(self) -> InputDescription:
         """What is declared of the model's inputs."""
-        return InputDescription(self.inputs or {}, self.normalise)
+        return InputDescription(self.inputs or {}, self.normalise, self.memory)
 
     def check(self, actions: ActionSpace) -> None:
         """Raise UploadRejected where a contract's actions leave a declaration without meaning."""
@@ -103,9 +105,7 @@ def _read(text: str) -> Description:
     values: dict[str, Any] = {}
     nodes: dict[str, yaml.Node] = {}
     for name, key, value in entries(read_document(text, FILE), faults):
-        if name in PLANNED_KEYS:
-            faults.add(key, f"`{name}` is not read yet; {', '.join(KEYS)} are.")
-        elif name not in KEYS:
+        if name not in KEYS:
             near = get_close_matches(name, KEYS, 1)
             hint = f"do you mean `{near[0]}`?" if near else f"{', '.join(KEYS)} are read."
             faults.add(key, f"`{name}` is not known here: {hint}")
@@ -163,6 +163,7 @@ KEYS: Mapping[str, Callable[[str, yaml.Node, FaultList], Any]] = {
     "action_range": _range,
     "inputs": read_inputs,
     "normalise": read_normalisation,
+    "memory": read_memory,
     **PARAMETERS,
 }
 """What is read, and how."""

@@ -1,6 +1,7 @@
 """Golden cases: what training observed and what it gave for it, as a file that the build replays.
 
-Two forms are read: JSON lines, with whole observations, and NumPy's .npz, with feature vectors.
+Those of one `episode` are its steps, in order. Two forms are read: JSON lines, with whole
+observations, and NumPy's .npz, with feature vectors.
 """
 
 import json
@@ -18,6 +19,7 @@ from policy_server.contract.encoding import MARK, not_utf8
 from policy_server.contract.fields.field import shortened
 from policy_server.errors import Fault, UploadRejected
 from policy_server.policy.families.registry import output_names
+from policy_server.proving.golden_episodes import EPISODE, Episode, with_steps
 
 MAX_FAULTS = 20
 ZIP = b"PK"
@@ -58,6 +60,7 @@ class GoldenCases:
         features: float32[N, F], what the network was asked; None where observations were recorded.
         recorded: By quantity, one of QUANTITIES.
         drawn: Actions whose log-probability was recorded.
+        episodes: Which each is a step of, in order; None for those that are cases by themselves.
     """
 
     places: Sequence[str]
@@ -65,6 +68,7 @@ class GoldenCases:
     features: NDArray[np.float32] | None
     recorded: Mapping[str, Recorded]
     drawn: NDArray[np.float64] | None = None
+    episodes: Sequence[Episode] = ()
 
 
 class _Head(msgspec.Struct, forbid_unknown_fields=True):
@@ -90,6 +94,7 @@ class _Case(msgspec.Struct, forbid_unknown_fields=True):
     """One line of JSON: an observation, and something that followed from it."""
 
     observation: msgspec.Raw
+    episode: Episode = None
     features: list[float] | None = None
     distribution_inputs: list[float] | None = None
     probabilities: list[float | list[float]] | None = None
@@ -135,6 +140,7 @@ def _read_lines(path: Path) -> GoldenCases:
     recorded: dict[str, Recorded] = {}
     places: list[str] = []
     observations: list[bytes] = []
+    episodes: list[Episode] = []
     faults: list[Fault] = []
     content = path.read_bytes().removeprefix(MARK)
     if (encoding := not_utf8(content)) is not None:
@@ -157,10 +163,13 @@ def _read_lines(path: Path) -> GoldenCases:
             of_all.values.append(values)
         places.append(f"line {number}")
         observations.append(bytes(case.observation))
+        episodes.append(case.episode)
     if faults or not places:
         summary = "The golden cases cannot be read" + (": there are none." if not faults else ".")
         raise UploadRejected(summary, faults[:MAX_FAULTS])
-    return GoldenCases(places, observations, None, recorded)
+    return GoldenCases(
+        with_steps(places, episodes), observations, None, recorded, episodes=episodes
+    )
 
 
 def _read_arrays(path: Path, limit_bytes: int) -> GoldenCases:
@@ -182,13 +191,15 @@ def _read_arrays(path: Path, limit_bytes: int) -> GoldenCases:
         for name, quantity in _quantities_of_arrays().items()
         if name in arrays
     }
-    drawn = arrays.get("actions")
+    drawn, named = arrays.get("actions"), arrays.get(EPISODE)
+    episodes: list[Episode] = [None] * count if named is None else named.tolist()
     return GoldenCases(
-        [f"row {row}" for row in range(count)],
+        with_steps([f"row {row}" for row in range(count)], episodes),
         None,
         arrays["observations"].astype(np.float32),
         recorded,
         None if drawn is None else drawn.reshape(count, -1).astype(np.float64),
+        episodes,
     )
 
 
@@ -210,8 +221,11 @@ def _array_faults(arrays: Mapping[str, NDArray[Any]]) -> Iterator[Fault]:
         return
     quantities = _quantities_of_arrays()
     for name, array in arrays.items():
-        if name not in (*quantities, "observations", "actions"):
-            known = ", ".join(("observations", *quantities, "actions"))
+        if name == EPISODE:
+            if array.dtype.kind not in "iuU" or array.shape != observations.shape[:1]:
+                yield Fault(name, f"{len(observations)} names or whole numbers are wanted, a row.")
+        elif name not in (*quantities, "observations", "actions"):
+            known = ", ".join(("observations", *quantities, "actions", EPISODE))
             yield Fault(name, f"it is not known here; these are: {known}.")
         elif array.dtype.kind not in "biuf" or not array.ndim or len(array) != len(observations):
             rows = f"{len(observations)} rows of numbers, as many as `observations` has"

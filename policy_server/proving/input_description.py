@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from policy_server.contract.document import FaultList, entries, mapping, plain_value
 from policy_server.policy.features import Features
+from policy_server.proving.memory_description import DeclaredMemory, Pair, Stack
 
 NUMBERS = re.compile(r"(\d+)(?:-(\d+))?")
 """`3` or `0-7`: numbers of features, counted from 0, both ends included."""
@@ -61,10 +62,22 @@ class InputDescription:
     Attributes:
         inputs: What each takes; empty where nothing is declared.
         normalise: What is done to the features first.
+        memory: What is carried from step to step; None where nothing is.
     """
 
     inputs: Declared = field(default_factory=dict)
     normalise: Normalisation | None = None
+    memory: DeclaredMemory | None = None
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """The states of a recurrent network."""
+        return () if self.memory is None or isinstance(self.memory, Stack) else self.memory
+
+    @property
+    def stack(self) -> Stack | None:
+        """The stack of observations that the network takes; None where it takes one."""
+        return self.memory if isinstance(self.memory, Stack) else None
 
 
 def read_inputs(key: str, node: yaml.Node, faults: FaultList) -> Declared:

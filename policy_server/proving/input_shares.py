@@ -16,14 +16,15 @@ from policy_server.proving.input_description import (
     feature_numbers,
 )
 from policy_server.proving.known_features import KnownFeatures
+from policy_server.proving.memory_shares import check_stack, lay_out_states, normalised
 from policy_server.proving.network_inputs import (
     Layout,
     NetworkInput,
-    Share,
     batch_of,
     product,
 )
 from policy_server.proving.reading import Undeclared, listed
+from policy_server.proving.shares import Share
 
 Numbers = Mapping[str, Sequence[int]]
 """Input -> the features that it takes."""
@@ -49,23 +50,32 @@ def lay_out(
         UploadRejected: What is declared does not fit the network.
         UnusableModel: How many features there are is open.
     """
-    filled = [each for each in inputs if each.is_filled and each.name not in described.inputs]
-    taking = [each for each in inputs if each not in filled]
+    pairs = {pair.input: pair for pair in described.pairs}
+    carried = [each for each in inputs if each.name in pairs]
+    others = [each for each in inputs if each.name not in pairs]
+    filled = [each for each in others if each.is_filled and each.name not in described.inputs]
+    taking = [each for each in others if each not in filled]
     if not taking:
         raise UploadRejected(
             "The network's output depends on 0 inputs that take features "
             f"({listed([each.name for each in inputs]) or 'none'}): it does not follow from the "
             "observations."
         )
+    stack = described.stack
+    known = known if stack is None else known.stacked(stack.frames)
     batch = _batch(taking, output, known)
-    layout = _Laying(taking, batch, described.inputs, known).layout()
-    normalise = described.normalise
-    if normalise is not None and normalise.width not in (1, layout.width):
-        raise UploadRejected(
-            f"`normalise` in model.yaml speaks of {normalise.width} features, and the network "
-            f"takes {layout.width}."
-        )
-    return replace(layout, filled=tuple(filled), batch=batch, normalise=normalise)
+    if carried:
+        taking = [each.of_one_step(batch) for each in taking]
+    states, batch = lay_out_states(carried, pairs, batch)
+    layout = replace(
+        _Laying(taking, batch, described.inputs, known).layout(),
+        filled=tuple(filled),
+        batch=batch,
+        states=states,
+        stack=stack,
+    )
+    check_stack(layout)
+    return replace(layout, normalise=normalised(layout, described.normalise))
 
 
 def _batch(

@@ -4,6 +4,8 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from policy_server.contract.fields.array import Array
 from policy_server.contract.fields.encoded_array import EncodedArray
 from policy_server.contract.fields.field import Field
@@ -42,6 +44,15 @@ class KnownFeatures:
         """F; None where it is not known yet."""
         rows = self.rows()
         return None if rows is None else rows.shape[1]
+
+    def stacked(self, frames: int) -> "KnownFeatures":
+        """What is known of so many observations side by side."""
+
+        def tiled() -> Features | None:
+            rows = self.rows()
+            return None if rows is None else np.tile(rows, (1, frames))
+
+        return KnownFeatures(rows=tiled)
 
 
 def fields_of(schema: ObservationSchema) -> dict[str, FieldFeatures]:

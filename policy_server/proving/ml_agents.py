@@ -9,6 +9,7 @@ from policy_server.contract.actions import ActionSpace
 from policy_server.errors import UploadRejected
 from policy_server.proving.description import Description
 from policy_server.proving.joined import Joined, Piece
+from policy_server.proving.onnx_types import FLOAT
 
 CONSTANTS = {"version_number", "memory_size"}
 """Outputs of every such file, and of no other."""
@@ -16,8 +17,6 @@ CONTINUOUS = "deterministic_continuous_actions"
 NUMBERED = "deterministic_discrete_actions"
 DRAWN = "discrete_actions"
 HANDING = {"Concat", "Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze"}
-FLOAT = 1
-"""Of ONNX's TensorProto.DataType."""
 
 
 def is_ml_agents(outputs: Collection[str]) -> bool:

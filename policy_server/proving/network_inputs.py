@@ -8,20 +8,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from policy_server.errors import UploadRejected
 from policy_server.policy.engines.engine import Floats
 from policy_server.policy.features import Features
+from policy_server.policy.memory import Memory
 from policy_server.proving.built_model import proof_features
 from policy_server.proving.input_description import Normalisation
 from policy_server.proving.known_features import KnownFeatures
+from policy_server.proving.memory_description import Stack
+from policy_server.proving.shares import Share, State
 
-EXACT = 2**24
-"""The largest integer up to which float32, and so a feature, counts in ones."""
 FILLED = {
     "is_training": 0,
     "training": 0,
     "timestep": 0,
     "seq_lens": 1,
+    "episode_start": 0,
+    "episode_starts": 0,
     "action_mask": 1,
     "action_masks": 1,
 }
@@ -68,52 +70,13 @@ class NetworkInput:
             return (None,)
         return self.axes if batch is None else self.axes[1:]
 
-
-@dataclass(frozen=True)
-class Share:
-    """What one input takes of the features.
-
-    Attributes:
-        numbers: Which features, intp[n].
-        shape: In which shape they make one observation.
-    """
-
-    name: str
-    dtype: np.dtype[Any]
-    numbers: NDArray[np.intp]
-    shape: tuple[int, ...]
-
-    @property
-    def is_whole(self) -> bool:
-        """It takes whole numbers, or truth values."""
-        return self.dtype.kind in "iub"
-
-    @property
-    def limits(self) -> tuple[int, int]:
-        """The smallest and largest whole number that a feature of it may be."""
-        if self.dtype.kind == "b":
-            return 0, 1
-        of_type = np.iinfo(self.dtype)
-        return max(int(of_type.min), -EXACT), min(int(of_type.max), EXACT)
-
-    def of(self, features: Features, batch: int | None) -> NDArray[Any]:
-        """What the input is given for float32[B, F]: [B, ...], or [...] of a single row.
-
-        Raises:
-            UploadRejected: A feature is a whole number that float32 does not hold exactly.
-        """
-        taken = features[:, self.numbers]
-        if self.dtype.kind in "iu":
-            if np.abs(taken).max(initial=0.0) > EXACT:
-                raise UploadRejected(
-                    f"The input `{self.name}` takes whole numbers ({self.dtype}), and features "
-                    f"beyond {EXACT} are not exact, as they are float32: give the fields bounds "
-                    "within it."
-                )
-            taken = np.clip(taken, *self.limits)
-        with np.errstate(over="ignore"):
-            shaped = taken.astype(self.dtype).reshape(len(features), *self.shape)
-        return shaped if batch is not None else shaped[0]
+    def of_one_step(self, batch: int | None) -> "NetworkInput":
+        """The input with 1 for the only open axis beside the batch, which is that of steps."""
+        axes = self.row_axes(batch)
+        if axes.count(None) != 1 or len(axes) < 2:
+            return self
+        of_row = tuple(1 if size is None else size for size in axes)
+        return replace(self, axes=of_row if batch is None else ((self.axes or ())[0], *of_row))
 
 
 @dataclass(frozen=True)
@@ -121,13 +84,15 @@ class Layout:
     """How features are laid out on the inputs of a network.
 
     Attributes:
-        width: F.
+        width: The features that the inputs take: F, or those of all frames of a stack.
         shares: What each input takes.
         filled: Inputs that take no features.
         batch: So many observations the network takes at once: 0 for any number, None where its
             inputs have no batch axis.
         normalise: What is done to all features first.
         takes_fields: Shares were told by names of fields.
+        states: What is carried from step to step, in the order in which a row has it.
+        stack: The frames that the network takes; None where it takes one observation.
     """
 
     width: int
@@ -136,6 +101,8 @@ class Layout:
     batch: int | None = 0
     normalise: Normalisation | None = None
     takes_fields: bool = False
+    states: tuple[State, ...] = ()
+    stack: Stack | None = None
 
     def of_inputs(self, names: Collection[str]) -> "Layout":
         """The layout without inputs of other names, whose features nobody takes."""
@@ -143,9 +110,41 @@ class Layout:
         return replace(self, shares=shares)
 
     @property
+    def feature_width(self) -> int:
+        """F, of one observation."""
+        return self.width if self.stack is None else self.width // self.stack.frames
+
+    @property
+    def memory(self) -> Memory | None:
+        """What is carried from step to step; None where nothing is."""
+        if self.stack is not None:
+            held = self.width - self.feature_width
+            return Memory(held, self.stack.frames, self.stack.padding)
+        if not self.states:
+            return None
+        initial: list[float] = []
+        for state in self.states:
+            initial += state.initial or (0.0,) * state.width
+        return Memory(len(initial), initial=tuple(initial) if any(initial) else ())
+
+    @property
+    def row_width(self) -> int:
+        """F + S, the numbers of a row: features, then what is carried."""
+        return self.feature_width + (self.memory.width if self.memory is not None else 0)
+
+    @property
+    def normalises_frames(self) -> bool:
+        """Frames are normalised as they come: those that pad a stack are zeros to the network."""
+        if self.stack is None or self.normalise is None or self.stack.padding == "first":
+            return False
+        return self.normalise.width in (1, self.feature_width)
+
+    @property
     def is_plain(self) -> bool:
-        """The network has one input, which takes the features as they are."""
+        """The network has one input, which takes the features as they are, and no memory."""
         if len(self.shares) > 1 or self.filled or self.normalise is not None:
+            return False
+        if self.memory is not None:
             return False
         (share,) = self.shares
         return (
@@ -154,19 +153,42 @@ class Layout:
             and np.array_equal(share.numbers, np.arange(self.width))
         )
 
-    def batches(self, features: Features) -> Iterator[tuple[dict[str, NDArray[Any]], int]]:
-        """What the inputs are given for float32[B, F], run by run, and how many rows of it count.
+    def batches(self, rows: Features) -> Iterator[tuple[dict[str, NDArray[Any]], int]]:
+        """What the inputs are given for float32[B, F + S], run by run, and how many rows count.
 
         A run that is not full is filled up with its last row.
         """
-        rows = features if self.normalise is None else self.normalise.of(features)
+        features, carried = self.network_features(rows), rows[:, self.feature_width :]
         size = len(rows) if self.batch == 0 else self.batch or 1
         for start in range(0, len(rows), max(size, 1)):
-            part = rows[start : start + size]
-            whole = part[np.minimum(np.arange(size), len(part) - 1)]
-            feeds = {share.name: share.of(whole, self.batch) for share in self.shares}
+            count = min(size, len(rows) - start)
+            taken = start + np.minimum(np.arange(size), count - 1)
+            feeds = {share.name: share.of(features[taken], self.batch) for share in self.shares}
+            feeds |= {state.name: state.of(carried[taken], self.batch) for state in self.states}
             feeds |= {each.name: self.filling(each, size) for each in self.filled}
-            yield feeds, len(part)
+            yield feeds, count
+
+    def network_features(self, rows: Features) -> Features:
+        """What the network's inputs take of float32[B, F + S]: stacked and normalised."""
+        features = rows[:, : self.feature_width]
+        if self.stack is not None:
+            features = np.concatenate([rows[:, self.feature_width :], self._frame(rows)], axis=1)
+        if self.normalise is None or self.normalises_frames:
+            return features
+        return self.normalise.of(features)
+
+    def following_frames(self, rows: Features) -> Features:
+        """The frames that the next step has, float32[B, S]; none where there is no stack."""
+        if self.stack is None:
+            return rows[:, :0]
+        return np.concatenate([rows[:, 2 * self.feature_width :], self._frame(rows)], axis=1)
+
+    def _frame(self, rows: Features) -> Features:
+        """The frame of this step."""
+        frame = rows[:, : self.feature_width]
+        if self.normalise is None or not self.normalises_frames:
+            return frame
+        return self.normalise.of(frame)
 
     def filling(self, each: NetworkInput, rows: int) -> NDArray[Any]:
         """What an input that takes no features is given for so many rows."""
@@ -180,7 +202,7 @@ class Layout:
         return self.batch is not None and (each.axes or ())[:1] in ((None,), (self.batch,))
 
     def proof_features(self, known: KnownFeatures) -> Floats:
-        """Random input vectors, float32[B, F], with whole numbers where inputs take such.
+        """Random rows, float32[B, F + S], with whole numbers where inputs take such.
 
         Whole numbers are those of valid observations where there are any: a network may look
         them up in a table.
@@ -197,7 +219,10 @@ class Layout:
                 most = 255 if share.dtype == np.uint8 else 1
                 found = rng.integers(0, most + 1, (len(features), len(share.numbers)))
             features[:, share.numbers] = np.clip(found, *share.limits)
-        return features
+        now = features[:, self.width - self.feature_width :]
+        before = features[:, : self.width - self.feature_width]
+        states = [_random_states(state, len(features), rng) for state in self.states]
+        return np.concatenate([now, before, *states], axis=1, dtype=np.float32)
 
     @property
     def words(self) -> str:
@@ -208,10 +233,22 @@ class Layout:
         parts.append(", ".join(f"`{each.name}` ({_numbers(each)})" for each in self.shares))
         if self.filled:
             parts.append(f"; {', '.join(f'`{each.name}`' for each in self.filled)} filled in")
+        if self.stack is not None:
+            stacked = f"{self.stack.frames} frames of {self.feature_width}, the oldest first, and "
+            parts.append(f"; they are {stacked}{self.stack.padding} before the first")
+        for state in self.states:
+            parts.append(f"; `{state.name}` ({state.width}) is carried from `{state.output}`")
         if whole := [each for each in self.shares if each.dtype.kind in "iu"]:
             low, high = whole[0].limits
             parts.append(f"; fractions are cut off, and numbers kept within {low} and {high}")
         return "".join(parts)
+
+
+def _random_states(state: State, rows: int, rng: np.random.Generator) -> Floats:
+    """States of sensible size, float32[B, n]: those of trained networks are about 1."""
+    if state.is_whole:
+        return rng.integers(0, 2, (rows, state.width)).astype(np.float32)
+    return rng.standard_normal((rows, state.width)).astype(np.float32)
 
 
 def _numbers(share: Share) -> str:

@@ -5,11 +5,8 @@ from typing import Any
 from policy_server.errors import UploadRejected
 from policy_server.proving.joined import STANDARD_DEVIATION, Joined, Piece
 from policy_server.proving.onnx_graph import needed
+from policy_server.proving.onnx_types import FLOAT, INT64, INTEGER_TYPES
 
-FLOAT, INT64 = 1, 7
-"""Of ONNX's TensorProto.DataType."""
-INTEGER_TYPES = (2, 3, 4, 5, 6, 7, 12, 13)
-"""From UINT8 to INT64, UINT32 and UINT64."""
 INT_ATTRIBUTE = 2
 """Of ONNX's AttributeProto.AttributeType."""
 PREFIX = "policy_server/"

@@ -1,7 +1,8 @@
 """An uploaded ONNX file, reduced to what leads from the observations to one output."""
 
 import contextlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,19 +14,20 @@ from policy_server.proving.input_description import InputDescription
 from policy_server.proving.input_shares import lay_out
 from policy_server.proving.joined import Joined
 from policy_server.proving.known_features import KnownFeatures
+from policy_server.proving.memory_shares import other_axes
 from policy_server.proving.network_inputs import Layout
 from policy_server.proving.onnx_allowed import check_operations
 from policy_server.proving.onnx_graph import handed_through, needed, operations
 from policy_server.proving.onnx_inputs import axes_of, input_names, network_inputs, united
-from policy_server.proving.onnx_join import INTEGER_TYPES, join
+from policy_server.proving.onnx_join import join
+from policy_server.proving.onnx_memory import carrying
 from policy_server.proving.onnx_original import OnnxOriginal
 from policy_server.proving.onnx_served import write_served
+from policy_server.proving.onnx_types import INTEGER_TYPES, REAL_TYPES
 from policy_server.proving.reading import named_output
 
 TRIAL_STEP = 16
 """Of the proof's features each such row tells whether a batch can be opened."""
-REAL_TYPES = (1, 10, 11)
-"""FLOAT, FLOAT16 and DOUBLE of ONNX's TensorProto.DataType."""
 DRAWING = {
     "Bernoulli",
     "Multinomial",
@@ -43,16 +45,20 @@ class ReducedNetwork:
     Attributes:
         engine: Runs it.
         original: Runs it with its own inputs; None where these are the features themselves.
-        features: float32[B, F], to prove it with.
-        inputs: What is done to features before the network, in words; empty if nothing is.
-        takes_fields: Its inputs take fields of the schema by their names.
+        features: float32[B, F + S], rows to prove it with.
+        layout: What its inputs take.
     """
 
     engine: Engine
     original: Engine | None
     features: Floats
-    inputs: str
-    takes_fields: bool
+    layout: Layout
+
+    @property
+    def width(self) -> int:
+        """W, the numbers that are served for each row."""
+        carried = self.layout.row_width - self.layout.feature_width
+        return int(self.engine.run(self.features[:1]).shape[1]) - carried
 
 
 class OnnxUpload:
@@ -92,6 +98,7 @@ class OnnxUpload:
         # A state that is handed through is no output of the network's; its only input may be.
         beside = inputs if len(inputs) > 1 else set()
         idle = {name for source in beside for name in handed_through(graph, source)}
+        idle |= {pair.output for pair in self._described.pairs}
         self.outputs = [name for name in _output_names(self._model) if name not in idle]
 
     def _check_joined(self, joined: Joined) -> None:
@@ -131,7 +138,8 @@ class OnnxUpload:
             EngineFailed: ONNX Runtime cannot run it.
         """
         model = type(self._model).FromString(self._model.SerializeToString())
-        _reduce(model, output)
+        pairs = carrying(model.graph, output, self._described.pairs)
+        _reduce(model, [output, *(pair.output for pair in pairs)])
         check_operations(model)
         # Before, every weight had to be an input as well.
         model.ir_version = max(model.ir_version, 4)
@@ -139,7 +147,8 @@ class OnnxUpload:
         # What is declared of inputs that only other outputs need counts as well.
         names = needed_inputs | (self._described.inputs.keys() & input_names(self._model.graph))
         inputs = network_inputs(self._model.graph, names)
-        layout = lay_out(inputs, axes, self._described, self._known).of_inputs(needed_inputs)
+        described = replace(self._described, memory=self._described.stack or pairs)
+        layout = lay_out(inputs, axes, described, self._known).of_inputs(needed_inputs)
         features = layout.proof_features(self._known)
         original = None
         if not layout.is_plain or layout.batch:
@@ -148,33 +157,40 @@ class OnnxUpload:
         engine = _engine(model, layout, original, features[::TRIAL_STEP], target)
         if layout.is_plain:
             original = None
-        return ReducedNetwork(engine, original, features, layout.words, layout.takes_fields)
+        return ReducedNetwork(engine, original, features, layout)
 
 
 def _engine(
     model: Any, layout: Layout, original: Engine | None, features: Floats, target: Path
 ) -> Engine:
     """What runs a network of one input, for any number of rows if it can."""
-    if layout.batch is not None:
-        opened = united(model, layout, opened=True)
-        if layout.batch == 0:
-            write_served(opened, target, layout.width)
+    width = 0
+    if original is not None:
+        width = original.run(features[:1]).shape[1] + layout.feature_width - layout.row_width
     if layout.batch == 0:
+        write_served(united(model, layout, opened=True, width=width), target, layout.row_width)
         engine = load_engine(ONNXRUNTIME, target.parent)
         if original is not None and (far := compare(engine, original, features)) > PROOF_TOLERANCE:
             raise EngineFailed(f"with its inputs made of features, {differs(far)}")
         return engine
     if original is not None and layout.batch is not None:
-        with contextlib.suppress(EngineFailed, ValueError, UploadRejected):
-            write_served(opened, target, layout.width)
-            engine = load_engine(ONNXRUNTIME, target.parent)
-            if compare(engine, original, features) <= PROOF_TOLERANCE:
-                return engine
+        for each in other_axes(layout):
+            with contextlib.suppress(EngineFailed, ValueError, UploadRejected):
+                opened = united(model, each, opened=True, width=width)
+                write_served(opened, target, layout.row_width)
+                engine = load_engine(ONNXRUNTIME, target.parent)
+                if compare(engine, original, features) <= PROOF_TOLERANCE:
+                    return engine
         if layout.batch > 1:
             _refuse_batch(layout)
     # The graph counts on a batch of 1 somewhere, or has no such axis.
-    write_served(united(model, layout, opened=False), target, layout.width)
-    return load_engine(ONNXRUNTIME, target.parent)
+    write_served(united(model, layout, opened=False, width=width), target, layout.row_width)
+    engine = load_engine(ONNXRUNTIME, target.parent)
+    if layout.memory is None or original is None:
+        return engine
+    if (far := compare(engine, original, features)) > PROOF_TOLERANCE:
+        raise EngineFailed(f"with its states behind its features, {differs(far)}")
+    return engine
 
 
 def _refuse_batch(layout: Layout) -> NoReturn:
@@ -192,18 +208,19 @@ def _output_names(model: Any) -> list[str]:
     return [str(value.name) for value in model.graph.output]
 
 
-def _reduce(model: Any, output: str) -> None:
-    """Drop every output but one and what only others need."""
+def _reduce(model: Any, outputs: Sequence[str]) -> None:
+    """Drop every output but some, which come in this order, and what only others need."""
     graph = model.graph
-    names = needed(graph, {output})
+    names = needed(graph, {*outputs})
     nodes = [node for node in graph.node if names & set(node.output)]
-    kept_output = [value for value in graph.output if value.name == output]
+    by_name = {value.name: value for value in graph.output}
+    kept_outputs = [by_name[name] for name in outputs]
     initializers = [tensor for tensor in graph.initializer if tensor.name in names]
     constant = {tensor.name for tensor in initializers}
     inputs = [value for value in graph.input if value.name in names - constant]
     for field, values in (
         ("node", nodes),
-        ("output", kept_output),
+        ("output", kept_outputs),
         ("input", inputs),
         ("initializer", initializers),
     ):

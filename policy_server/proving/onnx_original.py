@@ -1,7 +1,5 @@
 """An uploaded ONNX network with its own inputs: what the rewritten one is compared with."""
 
-from typing import Any
-
 import numpy as np
 
 from policy_server.errors import EngineFailed
@@ -15,7 +13,7 @@ class OnnxOriginal:
     """Runs a network as its author would: each input is made in NumPy.
 
     Args:
-        content: The file, of one output.
+        content: The file, of one output, and of those that give the next states.
         layout: What its inputs take.
 
     Raises:
@@ -24,16 +22,17 @@ class OnnxOriginal:
 
     def __init__(self, content: bytes, layout: Layout) -> None:
         self._session = open_session(content)
-        self._output = self._session.get_outputs()[0].name
+        served = self._session.get_outputs()[0].name
+        self._outputs = [served, *(state.output for state in layout.states)]
         self._layout = layout
 
     @property
     def feature_width(self) -> int:
         """F."""
-        return self._layout.width
+        return self._layout.feature_width
 
     def run(self, features: Floats) -> Floats:
-        """Turn float32[B, F] into float32[B, W]."""
+        """Turn float32[B, F] into float32[B, W]; with memory, F + S into W + S."""
         return self._run(features, {})
 
     def check_filled(self, features: Floats) -> None:
@@ -57,9 +56,13 @@ class OnnxOriginal:
             for each, value in fillings.items():
                 feeds[each.name] = np.full_like(feeds[each.name], value)
             try:
-                output: Any = self._session.run([self._output], feeds)[0]
+                output, *states = self._session.run(self._outputs, feeds)
             except Exception as error:  # the runtime's own exceptions have no common root
                 raise EngineFailed(f"ONNX Runtime failed: {error}") from error
             size = len(features) if self._layout.batch == 0 else self._layout.batch or 1
-            found.append(np.asarray(output, np.float32).reshape(size, -1)[:rows])
-        return np.concatenate(found)
+            parts = [np.asarray(output, np.float32).reshape(size, -1)]
+            for state, following in zip(self._layout.states, states, strict=True):
+                parts.append(state.following(np.asarray(following), size))
+            found.append(np.concatenate(parts, axis=1)[:rows])
+        frames = self._layout.following_frames(features)
+        return np.concatenate([np.concatenate(found), frames], axis=1)

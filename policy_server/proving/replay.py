@@ -18,12 +18,14 @@ from policy_server.policy.families.registry import alternatives
 from policy_server.policy.features import Features
 from policy_server.policy.output_mapper import OutputMapper
 from policy_server.policy.policy import Policy
+from policy_server.proving.episodes import replayed
 from policy_server.proving.golden import (
     QUANTITIES,
     GoldenCases,
     Recorded,
     read_golden,
 )
+from policy_server.proving.golden_episodes import check_episodes
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.verdict import MAX_SHOWN, QUANTITY_WORDS, Compared, Outcome, Verdict
 from policy_server.version.parts import Part, uploaded_file
@@ -84,7 +86,7 @@ class Replay:
             EngineFailed: The network could not be run.
         """
         features = self._features()
-        inputs = self._policy.run(features).astype(np.float64)
+        inputs = self._inputs(features)
         try:
             outcome = self._compared(self._family, features, inputs)
         except UploadRejected as error:
@@ -94,6 +96,16 @@ class Replay:
             return outcome
         hint = self._other_readings(features, inputs)
         return replace(outcome, detail=f"{outcome.detail} {hint}".rstrip())
+
+    def _inputs(self, features: Features) -> Array:
+        """The distribution inputs of all cases, of which those of an episode are its steps."""
+        policy, memory = self._policy, self._policy.network.memory
+        rows = policy.begun(features)
+        if memory is None:
+            return policy.run(rows).astype(np.float64)
+        check_episodes(self._cases.places, self._cases.episodes)
+        outputs = replayed(policy.run, memory.width, rows, self._cases.episodes)
+        return outputs[:, : -memory.width].astype(np.float64)
 
     def _compared(self, family: Family, features: Features, inputs: Array) -> Outcome:
         """Compare with what follows if the network's output selects from a family."""

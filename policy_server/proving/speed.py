@@ -11,10 +11,17 @@ from policy_server.policy.timing import BATCHES, Timing, median_seconds
 
 
 def measure(
-    engine: Engine, features: Features, preprocessor: Preprocessor, records: Sequence[Record]
+    engine: Engine, rows: Features, preprocessor: Preprocessor, records: Sequence[Record]
 ) -> Timing:
-    """Measure one run of the network on each of BATCHES rows, and the features of one record."""
-    runs = [median_seconds(partial(engine.run, features[:rows])) for rows in BATCHES]
+    """Measure one run of the network on each of BATCHES rows, and the features of one record.
+
+    Args:
+        engine: Runs the network.
+        rows: float32[B, F + S], what it is run on.
+        preprocessor: Makes the features.
+        records: Valid observations.
+    """
+    runs = [median_seconds(partial(engine.run, rows[:count])) for count in BATCHES]
     few = records[: BATCHES[1]]
     each = median_seconds(partial(preprocessor.features, few)) / len(few)
     return Timing(tuple(runs), each)

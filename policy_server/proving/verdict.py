@@ -11,6 +11,7 @@ from policy_server.errors import Fault
 from policy_server.policy.families.family import Family
 from policy_server.proving.diagnosis import diagnosis
 from policy_server.proving.golden import QUANTITIES, GoldenCases, shown_observation
+from policy_server.proving.golden_episodes import steps_of
 
 Array = NDArray[np.float64]
 MAX_SHOWN = 20
@@ -95,18 +96,28 @@ class Verdict:
             for index in np.flatnonzero((each.differences > self._tolerance).any(axis=1)).tolist()
         }
         first = wrong[0]
-        worst = int(np.argmax(first.differences.max(axis=1)))
+        worst, words = self._shown_case(first)
         row = first.rows[worst]
         agreeing = {each.quantity for each in self._compared} - {each.quantity for each in wrong}
         detail = (
             f"{len(rows)} of {self._count()} disagree with what was recorded, by more than "
             f"{self._tolerance:g}: {', '.join(QUANTITY_WORDS[each.quantity] for each in wrong)}. "
             f"{self._cause(first, 'features' in agreeing)} "
-            f"The worst is {self._cases.places[row]}."
+            f"{words} is {self._cases.places[row]}."
         )
         observation = self._cases.observations
         shown = shown_observation(observation[row]) if observation is not None else []
         return Outcome(False, detail, [*shown, *self._numbers(first, worst)])
+
+    def _shown_case(self, compared: Compared) -> tuple[int, str]:
+        """The case that is shown: of steps the first that differs, as later ones follow from it."""
+        differences = compared.differences.max(axis=1)
+        steps = np.array(steps_of(self._cases.episodes))[compared.rows]
+        differing = differences > self._tolerance
+        if not steps.any():
+            return int(np.argmax(differences)), "The worst"
+        earliest = differing & (steps == steps[differing].min())
+        return int(np.argmax(np.where(earliest, differences, -1.0))), "The first step that differs"
 
     def _cause(self, first: Compared, features_agree: bool) -> str:
         """Where the difference comes from, as far as can be told."""

@@ -43,7 +43,7 @@ class EngineProcess:
         self._task = EngineTask(network.engine, str(folder.absolute()), network.output, limits)
         self._limits = limits
         self._features = network.feature_width
-        self._outputs = network.distribution.input_width
+        self._outputs = network.distribution.input_width + network.memory_width
         self._child: Conversation | None = None
         self._starting: asyncio.Task[Conversation] | None = None
         self._turn = asyncio.Lock()
@@ -57,7 +57,7 @@ class EngineProcess:
         return self._features
 
     async def run_async(self, features: Floats) -> Floats:
-        """Turn float32[B, F] into float32[B, W].
+        """Turn float32[B, F] into float32[B, W]; with memory, F + S into W + S.
 
         Raises:
             EngineFailed: The network could not be run, or its process died or was too slow.

@@ -139,12 +139,12 @@ def _read_parts(
 
 
 async def _check_width(name: str, network: Network, engine: Engine) -> None:
-    zeros = np.zeros((1, network.feature_width), np.float32)
+    zeros = np.zeros((1, network.input_width), np.float32)
     if isinstance(engine, AsyncEngine):
         found = await engine.run_async(zeros)
     else:
         found = await asyncio.to_thread(engine.run, zeros)
-    width = found.shape[1]
+    width = found.shape[1] - network.memory_width
     if width != network.distribution.input_width:
         raise NoActivePolicy(f"version {name} is damaged: its network puts out {width} numbers.")
 

@@ -8,6 +8,7 @@ from policy_server.errors import UploadRejected
 from policy_server.policy.families.registry import reading_words
 from policy_server.proving.description import Description, read_description
 from policy_server.proving.joined import Joined, Piece
+from policy_server.proving.memory_description import Pair, Stack
 
 
 def described(tmp_path: Path, content: str | bytes) -> Description:
@@ -30,6 +31,16 @@ def described(tmp_path: Path, content: str | bytes) -> Description:
             "output: {std: [0.5, 1e-3], mean: mu}",
             Description(Joined((Piece("mu", "mean"), Piece((0.5, 0.001), "std")))),
         ),
+        (
+            "memory:\n- {input: h_in, output: h_out}\n- {input: c, output: 31, initial: [1, -.2]}",
+            Description(memory=(Pair("h_in", "h_out"), Pair("c", "31", (1.0, -0.2)))),
+        ),
+        (
+            "memory: [{input: h, output: o, initial: 2}]",
+            Description(memory=(Pair("h", "o", (2.0,)),)),
+        ),
+        ("memory: {frames: 4}", Description(memory=Stack(4, "zeros"))),
+        ("memory: {padding: first, frames: 2}", Description(memory=Stack(2, "first"))),
         ("output: policy".encode("utf-8-sig"), Description("policy", None)),
         ("{output: a/b:0, reads: actions}", Description("a/b:0", "actions")),
     ],
@@ -51,7 +62,29 @@ def test_every_reading_is_known(tmp_path: Path, reading: str) -> None:
         ("reads: logit", "model.yaml:1: `logit` is no reading: "),
         ("reads: logit", "do you mean `logits`?"),
         ("\nread: logits", "model.yaml:2: `read` is not known here: do you mean `reads`?"),
-        ("memory: []", "`memory` is not read yet; output, reads, action_range, inputs, "),
+        ("memory: []", "`memory` takes a list of states, such as `memory: [{input: h_in"),
+        ("memory: lstm", "`memory` takes a list of states"),
+        ("memory: {input: h, output: o}", "`memory` takes a list of states, one or more"),
+        ("memory: [h]", "`memory` takes a mapping for each state"),
+        ("memory:\n- {input: h}", "model.yaml:2: a state needs `output`, the name of an output"),
+        ("memory: [{input: [h], output: o}]", "a state needs `input`, the name of an input"),
+        ("memory: [{input: h, outputs: o}]", "`outputs` is not known here: do you mean `output`?"),
+        (
+            "memory:\n- {input: h, output: o}\n- {input: c, output: o}",
+            "model.yaml:3: `memory` names the output `o` twice",
+        ),
+        (
+            "memory: [{input: h, output: o}, {input: h, output: p}]",
+            "names the input `h` twice",
+        ),
+        ("memory: [{input: h, output: o, initial: [1, a]}]", "`initial` takes a number, or a list"),
+        ("memory: [{input: h, output: o, initial: []}]", "`initial` takes a number, or a list"),
+        ("memory: [{input: h, output: o, initial: 1e39}]", "`initial` takes a number, or a list"),
+        ("memory: {frames: 1}", "`frames` takes a whole number from 2 to 1000"),
+        ("memory: {frames: 2.5}", "`frames` takes a whole number"),
+        ("memory: {padding: zeros}", "`frames` takes a whole number"),
+        ("memory: {frames: 4, padding: last}", "`padding` takes zeros or first"),
+        ("memory: {frame: 4}", "`frame` is not known here: do you mean `frames`?"),
         ("output: [a, a]", "`output` as a list takes names of outputs, two at least, each once."),
         ("output: [a, {b: c}]", "`output` as a list takes names"),
         ("output: ''", "`output` takes the name of an output, a list or a mapping of names."),

@@ -105,7 +105,7 @@ def test_several_sensors_of_ml_agents_are_served(candidate_of: CandidateOf) -> N
 @pytest.mark.parametrize(
     ("inputs", "outputs", "told"),
     [
-        (["obs_0", "recurrent_in"], ["continuous_actions"], "with memory"),
+        (["obs_0", "recurrent_in"], ["deterministic_continuous_actions"], "with memory"),
         (["obs_0"], ["continuous_actions", "discrete_actions"], "only actions that it draws"),
         (["obs_0"], ["continuous_actions"], "only actions that it draws itself"),
     ],

@@ -16,8 +16,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from policy_server.errors import EngineFailed, UploadRejected
 from policy_server.policy.engines.engine import Engine
+from policy_server.proving.description import Description
 from policy_server.proving.onnx_file import read_onnx
-from policy_server.proving.onnx_kinds import refuse_memory
+from policy_server.proving.onnx_memory import with_memory
 from policy_server.proving.onnx_model import OnnxUpload
 from policy_server.version.parts import Part
 from tests.proving.conftest import CandidateOf, agrees
@@ -168,7 +169,7 @@ def test_memory_that_decides_is_rejected_by_name(tmp_path: Path) -> None:
     ]
     model = model_of(nodes, inputs=[("obs", ["batch", 3]), ("h_in", ["batch", 3])])
     with pytest.raises(UploadRejected, match="with memory: its decisions depend on `h_in`"):
-        refuse_memory(model, ["logits"])
+        with_memory(model, Description(), ["logits"])
 
 
 def body(name: str, weight: str, scale: str) -> Any:

@@ -16,7 +16,7 @@ class Engine(Protocol):
         """F, the numbers that the network takes; -1 where its input leaves that open."""
 
     def run(self, features: Floats) -> Floats:
-        """Turn float32[B, F] into float32[B, W].
+        """Turn float32[B, F] into float32[B, W]; with memory, float32[B, F + S] into [B, W + S].
 
         Raises:
             EngineFailed: The network could not be run.

@@ -18,7 +18,7 @@ from policy_server.proving.built_model import (
 from policy_server.proving.heads import stated_actions
 from policy_server.proving.joined import Joined
 from policy_server.proving.onnx_file import read_onnx, value_words
-from policy_server.proving.onnx_kinds import refuse_memory
+from policy_server.proving.onnx_memory import check_found, with_memory
 from policy_server.proving.onnx_metadata import described_by, metadata_of, metadata_words
 from policy_server.proving.onnx_model import OnnxUpload
 from policy_server.proving.readers.reader import Inspection, ModelUpload, Reader
@@ -45,10 +45,10 @@ def _read(upload: ModelUpload) -> BuiltModel:
     """Reduce an ONNX file to the output that is served."""
     upload.progress("reading the ONNX file")
     contract, file = upload.contract, read_onnx(upload.file)
-    refuse_memory(file, _served(file.graph, upload.description.output))
     agents = ml_agents.described(file.graph, upload.description, contract.actions)
     metadata, outputs = metadata_of(file), [str(each.name) for each in file.graph.output]
-    description = described_by(metadata, outputs, agents)
+    certain = described_by(metadata, outputs, agents)
+    description = with_memory(file, certain, _served(file.graph, certain.output))
     model = OnnxUpload(file, description.output, description.of_inputs, upload.known)
     target = upload.folder / ENGINES[ONNXRUNTIME].file
     name = named_output(model.outputs, model.declared)
@@ -59,16 +59,18 @@ def _read(upload: ModelUpload) -> BuiltModel:
         output = replace(output, parts=(output.width,))  # of an only branch
     read_as = read(output, description.reading, contract.actions)
     reduced = model.reduce(output.name, target)
+    if certain.memory is None and description.memory is not None:
+        check_found(reduced.layout, reduced.original, reduced.features)
     actions = stated_actions(output, read_as)
     detail = f"ONNX Runtime runs the uploaded network's output `{output.name}`"
     if words := metadata_words(metadata):
         detail += f"; {words}"
-    if reduced.inputs:
-        detail += f"; {reduced.inputs}"
-    engine = reduced.engine
-    described = describe(ONNXRUNTIME, engine.feature_width, output, actions, detail)
-    described = replace(described, takes_fields=reduced.takes_fields)
-    return BuiltModel(described, engine, upload.folder, reduced.original)
+    layout = reduced.layout
+    if layout.words:
+        detail += f"; {layout.words}"
+    described = describe(ONNXRUNTIME, layout.feature_width, output, actions, detail)
+    described = replace(described, takes_fields=layout.takes_fields, memory=layout.memory)
+    return BuiltModel(described, reduced.engine, upload.folder, reduced.original)
 
 
 def _served(graph: Any, declared: str | Joined | None) -> list[str]:
@@ -88,7 +90,7 @@ def _tried(model: OnnxUpload, name: str, target: Path) -> Output:
             f"its output `{name}` is drawn by the network itself ({drawing}): what it is drawn "
             "from is wanted, such as the logits."
         )
-    return Output(name, model.is_integer(name), rows)
+    return Output(name, model.is_integer(name), rows[:, : reduced.width])
 
 
 def _widths(model: OnnxUpload, joined: Joined, target: Path) -> tuple[int, ...]:
@@ -96,7 +98,7 @@ def _widths(model: OnnxUpload, joined: Joined, target: Path) -> tuple[int, ...]:
     widths = []
     for name in joined.names:
         reduced = model.reduce(name, target)
-        widths.append(reduced.engine.run(reduced.features[:1]).shape[1])
+        widths.append(reduced.width)
     return tuple(widths)
 
 

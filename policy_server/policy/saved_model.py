@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policy_server.errors import EngineFailed
+from policy_server.policy.carried import Carried
 from policy_server.policy.engines.engine import Floats
 from policy_server.policy.lean_tensorflow import keras_left_out
-from policy_server.policy.saved_model_feeds import Draws, neutral, others
+from policy_server.policy.saved_model_feeds import Draws, ancestors, neutral
 from policy_server.policy.tensorflow_flow import Unbounded, check_bounded
 from policy_server.policy.tensorflow_graph import (
     Loading,
@@ -32,8 +33,10 @@ OBSERVATION_NAMES = ("observations", "observation", "obs", "0/observation", "inp
 ACTIONS = re.compile(r"actions(?:_(\d+))?")
 DRAWING = re.compile(r"^(Stateless|Parameterized)?(Truncated|Random|Multinomial)(?!.*Seed)")
 """Operations that draw random numbers."""
-CONSTANT_INPUTS = ("is_training", "seq_lens", "timestep")
-"""Inputs that do not describe the situation; they have one right value when serving."""
+
+
+STEP_TYPE = "step_type"
+"""TF-Agents' input that says whether an episode begins; it resets the states."""
 
 
 class UnusableModel(ValueError):
@@ -61,6 +64,8 @@ class SavedModel:
 
     Attributes:
         output_name: Name in the signature of the output that `run` gives.
+        carried: What it carries from step to step: rows have that behind the features, and what
+            `run` gives has it behind the output.
         tensorflow: The library, which this file alone imports.
 
     Raises:
@@ -68,6 +73,7 @@ class SavedModel:
     """
 
     output_name: str = ""
+    carried: Carried = Carried()
 
     def __init__(self, folder: Path) -> None:
         self.tensorflow = tensorflow = import_tensorflow()
@@ -118,7 +124,7 @@ class SavedModel:
         for name in OBSERVATION_NAMES:
             if name in self.inputs:
                 return self.inputs[name]
-        floats = [name for name in self.inputs.values() if self._tensor(name).dtype.is_floating]
+        floats = [name for name in self.inputs.values() if self.tensor(name).dtype.is_floating]
         if len(floats) != 1:
             raise UnusableModel(
                 f"no input is called `observations` (there are {', '.join(sorted(self.inputs))})."
@@ -129,19 +135,19 @@ class SavedModel:
         """Of each output, `integer`, `real` or `other`, and its rank; None where that is open."""
         kinds = {}
         for name, tensor_name in self.outputs.items():
-            tensor = self._tensor(tensor_name)
+            tensor = self.tensor(tensor_name)
             kind = "integer" if tensor.dtype.is_integer else "other"
             kinds[name] = ("real" if tensor.dtype.is_floating else kind, tensor.shape.rank)
         return kinds
 
     def words_of(self, named: Mapping[str, str]) -> list[str]:
         """Inputs or outputs in words: name, type, shape."""
-        tensors = [(name, self._tensor(tensor)) for name, tensor in named.items()]
+        tensors = [(name, self.tensor(tensor)) for name, tensor in named.items()]
         return [f"{name}: {each.dtype.name} {each.shape}" for name, each in tensors]
 
     def drawing(self) -> str:
         """Operations that draw random numbers on the way to the output that is served."""
-        found = {operation.type for operation in self._ancestors([self.output_tensor])}
+        found = {operation.type for operation in ancestors(self.graph, [self.output_tensor])}
         return ", ".join(sorted(kind for kind in found if DRAWING.search(kind)))
 
     @property
@@ -152,7 +158,7 @@ class SavedModel:
     @cached_property
     def feature_width(self) -> int:
         """F: the numbers that the network takes, all axes but the batch flattened."""
-        shape = self._tensor(self.observation_tensor).shape
+        shape = self.tensor(self.observation_tensor).shape
         if shape.rank is None or None in shape[1:].as_list():
             raise UnusableModel(
                 "the shape of its observations is open: export it with a fixed one."
@@ -169,7 +175,7 @@ class SavedModel:
     @property
     def actions_are_integers(self) -> bool | None:
         """Whether drawn actions are numbers of actions; None where the model draws none."""
-        kinds = {self._tensor(self.outputs[name]).dtype.is_integer for name in self.action_outputs}
+        kinds = {self.tensor(self.outputs[name]).dtype.is_integer for name in self.action_outputs}
         if len(kinds) > 1:
             raise UnusableModel(
                 "its actions are mixed (hybrid): numbered in one component and real in another, "
@@ -177,93 +183,69 @@ class SavedModel:
             )
         return kinds.pop() if kinds else None
 
-    def check_stateless(self, features: Floats) -> None:
-        """Raise UnusableModel if the distribution inputs depend on more than the observations.
+    def run(self, rows: Floats) -> Floats:
+        """The output that is served, float32[B, W], of float32[B, F]; F + S give W + S."""
+        states = [state.output for state in self.carried.states]
+        found, *following = self._run([self.output_tensor, *states], rows)
+        output = np.asarray(found, dtype=np.float32)
+        output = output[:, np.newaxis] if output.ndim == 1 else output
+        if not (states or self.carried.frames):
+            return output
+        features = self.carried.features(rows, self.feature_width)
+        return self.carried.joined(output.reshape(len(rows), -1), following, features)
 
-        They must be the same when run again, and when each further input has another value.
-
-        Args:
-            features: float32[B, F], some finite input vectors.
-        """
-        feeds = dict(self._feeds([self.output_tensor], features))
-        expected = self._fetch([self.output_tensor], feeds)[0]
-
-        def moves(inputs: Mapping[str, NDArray[Any]]) -> bool:
-            output = self._fetch([self.output_tensor], inputs)[0]
-            return not np.array_equal(output, expected, equal_nan=True)
-
-        if moves(feeds):
-            raise UnusableModel(
-                "its distribution inputs differ from run to run: export it without noise in its "
-                "parameters and without dropout."
-            )
-        for name in sorted(feeds.keys() - {self.observation_tensor}):
-            if any(constant in self._called(name) for constant in CONSTANT_INPUTS):
-                continue
-            if any(moves({**feeds, name: other}) for other in others(feeds[name])):
-                raise UnusableModel(
-                    f"its decisions depend on `{name}`, which one observation does not tell: "
-                    "policies with memory are not served."
-                )
-
-    def run(self, features: Floats) -> Floats:
-        """The output that is served, float32[B, W], of float32[B, F]."""
-        output = np.asarray(self._run([self.output_tensor], features)[0], dtype=np.float32)
-        return output[:, np.newaxis] if output.ndim == 1 else output
-
-    def draw(self, features: Floats) -> Draws:
+    def draw(self, rows: Floats) -> Draws:
         """Let the model draw one action a row itself."""
         names = [self.outputs[name] for name in self.action_outputs]
         has_log = "action_logp" in self.outputs
-        values = self._run([*names, self.outputs["action_logp"]] if has_log else names, features)
+        values = self._run([*names, self.outputs["action_logp"]] if has_log else names, rows)
         return Draws(values[: len(names)], values[-1] if has_log else None)
 
-    def _run(self, fetches: list[str], features: Floats) -> list[NDArray[Any]]:
-        return self._fetch(fetches, self._feeds(fetches, features))
+    def _run(self, fetches: list[str], rows: Floats) -> list[NDArray[Any]]:
+        return self.fetch(fetches, self.feeds(fetches, rows))
 
-    def _fetch(self, fetches: list[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+    def fetch(self, fetches: list[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """What tensors are; raises EngineFailed."""
         try:
             return list(self.session.run(fetches, feeds))
         except (self.tensorflow.errors.OpError, ValueError, TypeError) as error:  # those: of feeds
             raise EngineFailed(f"TensorFlow failed: {_first_line(error)}") from error
 
-    def _feeds(self, fetches: Iterable[str], features: Floats) -> Mapping[str, NDArray[Any]]:
+    def feeds(self, fetches: Iterable[str], rows: Floats) -> dict[str, NDArray[Any]]:
         """Values for every placeholder that the fetches need, in the signature or not."""
-        if features.shape[1] != self.feature_width:
-            raise EngineFailed(
-                f"{features.shape[1]} features were given, the network takes {self.feature_width}"
-            )
-        observation = self._tensor(self.observation_tensor)
-        shape = [len(features), *observation.shape[1:].as_list()]
-        feeds: dict[str, NDArray[Any]] = {
-            observation.name: features.reshape(shape).astype(observation.dtype.as_numpy_dtype)
+        taken = self.feature_width
+        wanted = self.carried.feature_width(taken) + self.carried.width(taken)
+        if rows.shape[1] != wanted:
+            raise EngineFailed(f"{rows.shape[1]} features were given, the network takes {wanted}")
+        observation, features = (
+            self.tensor(self.observation_tensor),
+            self.carried.features(rows, taken),
+        )
+        given = {observation.name: features.reshape(len(rows), *observation.shape[1:].as_list())}
+        given |= self.carried.feeds(rows, taken)
+        feeds = {
+            name: values.astype(self.tensor(name).dtype.as_numpy_dtype)
+            for name, values in given.items()
         }
         listed = set(self.inputs.values())
-        for operation in self._ancestors(fetches):
+        for operation in ancestors(self.graph, fetches):
             name = operation.outputs[0].name if operation.outputs else ""
-            wanted = operation.type == "Placeholder" or name in listed
-            if wanted and name not in feeds:
-                lengths = "seq_lens" in self._called(name)
-                feeds[name] = neutral(operation.outputs[0], len(features), fill=int(lengths))
+            if (operation.type == "Placeholder" or name in listed) and name not in feeds:
+                feeds[name] = neutral(operation.outputs[0], len(rows), self._filling(name))
         return feeds
 
-    def _called(self, tensor_name: str) -> str:
+    def _filling(self, tensor_name: str) -> int:
+        """The value of an input that says nothing of the observation."""
+        called = self.called(tensor_name)
+        return self.carried.step if STEP_TYPE in called else int("seq_lens" in called)
+
+    def called(self, tensor_name: str) -> str:
         """All that an input is called: by the graph, and by the signature where it lists it."""
         names = [name for name, tensor in self.inputs.items() if tensor == tensor_name]
         return " ".join([tensor_name, *names])
 
-    def _ancestors(self, fetches: Iterable[str]) -> list[Any]:
-        seen: dict[str, Any] = {}
-        waiting = [self._tensor(name).op for name in fetches]
-        while waiting:
-            operation = waiting.pop()
-            if operation.name not in seen:
-                seen[operation.name] = operation
-                waiting += [tensor.op for tensor in operation.inputs]
-                waiting += list(operation.control_inputs)
-        return list(seen.values())
-
-    def _tensor(self, name: str) -> Any:
+    def tensor(self, name: str) -> Any:
+        """The tensor of a name."""
         return self.graph.get_tensor_by_name(name)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from policy_server.errors import UploadRejected
 from policy_server.policy.saved_model import SavedModel
+from policy_server.proving.network_inputs import Layout
+from policy_server.proving.onnx_inputs import united
 from policy_server.proving.onnx_served import write_served
 
 OPSET = 18
@@ -18,20 +20,30 @@ class ConversionFailed(Exception):
     """The network cannot be said in ONNX; the message says why."""
 
 
-def convert_to_onnx(model: SavedModel, path: Path) -> None:
+def convert_to_onnx(
+    model: SavedModel, path: Path, layout: Layout | None = None, width: int = 0
+) -> None:
     """Write the reduced network of a SavedModel as ONNX.
+
+    Args:
+        model: With what it carries from step to step.
+        path: The file.
+        layout: How rows are laid out on its inputs; None where the features are a row.
+        width: W, the numbers that it puts out for each row; only needed with a layout.
 
     Raises:
         ConversionFailed: An operation of the network has no counterpart in ONNX.
     """
     with _converter() as tf2onnx, model.graph.as_default():
         proto, _ = tf2onnx.convert.from_graph_def(
-            _frozen(model),
-            input_names=[model.observation_tensor],
-            output_names=[model.output_tensor],
+            _frozen(model, _inputs(model, layout)),
+            input_names=_inputs(model, layout),
+            output_names=_outputs(model),
             opset=OPSET,
         )
     try:
+        if layout is not None:
+            proto = united(proto, layout, opened=True, width=width)
         write_served(proto, path, model.feature_width)
     except UploadRejected as error:
         fault = str(error).partition(". ")[0]  # its remedy is for those who upload ONNX
@@ -61,14 +73,26 @@ def _converter() -> Iterator[Any]:
         raise ConversionFailed(reason) from error
 
 
-def _frozen(model: SavedModel) -> Any:
+def _inputs(model: SavedModel, layout: Layout | None) -> list[str]:
+    if layout is None:
+        return [model.observation_tensor]
+    return [each.name for each in (*layout.shares, *layout.states)] + [
+        each.name for each in layout.filled
+    ]
+
+
+def _outputs(model: SavedModel) -> list[str]:
+    return [model.output_tensor, *(state.output for state in model.carried.states)]
+
+
+def _frozen(model: SavedModel, inputs: list[str]) -> Any:
     """The part from observations to distribution inputs, with constants for variables.
 
     Functions are inlined first, as Keras nests them: freezing loses those within functions.
     """
     from tf2onnx import tf_loader
 
-    inputs, outputs = [model.observation_tensor], [model.output_tensor]
+    outputs = _outputs(model)
     inlined = tf_loader.tf_optimize(inputs, outputs, model.graph.as_graph_def())
-    node = model.output_tensor.split(":", maxsplit=1)[0]
-    return tf_loader.convert_variables_to_constants(model.session, inlined, [node])
+    nodes = [name.split(":", maxsplit=1)[0] for name in outputs]
+    return tf_loader.convert_variables_to_constants(model.session, inlined, nodes)

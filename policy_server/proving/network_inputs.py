@@ -43,11 +43,13 @@ class NetworkInput:
         dtype: Of its numbers.
         axes: Size of each axis, the batch among them, None where it is open; None as a whole where
             not even their number is said.
+        value: What it is filled with; None where its name says that.
     """
 
     name: str
     dtype: np.dtype[Any]
     axes: tuple[int | None, ...] | None
+    value: int | None = None
 
     @property
     def is_filled(self) -> bool:
@@ -62,7 +64,7 @@ class NetworkInput:
     @property
     def filling(self) -> int:
         """What it is filled with."""
-        return FILLED.get(self.name.lower(), 0)
+        return FILLED.get(self.name.lower(), 0) if self.value is None else self.value
 
     def row_axes(self, batch: int | None) -> tuple[int | None, ...]:
         """Sizes of the axes of one observation."""
@@ -234,8 +236,9 @@ class Layout:
         if self.filled:
             parts.append(f"; {', '.join(f'`{each.name}`' for each in self.filled)} filled in")
         if self.stack is not None:
-            stacked = f"{self.stack.frames} frames of {self.feature_width}, the oldest first, and "
-            parts.append(f"; they are {stacked}{self.stack.padding} before the first")
+            before = "zeros" if self.stack.padding == "zeros" else "the first one"
+            frames = f"the last {self.stack.frames} observations of {self.feature_width}"
+            parts.append(f"; these are {frames}, the oldest first, and {before} before the first")
         for state in self.states:
             parts.append(f"; `{state.name}` ({state.width}) is carried from `{state.output}`")
         if whole := [each for each in self.shares if each.dtype.kind in "iu"]:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from policy_server.policy.engines.engine import Engine, Floats
 from policy_server.proving.input_description import InputDescription, Normalisation
 from policy_server.proving.input_shares import lay_out
@@ -16,11 +18,16 @@ class Normalised:
     Args:
         network: Takes them.
         statistics: How they are normalised.
+        width: F; what a row has behind them, a state, is left as it is. None where all of it is
+            features.
     """
 
-    def __init__(self, network: Engine, statistics: Normalisation) -> None:
+    def __init__(
+        self, network: Engine, statistics: Normalisation, width: int | None = None
+    ) -> None:
         self._network = network
         self._statistics = statistics
+        self._width = width
 
     @property
     def feature_width(self) -> int:
@@ -28,8 +35,11 @@ class Normalised:
         return self._network.feature_width
 
     def run(self, features: Floats) -> Floats:
-        """Turn float32[B, F] into float32[B, W]."""
-        return self._network.run(self._statistics.of(features))
+        """Turn float32[B, F] into float32[B, W]; with a state, F + S into W + S."""
+        normalised = self._statistics.of(features[:, : self._width])
+        if self._width is None:
+            return self._network.run(normalised)
+        return self._network.run(np.concatenate([normalised, features[:, self._width :]], axis=1))
 
 
 def write_normalisation(file: Path, statistics: Normalisation) -> None:

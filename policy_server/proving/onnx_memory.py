@@ -1,6 +1,5 @@
 """The memory of an ONNX file: declared and checked, or found where the file itself proves it."""
 
-import itertools
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,6 +10,7 @@ from policy_server.errors import Fault, UploadRejected
 from policy_server.policy.engines.engine import Engine, Floats
 from policy_server.proving.description import FILE, Description
 from policy_server.proving.memory_description import Pair, Stack, line_of_pairs
+from policy_server.proving.memory_question import IDLE, SUMMARY, left_out, question
 from policy_server.proving.ml_agents import is_ml_agents
 from policy_server.proving.network_inputs import Layout
 from policy_server.proving.onnx_graph import handed_through, needed
@@ -18,15 +18,6 @@ from policy_server.proving.onnx_inputs import axes_of, input_names
 from policy_server.proving.onnx_types import INTEGER_TYPES, REAL_TYPES
 from policy_server.proving.reading import Undeclared, listed
 from policy_server.proving.state_names import is_state, paired
-
-SUMMARY = "The memory that model.yaml declares is not that of the model."
-MOST_LINES, MOST_WAYS = 6, 10_000
-WITHOUT = (
-    "Export the network with the next state as an output; or train without memory (ML-Agents: "
-    "remove `memory` from the trainer's network settings; Stable-Baselines3: PPO instead of "
-    "RecurrentPPO; RLlib: `use_lstm: False`), or with a stack of the last observations, which "
-    "`memory: {frames: 4}` in model.yaml declares"
-)
 
 
 def with_memory(model: Any, description: Description, served: Sequence[str]) -> Description:
@@ -49,21 +40,14 @@ def with_memory(model: Any, description: Description, served: Sequence[str]) -> 
     if not states:
         return description
     kind = "an ML-Agents file (Unity)" if is_ml_agents(outputs) else "a policy"
-    what = (
-        f"the model is {kind} with memory: its decisions depend on {listed(states)}, the state of "
-        "a recurrent network"
-    )
     if description.memory is not None:
-        raise UploadRejected(
-            f"{what[0].upper()}{what[1:]}, and `memory` in model.yaml leaves "
-            f"{'it' if len(states) == 1 else 'them'} out."
-        )
+        raise UploadRejected(left_out(states, kind))
     beside = [name for name in outputs if name not in served]
     names = paired(states, beside)
     found = tuple(Pair(name, names[name]) for name in states if name in names)
     if len(found) == len(states) and all(_may_be(model, each) for each in found):
         return replace(description, memory=found)
-    raise Undeclared(f"{what}. {_lines(model, states, beside)}")
+    raise Undeclared(question(states, beside, lambda pair: _may_be(model, pair), kind))
 
 
 def carrying(graph: Any, output: str, pairs: Sequence[Pair]) -> tuple[Pair, ...]:
@@ -103,10 +87,7 @@ def check_found(layout: Layout, original: Engine | None, rows: Floats) -> None:
         idle = idle or np.array_equal(found[:, places], expected[:, places], equal_nan=True)
     if idle:
         pairs = [Pair(state.name, state.output) for state in layout.states]
-        raise Undeclared(
-            "by their names outputs give the next states of the policy's memory, but do not depend "
-            f"on these. If they are the next ones nevertheless, say so: {line_of_pairs(pairs)}"
-        )
+        raise Undeclared(f"{IDLE}: {line_of_pairs(pairs)}")
 
 
 def _states(model: Any, outputs: Collection[str]) -> list[str]:
@@ -189,33 +170,3 @@ def _same_shape(one: Any, other: Any) -> bool:
 
 def _shown(value: Any) -> str:
     return str([size or "open" for size in axes_of(value) or ()]).replace("'", "")
-
-
-def _lines(model: Any, states: Sequence[str], outputs: Sequence[str]) -> str:
-    """Each way in which outputs may give the next states, as a line of model.yaml.
-
-    Raises:
-        UploadRejected: There is none.
-    """
-    fitting = [
-        [pair for pair in (Pair(name, other) for other in outputs) if _may_be(model, pair)]
-        for name in states
-    ]
-    ways = itertools.islice(itertools.product(*fitting), MOST_WAYS)
-    distinct = (way for way in ways if len({pair.output for pair in way}) == len(way))
-    possible = list(itertools.islice(distinct, MOST_LINES + 1))
-    if not possible:
-        kind = "an ML-Agents file (Unity)" if is_ml_agents(outputs) else "a policy"
-        raise UploadRejected(
-            f"The model is {kind} with memory: its decisions depend on {listed(states)}, the state "
-            "of a recurrent network, and no output of the same shape gives the next one. "
-            f"{WITHOUT}."
-        )
-    lines = [line_of_pairs(way) for way in possible[:MOST_LINES]]
-    more = ", or with other outputs" * (len(possible) > MOST_LINES)
-    if len(lines) == 1:
-        return f"If `{possible[0][0].output}` gives the next one, say so in model.yaml: {lines[0]}"
-    return (
-        "Which output gives the next state of each is not known: one of these lines of model.yaml "
-        f"says it: {' or '.join(lines)}{more}"
-    )

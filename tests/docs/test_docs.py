@@ -20,9 +20,10 @@ from policy_server.policy.output_mapper import read_output_mapper
 from policy_server.policy.preprocessing.normalise import FRAMEWORKS
 from policy_server.policy.preprocessing.reading import WORDS, read_declaration
 from policy_server.policy.preprocessor import UploadedPreprocessor
-from policy_server.policy.saved_model import CONSTANT_INPUTS, OBSERVATION_NAMES
+from policy_server.policy.saved_model import OBSERVATION_NAMES
 from policy_server.proving import limits
 from policy_server.proving.description import Description, read_description
+from policy_server.proving.stateless import CONSTANT_INPUTS
 from policy_server.serving.policy_folder import MODEL_FILES, MODEL_FOLDER
 
 ROOT = Path(__file__).resolve().parents[2]

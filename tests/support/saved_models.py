@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from examples.quiet_tensorflow import tf
 from policy_server.policy.saved_model import SavedModel
+from policy_server.proving.stateless import check_stateless
 
 Style = Literal["graph", "module"]
 Tensors = Mapping[str, Any]
@@ -130,7 +131,7 @@ def assert_runs_as_recorded(model: SavedModel, features: Array, outputs: Array) 
     """A model of numbered actions gives what was recorded, for a batch and for its first row."""
     assert model.feature_width == features.shape[1]
     assert model.actions_are_integers is True
-    model.check_stateless(features)
+    check_stateless(model, features)
     found = model.run(features)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, outputs, atol=1e-5)
@@ -143,8 +144,7 @@ def _write_graph(
     v1 = tf.compat.v1
     with tf.Graph().as_default(), v1.Session() as session:
         placeholders = {
-            each.name: v1.placeholder(each.type, each.shape, f"policy/{each.name}")
-            for each in inputs
+            each.name: v1.placeholder(each.type, each.shape, _named(each.name)) for each in inputs
         }
         variables = [
             v1.get_variable(f"kernel_{index}", initializer=kernel, use_resource=False)
@@ -162,6 +162,11 @@ def _write_graph(
         builder = v1.saved_model.Builder(str(folder))
         builder.add_meta_graph_and_variables(session, ["serve"], {signature: definition})
         builder.save()
+
+
+def _named(name: str) -> str:
+    """What a placeholder is called; RLlib lists states by the names of their tensors."""
+    return name.removesuffix(":0") if ":" in name else f"policy/{name}"
 
 
 def _described(tensor: Any) -> Any:

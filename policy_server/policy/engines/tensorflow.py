@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from policy_server.errors import EngineFailed
+from policy_server.policy.carried import read_carried
 from policy_server.policy.engines.engine import Floats
 from policy_server.policy.saved_model import SavedModel, UnusableModel
 
@@ -26,13 +27,14 @@ class TensorFlowEngine:
         if output not in self._model.outputs:
             raise EngineFailed(f"the model has no output `{output}`: upload it again.")
         self._model.output_name = output
+        self._model.carried = read_carried(folder)
         if (unbounded := self._model.unbounded()) is not None:
             raise EngineFailed(unbounded)
 
     @property
     def feature_width(self) -> int:
         """F, the numbers that the network takes."""
-        return self._model.feature_width
+        return self._model.carried.feature_width(self._model.feature_width)
 
     def run(self, features: Floats) -> Floats:
         """Turn float32[B, F] into float32[B, W]."""

@@ -1,41 +1,40 @@
 """From an uploaded SavedModel to what is served of it."""
 
 import tempfile
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from policy_server.contract.contract import Contract
 from policy_server.errors import EngineFailed, UploadRejected
-from policy_server.policy.engines.engine import Engine, Floats
-from policy_server.policy.engines.registry import (
-    ENGINES,
-    ONNXRUNTIME,
-    TENSORFLOW,
-    load_engine,
-)
+from policy_server.policy.engines.engine import Floats
+from policy_server.policy.engines.registry import ENGINES, ONNXRUNTIME, TENSORFLOW
 from policy_server.policy.families.recognition import Output
 from policy_server.policy.families.registry import FAMILIES, sure_names
 from policy_server.policy.saved_model import SavedModel, UnusableModel
 from policy_server.proving.archive import unpack_saved_model
 from policy_server.proving.built_model import (
-    PROOF_TOLERANCE,
     BuiltModel,
-    compare,
     describe,
-    differs,
     proof_features,
     proof_outputs,
 )
-from policy_server.proving.conversion import ConversionFailed, convert_to_onnx
-from policy_server.proving.description import Description
 from policy_server.proving.heads import Actions, Evidence, derive_actions, stated_actions
 from policy_server.proving.joined import Joined
-from policy_server.proving.normalised import Normalised, write_normalisation
 from policy_server.proving.readers.reader import Inspection, ModelUpload, Reader
 from policy_server.proving.reading import listed, named_output, only_output, read
 from policy_server.proving.saved_model_join import join
+from policy_server.proving.saved_model_memory import with_memory
+from policy_server.proving.saved_model_served import convert, original_of, why_not_itself
+from policy_server.proving.saved_model_states import (
+    carried_of,
+    check_reset,
+    following_of,
+    memory_of,
+    proof_rows,
+)
+from policy_server.proving.stateless import check_stateless
 from policy_server.proving.tf_agents import read_specs
 
 MIN_DRAWS = 32
@@ -64,7 +63,7 @@ def _read(upload: ModelUpload) -> BuiltModel:
             raise
         raise UnusableModel(
             f"it is a TF-Agents policy (PolicySaver), and {error} Save the policy that acts "
-            "without chance and memory, `PolicySaver(GreedyPolicy(policy)).save(folder)`: its "
+            "without chance, `PolicySaver(GreedyPolicy(policy)).save(folder)`: its "
             "`action` is served as the action itself."
         ) from error
     if words := specs.words(upload.contract.actions):
@@ -79,22 +78,29 @@ def _built(model: SavedModel, upload: ModelUpload) -> BuiltModel:
             "`inputs` in model.yaml is read of ONNX files, and this is a SavedModel. Make one of "
             "it: `python -m tf2onnx.convert --saved-model FOLDER --output policy.onnx`."
         )
-    features = proof_features(model.feature_width)
     declared = upload.description.output
+    description = with_memory(model, upload.description, proof_features(model.feature_width))
+    model.carried = carried_of(model, description)
+    memory, rows = memory_of(model, description), proof_rows(model)
     if isinstance(declared, Joined):
-        output = _joined(model, declared, features)
+        output = _joined(model, declared, rows)
     else:
-        output = _chosen(model, features, upload.contract, declared)
+        output = _chosen(model, upload, rows, following_of(description))
     model.output_name = output.name
+    if TF_AGENTS in model.inputs and memory is not None and not memory.initial:
+        check_reset(model, rows)
     upload.progress("comparing its own draws with the distribution")
-    actions = _actions(model, output, features, upload)
+    actions = _actions(model, output, rows, upload)
     upload.progress("converting the network and proving it")
-    statistics = upload.description.normalise
-    original = model if statistics is None else Normalised(model, statistics)
-    engine, detail = _convert(original, model, upload, features)
+    upload = replace(upload, description=description)
+    width = model.carried.feature_width(model.feature_width)
+    original = original_of(model, description)
+    engine, detail = convert(original, model, upload, rows, output.width)
     name = TENSORFLOW if engine is None else ONNXRUNTIME
-    described = describe(name, model.feature_width, output, actions, detail)
-    unconverted = _unconverted(upload.description, detail) or _unbounded(model, detail)
+    described = replace(describe(name, width, output, actions, detail), memory=memory)
+    if memory is not None:
+        model.carried.write(upload.folder / ENGINES[TENSORFLOW].file)
+    unconverted = why_not_itself(model, description, detail)
     if engine is not None:
         fallback = TENSORFLOW if unconverted is None else None
         return BuiltModel(described, engine, upload.folder, original, fallback)
@@ -103,34 +109,20 @@ def _built(model: SavedModel, upload: ModelUpload) -> BuiltModel:
     return BuiltModel(described, model, upload.folder)
 
 
-def _unconverted(description: Description, why: str) -> str | None:
-    """What is declared that the original cannot do, and what to do instead; None without any."""
-    if description.normalise is not None:
-        return (
-            f"`normalise` in model.yaml is written into a converted network, and {why}. "
-            "Normalise in the preprocessor instead."
-        )
-    if isinstance(description.output, Joined):
-        return (
-            f"Several outputs are served as one in a converted network, and {why}. Export them "
-            "side by side, such as `tf.concat([mean, log_std], axis=1)`, as one output."
-        )
-    return None
-
-
-def _unbounded(model: SavedModel, why: str) -> str | None:
-    """Why TensorFlow is not to run it as it is; None where nothing speaks against that."""
-    if (unbounded := model.unbounded()) is None:
-        return None
-    why = why.removeprefix("TensorFlow serves it: ")
-    return f"The model cannot be served: {unbounded} As ONNX it is not served either: {why}."
-
-
 def _chosen(
-    model: SavedModel, features: Floats, contract: Contract, declared: str | None
+    model: SavedModel, upload: ModelUpload, features: Floats, following: Collection[str]
 ) -> Output:
-    """The output that is served: declared, named, proven by draws, or the only possible one."""
-    kinds = model.kinds()
+    """The output that is served: declared, named, proven by draws, or the only possible one.
+
+    Args:
+        model: Has it.
+        upload: What is declared, and the contract.
+        features: float32[B, F + S], to try outputs with.
+        following: Names of outputs that give the next states.
+    """
+    declared = upload.description.output
+    assert not isinstance(declared, Joined)
+    kinds = {name: kind for name, kind in model.kinds().items() if name not in following}
     name = named_output(list(kinds), declared)
     if name is not None:
         return _tried(model, name, features)
@@ -148,7 +140,7 @@ def _chosen(
             if not output.integer and output.width > 1 and _proves(model, output, features):
                 return output
     if tried:
-        return only_output(tried, contract.actions)
+        return only_output(tried, upload.contract.actions)
     if faults:
         raise faults[0]
     raise UnusableModel(
@@ -173,13 +165,14 @@ def _tried(model: SavedModel, name: str, features: Floats) -> Output:
     model.output_name = name
     kind, _ = model.kinds()[name]
     rows = proof_outputs(model, name, features)
-    model.check_stateless(features)
+    check_stateless(model, features)
     if drawing := model.drawing():
         raise UnusableModel(
             f"its output `{name}` is drawn by the network itself ({drawing}): what it is drawn "
             "from is wanted, such as the logits."
         )
-    return Output(name, kind == "integer", rows)
+    width = rows.shape[1] - model.carried.width(model.feature_width)
+    return Output(name, kind == "integer", rows[:, :width])
 
 
 def _proves(model: SavedModel, output: Output, features: Floats) -> bool:
@@ -235,37 +228,6 @@ def _evidence(model: SavedModel, output: Output, features: Floats) -> Evidence:
             "inputs."
         )
     return Evidence.of(model.draw(features[sound]), output.rows[sound].astype(np.float64))
-
-
-def _convert(
-    original: Engine, model: SavedModel, upload: ModelUpload, features: Floats
-) -> tuple[Engine | None, str]:
-    """The network as ONNX, if it can be converted and proven, and how it will be served.
-
-    Args:
-        original: What it must equal: the model, with normalised features where that is declared.
-        model: Is converted.
-        upload: What was uploaded.
-        features: float32[B, F], to prove it with.
-    """
-    file, statistics = (
-        upload.folder / ENGINES[ONNXRUNTIME].file,
-        upload.description.normalise,
-    )
-    try:
-        convert_to_onnx(model, file)
-        if statistics is not None:
-            write_normalisation(file, statistics)
-        engine = load_engine(ONNXRUNTIME, upload.folder)
-        difference = compare(engine, original, features)
-    except (ConversionFailed, EngineFailed) as error:
-        return None, f"TensorFlow serves it: it cannot be converted ({error})"
-    if difference > PROOF_TOLERANCE:
-        return None, f"TensorFlow serves it: {differs(difference)}"
-    return engine, (
-        f"ONNX Runtime runs the reduced network; on {len(features)} random inputs its output "
-        f"agrees with TensorFlow's to {difference:.1e}"
-    )
 
 
 def _inspect(upload: ModelUpload) -> Inspection:

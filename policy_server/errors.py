@@ -8,6 +8,11 @@ PolicyServerError
 |- TooManyFailures                          wrong credentials came too often
 |- ProviderUnavailable                        the OpenID provider cannot be asked for its keys
 |- VersionNotFound, VersionConflict
+|- MemoryWanted                               a policy with memory is asked without one
+|- MemoryRefused                              the memory of an episode that cannot go on
+|  |- MemoryCut, MemoryForged, MemoryForeign
+|  `- EpisodeExpired, EpisodeVersionGone
+|- EpisodesUnavailable                        there is no key to sign memories with
 |- UploadTooLarge
 |- UploadRejected                             an uploaded part can never serve
 |- StoreFailed                                the disk is full, or may not be written to
@@ -105,6 +110,38 @@ class VersionNotFound(PolicyServerError):
 
 class VersionConflict(PolicyServerError):
     """The version is not in a state that allows the operation."""
+
+
+class MemoryWanted(PolicyServerError):
+    """The policy decides on steps of episodes alone; the message says how to ask it."""
+
+
+class MemoryRefused(FaultsError):
+    """An episode that cannot go on; places are JSON pointers to its memory, or to its step."""
+
+
+class MemoryCut(MemoryRefused):
+    """A part of the memory is missing."""
+
+
+class MemoryForged(MemoryRefused):
+    """The memory was not written by this server, or was changed since."""
+
+
+class MemoryForeign(MemoryRefused):
+    """The memory is genuine, and of another contract, or of another release of the server."""
+
+
+class EpisodeExpired(MemoryRefused):
+    """The episode has lasted as long as an episode may."""
+
+
+class EpisodeVersionGone(MemoryRefused):
+    """The version that began the episode is not kept any more."""
+
+
+class EpisodesUnavailable(PolicyServerError):
+    """There is no key to sign memories with; the message says why."""
 
 
 class UploadTooLarge(PolicyServerError):

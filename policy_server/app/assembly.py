@@ -6,6 +6,7 @@ from types import ModuleType
 
 from policy_server.access.audit import AuditLog
 from policy_server.app.credentials import create_authenticator
+from policy_server.app.episodes import memory_key
 from policy_server.app.protection import protect
 from policy_server.app.settings import Settings, contracts_of, read_settings
 from policy_server.clients.library import ClientLibrary
@@ -15,6 +16,7 @@ from policy_server.errors import ConfigurationError, SchemaError
 from policy_server.resources import CHECKOUT
 from policy_server.serving.data_plane import DataPlane
 from policy_server.serving.live import LivePolicy
+from policy_server.serving.memory_tokens import MemoryTokens
 from policy_server.serving.publication import Publisher
 from policy_server.serving.shutdown import Shutdown
 from policy_server.serving.versions import Versions
@@ -43,11 +45,12 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
         ConfigurationError: A secret is guessable, or uploaded code cannot be confined as wanted.
         SchemaError: There is no schema yet, or it cannot be served.
     """
-    lacking = protect(settings)
+    lacking, key = protect(settings), memory_key(settings)
     authenticator = create_authenticator(settings)
     base_path, contracts = settings.base_path, contracts_of(settings)
     store, shutdown = Store(base_path), Shutdown(settings.drain_seconds)
-    publisher = Publisher(store, contracts, settings.build_limits, settings.keep_versions, shutdown)
+    kept = (settings.keep_versions, shutdown, settings.episode_seconds)
+    publisher = Publisher(store, contracts, settings.build_limits, *kept)
     versions, registration = Versions(store, contracts, settings.build_limits), store.register()
     schemas, busy_polling = SchemaHistory(base_path), BusyPolling(settings.linger_microseconds)
     limits = BodyLimits(settings.body_megabytes, settings.upload_megabytes)
@@ -57,7 +60,11 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
         live = LivePolicy(store, contract, settings.serving_limits, registration)
         schemas.save(contract.schema)
         clients = ClientLibrary(base_path, contract, specification, settings.generator)
-        plane = DataPlane(live, contract.decoder, settings.request_seconds, contract.operations)
+        tokens = (
+            None if key is None else MemoryTokens(key, contract.digest, settings.episode_seconds)
+        )
+        seconds, operations = settings.request_seconds, contract.operations
+        plane = DataPlane(live, contract.decoder, seconds, operations, tokens)
         parts = (plane, schemas, clients, AuditLog(base_path), lacking)
         service = Service(contract, live, publisher, versions, refresh, shutdown, *parts)
         options = (limits, busy_polling, settings.fast_path, settings.surroundings)

@@ -8,6 +8,7 @@ from policy_server.clients.openapi_generator import OpenApiGenerator
 from policy_server.clients.swagger_codegen import SwaggerCodegen
 
 GENERATORS = (OpenApiGenerator.name, SwaggerCodegen.name)
+LEAST_KEY_CHARACTERS = 32
 BOOLEANS = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
     **dict.fromkeys(("false", "0", "no", "off"), False),
@@ -66,6 +67,13 @@ def token(text: str) -> str:
     """A bearer token."""
     if not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("is a text of printable ASCII without spaces")
+    return text
+
+
+def signing_key(text: str) -> str:
+    """A key that signs; who guesses it, signs too."""
+    if len(text) < LEAST_KEY_CHARACTERS:
+        raise ValueError(f"is a random text of {LEAST_KEY_CHARACTERS} characters or more")
     return text
 
 

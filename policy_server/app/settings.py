@@ -8,6 +8,7 @@ from typing import Any
 
 from policy_server.app import setting_texts
 from policy_server.app.credential_settings import CredentialSettings
+from policy_server.app.episode_settings import EpisodeSettings
 from policy_server.app.openid import sign_in
 from policy_server.app.openid_settings import OpenIdSettings
 from policy_server.app.setting import given, setting, twice_given
@@ -31,7 +32,7 @@ BYTES_PER_KILOBYTE, BYTES_PER_MEGABYTE = 1_000, 1_000_000
 
 
 @dataclass(frozen=True)
-class Settings(OpenIdSettings, CredentialSettings, WireSettings):
+class Settings(OpenIdSettings, CredentialSettings, EpisodeSettings, WireSettings):
     """The settings of one process; secrets do not show in its representation."""
 
     base_path: Path = setting(

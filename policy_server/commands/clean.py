@@ -9,6 +9,8 @@ GENERATED = (
     "contract.json",
     "swagger.yaml",
     "credentials",
+    "memory_key",
+    "episodes",
     "access",
     "audit",
     "format",

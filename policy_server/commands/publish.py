@@ -82,6 +82,7 @@ def _publisher(settings: Settings) -> Publisher:
         contracts_of(settings),
         settings.build_limits,
         settings.keep_versions,
+        episode_seconds=settings.episode_seconds,
     )
 
 

@@ -48,7 +48,7 @@ class Contract:
         """The operations that are served, by their ids: without observations fewer."""
         if self.schema.is_observed:
             return OPERATIONS
-        observed = (Body.OBSERVATION, Body.BATCH)
+        observed = (Body.OBSERVATION, Body.BATCH, Body.STEP, Body.STEPS)
         return {name: each for name, each in OPERATIONS.items() if each.body not in observed}
 
     @property

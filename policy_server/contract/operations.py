@@ -39,7 +39,7 @@ HEADERS: Mapping[str, str] = MappingProxyType(
 """As templates call them."""
 
 MAX_BATCH_ITEMS = 10_000
-"""Observations in one request."""
+"""Observations, or steps, in one request."""
 MAX_RAW_ITEMS = 1_000_000
 """Numbers of one input vector."""
 MAX_SEED = 2**53 - 1
@@ -68,8 +68,15 @@ class Body(Enum):
     NONE = "nothing"
     OBSERVATION = "one observation"
     BATCH = "observations"
+    STEP = "a step of an episode"
+    STEPS = "steps of episodes"
     FEATURES = "the network's own input vector"
     FILES = "parts of a version"
+
+    @property
+    def is_step(self) -> bool:
+        """Episodes go on with it."""
+        return self in (Body.STEP, Body.STEPS)
 
     @property
     def media_type(self) -> str:
@@ -130,6 +137,8 @@ _ALL = (
     _predicts("distribution", Body.OBSERVATION),
     _predicts("predict_batch", Body.BATCH, seeded=True, has_mode=True),
     _predicts("predict_raw", Body.FEATURES, seeded=True),
+    _predicts("step", Body.STEP, seeded=True, has_mode=True),
+    _predicts("step_batch", Body.STEPS, seeded=True, has_mode=True),
     _manages("upload_policy", "/policy", Body.FILES, changes=True),
     _manages("upload_model", "/model", Body.FILES, changes=True),
     _manages("upload_preprocessor", "/preprocessor", Body.FILES, changes=True),

@@ -11,7 +11,7 @@ from policy_server.contract.actions import ActionSpace
 from policy_server.errors import Fault, ObservationError
 from policy_server.policy.engines.engine import Floats
 from policy_server.policy.families.family import Answer, Array, Draw, Family, NotFinite
-from policy_server.policy.features import place_of
+from policy_server.policy.features import Place, place_of
 from policy_server.policy.output_mapper import OutputMapper
 
 __all__ = ["Answer", "Answers", "Query"]
@@ -80,12 +80,38 @@ class Answers:
                 answer["values"] = self._values(numbers)
         return answers
 
+    def give_each(
+        self, rows: Floats, query: Query, seeds: Sequence[int], place: Place
+    ) -> list[Answer]:
+        """Answer for each row of float32[B, W], which have nothing to do with each other.
+
+        Args:
+            rows: Distribution inputs, from the network.
+            query: What is asked; no distributions.
+            seeds: What each draw follows from.
+            place: What faults call the rows.
+
+        Raises:
+            ObservationError: A row makes no distribution; every such row is named.
+        """
+        answers, faults = [], []
+        for row, (inputs, seed) in enumerate(zip(rows.tolist(), seeds, strict=True)):
+            try:
+                answers.append(self._worded(inputs, query, seed))
+            except NotFinite as error:
+                faults.append(_fault(error, place(row, len(rows))))
+        if faults:
+            raise _unanswered(faults)
+        return answers
+
     def _single(self, row: list[float], query: Query, seed: int | None) -> Answer:
-        draw = None if query == "mode" else self._draw(seed)
         try:
-            decided = self._decide(row, draw)
+            return self._worded(row, query, seed)
         except NotFinite as error:
-            raise _unanswered([_fault(error, 0, 1)]) from error
+            raise _unanswered([_fault(error, place_of(0, 1))]) from error
+
+    def _worded(self, row: list[float], query: Query, seed: int | None) -> Answer:
+        decided = self._decide(row, None if query == "mode" else self._draw(seed))
         answer = self._one(*decided)
         if self._values is not None:
             answer["values"] = self._values(decided[0])
@@ -110,7 +136,7 @@ class Answers:
                 try:
                     self._family.check(inputs[row : row + 1])
                 except NotFinite as error:
-                    faults.append(_fault(error, row, len(inputs)))
+                    faults.append(_fault(error, place_of(row, len(inputs))))
             raise _unanswered(faults) from None
 
     def _describe(self, inputs: Array) -> list[Answer]:
@@ -123,8 +149,8 @@ class Answers:
         ]
 
 
-def _fault(error: NotFinite, row: int, rows: int) -> Fault:
-    return Fault(place_of(row, rows), f"the network has no finite answer to this: {error}.")
+def _fault(error: NotFinite, place: str) -> Fault:
+    return Fault(place, f"the network has no finite answer to this: {error}.")
 
 
 def _unanswered(faults: list[Fault]) -> ObservationError:

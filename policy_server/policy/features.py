@@ -3,7 +3,7 @@
 import contextlib
 import math
 import struct
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,15 @@ Features = NDArray[np.float32]
 FLAT, PLAIN = {list, tuple}, {float, int, bool}
 ALLOWS_NOTHING = "every action is forbidden: one at least is to be allowed."
 TOO_LARGE = "a number is too large for the network, which takes float32."
+
+
+Place = Callable[[int, int], str]
+"""Row, and how many there are -> JSON pointer to its observation."""
+
+
+def place_of(row: int, rows: int) -> str:
+    """JSON pointer to an observation: the body itself where it is the only one."""
+    return f"/observations/{row}" if rows > 1 else ""
 
 
 class Outcome(NamedTuple):
@@ -33,8 +42,13 @@ class Outcome(NamedTuple):
     too_large: Collection[int] = ()
     forbidding: Mapping[int, str] = {}  # never written to
 
-    def raise_for(self, start: int, end: int) -> None:
+    def raise_for(self, start: int, end: int, place: Place = place_of) -> None:
         """Raise if one of the rows from `start` to `end` failed.
+
+        Args:
+            start: The first row.
+            end: That after the last.
+            place: What faults call the rows, counted from the first.
 
         Raises:
             PreprocessorFailed: Uploaded code failed.
@@ -48,11 +62,11 @@ class Outcome(NamedTuple):
             raise PreprocessorFailed(self.failures[failed[0]])
         faults = []
         for row in range(start, end):
-            place = place_of(row - start, end - start)
+            where = place(row - start, end - start)
             if row in self.too_large:
-                faults.append(Fault(place, TOO_LARGE))
+                faults.append(Fault(where, TOO_LARGE))
             if row in self.forbidding:
-                faults.append(Fault(f"{place}{pointer_to([self.forbidding[row]])}", ALLOWS_NOTHING))
+                faults.append(Fault(f"{where}{pointer_to([self.forbidding[row]])}", ALLOWS_NOTHING))
         if faults:
             raise ObservationError("The observation cannot be decided on.", faults)
 
@@ -123,11 +137,6 @@ def as_float(number: float) -> float:
         return float(number)
     except OverflowError:
         return math.inf
-
-
-def place_of(row: int, rows: int) -> str:
-    """JSON pointer to an observation: the body itself where it is the only one."""
-    return f"/observations/{row}" if rows > 1 else ""
 
 
 def numbers_of(returned: Any) -> NDArray[np.float64]:

@@ -6,15 +6,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policy_server.contract.contract import Contract
+from policy_server.contract.operations import BASE_PATH, OPERATIONS
 from policy_server.contract.records import Record
-from policy_server.errors import Fault, ObservationError, PreprocessorFailed
+from policy_server.errors import Fault, MemoryWanted, ObservationError, PreprocessorFailed
 from policy_server.policy.answers import Answer, Answers, Query
 from policy_server.policy.engines.engine import AsyncEngine, Engine, Floats
-from policy_server.policy.features import TOO_LARGE, Features, Outcome, as_float, narrow
+from policy_server.policy.features import (
+    TOO_LARGE,
+    Features,
+    Outcome,
+    Place,
+    as_float,
+    narrow,
+)
 from policy_server.policy.masks import Masks
 from policy_server.policy.network import Network
 from policy_server.policy.output_mapper import OutputMapper
 from policy_server.policy.preprocessor import Preprocessor
+
+STEP = f"POST {BASE_PATH}{OPERATIONS['step'].path}"
+HAS_MEMORY = (
+    "This policy has a memory, which goes from one step of an episode to the next: ask it by "
+    f"{STEP}, with `observation`, and with the `memory` of the step before."
+)
+NO_STATE = "what the network would remember of this is not finite."
 
 
 class Policy:
@@ -134,6 +149,21 @@ class Policy:
             [features, memory.start(features[:, : self.network.feature_width])], 1
         )
 
+    def continued(self, features: Features, states: Sequence[bytes | None]) -> Features:
+        """What the network takes where episodes go on.
+
+        Args:
+            features: float32[B, F + M], from `features`.
+            states: float32[S] of each step before, little-endian; None where an episode begins.
+        """
+        rows = self.begun(features)
+        if self.network.memory is not None:
+            width = self.network.memory.width
+            for row, state in zip(rows, states, strict=True):
+                if state is not None:
+                    row[-width:] = np.frombuffer(state, "<f4")
+        return rows
+
     def run(self, rows: Features) -> Floats:
         """Run the network.
 
@@ -193,9 +223,44 @@ class Policy:
         width = outputs.shape[1] - self.network.memory_width
         return outputs[:, :width], outputs[:, width:]
 
+    def parted(self, outputs: Floats, place: Place) -> tuple[Floats, Floats]:
+        """Distribution inputs and next states of what `run` gives.
+
+        Args:
+            outputs: float32[B, W + S].
+            place: What faults call the rows.
+
+        Returns:
+            float32[B, W] and float32[B, S].
+
+        Raises:
+            ObservationError: A state has a number that is not finite; every such row is named.
+        """
+        inputs, states = self._split(outputs)
+        if not np.isfinite(states).all():
+            rows = np.flatnonzero(~np.isfinite(states).all(axis=1)).tolist()
+            faults = [Fault(place(row, len(states)), NO_STATE) for row in rows]
+            raise ObservationError("The observation cannot be decided on.", faults)
+        return inputs, states
+
     def answers(self, outputs: Floats, query: Query, seed: int | None = None) -> list[Answer]:
         """Word the decisions that follow from what `run` gives; raises ObservationError."""
         return self._answers.give(self._split(outputs)[0], query, seed)
+
+    def step_answers(
+        self, inputs: Floats, query: Query, seeds: Sequence[int], place: Place
+    ) -> list[Answer]:
+        """Word the decisions that follow from float32[B, W], each drawn by a seed of its own."""
+        return self._answers.give_each(inputs, query, seeds, place)
+
+    def check_alone(self) -> None:
+        """Make sure that the policy decides on an observation alone.
+
+        Raises:
+            MemoryWanted: It has a memory.
+        """
+        if self.network.memory is not None:
+            raise MemoryWanted(HAS_MEMORY)
 
 
 def _beside(features: NDArray[np.floating], allowed: Features) -> Features:

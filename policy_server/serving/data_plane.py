@@ -7,17 +7,27 @@ itself, and the answer with the version that gave it.
     protocol -> request_for -> decode -> decide -> PendingDecision -> answer -> protocol
 """
 
-import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from policy_server.contract.decoding import Decoder
 from policy_server.contract.operations import OPERATIONS, Body, Operation
+from policy_server.contract.step_decoding import StepDecoder
 from policy_server.errors import PolicyServerError
 from policy_server.policy.answers import Answer, Query
+from policy_server.serving.decisions import (
+    DecisionRequest,
+    Decode,
+    Finish,
+    Named,
+    PendingDecision,
+    Route,
+    failed,
+)
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.loading import LiveVersion
+from policy_server.serving.memory_tokens import MemoryTokens
+from policy_server.serving.stepping import Stepping
 
 QUERIES: Mapping[str, Query] = {
     "predict": "draw",
@@ -25,72 +35,11 @@ QUERIES: Mapping[str, Query] = {
     "distribution": "describe",
     "predict_batch": "draw",
     "predict_raw": "draw",
+    "step": "draw",
+    "step_batch": "draw",
     "predict_batch_with_version": "draw",
 }
 """What each operation that decides wants of the policy, by its id."""
-
-Decode = Callable[[bytes], Sequence[Any]]
-
-
-@dataclass(frozen=True)
-class Route:
-    """How one operation is decided.
-
-    Attributes:
-        operation: Which it is.
-        decode: See DataPlane.
-        query: What is wanted of the policy, unless the client wants the mode.
-        finish: Answers of the policy -> the answer of the operation.
-        raw: The body holds features.
-    """
-
-    operation: Operation
-    decode: Decode
-    query: Query
-    finish: Callable[[list[Answer]], Any]
-    raw: bool = False
-
-
-class DecisionRequest(NamedTuple):
-    """All that a request for a decision says beside its body.
-
-    Attributes:
-        route: Of its operation.
-        query: What is wanted of the policy.
-        seed: Makes draws repeatable.
-        version: The version that must decide; None takes any.
-        seconds: After which the decision is of no use; None is never.
-    """
-
-    route: Route
-    query: Query
-    seed: int | None = None
-    version: bytes | None = None
-    seconds: float | None = None
-
-
-class PendingDecision(NamedTuple):
-    """A decision that is being made.
-
-    Attributes:
-        route: Of its operation.
-        version: The version that decides; None where none can.
-        done: Its answers, or what deciding raised.
-    """
-
-    route: Route
-    version: LiveVersion | None
-    done: "asyncio.Future[list[Answer]]"
-
-    def answer(self) -> tuple[Any, LiveVersion]:
-        """The answer, ready for JSON, and the version that gave it, once `done` is.
-
-        Raises:
-            PolicyServerError: What deciding raised.
-        """
-        answers = self.done.result()
-        assert self.version is not None
-        return self.route.finish(answers), self.version
 
 
 class DataPlane:
@@ -101,9 +50,10 @@ class DataPlane:
         decoder: Decodes the contract's observations.
         most_seconds: A client that would wait longer for a decision waits so long.
         operations: Ids of those that the contract has.
+        tokens: Write and read the memories of episodes; None where there is no key for them.
 
     Attributes:
-        decoders: Body -> records, or the features of one observation; by what the body holds.
+        decoders: Body -> records, features of one observation, or steps; by what the body holds.
         routes: Of every operation that decides, by its id.
     """
 
@@ -113,13 +63,18 @@ class DataPlane:
         decoder: Decoder,
         most_seconds: float,
         operations: Collection[str] = QUERIES,
+        tokens: MemoryTokens | None = None,
     ) -> None:
         self._live = live
+        self._stepping = Stepping(live, tokens)
         self._most_seconds = most_seconds
+        steps = StepDecoder(decoder)
         self.decoders: Mapping[Body, Decode] = {
             Body.OBSERVATION: lambda body: (decoder.decode(body),),
             Body.BATCH: decoder.decode_batch,
             Body.FEATURES: decoder.decode_raw,
+            Body.STEP: lambda body: self._stepping.opened(steps.decode(body), alone=True),
+            Body.STEPS: lambda body: self._stepping.opened(steps.decode_batch(body)),
         }
         self.routes: Mapping[str, Route] = {
             name: self._route(OPERATIONS[name], query)
@@ -129,7 +84,7 @@ class DataPlane:
 
     def _route(self, operation: Operation, query: Query) -> Route:
         body = operation.body
-        finish = _as_batch if body is Body.BATCH else _first
+        finish = FINISH.get(body, _first)
         return Route(operation, self.decoders[body], query, finish, raw=body is Body.FEATURES)
 
     def request_for(
@@ -169,22 +124,23 @@ class DataPlane:
             by: A version that is loaded; None takes the one that is live.
         """
         route, query, seed, version, seconds = request
+        if route.operation.body.is_step:
+            return self._stepping.decide(request, decoded)
         try:
             live = by or self._live.current()
             if version is not None:
                 live.check_asked(version)
+            live.policy.check_alone()
             if route.raw:
                 features = live.policy.raw_features(decoded)
                 done = live.decider.decide_features(features, query, seed, seconds)
             else:
                 done = live.decider.decide(decoded, query, seed, seconds)
         except PolicyServerError as error:
-            return PendingDecision(route, None, _failed(error))
-        return PendingDecision(route, live, done)
+            return PendingDecision(route.finish, None, failed(error))
+        return PendingDecision(route.finish, live, done)
 
-    async def answer(
-        self, request: DecisionRequest, decoded: Sequence[Any]
-    ) -> tuple[Any, LiveVersion]:
+    async def answer(self, request: DecisionRequest, decoded: Sequence[Any]) -> tuple[Any, Named]:
         """Decide, and wait for the answer; raises what deciding raises."""
         pending = self.decide(request, decoded)
         await pending.done
@@ -192,7 +148,7 @@ class DataPlane:
 
     async def answer_with(
         self, version: str, request: DecisionRequest, decoded: Sequence[Any]
-    ) -> tuple[Any, LiveVersion]:
+    ) -> tuple[Any, Named]:
         """As `answer`, with any complete version of the contract, active or not.
 
         Raises:
@@ -213,7 +169,9 @@ def _as_batch(answers: list[Answer]) -> dict[str, list[Answer]]:
     return {"predictions": answers}
 
 
-def _failed(error: PolicyServerError) -> "asyncio.Future[list[Answer]]":
-    done: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
-    done.set_exception(error)
-    return done
+def _as_steps(answers: list[Any]) -> dict[str, list[Any]]:
+    return {"steps": answers}
+
+
+FINISH: Mapping[Body, Finish] = {Body.BATCH: _as_batch, Body.STEPS: _as_steps}
+"""Where a body holds many: answers of the policy -> the answer of the operation."""

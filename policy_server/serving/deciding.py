@@ -27,6 +27,7 @@ from policy_server.serving.pending import (
     records_of,
     stacked,
 )
+from policy_server.serving.pending_steps import DecidedStep, PendingSteps, StepQuery
 
 THREAD_SECONDS = 0.002
 """A run of the network that takes longer leaves the event loop to others."""
@@ -74,9 +75,25 @@ class Decider:
         The future raises what Policy raises, for these records alone; Overloaded, where too many
         wait; DeadlineExceeded, where it takes more than these seconds.
         """
-        if self._alone and self._one_is_quick and not self._came and len(records) == 1:
+        if self._decides_now(len(records)):
             return self._decide_now(records, query, seed)
         return self._ask(records, None, query, seed, seconds)
+
+    def decide_steps(
+        self, steps: Sequence[StepQuery], query: Query, seconds: float | None = None
+    ) -> "asyncio.Future[list[DecidedStep]]":
+        """Decide on steps of episodes; the future raises as that of `decide`."""
+        loop = asyncio.get_running_loop()
+        request = PendingSteps(steps, query, loop.create_future())
+        if self._decides_now(len(steps)):
+            self._await_turn(loop)
+            self._answer([request])
+        else:
+            self._take(request, seconds, loop)
+        return request.done
+
+    def _decides_now(self, rows: int) -> bool:
+        return self._alone and self._one_is_quick and not self._came and rows == 1
 
     def decide_features(
         self,
@@ -110,11 +127,16 @@ class Decider:
     ) -> "asyncio.Future[list[Answer]]":
         loop = asyncio.get_running_loop()
         request = PendingRequest(records, features, query, seed, loop.create_future())
+        self._take(request, seconds, loop)
+        return request.done
+
+    def _take(
+        self, request: PendingRequest, seconds: float | None, loop: asyncio.AbstractEventLoop
+    ) -> None:
         if self._together or self._leaves_loop(request.rows):
             self._wait(request, seconds, loop)
         else:
             self._answer([request])
-        return request.done
 
     def _wait(
         self, request: PendingRequest, seconds: float | None, loop: asyncio.AbstractEventLoop
@@ -190,7 +212,7 @@ class Decider:
     def _answer(self, together: list[PendingRequest]) -> None:
         try:
             records = records_of(together)
-            ready = ready_of(together, self._outcome(records) if records else None)
+            ready = ready_of(together, self._outcome(records) if records else None, self.policy)
             if ready:
                 self._settle(ready, self.policy.run(stacked(ready)))
         except Exception as error:  # whatever it is, nobody is to wait for ever
@@ -199,7 +221,8 @@ class Decider:
     async def _answer_elsewhere(self, together: list[PendingRequest]) -> None:
         try:
             records = records_of(together)
-            ready = ready_of(together, await self._outcome_elsewhere(records) if records else None)
+            outcome = await self._outcome_elsewhere(records) if records else None
+            ready = ready_of(together, outcome, self.policy)
             if ready:
                 self._settle(ready, await self._run(stacked(ready)))
         except Exception as error:  # see above
@@ -228,14 +251,14 @@ class Decider:
             return await asyncio.to_thread(self.policy.run, features)
         return self.policy.run(features)
 
-    def _settle(self, ready: Ready, inputs: Floats) -> None:
-        """Give everyone their answers, of float32[B, W]."""
+    def _settle(self, ready: Ready, rows: Floats) -> None:
+        """Give everyone their answers, of what the network gives."""
         start = 0
         for request, features in ready:
             end = start + len(features)
             if not request.done.done():
                 try:
-                    answers = self.policy.answers(inputs[start:end], request.query, request.seed)
+                    answers = request.answers(self.policy, rows[start:end])
                 except Exception as error:
                     request.done.set_exception(error)
                 else:

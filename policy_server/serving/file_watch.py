@@ -8,6 +8,7 @@ import logging
 import time
 
 from policy_server.errors import VersionNotFound
+from policy_server.store.content import look_of
 from policy_server.store.store import Store
 
 LOOK_SECONDS = 5.0
@@ -41,14 +42,14 @@ class FileWatch:
         """Look at a version, unless that was done a moment ago."""
         now = time.monotonic()
         if name != self._name:  # which was read a moment ago, as it was loaded
-            self._name, self._look, self.damage = name, self._store.look(name), None
+            self._name, self._look, self.damage = name, look_of(self._store.folder(name)), None
             self._look_at, self._read_at = now + self._look_seconds, now + READ_SECONDS
         elif now >= self._look_at:
             self._look_at = now + self._look_seconds
             await asyncio.to_thread(self._compare, name, now)
 
     def _compare(self, name: str, now: float) -> None:
-        look = self._store.look(name)
+        look = look_of(self._store.folder(name))
         if look == self._look and now < self._read_at:
             return
         try:

@@ -18,6 +18,8 @@ from policy_server.resources import COMMAND
 from policy_server.serving.file_watch import FileWatch
 from policy_server.serving.limits import ServingLimits
 from policy_server.serving.loading import AnotherContract, LiveVersion, load_version
+from policy_server.serving.pinned import PinnedVersions
+from policy_server.store.episodes import NOTE_SECONDS
 from policy_server.store.store import Store
 from policy_server.store.workers import Registration
 
@@ -62,6 +64,8 @@ class LivePolicy:
         self._lending = asyncio.Lock()
         self._files = FileWatch(store)
         self._registration = registration or store.register()
+        self._pinned = PinnedVersions(self._load)
+        self._noted: dict[str, float] = {}
 
     async def start(self) -> None:
         """Load the active version, if there is one."""
@@ -73,6 +77,7 @@ class LivePolicy:
         """Let go of the version."""
         if self._live is not None:
             self._live.close()
+        await self._pinned.close()
         self._registration.close()
 
     def current(self) -> LiveVersion:
@@ -85,6 +90,11 @@ class LivePolicy:
         if live is None:
             raise NoActivePolicy(f"No policy can decide: {self._reason}")
         return live
+
+    @property
+    def loaded(self) -> LiveVersion | None:
+        """The version that decides now; None where there is none."""
+        return self._live
 
     @property
     def deviation(self) -> str | None:
@@ -120,8 +130,30 @@ class LivePolicy:
             finally:
                 loaded.close()
 
+    @contextlib.asynccontextmanager
+    async def pinned(self, name: str) -> AsyncIterator[LiveVersion]:
+        """A version that has begun episodes, loaded at least for as long as the block runs.
+
+        Raises:
+            VersionNotFound: It is not in the store any more.
+            NoActivePolicy: It cannot be loaded.
+        """
+        if self._live is not None and self._live.name == name:
+            yield self._live
+            return
+        async with self._pinned.lent(name) as version:
+            yield version
+
+    def note_episode(self, name: str) -> None:
+        """Note in the store, once in a while, that episodes begin with a version."""
+        now = time.monotonic()
+        if now >= self._noted.get(name, 0.0):
+            self._noted = {name: now + NOTE_SECONDS}
+            self._store.episodes.note(name)
+
     async def refresh(self) -> None:
         """Load the active version of the store, unless it is the one that decides already."""
+        self._pinned.drop_unused()
         async with self._swap:
             name = self._store.active()
             if name is None or self._rests(name):
@@ -163,9 +195,14 @@ class LivePolicy:
 
     def _replace(self, loaded: LiveVersion) -> None:
         before, self._live = self._live, loaded
+        self._pinned.drop(loaded.name)
         self._registration.serve(loaded.name)
         logger.info("version %s decides", loaded.name)
-        if before is not None:
+        if before is None:
+            return
+        if before.name in self._noted:  # its episodes go on
+            self._pinned.adopt(before)
+        else:
             before.close()
 
     async def _stand_in(self, active: str) -> None:

@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from policy_server.contract.records import Record
 from policy_server.errors import PolicyServerError, PreprocessorFailed
-from policy_server.policy.answers import Answer, Query
-from policy_server.policy.features import Features, Outcome
+from policy_server.policy.answers import Query
+from policy_server.policy.engines.engine import Floats
+from policy_server.policy.features import Features, Outcome, place_of
+from policy_server.policy.policy import Policy
 
 NOTHING: Features = np.empty((0, 0), np.float32)
 
@@ -24,7 +27,7 @@ class PendingRequest:
         features: Features | None,
         query: Query,
         seed: int | None,
-        done: "asyncio.Future[list[Answer]]",
+        done: "asyncio.Future[list[Any]]",
     ) -> None:
         self.records = records
         self.features = features
@@ -33,6 +36,18 @@ class PendingRequest:
         self.seed = seed
         self.done = done
 
+    def place(self, row: int, rows: int) -> str:
+        """JSON pointer to the observation of one of its rows."""
+        return place_of(row, rows)
+
+    def engine_rows(self, policy: Policy, features: Features) -> Features:
+        """What the network takes for its features: where there is a memory, episodes begin."""
+        return policy.begun(features)
+
+    def answers(self, policy: Policy, rows: Floats) -> list[Any]:
+        """What follows from the network's rows; raises ObservationError."""
+        return policy.answers(rows, self.query, self.seed)
+
     def fail(self, error: Exception) -> None:
         """Give the error to the caller, if it still waits."""
         if not self.done.done():
@@ -40,7 +55,7 @@ class PendingRequest:
 
 
 Ready = list[tuple[PendingRequest, Features]]
-"""Requests whose features are made."""
+"""Requests whose features are made, and what the network takes for them."""
 
 
 def records_of(together: list[PendingRequest]) -> list[Record]:
@@ -50,18 +65,21 @@ def records_of(together: list[PendingRequest]) -> list[Record]:
     return [record for request in together for record in request.records]
 
 
-def ready_of(together: list[PendingRequest], outcome: Outcome | PreprocessorFailed | None) -> Ready:
-    """Features of each, less those that failed and are told so.
+def ready_of(
+    together: list[PendingRequest], outcome: Outcome | PreprocessorFailed | None, policy: Policy
+) -> Ready:
+    """What the network takes of each, less those that failed and are told so.
 
     Args:
         together: In the order of their records.
         outcome: What came of these records; None where there were none.
+        policy: Decides.
     """
     ready: Ready = []
     start = 0
     for request in together:
         if request.features is not None:
-            ready.append((request, request.features))
+            ready.append((request, request.engine_rows(policy, request.features)))
             continue
         end = start + request.rows
         try:
@@ -70,8 +88,9 @@ def ready_of(together: list[PendingRequest], outcome: Outcome | PreprocessorFail
             if outcome is None:  # nobody sent a record: this is an empty batch
                 ready.append((request, NOTHING))
             else:
-                outcome.raise_for(start, end)
-                ready.append((request, outcome.features[start:end]))
+                outcome.raise_for(start, end, request.place)
+                features = outcome.features[start:end]
+                ready.append((request, request.engine_rows(policy, features)))
         except PolicyServerError as error:
             request.fail(error)
         start = end

@@ -63,6 +63,7 @@ class Publisher:
         limits: How much a build may take.
         retain: How many versions are kept; older ones are removed unless they are needed.
         shutdown: Of this process, which ends what is being made.
+        episode_seconds: No episode lasts longer: so long a version is kept that began one.
     """
 
     def __init__(
@@ -72,8 +73,10 @@ class Publisher:
         limits: BuildLimits,
         retain: int = RETAINED_VERSIONS,
         shutdown: Shutdown | None = None,
+        episode_seconds: float = 0.0,
     ) -> None:
         self._store = store
+        self._episode_seconds = episode_seconds
         self._contracts = contracts
         self._limits = limits
         self._retain = retain
@@ -248,7 +251,7 @@ class Publisher:
         )
         pointed = self._point(manifest)
         try:
-            removed = self._store.prune(self._retain)
+            removed = self._store.prune(self._retain, self._episode_seconds)
             logger.info("removed old versions: %s", ", ".join(removed) or "none")
         except PolicyServerError as error:  # the upload itself is safe
             logger.warning("old versions cannot be removed: %s", error)

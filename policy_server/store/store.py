@@ -6,6 +6,7 @@
       active               name of the version that decides
       candidate            name of the version that waits for further parts
       workers/             a locked file for each worker: what it serves
+      episodes/            a file for each version that episodes began with: when one last did
       staging/             what is in the making; what a crash leaves there is swept away
       lock                 held while a version is made
       pointers.lock        held for the moment in which a version comes, goes, or is pointed to
@@ -27,6 +28,7 @@ from policy_server.errors import StoreFailed, VersionConflict, VersionNotFound
 from policy_server.store import content, formats, leftovers, manifest
 from policy_server.store.copying import copy_folder
 from policy_server.store.disk import Pointer, locked, sync
+from policy_server.store.episodes import Episodes
 from policy_server.store.manifest import Manifest, number_of
 from policy_server.store.uses import Use, unused
 from policy_server.store.workers import Registration, Worker, registered
@@ -40,6 +42,9 @@ class Store:
 
     Args:
         base_path: The folder; made when something is first written.
+
+    Attributes:
+        episodes: When they last began with each version.
     """
 
     def __init__(self, base_path: Path) -> None:
@@ -47,6 +52,7 @@ class Store:
         self._versions = base_path / "versions"
         self._staging = base_path / "staging"
         self._workers = base_path / "workers"
+        self.episodes = Episodes(base_path / "episodes")
         self._active = Pointer(base_path / "active")
         self._candidate = Pointer(base_path / "candidate")
 
@@ -189,14 +195,15 @@ class Store:
                     )
                 self._remove(name)
 
-    def prune(self, count: int) -> list[str]:
-        """Remove the oldest versions beyond a number, less those that are needed.
+    def prune(self, count: int, episode_seconds: float = 0.0) -> list[str]:
+        """Remove the oldest versions beyond a number, less those that are needed; returns names.
 
-        Returns:
-            Names of those that were removed.
+        Those with which episodes may still run, which last so many seconds, are needed too.
         """
         removed = []
         for name in self.names()[:-count]:
+            if self.episodes.may_run(name, episode_seconds):
+                continue
             with contextlib.suppress(VersionConflict, VersionNotFound):
                 self.delete(name)
                 removed.append(name)
@@ -235,10 +242,6 @@ class Store:
         """
         return content.damaged_file(self.folder(name), self.manifest(name).files)
 
-    def look(self, name: str) -> object:
-        """What a version's files look like; as long as it is equal, none was written to."""
-        return content.look_of(self.folder(name))
-
     def alike(self, contract: str, hashed: str) -> Manifest | None:
         """The newest sound version of a contract and a content, if there is one."""
         for name in reversed(self.names()):
@@ -265,12 +268,8 @@ class Store:
         return registered(self._workers)
 
     def _renew(self) -> None:
-        """What the process does first that holds the lock."""
+        """Do what the process does first that holds the lock, and only that one may."""
         formats.migrate(self._base)
-        self._sweep()
-
-    def _sweep(self) -> None:
-        """Remove what a crash has left, as only the process that holds the lock may."""
         if not self._leftovers():
             return
         with locked(self._base, "pointers.lock"):
@@ -294,4 +293,5 @@ class Store:
         removed = self._staging / f"removed-{name}-{secrets.token_hex(4)}"
         self.folder(name).rename(removed)
         sync(self._versions)
+        self.episodes.forget(name)
         shutil.rmtree(removed, ignore_errors=True)

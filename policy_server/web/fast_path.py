@@ -20,7 +20,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from policy_server.contract.decoding import LONG_BYTES, REFUSED
 from policy_server.errors import PolicyServerError, UploadTooLarge
 from policy_server.policy.answers import Answer
-from policy_server.serving.data_plane import DataPlane, PendingDecision
+from policy_server.serving.data_plane import DataPlane
+from policy_server.serving.decisions import PendingDecision
 from policy_server.web import problems
 from policy_server.web.answer_headers import USUAL
 from policy_server.web.busy_polling import BusyPolling

@@ -11,7 +11,7 @@ from werkzeug.datastructures import FileStorage
 
 from policy_server.contract.operations import TIMEOUT_HEADER, VERSION_HEADER
 from policy_server.serving.bundle import Bundle
-from policy_server.serving.loading import LiveVersion
+from policy_server.serving.decisions import Named
 from policy_server.serving.publication import VersionReport
 from policy_server.version.parts import Part
 from policy_server.web.adapters.connexion_request import decoded_body
@@ -44,6 +44,16 @@ def predict_batch(seed: int | None = None, deterministic: bool = False) -> flask
 def predict_raw(seed: int | None = None) -> flask.Response:
     """Draw an action for a feature vector."""
     return _decision("predict_raw", seed)
+
+
+def step(seed: int | None = None, deterministic: bool = False) -> flask.Response:
+    """Decide on the next step of an episode."""
+    return _decision("step", seed, deterministic)
+
+
+def step_batch(seed: int | None = None, deterministic: bool = False) -> flask.Response:
+    """Decide on the next step of each of many episodes."""
+    return _decision("step_batch", seed, deterministic)
 
 
 def upload_policy(
@@ -216,7 +226,7 @@ def _decision(
     return _decided(*on_loop(plane.answer, request, decoded_body()))
 
 
-def _decided(answer: Json, version: LiveVersion) -> flask.Response:
+def _decided(answer: Json, version: Named) -> flask.Response:
     return _json(answer, {VERSION_HEADER: version.name})
 
 

@@ -9,7 +9,7 @@ adapters/uvicorn_connection.py makes them.
 
 from typing import Any, NamedTuple
 
-from policy_server.serving.data_plane import PendingDecision
+from policy_server.serving.decisions import PendingDecision
 from policy_server.web.adapters.uvicorn_connection import (
     FAREWELL_SECONDS,
     MOST_HELD_BYTES,

@@ -17,7 +17,8 @@ from policy_server.contract.operations import (
     Operation,
     wire_name,
 )
-from policy_server.serving.data_plane import DataPlane, DecisionRequest
+from policy_server.serving.data_plane import DataPlane
+from policy_server.serving.decisions import DecisionRequest
 from policy_server.web.cross_origin import ORIGIN
 from policy_server.web.gate import SITE, comes_from_another_site
 from policy_server.web.limits import LENGTH, TRANSFER, plain_media_type

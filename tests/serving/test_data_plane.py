@@ -11,9 +11,11 @@ from starlette.types import Message, Receive, Scope, Send
 
 from policy_server.contract.operations import OPERATIONS, Body
 from policy_server.errors import DeadlineExceeded, PolicyServerError
-from policy_server.serving.data_plane import QUERIES, DataPlane, PendingDecision
+from policy_server.serving.data_plane import QUERIES, DataPlane
+from policy_server.serving.decisions import PendingDecision
 from policy_server.serving.limits import ServingLimits
 from policy_server.serving.live import LivePolicy
+from policy_server.serving.memory_tokens import MemoryTokens
 from policy_server.store.store import Store
 from tests.serving.conftest import CONTRACT, make_version
 from tests.support.networks import linear_kernel
@@ -74,7 +76,8 @@ def with_plane(store: Store, work: Callable[[DataPlane], Awaitable[None]]) -> No
         live = LivePolicy(store, CONTRACT, ServingLimits())
         await live.start()
         try:
-            await work(DataPlane(live, CONTRACT.decoder, MOST_SECONDS))
+            tokens = MemoryTokens(b"a key of the tests", CONTRACT.digest, 60)
+            await work(DataPlane(live, CONTRACT.decoder, MOST_SECONDS, tokens=tokens))
         finally:
             await live.stop()
 
@@ -116,6 +119,8 @@ def test_every_operation_that_decides_is_decided_here(store: Store) -> None:
         Body.OBSERVATION: observation,
         Body.BATCH: b'{"observations": [%s]}' % observation,
         Body.FEATURES: json.dumps({"obs": ROWS[0]}).encode(),
+        Body.STEP: b'{"observation": %s}' % observation,
+        Body.STEPS: b'{"steps": [{"observation": %s}]}' % observation,
     }
     deciding = {each.id for each in OPERATIONS.values() if each.body in bodies}
     assert deciding == set(QUERIES)
@@ -136,7 +141,10 @@ def test_every_operation_that_decides_is_decided_here(store: Store) -> None:
             found[operation] = answer
         assert found.pop("distribution")["heads"][0]["actions"] == [0, 1, 2, 3]
         for operation, answer in found.items():
-            (prediction,) = answer.get("predictions", [answer])
+            (prediction,) = answer.get("predictions", answer.get("steps", [answer]))
+            if "step" in operation:
+                assert prediction.keys() == {"prediction", "memory"}
+                prediction = prediction["prediction"]
             drawn = operation in ("predict", "predict_raw")
             assert prediction["action"] in (range(4) if drawn else [best])
 
@@ -157,7 +165,7 @@ def test_a_decision_that_failed_gives_no_answer(store: Store) -> None:
     async def work(plane: DataPlane) -> None:
         done = asyncio.get_running_loop().create_future()
         done.set_exception(DeadlineExceeded("It was not decided within 1 seconds."))
-        pending = PendingDecision(plane.routes["predict"], None, done)
+        pending = PendingDecision(plane.routes["predict"].finish, None, done)
         with pytest.raises(DeadlineExceeded):
             pending.answer()
 

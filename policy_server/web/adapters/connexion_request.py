@@ -10,7 +10,7 @@ from policy_server.access.identity import Identity
 from policy_server.contract.decoding import REFUSED
 from policy_server.contract.operations import OPERATIONS, Operation, Role
 from policy_server.errors import ObservationError
-from policy_server.serving.data_plane import Decode
+from policy_server.serving.decisions import Decode
 from policy_server.web.adapters.known import CONTEXT, ROUTING
 from policy_server.web.explaining import SUMMARY
 from policy_server.web.faults import fault_of

@@ -22,7 +22,7 @@ from starlette.types import Receive, Scope
 from policy_server.contract.decoding import LONG_BYTES, REFUSED
 from policy_server.contract.operations import Body
 from policy_server.errors import ObservationError
-from policy_server.serving.data_plane import Decode
+from policy_server.serving.decisions import Decode
 from policy_server.web.adapters.connexion_request import DECODED, operation_of
 from policy_server.web.explaining import SUMMARY, Explainer, validator_of
 from policy_server.web.faults import fault_of, faults_of

@@ -237,7 +237,7 @@ class Policy:
             ObservationError: A state has a number that is not finite; every such row is named.
         """
         inputs, states = self._split(outputs)
-        if not np.isfinite(states).all():
+        if self.network.memory is not None and not np.isfinite(states).all():
             rows = np.flatnonzero(~np.isfinite(states).all(axis=1)).tolist()
             faults = [Fault(place(row, len(states)), NO_STATE) for row in rows]
             raise ObservationError("The observation cannot be decided on.", faults)

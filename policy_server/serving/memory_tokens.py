@@ -16,13 +16,14 @@ Numbers are little-endian. States are not compressed: those of recurrent network
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import struct
 import time
 from collections.abc import Callable
 from typing import NamedTuple
+
+import msgspec
 
 from policy_server.errors import (
     EpisodeExpired,
@@ -36,7 +37,7 @@ from policy_server.errors import (
 FORMAT = 1
 HEAD = struct.Struct("<32sBI8s16sIQB")
 SIGNATURE_BYTES, NONCE_BYTES = 32, 16
-URL_SAFE = bytes.maketrans(b"-_+/", b"+/!!")
+URL_SAFE = bytes.maketrans(b"-_+/=", b"+/!!!")
 """From the url-safe alphabet to the plain one, of which what is not url-safe is refused."""
 CANNOT_GO_ON = "The episode cannot go on."
 SEND_ALL = "Send it as it came, all of it."
@@ -130,11 +131,11 @@ def _decoded(text: str) -> bytes:
         MemoryCut: There are too few of them.
     """
     try:
-        plain = text.rstrip("=").encode("ascii").translate(URL_SAFE)
+        plain = text.encode("ascii").translate(URL_SAFE).decode("ascii")
         if len(plain) % 4 == 1:  # never written: one character stands for less than a byte
             plain = plain[:-1]
-        token = binascii.a2b_base64(plain + b"=" * (-len(plain) % 4), strict_mode=True)
-    except (UnicodeEncodeError, binascii.Error) as error:
+        token = msgspec.convert(plain + "=" * (-len(plain) % 4), bytes)  # faster than binascii
+    except (UnicodeEncodeError, msgspec.ValidationError) as error:
         raise _refused(MemoryForged, "is no text that the server wrote.") from error
     if len(token) < HEAD.size:
         raise _cut()

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -120,29 +120,44 @@ class Stepping:
             steps: From `opened`.
         """
         finish = request.route.finish
+        live = self._live.loaded
         try:
-            names = self._names(steps)
-            if request.version is not None:
-                _check_asked(names, request.version)
-            live = self._live.loaded
-            if live is None or not {*names} <= {live.name} or _is_long(live, steps):
+            if live is None or not _all_go_on(steps, live):
+                names = self._names(steps, request.version)
                 answers = self._decide_by_each(request, steps, names)
                 done = asyncio.get_running_loop().create_task(answers)
                 return PendingDecision(finish, Deciders(", ".join(dict.fromkeys(names))), done)
-            turns = self._turns(request, live, [*enumerate(steps)])
+            if request.version is not None:
+                live.check_asked(request.version)
+            turns = self._turns(request, live, enumerate(steps))
         except PolicyServerError as error:
             return PendingDecision(finish, None, failed(error))
         queries = [turn.query for turn in turns]
         deciding = live.decider.decide_steps(queries, request.query, request.seconds)
         return PendingDecision(lambda decided: finish(self._sealed(turns, decided)), live, deciding)
 
-    def _names(self, steps: Sequence[OpenStep]) -> list[str]:
-        """Names of the versions that decide on each step."""
-        if all(step.episode is not None for step in steps):
-            current = "" if steps else self._live.current().name
-        else:
-            current = self._live.current().name
-        return [current if step.episode is None else step.episode.version for step in steps]
+    def _names(self, steps: Sequence[OpenStep], asked: bytes | None) -> list[str]:
+        """Names of the versions that decide on each step.
+
+        Args:
+            steps: From `opened`.
+            asked: The version that must decide; None takes any.
+
+        Raises:
+            NoActivePolicy: There is none that an episode could begin with.
+            VersionConflict: Another version decides on a step than must.
+        """
+        names = []
+        for step in steps:
+            before = step.episode
+            name = self._live.current().name if before is None else before.version
+            if asked is not None and name.encode() != asked:
+                raise VersionConflict(
+                    f"Version {asked.decode('latin-1')} is asked for, and {name} decides on this "
+                    "step: an episode ends with the version that began it."
+                )
+            names.append(name)
+        return names or [self._live.current().name]
 
     async def _decide_by_each(
         self, request: DecisionRequest, steps: Sequence[OpenStep], names: Sequence[str]
@@ -187,7 +202,7 @@ class Stepping:
             yield version
 
     def _turns(
-        self, request: DecisionRequest, version: LiveVersion, steps: Sequence[tuple[int, OpenStep]]
+        self, request: DecisionRequest, version: LiveVersion, steps: Iterable[tuple[int, OpenStep]]
     ) -> list["Turn"]:
         """What is asked of a version, and where each episode is then; notes those that begin.
 
@@ -196,8 +211,6 @@ class Stepping:
             version: Decides.
             steps: Each with its place in the request.
         """
-        if any(step.episode is None for _, step in steps):
-            self._live.note_episode(version.name)
         width = version.policy.network.memory_width * FLOAT_BYTES
         return [self._turn(request, version.name, width, *each) for each in steps]
 
@@ -205,17 +218,20 @@ class Stepping:
         self, request: DecisionRequest, name: str, width: int, index: int, step: OpenStep
     ) -> "Turn":
         assert self._tokens is not None
-        before = step.episode
-        if before is not None and len(before.state) != width:
-            fault = Fault(f"{step.place}/memory", f"is not one of version {name}. {BEGIN_ANEW}")
-            raise MemoryForeign(CANNOT_GO_ON, [fault])
-        episode = before or Episode(
-            name, 0, self._tokens.now(), _first_nonce(request.seed, index), b""
-        )
-        chance, nonce = _drawn(episode.nonce, request.seed, step.record)
-        state = None if before is None else before.state
+        before, state = step.episode, None
+        if before is None:
+            self._live.note_episode(name)
+            nonce = _first_nonce(request.seed, index)
+            before = Episode(name, 0, self._tokens.now(), nonce, b"")
+        else:
+            state = before.state
+            if len(state) != width:
+                fault = Fault(f"{step.place}/memory", f"is not one of version {name}. {BEGIN_ANEW}")
+                raise MemoryForeign(CANNOT_GO_ON, [fault])
+        chance, nonce = _drawn(before.nonce, request.seed, step.record)
         query = StepQuery(step.record, state, chance, f"{step.place}/observation")
-        return Turn(query, episode._replace(steps=episode.steps + 1, nonce=nonce))
+        after = Episode(name, before.steps + 1, before.began, nonce, b"")
+        return Turn(query, after)
 
     def _sealed(self, turns: Sequence["Turn"], decided: Sequence[DecidedStep]) -> list[Json]:
         """The answers to steps, each with the memory for the next one."""
@@ -239,19 +255,12 @@ class Turn(NamedTuple):
     episode: Episode
 
 
-def _check_asked(names: Sequence[str], asked: bytes) -> None:
-    """Raise VersionConflict unless one version decides on all steps, the one that is asked for."""
-    for name in names:
-        if name.encode() != asked:
-            raise VersionConflict(
-                f"Version {asked.decode('latin-1')} is asked for, and {name} decides on this step: "
-                "an episode ends with the version that began it."
-            )
-
-
-def _is_long(live: LiveVersion, steps: Sequence[OpenStep]) -> bool:
-    """Memories of so many bytes are signed in a thread."""
-    return live.policy.network.memory_width * FLOAT_BYTES * len(steps) > LONG_BYTES
+def _all_go_on(steps: Sequence[OpenStep], live: LiveVersion) -> bool:
+    """The live version decides on all steps, and their memories are signed in no time."""
+    longest = LONG_BYTES // FLOAT_BYTES
+    return live.policy.network.memory_width * len(steps) <= longest and all(
+        step.episode is None or step.episode.version == live.name for step in steps
+    )
 
 
 def _first_nonce(seed: int | None, index: int) -> bytes:

@@ -1,5 +1,5 @@
-"""Every reader of what is uploaded, as fuzzing knows them."""
+"""Every reader of what is uploaded, and of what clients send back, as fuzzing knows them."""
 
-from tests.fuzz import files, programs, texts
+from tests.fuzz import files, programs, texts, tokens
 
-TARGETS = {**texts.TARGETS, **files.TARGETS, **programs.TARGETS}
+TARGETS = {**texts.TARGETS, **files.TARGETS, **programs.TARGETS, **tokens.TARGETS}

@@ -14,7 +14,10 @@ from tests.fuzz import files, texts
 from tests.fuzz.readers import TARGETS
 from tests.support.checkout import ROOT
 
-REFUSED = {("archive", "outside")}
+REFUSED = {
+    ("archive", "outside"),
+    *(("memory", seed) for seed in ("forged", "foreign", "expired")),
+}
 """Seeds that are refused, and why not: the others are sound."""
 
 

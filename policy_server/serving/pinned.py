@@ -11,7 +11,7 @@ from policy_server.errors import NoActivePolicy, PolicyServerError, VersionNotFo
 from policy_server.serving.loading import LiveVersion
 
 MOST_VERSIONS = 4
-"""Loaded beside the live one; a further one takes the place of that asked for least lately."""
+"""Loaded beside the live one; a further one waits for the place of one that nobody uses."""
 UNUSED_SECONDS = 300.0
 """A version that no episode has asked for so long is let go."""
 REST_SECONDS = 2.0
@@ -54,6 +54,7 @@ class PinnedVersions:
         self._loaded: dict[str, Pinned] = {}
         self._loading: dict[str, asyncio.Task[None]] = {}
         self._turn = asyncio.Lock()
+        self._returned = asyncio.Event()
         self._refused: dict[str, tuple[float, PolicyServerError]] = {}
 
     @contextlib.asynccontextmanager
@@ -72,6 +73,7 @@ class PinnedVersions:
             yield pinned.version
         finally:
             pinned.borrowers -= 1
+            self._returned.set()
             if pinned.dropped and not pinned.borrowers:
                 pinned.version.close()
 
@@ -79,7 +81,8 @@ class PinnedVersions:
         """Keep a version that was live until now."""
         self.drop(version.name)
         self._loaded[version.name] = Pinned(version)
-        self._make_room()
+        if len(self._loaded) > MOST_VERSIONS:
+            self._drop_one()
 
     def drop(self, name: str) -> None:
         """Let go of a version, if it is loaded."""
@@ -114,6 +117,9 @@ class PinnedVersions:
             until, refusal = self._refused.get(name, (0.0, None))
             if refusal is not None and time.monotonic() < until:
                 raise refusal
+            while len(self._loaded) >= MOST_VERSIONS and not self._drop_one():
+                self._returned.clear()
+                await self._returned.wait()
             try:
                 version = await self._load(name)
             except VersionNotFound:
@@ -128,9 +134,11 @@ class PinnedVersions:
                 raise refused from error
             logger.info("version %s decides on steps of its episodes", name)
             self._loaded[name] = Pinned(version)
-            self._make_room()
 
-    def _make_room(self) -> None:
-        """Let go of those that were asked for least lately."""
-        while len(self._loaded) > MOST_VERSIONS:
-            self.drop(min(self._loaded, key=lambda name: self._loaded[name].asked))
+    def _drop_one(self) -> bool:
+        """Let go of the version that was asked for least lately, of those that nobody uses."""
+        unused = [name for name, pinned in self._loaded.items() if not pinned.borrowers]
+        if not unused:
+            return False
+        self.drop(min(unused, key=lambda name: self._loaded[name].asked))
+        return True

@@ -1,7 +1,6 @@
 """When episodes last began with a version: what may still be running is not removed."""
 
 import contextlib
-import os
 import time
 from pathlib import Path
 
@@ -21,17 +20,20 @@ class Episodes:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    def file(self, version: str) -> Path:
+        """The file of a version."""
+        return self._folder / version
+
     def note(self, version: str) -> None:
         """An episode begins with a version."""
         with contextlib.suppress(OSError):
             self._folder.mkdir(exist_ok=True)
-            os.close(os.open(self._folder / version, os.O_CREAT | os.O_WRONLY, 0o644))
-            os.utime(self._folder / version)
+            self.file(version).touch()
 
     def may_run(self, version: str, seconds: float) -> bool:
         """Whether an episode of a version may go on, if none lasts longer than so many seconds."""
         try:
-            began = (self._folder / version).stat().st_mtime
+            began = self.file(version).stat().st_mtime
         except OSError:
             return False
         return time.time() < began + NOTE_SECONDS + seconds
@@ -39,4 +41,4 @@ class Episodes:
     def forget(self, version: str) -> None:
         """The version is gone."""
         with contextlib.suppress(OSError):
-            (self._folder / version).unlink(missing_ok=True)
+            self.file(version).unlink(missing_ok=True)

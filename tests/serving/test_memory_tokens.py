@@ -9,6 +9,7 @@ import string
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,7 @@ from policy_server.serving.memory_tokens import HEAD, Episode, MemoryTokens
 KEY, CONTRACT, SECONDS = b"k" * 32, "0123456789abcdef", 100
 CASES = 5_000
 ALPHABET = string.ascii_letters + string.digits + "-_"
+LETTERS = [*ALPHABET, "=", "+", "/", "\n", "é", "\\", '"']
 NAME = "3-5f0c9a2e"
 
 
@@ -37,7 +39,7 @@ class Clock:
         return self.now
 
 
-def episode(state: bytes = b"", **changed: object) -> Episode:
+def episode(state: bytes = b"", **changed: Any) -> Episode:
     return Episode(NAME, 7, 5_000, bytes(range(16)), state)._replace(**changed)
 
 
@@ -89,10 +91,8 @@ def _changed(rng: random.Random, one: str, other: str) -> str:
     if how == 3:
         return one[:start] + one[end:]
     if how == 4:
-        return (
-            one[:start] + rng.choice([*ALPHABET, "=", "+", "/", "\n", "é", "\\", '"']) + one[start:]
-        )
-    return one[:start] + rng.choice(ALPHABET) + one[start + 1 :]
+        return f"{one[:start]}{rng.choice(LETTERS)}{one[start:]}"
+    return f"{one[:start]}{rng.choice(ALPHABET)}{one[start + 1 :]}"
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 400])

@@ -46,11 +46,6 @@ class Credentials:
         return cls(user, password, "" if is_token else secret, secret if is_token else "")
 
     @property
-    def may_manage(self) -> bool:
-        """A key may ask the policy, not replace it; what a token may, the server knows."""
-        return not self.key
-
-    @property
     def header(self) -> tuple[str, str] | None:
         """The header of a key or a token, and what stands in it before that; None for a user."""
         if self.key:

@@ -1,6 +1,7 @@
 """What a server says of itself: its schema, its name, and whether it decides."""
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from policy_server.contract.decoding import Decoder
@@ -24,6 +25,7 @@ class Service:
         decoder: Says whether an observation is valid.
         has_versions: It can list its versions.
         has_bundles: It takes all parts in one upload.
+        may_manage: It lets these credentials replace the policy.
     """
 
     client: Client
@@ -33,6 +35,7 @@ class Service:
     decoder: Decoder
     has_versions: bool
     has_bundles: bool
+    may_manage: bool
 
     def component(self, index: int, noun: str, count: int) -> str:
         """What one of the components of an action is called.
@@ -97,7 +100,20 @@ def open_service(client: Client) -> Service:
         Decoder(schema),
         has_versions=OPERATIONS["versions"].path in paths,
         has_bundles=OPERATIONS["upload_policy"].path in paths,
+        may_manage=_may_manage(client),
     )
+
+
+def _may_manage(client: Client) -> bool:
+    """Whether the server lets these credentials manage, be they a user's, a key or a token.
+
+    It is asked for what only managers see.
+    """
+    try:
+        client.get("versions")
+    except RequestFailed as error:
+        return error.status != HTTPStatus.FORBIDDEN
+    return True
 
 
 def readiness(client: Client) -> Readiness:

@@ -148,8 +148,7 @@ def _connect(workshop: Workshop) -> None:
             "Key or token, instead of user and password",
             type="password",
             autocomplete="off",
-            help="A key may ask the policy, but not replace it. What a token of an OpenID "
-            "provider may, its roles say.",
+            help="Its role says whether it may replace the policy, or ask it only.",
         )
         pressed = st.form_submit_button(
             "Connect",

@@ -94,8 +94,11 @@ def show(service: Service, example: Path | None, changed: Callable[[], None]) ->
         "What is uploaded is built and proven before it decides. What cannot be proven "
         "changes nothing."
     )
-    if not service.client.credentials.may_manage:
-        st.info("A key may ask the policy. To replace it, connect with user and password.")
+    if not service.may_manage:
+        st.info(
+            "Who connected may ask the policy. To replace it, connect as somebody with the role "
+            "`manage`."
+        )
         return
     _last_reports()
     if example is not None:

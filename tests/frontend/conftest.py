@@ -1,11 +1,13 @@
 """What the front-end's tests share: a browser, a front-end, and a service that it asks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
+from policy_server.access.keys import hash_key, new_key
+from policy_server.access.records import KeyRecord, RoleName, keys_file, now
 from policy_server.frontend.client import Client, Credentials
 from policy_server.frontend.service import Service, open_service
 from tests.support.browser import chromium
@@ -52,13 +54,30 @@ def thermostat_service(thermostat_server: Server) -> Service:
 
 
 @pytest.fixture(scope="session")
-def certain_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A policy that draws nothing."""
+def certain_instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BASE_PATH with a policy that draws nothing."""
     folder = tmp_path_factory.mktemp("certain")
     (folder / "schema.yaml").write_text(SCHEMA_OF_TWO)
     (folder / "policy.onnx").write_bytes(linear_onnx(2, 2, output="output"))
     (folder / "model.yaml").write_text("reads: means\n")
-    with gunicorn(publish(folder, folder / "instance")) as server:
+    return publish(folder, folder / "instance")
+
+
+@pytest.fixture(scope="session")
+def keys_of_roles(certain_instance: Path) -> Mapping[str, str]:
+    """Role -> a key with it, of the service that draws nothing."""
+    roles: tuple[RoleName, ...] = ("predict", "manage")
+    made = {role: new_key() for role in roles}
+    with keys_file(certain_instance).changing() as keys:
+        for role, (name, key) in made.items():
+            keys[name] = KeyRecord(role, hash_key(key), role, now(), None)
+    return {role: key for role, (_, key) in made.items()}
+
+
+@pytest.fixture(scope="session")
+def certain_service(certain_instance: Path, keys_of_roles: Mapping[str, str]) -> Iterator[Service]:
+    """A policy that draws nothing; its server knows `keys_of_roles`."""
+    with gunicorn(certain_instance) as server:
         yield service_of(server)
 
 

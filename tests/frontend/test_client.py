@@ -1,10 +1,12 @@
 """What the front-end makes of refusals."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from policy_server.errors import RequestFailed
-from policy_server.frontend.client import Credentials
-from policy_server.frontend.service import Service
+from policy_server.frontend.client import Client, Credentials
+from policy_server.frontend.service import Service, open_service
 
 MEANWHILE = "Another version was activated meanwhile"
 
@@ -30,7 +32,16 @@ def test_every_other_conflict_is_said_as_the_server_says_it(certain_service: Ser
 
 def test_what_is_typed_as_key_is_a_token_where_it_looks_like_one() -> None:
     key, token = Credentials.of("", "", "a-key-of-sixteen"), Credentials.of("", "", "ey.ey.sig")
-    assert (key.header, key.may_manage) == (("X-API-Key", ""), False)
-    assert (token.header, token.may_manage) == (("Authorization", "Bearer "), True)
+    assert key.header == ("X-API-Key", "")
+    assert token.header == ("Authorization", "Bearer ")
     assert Credentials.of("alice", "secret", "").header is None
     assert "sig" not in repr(token)
+
+
+@pytest.mark.parametrize(("role", "may"), [("predict", False), ("manage", True)])
+def test_what_a_key_may_its_role_says(
+    certain_service: Service, keys_of_roles: Mapping[str, str], role: str, may: bool
+) -> None:
+    key = Credentials(key=keys_of_roles[role])
+    assert open_service(Client(certain_service.client.url, key)).may_manage is may
+    assert certain_service.may_manage

@@ -29,6 +29,8 @@ from policy_server.store.store import Store
 from policy_server.web.patience import ConnectionLimits
 
 BYTES_PER_KILOBYTE, BYTES_PER_MEGABYTE = 1_000, 1_000_000
+DISK_COPIES = 3
+"""Of a model on the disk of its build: as it is unpacked, as it is served, and one between."""
 
 
 @dataclass(frozen=True)
@@ -227,6 +229,8 @@ class Settings(OpenIdSettings, CredentialSettings, EpisodeSettings, WireSettings
         return BuildLimits(
             unpacked_bytes=self.unpacked_megabytes * BYTES_PER_MEGABYTE,
             memory_bytes=self.model_megabytes * BYTES_PER_MEGABYTE,
+            disk_bytes=DISK_COPIES * self.unpacked_megabytes * BYTES_PER_MEGABYTE
+            + self.upload_megabytes * BYTES_PER_MEGABYTE,
             model_seconds=self.model_seconds,
             preprocessor_seconds=self.preprocessor_seconds,
             golden_tolerance=self.golden_tolerance,

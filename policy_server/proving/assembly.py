@@ -34,7 +34,7 @@ from policy_server.version.network_description import NetworkDescription, write_
 from policy_server.version.parts import Part, uploaded_file
 from policy_server.version.version_parts import known_sizes, network_of, write_timing
 
-DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 
 class Assembly:

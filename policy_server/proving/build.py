@@ -1,4 +1,4 @@
-"""Runs a build in a process of its own, with a limit of memory, and of time for each step."""
+"""Runs a build in a process of its own, with limits of memory, disk, and time for each step."""
 
 import contextlib
 import json
@@ -32,7 +32,7 @@ PRINTED_BYTES = 4_000
 """What is kept of all that a build prints, its end; uploaded code may print anything."""
 START_SECONDS = 60.0
 WATCH_SECONDS = 0.2
-"""How often the memory of a build is looked at."""
+"""How often is looked at what a build has taken of memory and disk."""
 CHUNK_BYTES = 65_536
 
 Progress = Callable[[str], None]
@@ -61,8 +61,8 @@ def build(
         check: Called all the while; what it raises stops the build.
 
     Raises:
-        UploadRejected: The build process died, was too slow, or took too much memory; a report
-            says everything else.
+        UploadRejected: The build process died, was too slow, or took too much memory or disk; a
+            report says everything else.
         StoreFailed: It could not write what it builds.
     """
     job = Job(
@@ -125,8 +125,8 @@ class _Child:
     """The build process, until the deadline of the step that it is in.
 
     Raises:
-        UploadRejected: A step did not end in time, took too much memory, or what the process says
-            is no message.
+        UploadRejected: A step did not end in time, took too much memory or disk, or what the
+            process says is no message.
     """
 
     def __init__(self, process: ChildProcess, limits: BuildLimits) -> None:
@@ -153,7 +153,9 @@ class _Child:
             while left := self._left():
                 ready = selector.select(min(left, WATCH_SECONDS))
                 check()
-                self._check_memory()
+                if time.monotonic() >= self._watched + WATCH_SECONDS:
+                    self._watched = time.monotonic()
+                    self.check_taken()
                 for key, _ in ready:
                     chunk = _read(key.fd)
                     if key.fileobj is printed:
@@ -182,17 +184,25 @@ class _Child:
     def _left(self) -> float:
         return max(self._deadline - time.monotonic(), 0.0)
 
-    def _check_memory(self) -> None:
-        now = time.monotonic()
-        if now < self._watched + WATCH_SECONDS:
-            return
-        self._watched = now
-        taken, most = self._process.memory_bytes, self._limits.memory_bytes
-        if taken > most:
-            raise UploadRejected(
-                f"The build was stopped: {self.step} took {taken // 1_000_000} MB of memory, and "
-                f"{most // 1_000_000} MB are allowed."
-            )
+    def check_taken(self) -> None:
+        """Look at what it has taken of memory and disk."""
+        limits = self._limits
+        for what, taken, most in (
+            ("memory", self._process.memory_bytes, limits.memory_bytes),
+            ("disk", self._process.disk_bytes, limits.disk_bytes),
+        ):
+            if taken > most:
+                raise self._too_much(what, f"{taken // 1_000_000} MB", most)
+
+    def too_large(self) -> UploadRejected:
+        """The kernel has refused it a file that is larger than all files may be."""
+        return self._too_much("disk", "more", self._limits.disk_bytes)
+
+    def _too_much(self, what: str, taken: str, most: int) -> UploadRejected:
+        return UploadRejected(
+            f"The build was stopped: {self.step} took {taken} of {what}, and "
+            f"{most // 1_000_000} MB are allowed."
+        )
 
     def _too_slow(self) -> UploadRejected:
         return UploadRejected(
@@ -210,11 +220,14 @@ def _read(descriptor: int) -> bytes:
 def _report_of(child: _Child, progress: Progress, check: Check) -> BuildReport:
     try:
         for message in child.messages(check):
+            if "too_large" in message:
+                raise child.too_large()
             if "unstored" in message:
                 raise StoreFailed(
                     f"What was built cannot be kept: {message['unstored']}. Nothing was changed."
                 )
             if "report" in message:
+                child.check_taken()  # of what it wrote since the last look, too
                 return BuildReport.from_dict(message["report"])
             child.allow(str(message["step"]), float(message["seconds"]))
             progress(child.step)
@@ -228,13 +241,15 @@ def _report_of(child: _Child, progress: Progress, check: Check) -> BuildReport:
 def _child(job: Job) -> Iterator[_Child]:
     folder = Path(job.folder)
     with _writable(job, folder) as writable:
-        profile = build_profile(folder, writable, confined=job.limits.isolation.confined)
+        limits = job.limits
+        confined = limits.isolation.confined
+        profile = build_profile(folder, writable, limits.disk_bytes, confined=confined)
         process = ChildProcess(MODULE, QUIET_TENSORFLOW, profile, pipes_output=True)
         with process.connection as connection:
             try:
                 with contextlib.suppress(ConnectionError):  # a child that died is told apart later
                     connection.sendall(framed(job.as_json()))
-                yield _Child(process, job.limits)
+                yield _Child(process, limits)
             finally:
                 process.end(whole_family=True)
                 take_back(folder)

@@ -6,6 +6,7 @@ as a message in JSON; each step, and then the report, goes back as another. Stan
 error belong to uploaded code and to TensorFlow.
 """
 
+import errno
 import importlib
 import json
 from dataclasses import asdict, dataclass, field
@@ -91,7 +92,7 @@ def main() -> None:
             uploaded = [Part(part) for part in job.uploaded]
             report = Assembly(folder, contract, uploaded, job.limits, step).build()
     except OSError as error:  # of the disk; it says of all else what it is
-        say({"unstored": error.strerror})
+        say({"too_large": True} if error.errno == errno.EFBIG else {"unstored": error.strerror})
     else:
         say({"report": report.as_dict()})
 

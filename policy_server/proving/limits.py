@@ -14,7 +14,8 @@ class BuildLimits:
         members: Files and folders of an archive.
         ratio: Unpacked bytes for each packed one, of the whole archive; trained weights hardly
             compress, a zip bomb does.
-        memory_bytes: Of the build's processes together, shared memory not counted.
+        memory_bytes: Of the build's processes together, shared memory included.
+        disk_bytes: Of all that a build writes: files that it keeps, and temporary ones.
         model_seconds: For each step of a model's build.
         preprocessor_seconds: For each step of the trial of a preprocessor.
         golden_tolerance: Largest difference between what a golden case records and what is found,
@@ -26,6 +27,7 @@ class BuildLimits:
     members: int = 10_000
     ratio: int = 200
     memory_bytes: int = 4_000_000_000
+    disk_bytes: int = 6_000_000_000
     model_seconds: float = 300.0
     preprocessor_seconds: float = 10.0
     golden_tolerance: float = 0.001

@@ -104,6 +104,7 @@ def _limit(profile: Profile, *, of_its_own: bool) -> None:
     limits = {
         resource.RLIMIT_DATA: memory,
         resource.RLIMIT_NOFILE: profile.files,
+        resource.RLIMIT_FSIZE: profile.file_bytes,
         resource.RLIMIT_NPROC: 0 if alone else MOST_PROCESSES if of_its_own else None,
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_MEMLOCK: 0,

@@ -24,6 +24,8 @@ NO_SETTINGS = {"KERAS_HOME": "/dev/null/keras"}
 """Of the user whose home it is: they would change what is made of a model, and cannot be read.
 Nobody can make such a folder."""
 UNCONFINED = Profile(confined=False)
+BLOCK_BYTES = 512
+"""As `stat` counts them, whatever the file system has."""
 
 
 class ChildProcess:
@@ -63,6 +65,7 @@ class ChildProcess:
                 self._temporary = tempfile.TemporaryDirectory(prefix="policy-server-")
                 writable = (self._temporary.name, *profile.writable)
                 profile = replace(profile, writable=writable)
+            self._writable = profile.writable
             with theirs:
                 arguments = [module, str(theirs.fileno()), str(os.getpid()), profile.as_json()]
                 self._process = subprocess.Popen(
@@ -93,6 +96,11 @@ class ChildProcess:
         """Memory of the child and all that it has started, shared memory included."""
         return family_bytes(self._process.pid)
 
+    @property
+    def disk_bytes(self) -> int:
+        """What lies on the disk of all that the child may write."""
+        return sum(_disk_bytes(Path(each)) for each in self._writable)
+
     def how_it_ended(self, seconds: float = 0.0) -> str | None:
         """How the child ended by itself, in words; None if it runs on for so many seconds."""
         try:
@@ -121,3 +129,13 @@ class ChildProcess:
         if self._temporary is not None:
             with contextlib.suppress(OSError):
                 self._temporary.cleanup()
+
+
+def _disk_bytes(path: Path) -> int:
+    """What a file, or all in a folder, takes of the disk, less what is removed meanwhile."""
+    taken = 0
+    with contextlib.suppress(FileNotFoundError):
+        if path.is_dir():
+            taken += sum(_disk_bytes(Path(each)) for each in os.scandir(path))
+        taken += path.lstat().st_blocks * BLOCK_BYTES
+    return taken

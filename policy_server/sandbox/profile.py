@@ -42,6 +42,7 @@ class Profile:
         megabytes: Of memory of its own, counted by the kernel; None where it is watched from
             outside.
         files: Open at once; None where the kernel's own limit holds.
+        file_bytes: Of each file that it writes; None where they are not limited.
         confined: Anything is refused at all; not where the operator wants uploaded code to run in
             the workers themselves.
     """
@@ -53,6 +54,7 @@ class Profile:
     starts_processes: bool = False
     megabytes: int | None = None
     files: int | None = None
+    file_bytes: int | None = None
     confined: bool = True
 
     def as_json(self) -> str:
@@ -84,16 +86,19 @@ def engine_profile(folder: Path, megabytes: int) -> Profile:
     )
 
 
-def build_profile(folder: Path, writable: tuple[Path, ...], *, confined: bool = True) -> Profile:
+def build_profile(
+    folder: Path, writable: tuple[Path, ...], disk_bytes: int, *, confined: bool = True
+) -> Profile:
     """Of a build: it reads a folder, writes into parts of it, and starts preprocessors.
 
-    Its memory is watched from outside.
+    Its memory, and all its files together, are watched from outside.
     """
     return Profile(
         (str(folder), ITSELF),
         tuple(map(str, writable)),
         writes_temporary_files=True,
         starts_processes=True,
+        file_bytes=disk_bytes,
         confined=confined,
     )
 

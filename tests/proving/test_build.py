@@ -1,6 +1,7 @@
 """The build process: what uploaded code does there stays there, and ends in time."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from policy_server.sandbox.limits import ProcessLimits
 from policy_server.version.parts import Part
 from tests.proving.conftest import Candidate, CandidateOf
 from tests.support.contracts import contract_of
+from tests.support.networks import linear_onnx
 from tests.support.server import ROOT
 
 SOUND = "def preprocess(observation):\n    return observation['x']\n"
@@ -180,6 +182,17 @@ def test_a_stopped_build_leaves_no_process(candidate_of: CandidateOf) -> None:
     before = family(os.getpid())
     rejection(candidate_of(contract_of(), SHORT, preprocessor=code("time.sleep(1000)")))
     assert not [each for each in family(os.getpid()) - before if not gone(each)]
+
+
+@pytest.mark.parametrize("disk_bytes", [1_000_000, 2_000_000], ids=["one file", "all files"])
+def test_what_a_build_writes_to_the_disk_is_bounded(
+    candidate_of: CandidateOf, disk_bytes: int
+) -> None:
+    """The file and what is served of it have 1.2 MB each."""
+    contract, model = contract_of(550), linear_onnx(550, 550)
+    assert candidate_of(contract, model=model).build().rejected is None
+    message = rejection(candidate_of(contract, BuildLimits(disk_bytes=disk_bytes), model=model))
+    assert re.search(r"took (more|\d MB) of disk, and \d MB are allowed", message), message
 
 
 SECRETS = """

@@ -210,6 +210,23 @@ def test_a_process_with_threads_is_not_half_confined() -> None:
     assert "NotConfined: 2 threads run already" in ran.stderr
 
 
+def test_no_file_grows_beyond_its_limit(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; sys.path.insert(0, sys.argv[1])\n"
+        "from policy_server.sandbox import confinement, profile\n"
+        "profile = profile.Profile(writable=(sys.argv[2],), file_bytes=1000)\n"
+        "confinement.confine(profile, os.getppid())\n"
+        "file = open(sys.argv[2] + '/file', 'wb', 0)\n"
+        "print(file.write(bytes(1000)), flush=True)\n"
+        "file.write(bytes(1))\n"
+    )
+    tmp_path.chmod(0o777)
+    command = [sys.executable, "-c", code, str(ROOT), str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.stdout == "1000\n", ran.stderr
+    assert "OSError: [Errno 27] File too large" in ran.stderr
+
+
 def test_it_ends_with_its_parent(tmp_path: Path) -> None:
     """Though it has become another user, which makes the kernel forget whose end is its own."""
     code = (

@@ -5,8 +5,6 @@ import ipaddress
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
-
 from policy_server.access.token_text import json_object
 from policy_server.errors import ProviderUnavailable
 
@@ -48,6 +46,8 @@ async def fetch(address: str, *, insecure: bool = False) -> dict[str, Any]:
         ProviderUnavailable: It is not there, not as it should be, too large or too slow; the
             message says which.
     """
+    import httpx  # takes long, and most servers and all commands have no provider
+
     fault = address_fault(address, insecure=insecure)
     if fault is not None:
         raise ProviderUnavailable(f"{address!r} {fault}")
@@ -64,6 +64,8 @@ async def fetch(address: str, *, insecure: bool = False) -> dict[str, Any]:
 
 
 async def _content(address: str) -> bytes:
+    import httpx
+
     # Certificates of authorities are read for each client: that takes longer than to ask.
     client = await asyncio.to_thread(httpx.AsyncClient, follow_redirects=False, timeout=None)
     async with client, client.stream("GET", address, headers=HEADERS) as answer:

@@ -4,8 +4,6 @@ import contextlib
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from requests.auth import AuthBase
-
 from policy_server.access.audit import audited
 from policy_server.app.credentials import KEPT, given_password, given_token
 from policy_server.app.protection import protect_base_path
@@ -14,9 +12,8 @@ from policy_server.commands.terminal import print_checks, print_warning, show_pr
 from policy_server.errors import ConfigurationError, Fault, SchemaError
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.policy_folder import open_policy_folder
-from policy_server.serving.publication import Publisher
+from policy_server.serving.publication import Publisher, VersionReport
 from policy_server.store.store import Store
-from policy_server.web.remote import Bearer, password_of, publish_to
 
 CREATED_BY = "the command line"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -48,7 +45,7 @@ def publish(
     with open_policy_folder(Path(folder), Path(golden) if golden else None) as bundle:
         if url is not None:
             by_name = token is None and (user, password) != (None, None)
-            report = publish_to(url, bundle, _credentials(settings, url, by_name))
+            report = _publish_to(url, bundle, settings, by_name=by_name)
         else:
             publisher = _publisher(settings)
             _tell_of_schema(bundle, settings)
@@ -86,7 +83,16 @@ def _publisher(settings: Settings) -> Publisher:
     )
 
 
-def _credentials(settings: Settings, url: str, by_name: bool) -> AuthBase:
+def _publish_to(url: str, bundle: Bundle, settings: Settings, *, by_name: bool) -> VersionReport:
+    """Have a running server do it."""
+    from policy_server.web import remote  # what asks other servers takes long to import
+
+    who = _credentials(settings, url, by_name)
+    credentials = remote.Bearer(who) if isinstance(who, str) else remote.password_of(*who)
+    return remote.publish_to(url, bundle, credentials)
+
+
+def _credentials(settings: Settings, url: str, by_name: bool) -> str | tuple[str, str]:
     """A token, or user and password, for a server; the generated ones never leave this machine.
 
     Args:
@@ -96,17 +102,17 @@ def _credentials(settings: Settings, url: str, by_name: bool) -> AuthBase:
     """
     token = None if by_name else given_token(settings)
     if token is not None:
-        return Bearer(token)
+        return token
     kept, given = settings.base_path / KEPT, given_password(settings)
     if given is None and urlsplit(url).hostname in LOOPBACK and kept.is_file():
         user, _, password = kept.read_text(encoding="utf-8").strip().partition(":")
-        return password_of(user, password)
+        return user, password
     if given is None:
         fault = Fault(
             "POLICY_SERVER_PASSWORD", f"{url} wants a password: set it, or --password; or --token."
         )
         raise ConfigurationError("The policy cannot be published.", [fault])
-    return password_of(settings.user, given)
+    return settings.user, given
 
 
 def _tell_of_schema(bundle: Bundle, settings: Settings) -> None:

@@ -115,7 +115,8 @@ class Workshop:
             )
 
     def _prepare(self, schema: str, title: str, environment: dict[str, str]) -> None:
-        command = [sys.executable, "generate.py", "schema", "-", f"--title={title}"]
+        # The server makes SDKs when it is asked for them; nobody waits for them to decide.
+        command = [sys.executable, "generate.py", "schema", "-", f"--title={title}", "--noclients"]
         try:
             done = subprocess.run(
                 command,

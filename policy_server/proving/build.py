@@ -13,8 +13,7 @@ from typing import Any
 from policy_server.contract.actions import ActionSettings
 from policy_server.contract.contract import Contract
 from policy_server.errors import StoreFailed, UploadRejected
-from policy_server.proving.child import Job
-from policy_server.proving.describing import SCHEMA
+from policy_server.proving.job import UNDESCRIBED, Job
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.report import BuildReport
 from policy_server.sandbox.framing import Messages, framed
@@ -105,7 +104,7 @@ def describe(folder: Path, limits: BuildLimits, progress: Progress) -> BuildRepo
     Raises:
         UploadRejected: The process died or was too slow; a report says everything else.
     """
-    job = Job(str(folder.absolute()), SCHEMA, ActionSettings(), [], limits, describe=True)
+    job = Job(str(folder.absolute()), UNDESCRIBED, ActionSettings(), [], limits, describe=True)
     return _run(job, progress, lambda: None)
 
 

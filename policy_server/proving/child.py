@@ -9,58 +9,18 @@ error belong to uploaded code and to TensorFlow.
 import errno
 import importlib
 import json
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from policy_server.contract.actions import ActionSettings, ActionSpace
+from policy_server.contract.actions import ActionSpace
 from policy_server.contract.contract import Contract
 from policy_server.contract.reading import read_schema
-from policy_server.policy.families.registry import plug_in_modules
 from policy_server.proving.assembly import Assembly
 from policy_server.proving.describing import describe
-from policy_server.proving.limits import BuildLimits
+from policy_server.proving.job import Job
 from policy_server.proving.verification import verify
 from policy_server.sandbox.child import confine, connect
-from policy_server.sandbox.limits import ProcessLimits
 from policy_server.version.parts import Part
-
-
-@dataclass(frozen=True)
-class Job:
-    """All that a build needs to know.
-
-    Attributes:
-        folder: The candidate's folder.
-        schema: Text of the observation schema.
-        actions: What settings say of actions.
-        uploaded: The parts that are new.
-        verify: Replay the golden cases of a version that is there, and build nothing.
-        describe: Say what the model is, and build nothing.
-        families: Modules that register families from outside of the package.
-    """
-
-    folder: str
-    schema: str
-    actions: ActionSettings
-    uploaded: list[str]
-    limits: BuildLimits
-    verify: bool = False
-    describe: bool = False
-    families: list[str] = field(default_factory=plug_in_modules)
-
-    def as_json(self) -> bytes:
-        """The job as one message."""
-        return json.dumps(asdict(self)).encode()
-
-    @classmethod
-    def from_json(cls, text: bytes) -> "Job":
-        """The job that `as_json` gave."""
-        fields = json.loads(text)
-        isolation = ProcessLimits(**fields["limits"]["isolation"])
-        limits = BuildLimits(**{**fields["limits"], "isolation": isolation})
-        actions = ActionSettings(**fields["actions"])
-        return cls(**{**fields, "actions": actions, "limits": limits})
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from policy_server.policy.families.registry import FAMILIES
 from policy_server.proving.converted import Converted, prove_converted
 from policy_server.proving.description import FILE as MODEL_YAML
 from policy_server.proving.description import Description, read_description
+from policy_server.proving.job import UNDESCRIBED
 from policy_server.proving.joined import Joined
 from policy_server.proving.leapp import action_names
 from policy_server.proving.limits import BuildLimits
@@ -28,8 +29,6 @@ from policy_server.version.network_description import NetworkDescription
 from policy_server.version.parts import Part, uploaded_file
 from policy_server.version.version_parts import known_sizes
 
-SCHEMA = "observations:\n  x: {type: float}\n"
-"""Stands for the schema that is still to be written."""
 SPACES = [ActionSettings(False, True), ActionSettings(True, True), ActionSettings(False, False)]
 """One numbered action, several, and real numbers, in the order in which they are tried."""
 SCHEMA_YAML = "schema.yaml"
@@ -137,7 +136,7 @@ def _fits(network: NetworkDescription, contract: Contract) -> bool:
 
 
 def _contract(settings: ActionSettings) -> Contract:
-    return Contract(read_schema(SCHEMA), ActionSpace.of(settings))
+    return Contract(read_schema(UNDESCRIBED), ActionSpace.of(settings))
 
 
 def _observations(network: NetworkDescription, inspected: Inspection) -> str:

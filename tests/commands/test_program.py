@@ -16,6 +16,10 @@ from policy_server.commands.registry import COMMANDS
 from tests.support.server import ROOT, environment, run_command
 
 LPOC = ROOT / "examples/lpoc"
+RARELY_NEEDED = {
+    *("httpx", "requests", "onnx", "onnxruntime", "tensorflow", "connexion"),
+    "policy_server.proving.assembly",
+}
 
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["-h"], ["help"]])
@@ -77,8 +81,19 @@ def test_help_of_a_command_is_short_and_complete(
 
 def test_the_version_is_that_of_the_project(tmp_path: Path) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    done = run_command("--version", base_path=tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "generate.py", "--version"],
+        cwd=ROOT,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, done.stdout) == (0, f"policy-server {project['version']}\n")
+    # What only some commands need takes longer to import than all the rest.
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "numpy" in imported
+    assert imported & RARELY_NEEDED == set()
 
 
 @pytest.mark.parametrize(

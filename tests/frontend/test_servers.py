@@ -46,10 +46,11 @@ def status(server: OwnServer, password: str | None = None) -> int:
 def test_a_start_that_is_refused_costs_nothing(workshop: Workshop, servers: Servers) -> None:
     server = servers.start(ANNA, workshop, SCHEMA, "first", free_port())
     other = servers.start(BERT, workshop, SCHEMA, "other", free_port())
-    with pytest.raises(SchemaError):
-        servers.start(ANNA, workshop, "observations: {speed: {type: flaot}}", "", free_port())
+    # It has hardly begun, and yet nobody else can answer at its port.
     with pytest.raises(ServerNotStarted, match="is taken"):
         servers.start(ANNA, workshop, SCHEMA, "second", other.port)
+    with pytest.raises(SchemaError):
+        servers.start(ANNA, workshop, "observations: {speed: {type: flaot}}", "", free_port())
     assert servers.of(ANNA) is server
     with pytest.raises(ServerNotStarted, match="2 servers that were started here run already"):
         servers.start("c" * 43, workshop, SCHEMA, "third", free_port())
@@ -60,7 +61,7 @@ def test_a_start_that_is_refused_costs_nothing(workshop: Workshop, servers: Serv
     assert status(again, server.client.credentials.password) == 401
 
 
-def test_of_two_who_start_on_a_port_at_once_one_is_refused(
+def test_of_two_who_start_on_a_port_at_once_one_is_refused_and_the_other_stops_in_order(
     workshop: Workshop, servers: Servers
 ) -> None:
     port = free_port()
@@ -80,19 +81,18 @@ def test_of_two_who_start_on_a_port_at_once_one_is_refused(
     for thread in threads:
         thread.join()
     refused = [each for each in outcomes.values() if isinstance(each, ServerNotStarted)]
-    (server,) = (each for each in outcomes.values() if isinstance(each, OwnServer))
+    ((owner, server),) = (
+        (who, each) for who, each in outcomes.items() if isinstance(each, OwnServer)
+    )
     assert f"Port {port} is taken" in str(refused[0])
     assert status(server) == 200
-
-
-def test_nobody_else_can_answer_at_the_port_of_a_server_that_is_starting(
-    workshop: Workshop, servers: Servers
-) -> None:
-    server = servers.start(ANNA, workshop, SCHEMA, "API", free_port())
-    # It has hardly begun, and yet its port is its own.
-    with pytest.raises(ServerNotStarted, match="is taken"):
-        servers.start(BERT, workshop, SCHEMA, "API", server.port)
-    assert status(server) == 200
+    # A stopping server is its visitor's until it has ended.
+    stopping = threading.Thread(target=servers.stop, args=[owner])
+    stopping.start()
+    while servers.of(owner) is not None:
+        time.sleep(0.01)
+    assert server.exit_code is not None
+    stopping.join()
 
 
 def test_what_was_uploaded_is_found_by_its_visitor_alone(
@@ -104,19 +104,6 @@ def test_what_was_uploaded_is_found_by_its_visitor_alone(
     again = servers.start(ANNA, workshop, SCHEMA, "API", free_port())
     assert again.base_path == first.base_path != other.base_path
     assert ANNA not in str(first.base_path)
-
-
-def test_a_stopping_server_is_its_visitors_until_it_has_ended(
-    workshop: Workshop, servers: Servers
-) -> None:
-    server = servers.start(ANNA, workshop, SCHEMA, "API", free_port())
-    assert status(server) == 200
-    stopping = threading.Thread(target=servers.stop, args=[ANNA])
-    stopping.start()
-    while servers.of(ANNA) is not None:
-        time.sleep(0.01)
-    assert server.exit_code is not None
-    stopping.join()
 
 
 def test_a_server_ends_some_time_after_the_last_page_of_its_visitor(workshop: Workshop) -> None:

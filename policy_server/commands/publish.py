@@ -2,21 +2,19 @@
 
 import contextlib
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from policy_server.access.audit import audited
-from policy_server.app.credentials import KEPT, given_password, given_token
 from policy_server.app.protection import protect_base_path
 from policy_server.app.settings import Settings, contracts_of, read_settings
+from policy_server.commands.server_credentials import credentials_for
 from policy_server.commands.terminal import print_checks, print_warning, show_progress
-from policy_server.errors import ConfigurationError, Fault, SchemaError
+from policy_server.errors import SchemaError
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.policy_folder import open_policy_folder
 from policy_server.serving.publication import Publisher, VersionReport
 from policy_server.store.store import Store
 
 CREATED_BY = "the command line"
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def publish(
@@ -87,32 +85,9 @@ def _publish_to(url: str, bundle: Bundle, settings: Settings, *, by_name: bool) 
     """Have a running server do it."""
     from policy_server.web import remote  # what asks other servers takes long to import
 
-    who = _credentials(settings, url, by_name)
+    who = credentials_for(settings, url, by_name)
     credentials = remote.Bearer(who) if isinstance(who, str) else remote.password_of(*who)
     return remote.publish_to(url, bundle, credentials)
-
-
-def _credentials(settings: Settings, url: str, by_name: bool) -> str | tuple[str, str]:
-    """A token, or user and password, for a server; the generated ones never leave this machine.
-
-    Args:
-        settings: Have them.
-        url: Of the server.
-        by_name: User or password are wanted, as the command line says; a token does not count.
-    """
-    token = None if by_name else given_token(settings)
-    if token is not None:
-        return token
-    kept, given = settings.base_path / KEPT, given_password(settings)
-    if given is None and urlsplit(url).hostname in LOOPBACK and kept.is_file():
-        user, _, password = kept.read_text(encoding="utf-8").strip().partition(":")
-        return user, password
-    if given is None:
-        fault = Fault(
-            "POLICY_SERVER_PASSWORD", f"{url} wants a password: set it, or --password; or --token."
-        )
-        raise ConfigurationError("The policy cannot be published.", [fault])
-    return settings.user, given
 
 
 def _tell_of_schema(bundle: Bundle, settings: Settings) -> None:

@@ -45,6 +45,11 @@ def lay_out_states(
 def _state(each: NetworkInput, pair: Pair, batch: int | None, start: int) -> State:
     axes = each.axes or ()
     axis = None if batch is None else _batch_axis(axes, batch)
+    if axis is None and batch not in (None, 1):
+        raise UploadRejected(
+            f"The network takes {batch} observations at once, and its state `{each.name}` "
+            f"{list(axes)} is not one for each of them: export it with one observation."
+        )
     sizes = [size for place, size in enumerate(axes) if place != axis]
     shape = tuple(size for size in sizes if size is not None)
     width = int(np.prod(shape, dtype=np.int64))

@@ -9,7 +9,8 @@ from policy_server.proving.foreign.pytorch import exported_program
 from policy_server.proving.pickled_tensors import UnreadableWeights
 from policy_server.proving.readers.reader import Converter, Marks, ModelUpload
 from policy_server.proving.torch_programs.exported_program import GRAPHS, ExportedProgram
-from policy_server.proving.torch_programs.program import agreement, write_program
+from policy_server.proving.torch_programs.program import agreement
+from policy_server.proving.torch_programs.stateful import carrying, write_stateful
 from policy_server.proving.torch_programs.traced import UnknownProgram
 
 MARKS = ("archive_format", "serialized_exported_program.json")
@@ -30,12 +31,13 @@ def _convert(upload: ModelUpload, folder: Path) -> Converted:
     try:
         program = ExportedProgram(members)
         upload.progress("converting the program and proving it")
-        difference = write_program(program.run, program.sources, program.arrays, file)
+        difference, buffers = write_stateful(program, program.sources, program.arrays, file)
     except (UnknownProgram, UnreadableWeights) as error:
         raise UploadRejected(
             f"The model is not read: {error}. It is {exported_program()}"
         ) from error
-    return Converted(file, upload.description, agreement("torch.export", difference))
+    description = carrying(upload.description, buffers)
+    return Converted(file, description, agreement("torch.export", difference))
 
 
 EXPORTED_PROGRAM = Converter(recognises, _convert)

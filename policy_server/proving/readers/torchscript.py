@@ -1,6 +1,7 @@
 """TorchScript (`torch.jit.save`): its code is read, and written as ONNX."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -11,19 +12,15 @@ from policy_server.proving.converted import Converted
 from policy_server.proving.foreign.pytorch import torchscript
 from policy_server.proving.pickled_tensors import UnreadableWeights
 from policy_server.proving.readers.reader import Converter, Marks, ModelUpload
-from policy_server.proving.torch_programs.operators import MEMORY, unread
-from policy_server.proving.torch_programs.program import (
-    Source,
-    agreement,
-    named_outputs,
-    write_program,
-)
+from policy_server.proving.torch_programs.program import Source, agreement
+from policy_server.proving.torch_programs.stateful import Buffer, carrying, write_stateful
 from policy_server.proving.torch_programs.torchscript_archive import (
     CONSTANTS,
     OBJECTS,
     Script,
     read_script,
 )
+from policy_server.proving.torch_programs.torchscript_state import StatefulScript
 from policy_server.proving.torch_programs.traced import Mismatch, UnknownProgram
 
 MOST_WIDTHS = 64
@@ -44,41 +41,44 @@ def _convert(upload: ModelUpload, folder: Path) -> Converted:
     try:
         script = read_script(members)
         upload.progress("converting the program and proving it")
-        difference = _written(script, upload, file)
+        difference, buffers = _written(script, upload, file)
     except (UnknownProgram, UnreadableWeights) as error:
         raise UploadRejected(f"The model is not read: {error}. It is {torchscript()}") from error
-    return Converted(file, upload.description, agreement("TorchScript", difference))
+    description = carrying(upload.description, buffers)
+    return Converted(file, description, agreement("TorchScript", difference))
 
 
-def _written(script: Script, upload: ModelUpload, file: Path) -> float:
-    """Write it for the first shape of its input that it takes."""
+def _written(script: Script, upload: ModelUpload, file: Path) -> tuple[float, list[Buffer]]:
+    """Write it for the first shape of its input that it takes; how exactly, and what it carries."""
     faults: list[UnknownProgram] = []
     for sources in _sources(script, upload):
         try:
-            return write_program(
-                lambda inputs: named_outputs(script.program.run(inputs)),
-                sources,
-                script.arrays,
-                file,
-            )
+            return write_stateful(StatefulScript(script.program), sources, script.arrays, file)
         except UnknownProgram as error:
             faults.append(error)
-    if memory := script.program.attributes.intersection(MEMORY):
-        # Such code raises errors for batches that its state is not made for.
-        raise UnknownProgram(unread(min(memory)))
     whatever = [each for each in faults if not isinstance(each, Mismatch)]
     raise next(iter(whatever + faults), UnknownProgram("nothing tells how wide its input is"))
 
 
 def _sources(script: Script, upload: ModelUpload) -> Iterator[list[Source]]:
-    """What the program may take, the likeliest first."""
+    """What the program may take, the likeliest first; of those with buffers, one row as well."""
+    usual = list(_usual_sources(script, upload))
+    yield from usual
+    if script.program.buffers():
+        yield from ([replace(each, batch=1) for each in sources] for sources in usual)
+
+
+def _usual_sources(script: Script, upload: ModelUpload) -> Iterator[list[Source]]:
     names, fields = script.program.inputs, upload.known.fields
     if script.examples:
         vectors = any(len(shape) < MATRIX for shape in script.examples)
         shapes = script.examples if vectors else [shape[1:] for shape in script.examples]
         yield _of_shapes(script, shapes)
         if not vectors:
-            yield _of_shapes(script, shapes, script.examples[0][0])
+            first, *others = _of_shapes(script, shapes, script.examples[0][0])
+            yield [first, *others]
+            sequences = zip(others, script.examples[1:], strict=True)
+            yield [first, *(replace(each, shape=shape, batch=0) for each, shape in sequences)]
     elif len(names) == 1:
         for shape in _shapes(script, upload):
             yield _of_shapes(script, [shape])

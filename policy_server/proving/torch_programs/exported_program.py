@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 
@@ -11,7 +12,8 @@ from policy_server.errors import UploadRejected
 from policy_server.proving.pytorch_weights import read_weights
 from policy_server.proving.torch_programs.operators import run_operator, type_numbered
 from policy_server.proving.torch_programs.program import Outputs, Source, named_outputs
-from policy_server.proving.torch_programs.traced import Traced, UnknownProgram
+from policy_server.proving.torch_programs.stateful import Buffer
+from policy_server.proving.torch_programs.traced import KeptChanged, Traced, UnknownProgram
 
 GRAPHS = ("model.json", "serialized_exported_program.json")
 """Of archives since torch 2.8, and of those before."""
@@ -33,6 +35,7 @@ class ExportedProgram:
     Attributes:
         sources: What it takes.
         arrays: Its own, such as weights.
+        buffers: Those that it changes, which are taken and given beside.
 
     Args:
         members: Of its archive, by their paths.
@@ -70,47 +73,67 @@ class ExportedProgram:
                 self._kept[each["arg"]["name"]] = Traced(kept[each[OWN[kind]]], kept=True)
             else:
                 raise UnknownProgram(f"it takes a `{kind}`, which is not read")
-        self._check_outputs(signature["output_specs"])
+        buffers = [each["buffer"] for each in signature["input_specs"] if "buffer" in each]
+        self._held = {each["buffer_name"]: each["arg"]["name"] for each in buffers}
+        self._changed = [_changed(spec) for spec in signature["output_specs"]]
+        self.buffers = [self._buffer(name) for name in self._changed if name]
         self.arrays = [each.array for each in self._kept.values()]
         self.sources = self._sources()
 
-    def _check_outputs(self, specs: Sequence[Mapping[str, Any]]) -> None:
-        for spec in specs:
-            ((kind, each),) = spec.items()
-            if kind == "buffer_mutation":
-                raise UnknownProgram(
-                    f"it keeps `{each['buffer_name']}` from one call to the next, so it has "
-                    "memory, which is not served"
-                )
-            if kind != "user_output":
-                raise UnknownProgram(f"it gives a `{kind}`, which is not read")
+    def _buffer(self, name: str) -> Buffer:
+        return Buffer(name, self._kept[self._held[name]].array)
+
+    def changing(self, changed: KeptChanged) -> "ExportedProgram":
+        """The same with one buffer more; raises KeptChanged where an array is none."""
+        for name, argument in self._held.items():
+            if any(self._kept[argument] is array for array in changed.arrays):
+                self.buffers.append(self._buffer(name))
+                return self
+        raise changed
 
     def _sources(self) -> list[Source]:
         found = []
         for name in self._inputs:
             meta = self._graph["tensor_values"][name]
-            first, *others = meta["sizes"] or [None]
-            if first is None or not all("as_int" in size for size in others):
+            sizes = [int(size["as_int"]) if "as_int" in size else None for size in meta["sizes"]]
+            opened = [axis for axis, size in enumerate(sizes) if size is None]
+            if len(opened) > 1 or not sizes:
                 raise UnknownProgram(
                     f"its input `{name}` has another open size than that of the batch"
                 )
-            sizes = tuple(int(size["as_int"]) for size in others)
-            batch = int(first["as_int"]) if "as_int" in first else None
-            if not sizes and batch is not None:  # a vector, of one observation
-                sizes, batch = (batch,), 0
-            found.append(Source(name, _type(meta["dtype"]), sizes, batch))
-        return found
+            fixed = tuple(size for size in sizes if size is not None)
+            kind = _type(meta["dtype"])
+            if opened:
+                found.append(Source(name, kind, fixed, None, opened[0]))
+            elif len(fixed) == 1:  # a vector, of one observation
+                found.append(Source(name, kind, fixed, 0))
+            else:
+                found.append(Source(name, kind, fixed[1:], fixed[0]))
+        return [_whole(each, found[0]) for each in found]
 
     def run(self, inputs: Sequence[Traced]) -> Outputs:
         """What it returns for the arrays of its inputs."""
-        values: dict[str, Any] = {**self._kept, **dict(zip(self._inputs, inputs, strict=True))}
+        held = [self._held[buffer.name] for buffer in self.buffers]
+        states = [Traced(each.array, each.name, each.graph) for each in inputs[len(self._inputs) :]]
+        values: dict[str, Any] = {
+            **self._kept,
+            **dict(zip(self._inputs, inputs[: len(self._inputs)], strict=True)),
+            **dict(zip(held, states, strict=True)),
+        }
         try:
             for node in self._graph["nodes"]:
                 self._node(node, values)
             found = [self._argument(each, values) for each in self._graph["outputs"]]
         except KeyError as error:
             raise UnknownProgram(f"its graph uses {error} before it is there") from error
-        return named_outputs(found, self._names if len(self._names) == len(found) else [""])
+        given = [each for each, name in zip(found, self._changed, strict=True) if not name]
+        named = dict(zip(self._changed, found, strict=True))
+        names = self._names if len(self._names) == len(given) else [""]
+        following = {
+            buffer.following: named.get(buffer.name, values[self._held[buffer.name]])
+            for buffer in self.buffers
+        }
+        return {**named_outputs(given, names), **following}
 
     def _node(self, node: Mapping[str, Any], values: dict[str, Any]) -> None:
         arguments: list[Any] = []
@@ -156,6 +179,23 @@ class ExportedProgram:
     def _symbol(self, value: Any, values: Mapping[str, Any]) -> Any:
         ((kind, each),) = value.items()
         return values[each] if kind == "as_name" else each
+
+
+def _whole(source: Source, first: Source) -> Source:
+    """A source whose first axis is not that of the batch, as a state's is that of layers."""
+    if source.batch in (None, 0, first.batch):
+        return source
+    return replace(source, shape=(source.batch, *source.shape), batch=0)
+
+
+def _changed(spec: Mapping[str, Any]) -> str:
+    """The buffer whose next value an output is; empty for one that the program returns."""
+    ((kind, each),) = spec.items()
+    if kind == "buffer_mutation":
+        return str(each["buffer_name"])
+    if kind != "user_output":
+        raise UnknownProgram(f"it gives a `{kind}`, which is not read")
+    return ""
 
 
 OWN = {

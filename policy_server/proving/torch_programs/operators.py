@@ -11,6 +11,7 @@ from policy_server.proving.torch_programs import (
     arithmetic,
     enlarging,
     layers,
+    recurrent,
     shapes,
     sums,
 )
@@ -22,15 +23,12 @@ OPERATORS: Mapping[str, Callable[..., Any]] = {
     **shapes.OPERATORS,
     **enlarging.OPERATORS,
     **layers.OPERATORS,
+    **recurrent.OPERATORS,
     **sums.OPERATORS,
 }
 """By the names of PyTorch."""
 IN_PLACE = "_"
 """Ends the name of an operator that changes the array it is given."""
-MEMORY = (
-    *("lstm", "gru", "rnn_tanh", "rnn_relu"),
-    *("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"),
-)
 DRAWING = (
     *("bernoulli", "multinomial", "normal", "rand", "rand_like", "randn", "randn_like"),
     *("randint", "uniform", "exponential", "poisson", "native_dropout", "rrelu"),
@@ -74,8 +72,7 @@ def run_operator(name: str, arguments: Sequence[Any], named: Mapping[str, Any]) 
     if plain in DROPOUT:
         return _dropout(*arguments, **named)
     if name == "copy_":
-        source = enlarging.expand_as(arrayed(arguments[1]), arguments[0])
-        return _in_place(arguments, shapes.to(source, arguments[0]))
+        return _copied_to(*arguments[:2])
     run = OPERATORS.get(name) or OPERATORS.get(plain)
     if run is None:
         raise UnknownProgram(unread(plain))
@@ -93,6 +90,16 @@ def run_operator(name: str, arguments: Sequence[Any], named: Mapping[str, Any]) 
         for view in found if isinstance(found, list) else [found]:
             arguments[0].share(view)
     return found
+
+
+def _copied_to(target: Any, source: Any) -> Any:
+    try:
+        found = shapes.to(enlarging.expand_as(arrayed(source), target), target)
+    except UnknownProgram:
+        raise
+    except (AttributeError, ValueError) as error:
+        raise Mismatch(f"it copies one array into another that is smaller ({error})") from error
+    return _in_place([target], found)
 
 
 def arrayed(value: Any) -> Traced:
@@ -127,11 +134,6 @@ def _dropout(input: Traced, p: float = 0.5, train: bool = False, *_: Any, **__: 
 
 def unread(name: str) -> str:
     """Why an operator is not read."""
-    if name in MEMORY:
-        return (
-            f"it has memory (`{name}`), the state of a recurrent network, which one observation "
-            "does not tell. Policies with memory are not served"
-        )
     if name in DRAWING:
         return (
             f"it draws numbers at random (`{name}`): what an action is drawn from is wanted, such "

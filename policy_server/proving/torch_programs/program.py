@@ -32,16 +32,27 @@ class Source:
         kind: The type of its numbers.
         shape: Of its array for one observation.
         batch: Rows that it is made for: None for any number, 0 where it has no axis for them.
+        batch_axis: Which axis that is.
     """
 
     name: str
     kind: Any
     shape: tuple[int, ...]
     batch: int | None = None
+    batch_axis: int = 0
 
     def with_rows(self, rows: Any) -> tuple[Any, ...]:
         """The shape of its array for so many rows."""
-        return self.shape if self.batch == 0 else (rows, *self.shape)
+        if self.batch == 0:
+            return self.shape
+        return (*self.shape[: self.batch_axis], rows, *self.shape[self.batch_axis :])
+
+    def array(self, numbers: Array) -> Array:
+        """Its array of the numbers of each row, [rows, n]."""
+        if self.batch == 0:
+            return numbers.reshape(self.shape).astype(self.kind)
+        rows_first = numbers.reshape(len(numbers), *self.shape)
+        return np.moveaxis(rows_first, 0, self.batch_axis).astype(self.kind)
 
 
 Run = Callable[[Sequence[Traced]], Outputs]
@@ -122,8 +133,8 @@ def _described(
     output: Traced, graph: GraphWriter, rows: int, axis: int | str
 ) -> tuple[str, Any, Sequence[int | str]]:
     shape: list[int | str] = list(output.array.shape)
-    if shape and shape[0] == rows:
-        shape[0] = axis
+    if shape and axis == BATCH:  # so many rows are traced as nothing else has
+        shape = [axis if size == rows else size for size in shape]
     name = output.name or graph.constant(output.array)
     return name, output.array.dtype, shape
 
@@ -180,7 +191,7 @@ def _batches(sources: Sequence[Source]) -> list[dict[str, Array]]:
         for each in sources:
             size = int(np.prod(each.shape))
             part = rows[start : start + step, place : place + size]
-            feeds[each.name] = part.reshape(each.with_rows(step)).astype(each.kind)
+            feeds[each.name] = each.array(part)
             place += size
         found.append(feeds)
     return found

@@ -10,10 +10,17 @@ from policy_server.proving.torch_programs.torchscript_values import (
     ScriptObject,
     listed,
 )
-from policy_server.proving.torch_programs.traced import Mismatch, Traced, UnknownProgram
+from policy_server.proving.torch_programs.traced import (
+    KeptChanged,
+    Mismatch,
+    Traced,
+    UnknownProgram,
+)
 
 MOST_STEPS, MOST_CALLS = 200_000, 100
 FORWARD = "forward"
+BUFFERS = "__buffers__"
+"""What a class calls the names of the arrays that are no parameters."""
 Returned = tuple[Any] | None
 """What a block of code returns, in a tuple; None where it goes on behind it."""
 
@@ -35,6 +42,7 @@ class ScriptProgram(Evaluator):
     ) -> None:
         super().__init__(constants)
         self._functions: dict[str, ast.FunctionDef] = {}
+        self._buffers: dict[str, list[str]] = {}
         self._root = root
         self._steps = self._depth = 0
         for module, text in sources.items():
@@ -55,17 +63,29 @@ class ScriptProgram(Evaluator):
                 self._functions[f"{place}.{each.name}"] = each
             elif isinstance(each, ast.ClassDef):
                 self._collect(f"{place}.{each.name}", each.body)
+            elif isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) == BUFFERS:
+                self._buffers[place] = ast.literal_eval(each.value)
 
     @property
     def inputs(self) -> list[str]:
         """Names of what the network takes."""
         return [each.arg for each in self._functions[self._forward].args.args[1:]]
 
-    @property
-    def attributes(self) -> set[str]:
-        """Every name behind a dot in its code, those of operators among them."""
-        nodes = (node for each in self._functions.values() for node in ast.walk(each))
-        return {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    def buffers(self) -> dict[str, tuple[Names, str]]:
+        """The arrays that modules may change, by dotted names: whose attributes, and which."""
+        found: dict[str, tuple[Names, str]] = {}
+        waiting, seen = [("", self._root)], set()
+        while waiting:
+            place, module = waiting.pop()
+            if id(module) in seen:
+                continue
+            seen.add(id(module))
+            for name, each in module.attributes.items():
+                if isinstance(each, ScriptObject):
+                    waiting.append((f"{place}{name}.", each))
+                elif isinstance(each, Traced) and name in self._buffers.get(module.kind, ()):
+                    found[f"{place}{name}"] = (module.attributes, name)
+        return found
 
     def run(self, inputs: Sequence[Traced]) -> Any:
         """What the network returns for the arrays of its inputs."""
@@ -162,9 +182,18 @@ class ScriptProgram(Evaluator):
             for one, item in zip(target.elts, items, strict=False):
                 self._assign(one, item, values)
         elif isinstance(target, ast.Attribute):
-            raise UnknownProgram(
-                f"it keeps `{target.attr[:100]}` from one call to the next, so it has memory, "
-                "which is not served"
-            )
+            self._keep(self.value(target.value, values), target.attr, value)
         else:
             raise UnknownProgram("its code assigns to a place in a list")
+
+    def _keep(self, owner: Any, name: str, value: Any) -> None:
+        """Give a module's buffer another array; raises UnknownProgram for anything else."""
+        kept = owner.attributes.get(name) if isinstance(owner, ScriptObject) else None
+        if not isinstance(kept, Traced) or not isinstance(value, Traced):
+            raise UnknownProgram(
+                f"it keeps `{name[:100]}` from one call to the next, and that is no buffer, which "
+                "is carried as memory"
+            )
+        if kept.kept:
+            raise KeptChanged([kept])
+        owner.attributes[name] = value

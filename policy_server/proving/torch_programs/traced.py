@@ -23,6 +23,21 @@ class Mismatch(UnknownProgram):
     """A program that does not compute with such an input; with another it may."""
 
 
+class KeptChanged(UnknownProgram):
+    """A program changes an array of its own, which it keeps from one call to the next.
+
+    Attributes:
+        arrays: That array, and views of it.
+    """
+
+    def __init__(self, arrays: "Sequence[Traced]") -> None:
+        self.arrays = arrays
+        super().__init__(
+            "it changes what it keeps from one call to the next, and not as a buffer of its own, "
+            "which is carried as memory"
+        )
+
+
 class RowCount(int):
     """How many rows a batch has, where a program asks for it: another number at another time.
 
@@ -97,9 +112,7 @@ class Traced:
     def become(self, other: "Traced") -> "Traced":
         """Take the numbers of another one, as operations in place do."""
         if self.kept:
-            raise UnknownProgram(
-                "it changes what it keeps from one call to the next, so it has memory"
-            )
+            raise KeptChanged(self._views)
         if other.array.shape != self.array.shape:
             raise UnknownProgram("it changes an array in place into one of another shape")
         changed = cast(other, self.array.dtype)

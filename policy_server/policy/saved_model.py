@@ -165,6 +165,12 @@ class SavedModel:
             )
         return int(np.prod(shape[1:].as_list(), dtype=int))
 
+    @property
+    def row_width(self) -> int:
+        """F + S: the numbers of a row, which are the features where nothing is carried."""
+        taken = self.feature_width
+        return self.carried.feature_width(taken) + self.carried.width(taken)
+
     @cached_property
     def action_outputs(self) -> list[str]:
         """Names of the outputs that hold drawn actions, in the order of the heads."""
@@ -214,9 +220,10 @@ class SavedModel:
     def feeds(self, fetches: Iterable[str], rows: Floats) -> dict[str, NDArray[Any]]:
         """Values for every placeholder that the fetches need, in the signature or not."""
         taken = self.feature_width
-        wanted = self.carried.feature_width(taken) + self.carried.width(taken)
-        if rows.shape[1] != wanted:
-            raise EngineFailed(f"{rows.shape[1]} features were given, the network takes {wanted}")
+        if rows.shape[1] != self.row_width:
+            raise EngineFailed(
+                f"{rows.shape[1]} features were given, the network takes {self.row_width}"
+            )
         observation, features = (
             self.tensor(self.observation_tensor),
             self.carried.features(rows, taken),

@@ -42,7 +42,7 @@ class EngineProcess:
     def __init__(self, network: Network, folder: Path, limits: EngineLimits) -> None:
         self._task = EngineTask(network.engine, str(folder.absolute()), network.output, limits)
         self._limits = limits
-        self._features = network.feature_width
+        self._features = network.input_width
         self._outputs = network.distribution.input_width + network.memory_width
         self._child: Conversation | None = None
         self._starting: asyncio.Task[Conversation] | None = None
@@ -53,7 +53,7 @@ class EngineProcess:
 
     @property
     def feature_width(self) -> int:
-        """F, the numbers that the network takes."""
+        """F, the numbers that the network takes; F + S with memory."""
         return self._features
 
     async def run_async(self, features: Floats) -> Floats:

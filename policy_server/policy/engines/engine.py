@@ -13,7 +13,10 @@ class Engine(Protocol):
 
     @property
     def feature_width(self) -> int:
-        """F, the numbers that the network takes; -1 where its input leaves that open."""
+        """F, the numbers that the network takes; -1 where its input leaves that open.
+
+        With memory, F + S.
+        """
 
     def run(self, features: Floats) -> Floats:
         """Turn float32[B, F] into float32[B, W]; with memory, float32[B, F + S] into [B, W + S].

@@ -33,8 +33,8 @@ class TensorFlowEngine:
 
     @property
     def feature_width(self) -> int:
-        """F, the numbers that the network takes."""
-        return self._model.carried.feature_width(self._model.feature_width)
+        """F, the numbers that the network takes; F + S with memory."""
+        return self._model.row_width
 
     def run(self, features: Floats) -> Floats:
         """Turn float32[B, F] into float32[B, W]."""

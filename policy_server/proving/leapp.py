@@ -10,6 +10,13 @@ from typing import Any
 from policy_server.contract.document import plain_value, read_document
 from policy_server.errors import SchemaError, UploadRejected
 from policy_server.proving.description import Description
+from policy_server.proving.leapp_memory import (
+    FEEDBACK,
+    INITIAL,
+    NAME,
+    initial_values,
+    with_feedback,
+)
 
 KEY = "leapp"
 """Under which a contract is kept in an ONNX file's metadata."""
@@ -38,7 +45,8 @@ def contract_beside(model: Path) -> str | None:
                 f"{file.name} is LEAPP's contract of another {model.name}: its sha256sum is not "
                 "that of the file. Copy both from one export, or leave the contract out."
             )
-        kept = {key: found[key] for key in ("inputs", "outputs", "feedback") if found.get(key)}
+        keys = ("inputs", "outputs", FEEDBACK, INITIAL, NAME)
+        kept = {key: found[key] for key in keys if found.get(key)}
         return json.dumps(kept, default=str)
     return None
 
@@ -56,13 +64,15 @@ def _section(file: Path, model: str) -> dict[str, Any] | None:
         if not isinstance(whole, dict):
             return None
         models, pipeline = whole["models"], whole.get("pipeline") or {}
-        section = next(
-            dict(each) for each in models.values() if each["parameters"]["model_path"] == model
+        name, section = next(
+            (name, dict(each))
+            for name, each in models.items()
+            if each["parameters"]["model_path"] == model
         )
     except (SchemaError, ValueError, LookupError, TypeError, AttributeError, StopIteration):
         return None
-    section["feedback"] = pipeline.get("feedback_flow")
-    return section
+    section |= {NAME: name, FEEDBACK: pipeline.get("feedback_flow")}
+    return section | {INITIAL: initial_values(file, pipeline, name)}
 
 
 def described_by_leapp(
@@ -71,15 +81,10 @@ def described_by_leapp(
     """What is declared of an ONNX file, and what its contract makes certain.
 
     Raises:
-        UploadRejected: Something else is declared, or the policy has memory.
+        UploadRejected: Something else is declared.
     """
     contract = _contract(metadata)
-    if feedback := contract.get("feedback"):
-        raise UploadRejected(
-            "The model is a policy with memory: by its LEAPP contract outputs are fed back into "
-            f"its inputs ({json.dumps(feedback)[:200]}), which one observation does not tell. "
-            "Policies with memory are not served."
-        )
+    declared = replace(declared, memory=with_feedback(contract, declared.memory))
     commands = [name for name in _commands(contract) if name in outputs]
     if len(commands) != 1 or declared.output not in (None, commands[0]):
         return declared

@@ -61,8 +61,7 @@ def _state(each: NetworkInput, pair: Pair, batch: int | None, start: int) -> Sta
     initial = pair.initial * width if len(pair.initial) == 1 else pair.initial
     if initial and len(initial) != width:
         raise UploadRejected(
-            f"`memory` in model.yaml gives `{each.name}` {len(initial)} numbers to begin with, and "
-            f"it takes {width}."
+            f"The state `{each.name}` is to begin with {len(initial)} numbers, and it has {width}."
         )
     numbers = np.arange(start, start + width)
     return State(each.name, each.dtype, numbers, shape, pair.output, axis, initial)

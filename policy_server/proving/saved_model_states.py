@@ -58,8 +58,8 @@ def memory_of(model: SavedModel, description: Description) -> Memory | None:
         begins = pair.initial if len(pair.initial) > 1 else (pair.initial or (0.0,)) * state.width
         if len(begins) != state.width:
             raise UploadRejected(
-                f"`memory` in model.yaml gives `{pair.input}` {len(begins)} numbers to begin with, "
-                f"and it takes {state.width}."
+                f"The state `{pair.input}` is to begin with {len(begins)} numbers, and it has "
+                f"{state.width}."
             )
         initial += begins
     return Memory(len(initial), initial=tuple(initial) if any(initial) else ()) if initial else None

@@ -4,18 +4,23 @@ tests/files/leapp/make.py made both, with LEAPP itself.
 """
 
 import io
+import json
 import shutil
 import zipfile
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from policy_server.errors import UploadRejected
+from policy_server.policy.memory import Memory
 from policy_server.proving.describing import describe
 from policy_server.serving.policy_folder import open_policy_folder
 from policy_server.version.parts import Part
 from tests.proving.conftest import LIMITS, CandidateOf, detail
 from tests.support.contracts import contract_of
+from tests.support.recurrent import EPISODE, LongShort, lstm_steps, play
 
 FILES = Path(__file__).parents[1] / "files" / "leapp"
 ORDER = "inputs: [position, command]\n"
@@ -67,7 +72,11 @@ def test_a_contract_of_another_file_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("feedback_flow: {}", "feedback_flow: {policy/speeds: [policy/command]}", "memory"),
+        (
+            "feedback_flow: {}",
+            "feedback_flow: {other/speeds: [policy/command]}",
+            "fed `policy/command` from `other/speeds`",
+        ),
         ("kind: target/joint/velocity", "kind: other", "reads: means"),
         ("models:", "models: [&a x, *a]\nothers:", "reads: means"),
     ],
@@ -89,3 +98,87 @@ def test_what_is_declared_against_it_is_refused(candidate_of: CandidateOf) -> No
     described = f"{ORDER}reads: mean_log_std\n"
     report = candidate_of(contract, model=zipped(), description=described).assemble()
     assert "what a robot is told to do" in (report.rejected or "")
+
+
+RECURRENT = """
+models:
+  walk:
+    inputs: [{name: obs}, {name: h_in}, {name: c_in}]
+    outputs:
+    - {name: logits, kind: target/joint/position}
+    - {name: h_out}
+    - {name: c_out}
+    parameters: {model_path: walk.onnx, backend: onnx}
+pipeline:
+  feedback_flow: {walk/h_out: [walk/h_in], walk/c_out: [walk/c_in]}
+  initial_values: robot_initial_values.safetensors
+system information: {leapp version: 0.7.2}
+"""
+
+
+def safetensors(**arrays: list[float]) -> bytes:
+    """A file of float32 arrays [1, 1, n], as safetensors writes them."""
+    head: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    body = b""
+    for name, numbers in arrays.items():
+        content = np.array(numbers, "<f4").tobytes()
+        head[f"walk/{name}"] = {
+            "dtype": "F32",
+            "shape": [1, 1, len(numbers)],
+            "data_offsets": [len(body), len(body) + len(content)],
+        }
+        body += content
+    text = json.dumps(head).encode()
+    return len(text).to_bytes(8, "little") + text + body
+
+
+def recurrent(values: bytes | None) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("walk.onnx", LongShort(names=("h", "c", "h1", "c1"), batch=1).content())
+        text = RECURRENT
+        for old, new in (("h_in", "h"), ("c_in", "c"), ("h_out", "h1"), ("c_out", "c1")):
+            text = text.replace(old, new)
+        archive.writestr("robot.yaml", text)
+        if values is not None:
+            archive.writestr("robot_initial_values.safetensors", values)
+    return packed.getvalue()
+
+
+def test_what_it_feeds_back_is_carried_and_begins_as_it_says(candidate_of: CandidateOf) -> None:
+    """Names that tell nothing: the contract alone says which is which."""
+    cell = [1.0, -1.0, 0.0, 2.0]
+    model = recurrent(safetensors(h=[0.5] * 4, c=cell))
+    candidate = candidate_of(contract_of(3, discrete=False, tuple_=True), model=model)
+    report = candidate.assemble()
+    assert report.ready, report
+    memory = candidate.network.memory
+    assert memory == Memory(8, initial=(0.5, 0.5, 0.5, 0.5, *cell))
+    engine = candidate.network.load_engine(candidate.folder / Part.MODEL)
+    expected = lstm_steps(EPISODE, [0.5] * 4, cell)
+    np.testing.assert_allclose(play(engine, memory, EPISODE)[0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (None, "robot_initial_values.safetensors, with what its episodes begin with, does not"),
+        (b"", "holds no sound safetensors"),
+        (b"\xff" * 40, "holds no sound safetensors"),
+        (safetensors(h=[1.0, 2.0]), "`h` is to begin with 2 numbers, and it has 4"),
+    ],
+)
+def test_first_values_that_are_not_there_are_told(
+    candidate_of: CandidateOf, values: bytes | None, told: str
+) -> None:
+    contract = contract_of(3, discrete=False, tuple_=True)
+    report = candidate_of(contract, model=recurrent(values)).assemble()
+    assert told in (report.rejected or "")
+
+
+def test_another_memory_than_that_of_the_contract_is_refused(candidate_of: CandidateOf) -> None:
+    line = "memory: [{input: h, output: c1}, {input: c, output: h1}]"
+    contract = contract_of(3, discrete=False, tuple_=True)
+    model = recurrent(safetensors(h=[0.0] * 4, c=[0.0] * 4))
+    report = candidate_of(contract, model=model, description=line).assemble()
+    assert "feeds back other outputs: `memory: [{input: h, output: h1}" in (report.rejected or "")

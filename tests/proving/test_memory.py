@@ -244,7 +244,7 @@ def test_states_of_whole_numbers_and_of_truth_values_are_exact(candidate_of: Can
         ("memory: {frames: 2}", ["`h_in`, `c_in`", "leaves them out."]),
         (
             "memory: [{input: h_in, output: h_out, initial: [1, 2]}, {input: c_in, output: c_out}]",
-            ["gives `h_in` 2 numbers to begin with, and it takes 4."],
+            ["`h_in` is to begin with 2 numbers, and it has 4."],
         ),
         (
             "inputs: {obs: [0-2], h_in: [0]}\n"

@@ -209,7 +209,7 @@ def test_normalisation_goes_before_the_network_and_not_before_its_state(
         ("memory: [{input: state_in_0, output: wide}]", "of one state have the same"),
         (
             "memory: [{input: state_in_0, output: state_out_0, initial: [1, 2]}]",
-            "2 numbers to begin with, and it takes 4",
+            "is to begin with 2 numbers, and it has 4",
         ),
         ("memory: {frames: 2}", "leaves it out"),
     ],

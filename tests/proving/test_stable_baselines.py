@@ -123,14 +123,16 @@ def test_a_squashed_action_is_scaled_to_its_bounds(tmp_path: Path) -> None:
     assert "low + (self.actor(obs) + 1) / 2 * (high - low)" in message
 
 
-def test_memory_is_refused_by_name() -> None:
+@pytest.mark.parametrize(("space", "output"), [(DISCRETE, "logits"), (BOX, "mean_log_std")])
+def test_memory_is_exported_with_its_states(space: Any, output: str) -> None:
     saved = stable_baselines3.read_saved(
-        data("sb3_contrib.common.recurrent.policies", DISCRETE, **PPO)
+        data("sb3_contrib.common.recurrent.policies", space, **PPO)
     )
-    message = stable_baselines3.advice(saved)
-    assert "RecurrentPPO" in message
-    assert "memory" in message
-    assert "torch.onnx.export" not in message
+    said, _, snippet = stable_baselines3.advice(saved).partition("\n\n")
+    assert "RecurrentPPO" in said
+    assert f"`{output}`, with its states beside" in said
+    compile(snippet, "advice", "exec")
+    assert f"output_names=['{output}', 'h_out', 'c_out']" in snippet
 
 
 def test_observations_that_are_no_vector_are_told() -> None:

@@ -41,7 +41,11 @@ def advice(content: bytes) -> str:
     name = next((name for key, name in SETTINGS.items() if key in fields), "")
     what = f"a Stable-Baselines 2 zip (TensorFlow 1){f' of {name}' if name else ''}"
     if "lstm" in f"{fields.get('policy')} {fields.get('policy_kwargs')}".lower():
-        return f"{what}: a policy with memory (LSTM). Policies with memory are not served."
+        return (
+            f"{what}: a policy with memory (LSTM), without a network. Write a SavedModel where it "
+            "was trained, with the states as inputs and the next ones as outputs, and say in "
+            "model.yaml which is which: `memory: [{input: ..., output: ...}]`."
+        )
     if not name:
         return (
             f"{what}, which holds weights without a network and does not say of which algorithm. "

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from policy_server.proving.foreign import recurrent_ppo
 from policy_server.proving.foreign.exports import OLD_TORCH, torch_export
 
 POLICIES = {
@@ -113,11 +114,7 @@ def advice(saved: Saved) -> str:
     if saved.actions:
         what += f" with the actions {saved.actions}"
     if name == "RecurrentPPO":
-        return (
-            f"{what}: a policy with memory (LSTM), whose decisions one observation does not tell. "
-            "Policies with memory are not served: train PPO, with the last observations stacked "
-            "(`VecFrameStack`) if it needs them."
-        )
+        return recurrent_ppo.advice(what, saved.actions, f"{STATISTICS} {OLD_TORCH}")
     if saved.observations in ("Dict", "Tuple"):
         return (
             f"{what}, which holds pickles, and whose observations are a {saved.observations}. A "

@@ -180,3 +180,21 @@ def test_arrays_of_features_may_be_those_of_episodes(tmp_path: Path, episode: An
 def test_arrays_that_are_no_episodes_are_refused(tmp_path: Path, more: Any, told: str) -> None:
     with pytest.raises(UploadRejected, match=told):
         Desk(tmp_path).publish(model=LongShort().content(), golden=arrays(**more))
+
+
+RECURRENT_PPO = Path(__file__).parents[1] / "files" / "recurrent_ppo"
+"""A policy of sb3-contrib, and what its own `predict` took: made by `make.py` there."""
+
+
+def test_recurrent_ppo_decides_as_its_own_predict_step_by_step(tmp_path: Path) -> None:
+    contract = contract_of(
+        3, actions="{a: {type: str, enum: [x, y]}, b: {type: str, enum: [x, y, z]}}"
+    )
+    model, cases = ((RECURRENT_PPO / name).read_bytes() for name in ("policy.onnx", "golden.jsonl"))
+    desk = Desk(tmp_path, contract)
+    version = desk.publish(model=model, golden=cases)
+    (check,) = desk.versions.verify(version).checks
+    assert "30 golden cases agree" in check.detail
+    swapped = cases.replace(b'"episode": 1', b'"episode": 0')  # their steps follow each other
+    with pytest.raises(UploadRejected, match="golden cases disagree"):
+        Desk(tmp_path / "other", contract).publish(model=model, golden=swapped)

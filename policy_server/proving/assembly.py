@@ -123,6 +123,8 @@ class Assembly:
             return None
         described = built.description
         self._report.passed("model", described.family_detail)
+        if built.carries is not None:
+            self._report.passed("memory", built.carries)
         family = FAMILIES[described.family]
         sizes = () if described.sizes is None else family(described.sizes).action_sizes
         actions = self._contract.actions

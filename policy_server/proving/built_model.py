@@ -61,6 +61,20 @@ class BuiltModel:
         known = self.description
         return Actions(known.family, known.sizes, known.heads, known.family_detail)
 
+    @property
+    def carries(self) -> str | None:
+        """What goes from step to step, in words; None without memory."""
+        memory = self.description.memory
+        if memory is None:
+            return None
+        what = "the state of a recurrent network"
+        if memory.frames:
+            what = f"the last {memory.frames - 1} observations, which {memory.frames} frames take"
+        begins = "; it does not begin with zeros" * (
+            any(memory.initial) or memory.padding != "zeros"
+        )
+        return f"{memory.width} numbers ({4 * memory.width} bytes) are carried: {what}{begins}"
+
     def of_file(
         self, description: NetworkDescription, original: Engine | None = None
     ) -> "BuiltModel":

@@ -13,6 +13,7 @@ from policy_server.contract.contract import Contract
 from policy_server.contract.reading import read_schema
 from policy_server.errors import UploadRejected
 from policy_server.policy.families.registry import FAMILIES
+from policy_server.proving.built_model import BuiltModel
 from policy_server.proving.converted import Converted, prove_converted
 from policy_server.proving.description import FILE as MODEL_YAML
 from policy_server.proving.description import Description, read_description
@@ -86,8 +87,10 @@ def _tell(upload: ModelUpload, report: BuildReport) -> None:
     if found is None:
         report.failed("reading", question, Part.DESCRIPTION)
         return
-    network, space = found
+    (built, space), network = found, found[0].description
     report.passed("reading", network.family_detail)
+    if built.carries is not None:
+        report.passed("memory", built.carries)
     bounds = inspected.bounds if made is None else made.bounds
     actions = _actions(network, space, inspected.metadata, bounds)
     report.passed(SCHEMA_YAML, f"{_observations(network, inspected)}{actions}")
@@ -98,10 +101,12 @@ def _tell(upload: ModelUpload, report: BuildReport) -> None:
         output = f"output: {json.dumps(network.output)}\n"
     else:  # found inside the network, by what the file says of itself
         output = "# output: none needs to be named\n"
+    if file.description.memory is not None and made is None:
+        output += f"# memory: as in the {MODEL_YAML} that was given\n"
     report.passed(MODEL_YAML, f"{output}reads: {reads}\n")
 
 
-Found = tuple[NetworkDescription, ActionSettings]
+Found = tuple[BuiltModel, ActionSettings]
 
 
 def _tried(file: ModelUpload, made: Converted | None) -> tuple[Found | None, str]:
@@ -115,15 +120,15 @@ def _tried(file: ModelUpload, made: Converted | None) -> tuple[Found | None, str
     for settings in (SPACES[0], SPACES[2]):
         try:
             built = read_model(replace(file, contract=_contract(settings)))
-            network = (built if made is None else prove_converted(built, made)).description
+            built = built if made is None else prove_converted(built, made)
         except Undeclared as undeclared:
             questions.append(str(undeclared).partition(DOUBT)[0])
         except UploadRejected as error:
             faults.append(error)
         else:
             for each in SPACES:
-                if _fits(network, _contract(each)):
-                    return (network, each), ""
+                if _fits(built.description, _contract(each)):
+                    return (built, each), ""
     if not questions:
         raise faults[0]
     return None, " Or else, ".join([*dict.fromkeys(questions)]) + f" {AGAIN}"

@@ -23,6 +23,7 @@ from policy_server.policy.preprocessor import UploadedPreprocessor
 from policy_server.policy.saved_model import OBSERVATION_NAMES
 from policy_server.proving import limits
 from policy_server.proving.description import Description, read_description
+from policy_server.proving.memory_description import Pair, Stack
 from policy_server.proving.stateless import CONSTANT_INPUTS
 from policy_server.serving.policy_folder import MODEL_FILES, MODEL_FOLDER
 
@@ -131,10 +132,22 @@ def test_descriptions_of_models_are_read(tmp_path: Path) -> None:
     (tmp_path / "model.yaml").write_text(block, encoding="utf-8")
     read = read_description(tmp_path / "model.yaml")
     inputs = {"prop": ["position", "speed"], "hist": ["ray", "12-15"]}
-    expected = Description("policy", "means", action_range=(-1.0, 1.0), inputs=inputs)
+    memory = (Pair("h_in", "h_out"), Pair("c_in", "c_out"))
+    expected = Description(
+        "policy", "means", action_range=(-1.0, 1.0), inputs=inputs, memory=memory
+    )
     assert replace(read, normalise=None) == expected
     assert read.normalise is not None
     assert read.normalise.of(np.array([[2.5, 99]], np.float32)).tolist() == [[1, 10]]
+
+
+def test_descriptions_of_memory_are_read(tmp_path: Path) -> None:
+    found = []
+    for block in blocks("yaml memory"):
+        (tmp_path / "model.yaml").write_text(block, encoding="utf-8")
+        found.append(read_description(tmp_path / "model.yaml").memory)
+    states = (Pair("h", "output_1"), Pair("c", "output_2", (0.5,)))
+    assert found == [states, Stack(4, "first")]
 
 
 def test_descriptions_of_several_outputs_are_read(tmp_path: Path) -> None:

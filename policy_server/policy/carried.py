@@ -106,7 +106,7 @@ class Carried:
         return np.concatenate(parts, axis=1)
 
     def write(self, folder: Path) -> None:
-        """Save it beside a SavedModel."""
+        """Save it beside a SavedModel, in place of what may have been uploaded there."""
         (folder / FILE).write_text(json.dumps(asdict(self)), encoding="utf-8")
 
 

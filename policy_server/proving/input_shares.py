@@ -16,7 +16,7 @@ from policy_server.proving.input_description import (
     feature_numbers,
 )
 from policy_server.proving.known_features import KnownFeatures
-from policy_server.proving.memory_shares import check_stack, lay_out_states, normalised
+from policy_server.proving.memory_shares import check_stack, frames_last, lay_out_states, normalised
 from policy_server.proving.network_inputs import (
     Layout,
     NetworkInput,
@@ -61,7 +61,7 @@ def lay_out(
             f"({listed([each.name for each in inputs]) or 'none'}): it does not follow from the "
             "observations."
         )
-    stack = described.stack
+    stack, fields = described.stack, list(known.fields.values())
     known = known if stack is None else known.stacked(stack.frames)
     batch = _batch(taking, output, known)
     if carried:
@@ -75,6 +75,8 @@ def lay_out(
         stack=stack,
     )
     check_stack(layout)
+    if len(fields) == 1:
+        layout = frames_last(layout, fields[0].shape)
     return replace(layout, normalise=normalised(layout, described.normalise))
 
 

@@ -98,6 +98,23 @@ def _along(state: State, axis: int) -> State | None:
     return replace(state, shape=tuple(sizes), batch_axis=axis)
 
 
+def frames_last(layout: Layout, frame: tuple[int, ...]) -> Layout:
+    """The layout of a network whose input stacks frames on its last axis, if its shape says so.
+
+    Args:
+        layout: Of frames one after the other.
+        frame: The shape of the field that makes one, such as [84, 84].
+    """
+    if layout.stack is None or len(layout.shares) > 1 or len(frame) < 2:
+        return layout
+    frames, (share,) = layout.stack.frames, layout.shares
+    channels = frame if len(share.shape) == len(frame) else (*frame, 1)
+    if share.shape != (*channels[:-1], frames * channels[-1]):
+        return layout
+    numbers = np.moveaxis(share.numbers.reshape(frames, *channels), 0, -2).ravel()
+    return replace(layout, shares=(replace(share, numbers=numbers),), takes_fields=True)
+
+
 def check_stack(layout: Layout) -> None:
     """Raise UploadRejected unless a network's features are those of so many frames."""
     if layout.stack is not None and layout.width % layout.stack.frames:

@@ -45,6 +45,7 @@ reads: mean_log_std
 action_range: [-1, 1]
 inputs: {obs_0: [speed, "features 3 to 5"], obs_1: [rays]}
 normalise: {mean: [0, 1, 2], variance: [1, 1, 4], epsilon: 1.0e-8, clip: 10}
+memory: [{input: h_in, output: h_out}, {input: c_in, output: c_out, initial: [0.5, -1]}]
 epsilon: 0.05
 """
 PREPROCESSING = """features:
@@ -152,7 +153,18 @@ TARGETS = {
     "description": Target(
         description,
         {"joined": DESCRIPTION.encode(), "short": b"output: actions\nreads: means\n"},
-        (*WORDS, "output", "reads", "inputs", "normalise", "mean", "variance", "memory", "epsilon"),
+        (
+            *WORDS,
+            "output",
+            "reads",
+            "inputs",
+            "normalise",
+            "mean",
+            "variance",
+            "memory",
+            "frames",
+            "epsilon",
+        ),
         share=15,
     ),
     "preprocessing": Target(

@@ -9,10 +9,13 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from policy_server.contract.contract import Contract
+from policy_server.contract.reading import read_schema
 from policy_server.policy.engines.onnx import OnnxEngine
 from policy_server.policy.memory import Memory
+from policy_server.proving.describing import describe
 from policy_server.version.parts import Part
-from tests.proving.conftest import Candidate, CandidateOf, detail
+from tests.proving.conftest import LIMITS, Candidate, CandidateOf, detail
 from tests.support.contracts import contract_of
 from tests.support.input_networks import ready
 from tests.support.recurrent import (
@@ -392,6 +395,40 @@ def test_frames_are_normalised_as_they_come_or_as_a_stack(
         serves(candidate, steps)
 
 
+PICTURES = """
+observations:
+  x: {type: "List[float]", shape: [3, 2], minimum: 0, maximum: 1}
+"""
+
+
+@pytest.mark.parametrize(("axes", "axis"), [(("b", 2, 3, 2), 1), (("b", 3, 2, 2), 3)])
+def test_images_are_stacked_on_the_axis_that_the_network_has_for_frames(
+    candidate_of: CandidateOf, axes: tuple[int | str, ...], axis: int
+) -> None:
+    """Frames of 3 x 2, in front or on the last axis: the network's shape tells."""
+    kernel = np.random.default_rng(9).standard_normal((12, 2)).astype(np.float32)
+    nodes = [
+        helper.make_node("Reshape", ["obs", "flat"], ["rows"]),
+        helper.make_node("MatMul", ["rows", "kernel"], ["logits"]),
+    ]
+    model = written(
+        nodes,
+        {"obs": axes},
+        {"logits": ["b", 2]},
+        {"kernel": kernel, "flat": np.array([-1, 12])},
+    )
+    contract = Contract(read_schema(PICTURES))
+    candidate = candidate_of(contract, model=model, description="memory: {frames: 2}")
+    ready(candidate)
+    memory = candidate.network.memory
+    assert memory == Memory(6, 2)
+    seen = np.random.default_rng(10).uniform(0, 1, (5, 3, 2)).astype(np.float32)
+    before = np.concatenate([np.zeros((1, 3, 2)), seen[:-1]])
+    stacks = np.stack([before, seen], axis=axis)
+    found = play(engine_of(candidate), memory, seen.reshape(5, 6))[0]
+    np.testing.assert_allclose(found, stacks.reshape(5, 12) @ kernel, atol=1e-5)
+
+
 def test_features_that_are_no_whole_stack_are_refused(candidate_of: CandidateOf) -> None:
     model, _ = linear_stack(3)
     line = "memory: {frames: 2}"
@@ -404,3 +441,17 @@ def test_normalisation_goes_before_a_recurrent_network(candidate_of: CandidateOf
     candidate = candidate_of(contract_of(), model=LongShort().content(), description=text)
     ready(candidate)
     serves(candidate, lambda seen: lstm_steps((seen - MEAN) / DEVIATION))
+
+
+def test_what_is_carried_is_told_before_there_is_a_schema(candidate_of: CandidateOf) -> None:
+    folder = candidate_of(contract_of(), model=LongShort().content()).folder
+    found = {each.name: each.detail for each in describe(folder, LIMITS, lambda *_: None).checks}
+    assert found["memory"].startswith("8 numbers (32 bytes) are carried")
+    assert "min_items: 3" in found["schema.yaml"]
+    folder = candidate_of(contract_of(), model=UNTOLD.content()).folder
+    (asked,) = [
+        each.detail
+        for each in describe(folder, LIMITS, lambda *_: None).checks
+        if each.name == "reading"
+    ]
+    assert "memory: [{input: h, output: one}, {input: c, output: other}]" in asked

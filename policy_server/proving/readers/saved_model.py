@@ -98,8 +98,7 @@ def _built(model: SavedModel, upload: ModelUpload) -> BuiltModel:
     engine, detail = convert(original, model, upload, rows, output.width)
     name = TENSORFLOW if engine is None else ONNXRUNTIME
     described = replace(describe(name, width, output, actions, detail), memory=memory)
-    if memory is not None:
-        model.carried.write(upload.folder / ENGINES[TENSORFLOW].file)
+    model.carried.write(upload.folder / ENGINES[TENSORFLOW].file)
     unconverted = why_not_itself(model, description, detail)
     if engine is not None:
         fallback = TENSORFLOW if unconverted is None else None

@@ -21,7 +21,8 @@ KEY_HEADER = (b"X-API-Key", KEY.encode())
 IDLE_SECONDS = 2.0
 """Servers close connections that are not used for longer."""
 ONE = ("predict", "predict_deterministic", "distribution")
-DRAWS = ("predict", "predict_batch", "predict_raw")
+DRAWS = ("predict", "predict_batch", "predict_raw", "step", "step_batch")
+OPERATIONS = (*ONE, *DRAWS[1:])
 OTHERS = (
     b"/api/model",
     b"/api/preprocessor",
@@ -163,16 +164,22 @@ class Ground:
     Attributes:
         observations: Valid ones.
         vectors: Valid feature vectors.
+        memories: Of steps of episodes, those that can be gone on with first, and what is none.
     """
 
     observations: Sequence[dict[str, Any]]
     vectors: Sequence[list[float]]
+    memories: Sequence[object] = (None, "", 1)
 
     def valid_body(self, request: Request) -> bytes | None:
         """One that is in order and as long as that of a request; None where it is too short."""
         observation = min((json.dumps(each) for each in self.observations), key=len)
         if request.path == b"/api/predict_batch":
             body = f'{{"observations": [{observation}]}}'
+        elif request.path == b"/api/step_batch":
+            body = f'{{"steps": [{{"observation": {observation}}}]}}'
+        elif request.path == b"/api/step":
+            body = f'{{"observation": {observation}}}'
         elif request.path == b"/api/predict_raw":
             body = json.dumps({"obs": [0] * len(self.vectors[0])})
         else:
@@ -257,11 +264,26 @@ def _shifted(draw: st.DrawFn, value: Any) -> Any:
 
 
 @st.composite
+def _steps(draw: st.DrawFn, ground: Ground) -> bytes:
+    """One step as JSON: mostly one that goes on, or begins."""
+    members = [b'"observation": %s' % draw(observations(ground))]
+    which = draw(st.sampled_from(["none", *["valid"] * 6, "any"]))
+    if which != "none":
+        known = ground.memories[:2] if which == "valid" else ground.memories
+        members.append(b'"memory": %s' % json.dumps(draw(st.sampled_from(known))).encode())
+    return b"{%s}" % b", ".join(draw(st.permutations(members)))
+
+
+@st.composite
 def bodies(draw: st.DrawFn, ground: Ground, operation: str) -> bytes:
     """A body for an operation: valid more often than not."""
     if operation == "predict_batch":
         items = draw(st.lists(observations(ground), max_size=4))
         body = b'{"observations": [%s]}' % b", ".join(items)
+    elif operation == "step":
+        body = draw(_steps(ground))
+    elif operation == "step_batch":
+        body = b'{"steps": [%s]}' % b", ".join(draw(st.lists(_steps(ground), max_size=2)))
     elif operation == "predict_raw":
         vector = draw(st.sampled_from(ground.vectors))
         texts = [json.dumps(number) for number in vector]
@@ -401,7 +423,7 @@ def _seldom(ordinary: Any, others: Sequence[Any], one_in: int = 4) -> st.SearchS
 @st.composite
 def requests(draw: st.DrawFn, ground: Ground) -> Request:
     """A request to any operation: in order, or not so in a few places."""
-    operation = draw(st.sampled_from([*ONE, "predict_batch", "predict_raw"]))
+    operation = draw(st.sampled_from(OPERATIONS))
     path = f"/api/{operation}".encode()
     headers: list[Header] = []
     for kind in draw(_seldom([JSON[1]], [[], *([kind] for kind in TYPES), [JSON[1], JSON[1]]])):

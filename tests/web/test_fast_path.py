@@ -1,5 +1,6 @@
 """With and without the fast path every request gets the same answer; with it, at less cost."""
 
+import base64
 import contextlib
 import json
 import re
@@ -18,11 +19,13 @@ from onnx import helper
 
 from policy_server.contract.reading import read_schema
 from policy_server.contract.samples import random_observations
+from policy_server.serving.memory_tokens import HEAD, Episode, MemoryTokens
+from tests.support.contracts import read_contracts
 from tests.support.raw_requests import (
     DRAWS,
     JSON,
     KEY_HEADER,
-    ONE,
+    OPERATIONS,
     USER_HEADER,
     Connection,
     Ground,
@@ -121,16 +124,67 @@ def comparable(response: Response, request: Request) -> tuple[int, list[Any], ob
         assert len(name) == 32
         headers = [(key, b"" if key == b"x-request-id" else value) for key, value in headers]
         body = body.replace(name, b"a name of its own")
-    if response.status != 200 or not drawn_by_chance(request):
+    if response.status != 200:
+        return response.status, headers, body
+    operation = operation_of(request)
+    if operation.startswith("step"):
+        body = json.dumps(without_time(json.loads(body))).encode()
+    if not drawn_by_chance(request):
         return response.status, headers, body
     headers = [header for header in headers if header[0] != b"content-length"]
     return response.status, headers, shape(json.loads(body))
 
 
+def operation_of(request: Request) -> str:
+    return urllib.parse.unquote(request.path.decode()).rpartition("/")[2]
+
+
 def drawn_by_chance(request: Request) -> bool:
-    operation = urllib.parse.unquote(request.path.decode()).rpartition("/")[2]
     query = urllib.parse.parse_qs(request.query.decode("latin-1").removeprefix("?"))
-    return operation in DRAWS and "seed" not in query
+    return operation_of(request) in DRAWS and "seed" not in query
+
+
+def without_time(value: Any) -> object:
+    """An answer whose memories do not say when their episode began, and are not signed."""
+    if isinstance(value, dict):
+        return {
+            name: told(item) if name == "memory" else without_time(item)
+            for name, item in value.items()
+        }
+    return [without_time(item) for item in value] if isinstance(value, list) else value
+
+
+def told(memory: str) -> list[object]:
+    token = base64.urlsafe_b64decode(memory + "=" * (-len(memory) % 4))
+    _, format_, length, contract, nonce, steps, _, name = HEAD.unpack_from(token)
+    return [format_, length, contract.hex(), nonce.hex(), steps, name, token[HEAD.size :].hex()]
+
+
+def memories_of(base_path: Path) -> list[str | int | None]:
+    """Memories that a server goes on with, and others: forged, expired, of versions and contracts
+    that it has not."""
+    key, digest = (
+        (base_path / "memory_key").read_bytes().strip(),
+        read_contracts(base_path).served().digest,
+    )
+    active = base_path / "active"
+    version = active.read_text().strip() if active.exists() else "1-none"
+    tokens = MemoryTokens(key, digest, 60)
+    episode = Episode(version, 3, tokens.now(), b"0123456789abcdef", b"")
+    sound = tokens.write(episode)
+    others = [
+        MemoryTokens(b"another key", digest, 60).write(episode),
+        MemoryTokens(key, digest[::-1], 60).write(episode),
+        tokens.write(episode._replace(began=1)),
+        tokens.write(episode._replace(version="9-gone")),
+        tokens.write(episode._replace(state=b"four")),
+    ]
+    damaged = [
+        sound[:-1],
+        sound[:90],
+        f"{sound[:60]}{'A' if sound[60] != 'A' else 'B'}{sound[61:]}",
+    ]
+    return [sound, None, *others, *damaged, f"{sound}=", f"{sound}AAAA", "", "ä", 1]
 
 
 def shape(value: object) -> object:
@@ -150,6 +204,7 @@ def pair_of(base_path: Path, ground: Ground, isolation: str = "process") -> Iter
         gunicorn(base_path, 1, POLICY_SERVER_FAST_PATH="off", **options) as slow,
     ):
         connections = [Connection(fast.port), Connection(slow.port)]
+        ground = replace(ground, memories=memories_of(base_path))
         try:
             yield Pair(fast, slow, ground, connections)
         finally:
@@ -222,6 +277,23 @@ def test_a_policy_without_a_preprocessor(plain: Pair) -> None:
     assert plain.statuses[200] > VALID_SHARE * plain.statuses.total()
 
 
+def test_every_memory_that_is_refused(lpoc: Pair) -> None:
+    observation = json.dumps(lpoc.ground.observations[0])
+    found = []
+    for memory in map(json.dumps, lpoc.ground.memories):
+        step = f'{{"observation": {observation}, "memory": {memory}}}'
+        alone = lpoc.compare(Request(b"/api/step", step.encode()))
+        batch = f'{{"steps": [{{"observation": {observation}}}, {step}]}}'
+        together = lpoc.compare(Request(b"/api/step_batch", batch.encode()))
+        assert alone.status == together.status
+        found.append(alone.status)
+        if alone.status != 200:
+            (fault,) = json.loads(together.body)["errors"]
+            assert fault["pointer"] == "/steps/1/memory"
+    assert found[:8] == [200, 200, 400, 409, 410, 410, 409, 400]
+    assert set(found[8:]) == {400}
+
+
 def test_a_tuple_policy(published_tuple: Path) -> None:
     with pair_of(published_tuple, example_ground("simple_stochastic_tuple", 7)) as pair:
         check_alike(pair, 250, 200)
@@ -287,11 +359,13 @@ def test_a_body_that_is_announced_as_too_large(plain: Pair, length: bytes) -> No
         connection.close()
 
 
-@pytest.mark.parametrize("operation", [*ONE, "predict_batch", "predict_raw"])
+@pytest.mark.parametrize("operation", OPERATIONS)
 def test_what_is_in_order_costs_the_worker_less(lpoc: Pair, operation: str) -> None:
     observation = json.dumps(lpoc.ground.observations[0]).encode()
     body = {
         "predict_batch": b'{"observations": [%s]}' % observation,
+        "step": b'{"observation": %s}' % observation,
+        "step_batch": b'{"steps": [{"observation": %s}]}' % observation,
         "predict_raw": json.dumps({"obs": lpoc.ground.vectors[0]}).encode(),
     }.get(operation, observation)
     request = Request(f"/api/{operation}".encode(), body)

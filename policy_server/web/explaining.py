@@ -35,6 +35,14 @@ def _items(
             yield from validator.descend(item, wanted, path=index)
 
 
+def _type(
+    validator: Any, wanted: Any, instance: Any, schema: Mapping[str, Any]
+) -> Iterator[ValidationError]:
+    """Types, where null may stand for a value that is not sent."""
+    if instance is not None or not schema.get("x-nullable"):
+        yield from Draft4Validator.VALIDATORS["type"](validator, wanted, instance, schema)
+
+
 def _encoding(
     validator: Any, wanted: Any, instance: Any, schema: Mapping[str, Any]
 ) -> Iterator[ValidationError]:
@@ -45,7 +53,7 @@ def _encoding(
             yield ValidationError(fault)
 
 
-BodyValidator = extend(Draft4Validator, {"items": _items, "x-encoding": _encoding})  # type: ignore[no-untyped-call]
+BodyValidator = extend(Draft4Validator, {"items": _items, "type": _type, "x-encoding": _encoding})  # type: ignore[no-untyped-call]
 
 
 def validator_of(schema: Mapping[str, Any]) -> Draft4Validator:

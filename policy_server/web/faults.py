@@ -83,7 +83,7 @@ DECODER_TYPES = {
     "null": "null",
 }
 DECODER_SENTENCES: Mapping[re.Pattern[str], Callable[..., str]] = {
-    re.compile("Expected `([a-z]+)`, got `([a-z]+)`"): lambda wanted, got: (
+    re.compile(r"Expected `([a-z]+)(?: \| null)?`, got `([a-z]+)`"): lambda wanted, got: (
         f"must be {DECODER_TYPES.get(wanted, wanted)}, not {DECODER_TYPES.get(got, got)}"
     ),
     re.compile("Expected `array` of length <= ([0-9]+), not ([0-9]+)"): (

@@ -54,6 +54,20 @@ class StepDecoder:
             return list(self._all_rejoined(self._cut_batch(body).steps))
         return [Step(step.observation, step.memory) for step in self._batch(body).steps]
 
+    def without_memories(self, body: bytes, *, batch: bool) -> bytes:
+        """The same body with no memory in it, so that the rest can be looked at.
+
+        Args:
+            body: One step, or many.
+            batch: Which of these.
+
+        Raises:
+            msgspec.MsgspecError: It does not consist of such steps.
+        """
+        steps = self._cut_batch(body).steps if batch else [self._cut_step(body)]
+        kept = [{"observation": step.observation} for step in steps]
+        return msgspec.json.encode({"steps": kept} if batch else kept[0])
+
     def _all_rejoined(self, steps: Sequence[Any]) -> Iterator[Step]:
         for index, step in enumerate(steps):
             yield self._rejoined(step, f".steps[{index}]")

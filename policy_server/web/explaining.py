@@ -17,8 +17,9 @@ from jsonschema.validators import extend
 from policy_server.contract.decoding import LONG_BYTES, REFUSED, Decoder
 from policy_server.contract.fields.encoded_array import EncodedArray
 from policy_server.contract.fields.registry import TYPES
-from policy_server.contract.operations import MAX_BATCH_ITEMS
+from policy_server.contract.operations import MAX_BATCH_ITEMS, Body
 from policy_server.contract.pieces import TooMany, Uncut, pieces
+from policy_server.contract.step_decoding import StepDecoder
 from policy_server.errors import Fault, ObservationError
 from policy_server.web.faults import MAX_FAULTS, fault_of, faults_of
 from policy_server.web.json_text import load_start, parse_json
@@ -73,6 +74,16 @@ class Explainer:
 
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
+
+    def shortened(self, body: bytes, kind: Body) -> bytes:
+        """A long body of steps without the memories; as it is, where it is something else."""
+        if not kind.is_step or len(body) <= LONG_BYTES:
+            return body
+        try:
+            decoder = StepDecoder(self._decoder)
+            return decoder.without_memories(body, batch=kind is Body.STEPS)
+        except REFUSED:
+            return body
 
     def long_one(self, body: bytes, refusal: Exception) -> list[Fault]:
         """What is wrong with one observation, or one input vector, that is long.

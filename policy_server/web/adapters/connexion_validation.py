@@ -131,6 +131,7 @@ def _read(body: bytes, scope: Scope, schema: Mapping[str, Any]) -> Sequence[Any]
         except REFUSED as error:
             refusal = error
     explainer = Explainer(service.contract.decoder)
+    body = explainer.shortened(body, operation.body)
     if len(body) <= LONG_BYTES:
         faults = faults_of(validator_of(schema).iter_errors(parse_json(body)))
     elif operation.body is Body.BATCH:

@@ -12,7 +12,7 @@ from policy_server.policy.engines.registry import ENGINES, load_engine
 from policy_server.policy.families.comparison import relative_differences
 from policy_server.policy.families.recognition import Output
 from policy_server.policy.saved_model import UnusableModel
-from policy_server.proving.episodes import EPISODES, STEPS, played
+from policy_server.proving.episodes import STEPS, episode_count, played
 from policy_server.proving.heads import Actions
 from policy_server.proving.independence import RowProof
 from policy_server.proving.reading import Undeclared
@@ -105,7 +105,7 @@ class BuiltModel:
         if memory is None:
             difference = compare(served, original, features)
         else:
-            compared = f"in {min(EPISODES, len(features))} episodes of {STEPS} steps"
+            compared = f"in {episode_count(memory, features)} episodes of {STEPS} steps"
             one, other = (played(each.run, memory, features) for each in (served, original))
             difference = difference_of(one, other)
         if difference <= PROOF_TOLERANCE:

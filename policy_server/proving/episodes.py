@@ -12,12 +12,21 @@ STEPS = 16
 """Of each episode that a proof plays."""
 EPISODES = 32
 """That a proof plays side by side: with STEPS, hundreds of observations."""
+MOST_NUMBERS = 2_000_000
+"""Of states that a proof holds at once: of large ones it plays fewer episodes, and fewer rows."""
+LEAST_EPISODES, LEAST_ROWS = 2, 64
 Run = Callable[[Features], Floats]
 """Turns rows, features and then states, into outputs and then the next states."""
 
 
+def episode_count(memory: Memory, features: Features) -> int:
+    """How many episodes a proof plays side by side."""
+    most = max(LEAST_EPISODES, MOST_NUMBERS // (STEPS * memory.width))
+    return min(EPISODES, most, len(features))
+
+
 def reached_rows(run: Run, memory: Memory | None, features: Features) -> Features:
-    """Features with states that episodes of them reach, float32[B, F + S].
+    """Features with states that episodes of them reach, float32[B, F + S]; fewer, if S is large.
 
     Row after row the state is that of a later step, up to STEPS, and of the first one again.
 
@@ -28,6 +37,7 @@ def reached_rows(run: Run, memory: Memory | None, features: Features) -> Feature
     """
     if memory is None:
         return features
+    features = features[: max(LEAST_ROWS, MOST_NUMBERS // memory.width)]
     rows = np.concatenate([features, memory.start(features)], axis=1)
     states = rows[:, features.shape[1] :].copy()
     for step in range(1, STEPS):
@@ -38,14 +48,14 @@ def reached_rows(run: Run, memory: Memory | None, features: Features) -> Feature
 
 
 def played(run: Run, memory: Memory, features: Features) -> Floats:
-    """What a network puts out in EPISODES of STEPS, float32[STEPS * EPISODES, W + S].
+    """What a network puts out in episodes of STEPS, float32[STEPS * E, W + S].
 
     Args:
         run: Runs it.
         memory: What it carries.
         features: float32[B, F], which the episodes observe in turn.
     """
-    places = np.arange(min(EPISODES, len(features)))
+    places = np.arange(episode_count(memory, features))
     observed = features[places]
     states, found = memory.start(observed), []
     for step in range(STEPS):

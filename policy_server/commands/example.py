@@ -2,11 +2,12 @@
 
 import json
 import shlex
+from typing import Any
 
 from policy_server.app.settings import contracts_of, read_settings
 from policy_server.contract.samples import random_observations
 from policy_server.errors import NoActivePolicy
-from policy_server.serving.loading import active_width
+from policy_server.serving.loading import active_description
 from policy_server.store.store import Store
 
 
@@ -14,12 +15,17 @@ def example() -> None:
     """Print a command that asks the server for a decision."""
     settings = read_settings()
     schema = contracts_of(settings).served().schema
-    operation, observation = "predict", schema.example()
+    network = active_description(Store(settings.base_path))
+    width = None if network is None else network.feature_width
+    operation, asked = "predict", schema.example()
     if not schema.is_observed:
-        operation, observation = "predict_raw", {"obs": [0.0] * _width(Store(settings.base_path))}
-    elif observation is None:
-        observation = random_observations(schema, 1, seed=0)[0]
-    body = shlex.quote(json.dumps(observation))
+        operation, asked = "predict_raw", {"obs": [0.0] * _known(width)}
+    elif asked is None:
+        asked = random_observations(schema, 1, seed=0)[0]
+    body: dict[str, Any] = asked
+    if network is not None and network.memory is not None:
+        operation, body = "step", {"observation": asked}
+    sent = shlex.quote(json.dumps(body))
     credentials = settings.base_path / "credentials"
     user = f'"$(cat {shlex.quote(str(credentials))})"'
     if settings.password:
@@ -27,14 +33,13 @@ def example() -> None:
     elif settings.password_file is not None:
         user = f'"{settings.user}:$(cat {shlex.quote(str(settings.password_file))})"'
     print(
-        f"curl -u {user} -H 'Content-Type: application/json' -d {body} "
+        f"curl -u {user} -H 'Content-Type: application/json' -d {sent} "
         f"{settings.url}/api/{operation}"
     )
 
 
-def _width(store: Store) -> int:
-    """How many numbers the network of the active version takes."""
-    width = active_width(store)
+def _known(width: int | None) -> int:
+    """How many numbers the network of the active version takes, if there is one."""
     if width is None:
         remedy = "publish a policy: its network says how many numbers a request has."
         raise NoActivePolicy(

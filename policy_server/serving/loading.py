@@ -1,6 +1,7 @@
 """From a version on disk to one that can decide: checked, loaded, warmed."""
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from policy_server.serving.deciding import Decider
 from policy_server.serving.limits import ServingLimits
 from policy_server.store.store import Store
 from policy_server.store.uses import Use
+from policy_server.version.network_description import NetworkDescription
 from policy_server.version.parts import Part
 from policy_server.version.version_parts import VersionParts, read_description, read_network
 
@@ -170,7 +172,9 @@ def _read_network(folder: Path, name: str, contract: Contract) -> Network:
         raise NoActivePolicy(f"version {name} is damaged: {error}") from error
 
 
-def active_width(store: Store) -> int | None:
-    """How many numbers the network of the active version takes; None where nothing is active."""
+def active_description(store: Store) -> NetworkDescription | None:
+    """What is known of the active version's network; None where none is, or it is damaged."""
     name = store.active()
-    return None if name is None else read_description(store.folder(name) / Part.MODEL).feature_width
+    with contextlib.suppress(OSError, ValueError, LookupError):
+        return None if name is None else read_description(store.folder(name) / Part.MODEL)
+    return None

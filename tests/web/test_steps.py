@@ -15,7 +15,7 @@ from policy_server.serving.memory_tokens import Episode, MemoryTokens
 from tests.support.contracts import read_contracts
 from tests.support.episodes import step_of
 from tests.support.large_memory import FEATURES, leaky_onnx, leaky_steps
-from tests.support.server import KEY, Server, gunicorn, publish
+from tests.support.server import KEY, Server, gunicorn, publish, run_command
 from tests.web.test_logs import logging_server
 
 WIDTH = 5_000
@@ -79,6 +79,12 @@ def test_a_policy_with_memory_names_the_operation_that_asks_it(server: Server) -
         assert answer.status_code == 409
         assert answer.json()["title"] == "A policy with memory"
         assert "POST /api/step" in answer.json()["detail"]
+
+
+def test_the_example_that_is_printed_asks_for_a_step(base_path: Path) -> None:
+    done = run_command("example", base_path=base_path)
+    assert done.stdout.endswith("/api/step\n")
+    assert '{"observation": {"x": [' in done.stdout
 
 
 def test_a_key_may_step_and_nobody_without(server: Server) -> None:

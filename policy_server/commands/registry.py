@@ -9,6 +9,7 @@ from policy_server.commands.clean import clean
 from policy_server.commands.clients import clients
 from policy_server.commands.describe import describe
 from policy_server.commands.example import example
+from policy_server.commands.export import export
 from policy_server.commands.fsck import fsck
 from policy_server.commands.key import key
 from policy_server.commands.load import load
@@ -34,6 +35,7 @@ COMMANDS: dict[str, Command] = {
     for command in (
         schema,
         describe,
+        export,
         check,
         publish,
         serve,

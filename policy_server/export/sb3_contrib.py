@@ -1,0 +1,43 @@
+"""Exports policies of sb3-contrib: MaskablePPO, RecurrentPPO, TQC, TRPO and QRDQN.
+
+In Python, where a policy was trained: `export(model, env, "folder")`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import sb3_contrib
+
+from policy_server.export.folder import write_folder
+from policy_server.export.sb3_policies import Policy
+from policy_server.export.spaces import ExportRefused
+from policy_server.export.trained import Options
+
+OPTIONS = {
+    "algorithm": "MaskablePPO, RecurrentPPO, TQC, TRPO or QRDQN.",
+    "normalisation": "File of VecNormalize, if training used it.",
+}
+REQUIRED = ("algorithm",)
+
+
+def export(model: Any, env: Any, folder: str, normalisation: Any = None, **options: Any) -> None:
+    """Write a model as a folder that `policy-server publish` takes.
+
+    Args:
+        model: That was trained.
+        env: Of Gymnasium, as training had it, but without VecNormalize.
+        folder: Where to.
+        normalisation: VecNormalize or its file, where the model does not have it.
+        options: As of `Options`.
+    """
+    write_folder(Policy(model, env, normalisation), env, folder, Options(**options))
+
+
+def export_checkpoint(given: Mapping[str, str], env: Any, options: Options) -> None:
+    """Write the folder of a zip that `model.save` wrote."""
+    algorithm = getattr(sb3_contrib, given["algorithm"], None)
+    if algorithm is None:
+        raise ExportRefused(f"sb3-contrib has no {given['algorithm']}; see --help.")
+    model = algorithm.load(given["checkpoint"], device="cpu")
+    trained = Policy(model, env, given.get("normalisation"))
+    write_folder(trained, env, given["output"], options)

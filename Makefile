@@ -28,12 +28,15 @@ PROCESSES := auto
 # What compares times, or needs so many swaps in a time, and so has the machine for itself.
 ALONE := $(addprefix tests/reliability/test_,attack.py boot.py churn.py soak.py)
 
+# Which policies `make frameworks` makes; without names all.
+CASES :=
+
 # What `make swagger-ui` carries, and the files of it that serve and say whose they are.
 SWAGGER_UI := 5.35.0
 CARRIED := swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css oauth2-redirect.html oauth2-redirect.js LICENSE NOTICE package.json
 
 .DEFAULT_GOAL := help
-.PHONY: help certificates sbom serve test test-fast test-corpus check format lock examples benchmark soak picture screenshots swagger-ui fuzz system-packages
+.PHONY: help certificates sbom serve test test-fast test-corpus check format lock frameworks examples benchmark soak picture screenshots swagger-ui fuzz system-packages
 
 help:  ## print every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -69,6 +72,9 @@ lock: $(DEVELOP)  ## pin everything that pyproject.toml needs, in requirements*.
 	$(BIN)/uv pip compile -q --generate-hashes pyproject.toml -o requirements-slim.txt
 	$(BIN)/uv pip compile -q --generate-hashes pyproject.toml --extra build --extra clients --extra frontend -o requirements.txt
 	$(BIN)/uv pip compile -q --generate-hashes pyproject.toml --all-extras -o requirements-dev.txt
+
+frameworks: $(DEVELOP)  ## train small policies with real frameworks, export them and play them (CASES="name ..."; stale: what another kit made)
+	$(BIN)/python -m tests.frameworks $(CASES)
 
 examples: $(DEVELOP)  ## train the three examples again (minutes)
 	$(BIN)/python -m examples.lpoc.train

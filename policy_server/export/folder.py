@@ -143,10 +143,19 @@ def _clear(folder: Path) -> None:
 
 
 def _tell(trained: Trained, folder: Path, episodes: Sequence[Episode]) -> None:
-    totals = np.array([episode.total for episode in episodes])
+    totals = [episode.total for episode in episodes]
     steps = sum(len(episode.steps) for episode in episodes)
-    print(f"{trained.framework}: {len(episodes)} episodes of {steps} steps in all were played.")
-    print(f"Their return is {totals.mean():.6g} (from {totals.min():.6g} to {totals.max():.6g}):")
-    print("is that what training ended with? If not, something is missing, such as a wrapper.")
-    print(f"Written: {', '.join(sorted(path.name for path in folder.iterdir()))}")
+    print(f"{trained.framework}: {len(episodes)} episodes, {steps} steps, return {_range(totals)}.")
+    if trained.training_returns:
+        print(f"The last episodes of training: return {_range(trained.training_returns)}.")
+        if np.mean(totals) < min(trained.training_returns):
+            print(
+                "WARNING: this is worse than any of them. Something of training is missing: a "
+                "wrapper of the environment, its options, or the statistics of normalisation."
+            )
+    print(f"Written: {', '.join(sorted(path.name for path in folder.iterdir()))}.")
     print(f"Now: policy-server publish {folder}")
+
+
+def _range(numbers: Sequence[float]) -> str:
+    return f"{np.mean(numbers):.6g} (from {min(numbers):.6g} to {max(numbers):.6g})"

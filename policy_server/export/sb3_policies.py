@@ -49,6 +49,7 @@ class Policy(Trained):
         self.masked = self.algorithm == "MaskablePPO"
         self.observation_space, self.action_space = env.observation_space, model.action_space
         _check_spaces(model, env)
+        self.training_returns = [each["r"] for each in model.ep_info_buffer or ()]
         self.normalisation = _vec_normalize(model, env, normalisation)
         self.leaves = leaves_of(self.observation_space, "observation")
         self.network = NETWORKS[self.algorithm](self.policy, self.leaves)
@@ -182,7 +183,8 @@ def _vec_normalize(model: Any, env: Any, given: Any) -> Any:
     if isinstance(given, str | Path):
         given = VecNormalize.load(str(given), DummyVecEnv([lambda: env]))
     given = given or model.get_vec_normalize_env()
-    if given is None and getattr(model, "_last_original_obs", None) is not None:
+    on_policy = not hasattr(model, "replay_buffer_class")
+    if given is None and on_policy and getattr(model, "_last_original_obs", None) is not None:
         raise ExportRefused(
             "The policy was trained on observations that VecNormalize normalised, and its "
             "statistics are not in the checkpoint: give the file that `save` of VecNormalize wrote "

@@ -80,6 +80,7 @@ class Trained:
         action_space: What the environment takes of it.
         description: What model.yaml says.
         masked: The environment says which actions are allowed (`mask`).
+        training_returns: Of the last episodes of training, where the checkpoint has them.
     """
 
     framework: str
@@ -87,6 +88,7 @@ class Trained:
     action_space: Any
     description: Description
     masked = False
+    training_returns: Sequence[float] = ()
 
     def write_model(self, folder: Path) -> None:
         """Write the network into a folder, under a name that `publish` takes."""

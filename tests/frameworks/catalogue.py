@@ -1,0 +1,8 @@
+"""All policies that are kept."""
+
+from collections.abc import Sequence
+
+from tests.frameworks import stable_baselines3_cases
+from tests.frameworks.cases import Case
+
+CASES: Sequence[Case] = (*stable_baselines3_cases.CASES,)

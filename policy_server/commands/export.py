@@ -30,14 +30,14 @@ def export(
     """Write what a framework trained as a folder for publish.
 
     Args:
-        framework: One of stable-baselines3, sb3-contrib.
+        framework: One of stable-baselines3, sb3-contrib, cleanrl, torch, keras.
         checkpoint: What training saved.
         env: The environment: an id of Gymnasium, or `module:function` that makes it.
         output: Folder to write.
         algorithm: Of Stable-Baselines3 and sb3-contrib, such as PPO.
         normalisation: File of statistics that training used, such as of VecNormalize.
-        agent: Of cleanrl and torch: `module:Class` of the network.
-        reads: Of cleanrl, torch and keras: what the network's output is, as in model.yaml.
+        agent: Of cleanrl and torch: `module:Class` of what decides.
+        reads: Of torch and keras: what the network's output is, as in model.yaml.
         action_range: Of the same: its numbers that stand for the bounds of actions, -1,1.
         env_options: JSON: what the environment is made with.
         names: Of the numbers of an observation, with commas; a Dict has its keys.

@@ -112,3 +112,16 @@ def _options(given: Mapping[str, str]) -> Options:
             except ValueError:
                 raise ExportRefused(f"--{name} takes a whole number, not {given[name]}.") from None
     return Options(**said)
+
+
+def number_pair(given: Mapping[str, str], name: str) -> tuple[float, float] | None:
+    """Two numbers with a comma between them; None where they are not given."""
+    if name not in given:
+        return None
+    try:
+        first, last = map(float, given[name].split(","))
+    except ValueError:
+        raise ExportRefused(
+            f"--{name.replace('_', '-')} takes two numbers, as in -1,1, not {given[name]}."
+        ) from None
+    return first, last

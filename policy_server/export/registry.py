@@ -5,5 +5,8 @@ from collections.abc import Mapping
 FRAMEWORKS: Mapping[str, str] = {
     "stable-baselines3": "stable_baselines3",
     "sb3-contrib": "sb3_contrib",
+    "cleanrl": "cleanrl",
+    "torch": "torch",
+    "keras": "keras",
 }
 """As users call them, with the file of each in this room."""

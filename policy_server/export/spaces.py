@@ -110,7 +110,13 @@ class Fields:
         return sum(leaf.size for leaf in self.leaves)
 
     def sent(self, value: Any) -> dict[str, Any]:
-        """A value as JSON has it, field by field."""
+        """A value as JSON has it, field by field; one that lies outside of its space is refused."""
+        for leaf in self.leaves:
+            if not leaf.space.contains(leaf.of(value)):
+                raise ExportRefused(
+                    f"The environment gave {leaf.of(value)} for `{leaf.name}`, which its space "
+                    f"{leaf.space} does not have: correct the bounds of the space."
+                )
         if self.names is not None:
             (leaf,) = self.leaves
             numbers = np.ravel(leaf.of(value))
@@ -134,7 +140,7 @@ def plain(value: Any, space: Any) -> Any:
     if array.dtype.kind != "f":
         return array.tolist()
     if not np.isfinite(array).all():
-        raise ExportRefused("The environment gave an observation that has NaN or infinity in it.")
+        raise ExportRefused(f"The environment gave {array}: NaN and infinity cannot be sent.")
     short = np.array([float(str(number)) for number in array.ravel()], dtype=float)
     return short.reshape(array.shape).tolist()
 

@@ -21,7 +21,7 @@ def python_of(case: Case) -> Path:
     """The Python of an environment that has a framework; installed where it is not there yet."""
     required = case.requirements
     key = hashlib.sha256("\n".join([sys.version, *required]).encode()).hexdigest()[:16]
-    folder = CACHE / f"{case.training}-{key}"
+    folder = CACHE / f"{required[0].partition('=')[0]}-{key}"
     python, done = folder / "bin/python", folder / "installed"
     if not done.exists():
         print(f"installing {', '.join(required)} into {folder}", flush=True)

@@ -1,7 +1,10 @@
 """Exports agents of CleanRL's scripts: PPO, DQN, SAC, TD3 and DDPG, of one's own spaces too.
 
-In Python, at the end of a script: `export(agent, envs.envs[0], "folder")`; of SAC, TD3 and DDPG the
-actor, of DQN the Q-network.
+    python export_policy.py --agent ppo:Agent --checkpoint ppo.cleanrl_model
+        --env CartPole-v1 --output folder
+
+Or in Python, at the end of a script: `export(agent, envs.envs[0], "folder")`; of SAC, TD3 and DDPG
+the actor, of DQN the Q-network.
 """
 
 from collections.abc import Mapping

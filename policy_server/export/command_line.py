@@ -47,7 +47,9 @@ def run(
         arguments: By default those of this process.
     """
     must = ("checkpoint", "env", "output", *required)
-    parser = argparse.ArgumentParser(description=text, allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        description=text, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     for name, meaning in {**COMMON, **more}.items():
         option = f"--{name.replace('_', '-')}"
         parser.add_argument(option, dest=name, help=meaning, required=name in must)

@@ -1,6 +1,9 @@
 """Exports networks of Keras on TensorFlow: from observations to what actions follow from.
 
-In Python, where it was trained: `export(model, env, "folder", reads="logits")`.
+    python export_policy.py --reads logits --checkpoint model.keras
+        --env CartPole-v1 --output folder
+
+Or in Python, where it was trained: `export(model, env, "folder", reads="logits")`.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,9 @@
 """Exports policies of sb3-contrib: MaskablePPO, RecurrentPPO, TQC, TRPO and QRDQN.
 
-In Python, where a policy was trained: `export(model, env, "folder")`.
+    python export_policy.py --algorithm TQC --checkpoint model.zip
+        --env Pendulum-v1 --output folder
+
+Or in Python, where a policy was trained: `export(model, env, "folder")`.
 """
 
 from collections.abc import Mapping

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from policy_server.export.recording import action_numbers
@@ -168,14 +169,24 @@ def _algorithm(model: Any) -> str:
 def _check_spaces(model: Any, env: Any) -> None:
     for what in ("observation_space", "action_space"):
         of_model, of_env = getattr(model, what), getattr(env, what)
-        image = getattr(of_model, "shape", None) and len(of_model.shape) == 3
-        transposed = image and of_env.shape == (*of_model.shape[1:], of_model.shape[0])
-        if of_model != of_env and not transposed:
+        if not _same(of_model, of_env):
             raise ExportRefused(
                 f"The policy was trained on the {what.replace('_', ' ')} {of_model}, the "
                 f"environment has {of_env}: make it with the wrappers that training had (a "
                 "VecFrameStack as gymnasium.wrappers.FrameStackObservation)."
             )
+
+
+def _same(of_model: Any, of_env: Any) -> bool:
+    """Whether spaces are the same, but for images whose channels VecTransposeImage puts first."""
+    if kind_of(of_model) == kind_of(of_env) == "Dict":
+        keys = list(of_model.spaces)
+        return keys == list(of_env.spaces) and all(
+            _same(of_model[key], of_env[key]) for key in keys
+        )
+    if of_model != of_env and is_image_space(of_model) and is_image_space(of_env):
+        return bool(of_env.shape == (*of_model.shape[1:], of_model.shape[0]))
+    return bool(of_model == of_env)
 
 
 def _vec_normalize(model: Any, env: Any, given: Any) -> Any:

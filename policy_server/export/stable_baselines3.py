@@ -1,6 +1,9 @@
 """Exports policies of Stable-Baselines3: PPO, A2C, DQN, SAC, TD3 and DDPG.
 
-In Python, where a policy was trained: `export(model, env, "folder")`.
+    python export_policy.py --algorithm PPO --checkpoint model.zip
+        --env CartPole-v1 --output folder
+
+Or in Python, where a policy was trained: `export(model, env, "folder")`.
 """
 
 from collections.abc import Mapping

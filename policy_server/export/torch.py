@@ -1,6 +1,9 @@
 """Exports networks of PyTorch: from observations to what actions follow from.
 
-In Python, where it was trained: `export(network, env, "folder", reads="logits")`.
+    python export_policy.py --agent networks:Actor --reads logits --checkpoint actor.pt
+        --env CartPole-v1 --output folder
+
+Or in Python, where it was trained: `export(network, env, "folder", reads="logits")`.
 """
 
 from collections.abc import Mapping

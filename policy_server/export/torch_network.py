@@ -63,6 +63,8 @@ def write_network(network: Any, inputs: Mapping[str, int], folder: Path) -> None
                 "PyTorch cannot export this network. What it computes may depend on numbers of an "
                 f"observation in ways that no file holds (`if`, `.item()`): {error}"
             ) from error
+        for node in program.graph.nodes:
+            node.meta.pop("stack_trace", None)  # it says where this file lies
         if all(importlib.util.find_spec(name) for name in PORTABLE):
             _write_onnx(program, list(inputs), outputs, folder / "policy.onnx")
         else:

@@ -81,6 +81,47 @@ class Client:
         return np.array(values[0] if isinstance(values[0], list) else values, space.dtype)
 
 
+@dataclass
+class Game:
+    """An episode that goes on.
+
+    Attributes:
+        number: Of the episode.
+        env: Its environment.
+        client: Words what it observes.
+        seen: What it observed last.
+        memory: What the server answered last, of a policy with memory.
+        total: Sum of the rewards.
+        over: It has ended.
+    """
+
+    number: int
+    env: Any
+    client: Client
+    seen: Any
+    memory: str | None = None
+    total: float = 0.0
+    over: bool = False
+
+    def step(self, action: Any) -> None:
+        """Apply an action."""
+        self.seen, reward, terminated, truncated, _ = self.env.step(action)
+        self.total += float(reward)
+        self.over = bool(terminated or truncated)
+
+
+def begin(case: Case) -> list[Game]:
+    """All episodes of a case at their beginning."""
+    if str(HERE) not in sys.path:
+        sys.path.insert(0, str(HERE))  # as where it was trained, `environments` lies beside
+    games = []
+    for number in range(EPISODES):
+        env = make(case.env, dict(case.env_options))
+        seen, _ = env.reset(seed=FIRST_SEED + number)
+        games.append(Game(number, env, Client(case, env), seen))
+    return games
+
+
 def play(server: Server, case: Case, every_distribution: bool = False) -> Iterator[str]:
     """Play all episodes; every difference from what was recorded is told.
 
@@ -90,39 +131,31 @@ def play(server: Server, case: Case, every_distribution: bool = False) -> Iterat
         every_distribution: Ask for the whole distribution at each step, not at the first of each
             episode alone. The probability of the action is compared at each step in any case.
     """
-    if str(HERE) not in sys.path:
-        sys.path.insert(0, str(HERE))  # as where it was trained, `environments` lies beside
     recorded = Recorded.of(case.folder)
-    envs = [make(case.env, dict(case.env_options)) for _ in range(EPISODES)]
-    clients = [Client(case, env) for env in envs]
-    seen = [env.reset(seed=FIRST_SEED + at)[0] for at, env in enumerate(envs)]
-    totals, lengths = np.zeros(EPISODES), np.zeros(EPISODES, int)
-    going, step = list(range(EPISODES)), 0
+    games = begin(case)
+    going, step = games, 0
     while going:
-        bodies = [clients[at].sent(seen[at]) for at in going]
-        answers = decide(server, bodies)
-        if step == 0 or every_distribution:
-            described = [server.post("distribution", body).json() for body in bodies]
-        else:
-            described = [None] * len(bodies)
-        left = []
-        for at, answer, distribution in zip(going, answers, described, strict=True):
-            if step >= recorded.lengths[at]:
-                yield f"episode {at} goes on after {step} steps."
+        bodies = [game.client.sent(game.seen) for game in going]
+        answers = go_on(server, going, bodies) if case.memory else decide(server, bodies)
+        for game, body, answer in zip(going, bodies, answers, strict=True):
+            if step >= recorded.lengths[game.number]:
+                yield f"episode {game.number} goes on after {step} steps."
+                game.over = True
                 continue
-            action = clients[at].applied(answer)
-            expected = recorded.at(at, step)
+            distribution = None
+            if not case.memory and (step == 0 or every_distribution):
+                distribution = server.post("distribution", body).json()
+            action = game.client.applied(answer)
+            expected = recorded.at(game.number, step)
             for fault in differences(action, answer, distribution, expected):
-                yield f"episode {at}, step {step}: {fault}"
-            seen[at], reward, terminated, truncated, _ = envs[at].step(action)
-            totals[at], lengths[at] = totals[at] + float(reward), step + 1
-            if not (terminated or truncated):
-                left.append(at)
-        going, step = left, step + 1
-    if not np.array_equal(lengths, recorded.lengths):
-        yield f"lengths {lengths} against {recorded.lengths}"
-    elif not np.allclose(totals, recorded.returns, RETURN_TOLERANCE, RETURN_TOLERANCE):
-        yield f"returns {totals} against {recorded.returns}"
+                yield f"episode {game.number}, step {step}: {fault}"
+            game.step(action)
+            if game.over and step + 1 < recorded.lengths[game.number]:
+                yield f"episode {game.number} ends after {step + 1} steps."
+        going, step = [game for game in going if not game.over], step + 1
+    for game, total in zip(games, recorded.returns, strict=True):
+        if not close(game.total, total, RETURN_TOLERANCE):
+            yield f"episode {game.number} returns {game.total}, and {total} in training."
 
 
 def decide(server: Server, bodies: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -131,6 +164,22 @@ def decide(server: Server, bodies: Sequence[Mapping[str, Any]]) -> list[dict[str
     assert answer.status_code == 200, answer.text
     predictions: list[dict[str, Any]] = answer.json()["predictions"]
     return predictions
+
+
+def go_on(
+    server: Server, games: Sequence[Game], bodies: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """The most probable actions for steps of episodes, whose memories go along."""
+    steps = [
+        {"observation": body} | ({} if game.memory is None else {"memory": game.memory})
+        for game, body in zip(games, bodies, strict=True)
+    ]
+    answer = server.post("step_batch?deterministic=true", {"steps": steps})
+    assert answer.status_code == 200, answer.text
+    after = answer.json()["steps"]
+    for game, each in zip(games, after, strict=True):
+        game.memory = each["memory"]
+    return [each["prediction"] for each in after]
 
 
 def differences(

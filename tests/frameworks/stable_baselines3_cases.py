@@ -86,7 +86,9 @@ CASES: Sequence[Case] = (
         env_options=SHORT,
         policy="MlpLstmPolicy",
         policy_kwargs={"net_arch": [16], "lstm_hidden_size": 8},
-        steps=3_000,
+        steps=6_000,
+        n_steps=256,
+        learning_rate=3e-3,
     ),
     _case("sb3_tqc", "TQC", "Pendulum-v1", env_options={"max_episode_steps": 40}, **OFF_POLICY),
 )

@@ -25,9 +25,7 @@ def test_what_is_kept_was_made_by_this_kit(case: Case) -> None:
     assert case.is_current, "the kit or its tests have changed: run `make frameworks`, and commit"
 
 
-@pytest.mark.parametrize(
-    "case", [case for case in CASES if not case.memory], ids=lambda case: case.name
-)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_episodes_over_http_are_those_of_the_framework(case: Case, server: Server) -> None:
     with open_policy_folder(case.folder / "policy") as bundle:
         publish_to(server.url, bundle, password_of(USER, PASSWORD))

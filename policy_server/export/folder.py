@@ -57,7 +57,7 @@ def write_folder(
     _clear(folder)
     trained.write_model(folder)
     (folder / "golden.jsonl").write_text(golden, encoding="utf-8")
-    (folder / "schema.yaml").write_text(_schema(observed, acted, masks), encoding="utf-8")
+    (folder / "schema.yaml").write_text(schema_text(observed, acted, masks), encoding="utf-8")
     (folder / "model.yaml").write_text(_model(trained.description, folder), encoding="utf-8")
     _tell(trained, folder, episodes)
     return episodes
@@ -75,7 +75,14 @@ def yaml_value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _schema(observed: Fields, acted: Fields, masks: Mapping[str, tuple[str, int]]) -> str:
+def schema_text(observed: Fields, acted: Fields, masks: Mapping[str, tuple[str, int]]) -> str:
+    """The text of schema.yaml.
+
+    Args:
+        observed: Fields of the observation.
+        acted: Fields of the action.
+        masks: By field of the observation: which field of the action it masks, and its size.
+    """
     lines = ["observations:"]
     lines += [f"  {name}: {yaml_value(words)}" for name, words in observed.words.items()]
     for name, (action, size) in masks.items():

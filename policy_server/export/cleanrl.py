@@ -43,9 +43,10 @@ class CleanRLPolicy(TorchPolicy):
         network, reads = _network_of(agent, env.action_space)
         action_range = (-1.0, 1.0) if reads == "squashed_mean_log_std" else None
         super().__init__(network, env, reads, action_range, normalise)
+        self.action_space = _clipped_to(env)
         self.agent, self.framework = agent.eval(), f"CleanRL's {type(agent).__name__}"
         if action_range is not None:
-            _check_scale(agent, env.action_space)
+            _check_scale(agent, self.action_space)
 
     def decide(self, observation: Any, state: Any, mask: Any) -> Decided:
         """As of any network; the agent's own probabilities or densities must be those."""
@@ -156,6 +157,16 @@ def _without_normalisation(env: Any) -> tuple[Any, Normalise | None]:
             clip = _clip_of(each)
         each = each.env
     return env, None
+
+
+def _clipped_to(env: Any) -> Any:
+    """The action space below ClipAction, which says itself that it takes any numbers."""
+    space, each = env.action_space, env
+    while isinstance(each, gymnasium.Wrapper):
+        if type(each).__name__ == "ClipAction":
+            space = each.env.action_space
+        each = each.env
+    return space
 
 
 def _clip_of(wrapper: Any) -> float:

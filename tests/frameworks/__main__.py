@@ -5,4 +5,4 @@ import sys
 from tests.frameworks.making import main
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    raise SystemExit(not main(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""Makes the folders that are kept: trains, and exports where nothing of this server is."""
+"""Makes the folders that are kept: trains, exports where this server is not, plays."""
 
 import hashlib
 import json
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.frameworks.cases import HELPERS, HERE, STAMP, Case
 from tests.frameworks.catalogue import CASES
+from tests.frameworks.playing import play, publish_case, served
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "policy-server/frameworks"
 
@@ -70,6 +71,15 @@ def make(case: Case, folder: Path) -> None:
     made_with = ("--env", case.env, "--env-options", json.dumps(case.env_options))
     words = ("--checkpoint", case.checkpoint, *made_with, "--output", "policy", *case.options)
     run_there(python, folder, "export_policy.py", *words)
+    if (folder / "called").is_dir():
+        compare_folders(folder / "called", folder / "policy")
+
+
+def compare_folders(called: Path, commanded: Path) -> None:
+    """Raise where `export(...)` in Python and the command line write other texts."""
+    for path in sorted(commanded.glob("*.[yj]*")):
+        if path.read_text(encoding="utf-8") != (called / path.name).read_text(encoding="utf-8"):
+            raise RuntimeError(f"{path.name} differs between a call and a command.")
 
 
 def keep(case: Case, folder: Path) -> None:
@@ -78,11 +88,30 @@ def keep(case: Case, folder: Path) -> None:
     case.folder.mkdir(parents=True)
     shutil.copytree(folder / "policy", case.folder / "policy")
     shutil.copy(folder / "recorded.npz", case.folder)
-    (case.folder / STAMP).write_text(f"{case.current_stamp}\n", encoding="utf-8")
 
 
-def main(names: Sequence[str]) -> None:
-    """Make cases anew.
+def prove(cases: Sequence[Case]) -> bool:
+    """Publish what was made, play all episodes over HTTP, and stamp what agrees.
+
+    Returns:
+        Whether all do.
+    """
+    agree = True
+    with tempfile.TemporaryDirectory() as text, served(cases[0], Path(text)) as server:
+        for case in cases:
+            publish_case(case, server)
+            faults = list(play(server, case, every_distribution=True))
+            if faults:
+                agree = False
+                print(f"{case.name} differs in {len(faults)} things:", *faults[:10], sep="\n  ")
+                continue
+            (case.folder / STAMP).write_text(f"{case.current_stamp}\n", encoding="utf-8")
+            print(f"{case.name}: every step over HTTP is the framework's own.", flush=True)
+    return agree
+
+
+def main(names: Sequence[str]) -> bool:
+    """Make cases anew, and prove them; returns whether all agree with their frameworks.
 
     Args:
         names: Of the cases; `stale` for those that were made by another kit, none for all.
@@ -94,7 +123,7 @@ def main(names: Sequence[str]) -> None:
         started = time.monotonic()
         print(f"--- {case.name}", flush=True)
         with tempfile.TemporaryDirectory() as text:
-            folder = Path(text)
-            make(case, folder)
-            keep(case, folder)
+            make(case, Path(text))
+            keep(case, Path(text))
         print(f"{time.monotonic() - started:.0f} seconds", flush=True)
+    return prove(chosen) if chosen else True

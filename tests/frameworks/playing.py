@@ -3,6 +3,7 @@
 All episodes of a case go on together: what they observe is one request.
 """
 
+import contextlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from policy_server.serving.policy_folder import open_policy_folder
+from policy_server.web.remote import password_of, publish_to
 from tests.frameworks.cases import HERE, Case
 from tests.frameworks.recording import EPISODES, FIRST_SEED, make
-from tests.support.server import Server
+from tests.support.server import PASSWORD, USER, Server, gunicorn, publish
 
 TOLERANCE = 1e-4
 RETURN_TOLERANCE = 1e-3
@@ -47,6 +50,24 @@ class Recorded:
         """What was decided at a step of an episode."""
         row = int(self.lengths[:episode].sum()) + step
         return {name: array[row] for name, array in self.arrays.items()}
+
+
+@contextlib.contextmanager
+def served(case: Case, folder: Path) -> Iterator[Server]:
+    """A server for any number of cases, one after the other: each brings its schema along.
+
+    Args:
+        case: The first one.
+        folder: Holds what the server keeps.
+    """
+    with gunicorn(publish(case.folder / "policy", folder / "instance")) as server:
+        yield server
+
+
+def publish_case(case: Case, server: Server) -> None:
+    """Publish a case to a server that runs."""
+    with open_policy_folder(case.folder / "policy") as bundle:
+        publish_to(server.url, bundle, password_of(USER, PASSWORD))
 
 
 class Client:

@@ -4,29 +4,39 @@ from collections.abc import Iterator
 
 import pytest
 
-from policy_server.serving.policy_folder import open_policy_folder
-from policy_server.web.remote import password_of, publish_to
 from tests.frameworks.cases import Case
 from tests.frameworks.catalogue import CASES
-from tests.frameworks.playing import play
-from tests.support.server import PASSWORD, USER, Server, gunicorn, publish
+from tests.frameworks.playing import play, publish_case, served
+from tests.support.server import Server
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for all of them: each brings its own schema along."""
-    base_path = tmp_path_factory.mktemp("frameworks") / "instance"
-    with gunicorn(publish(CASES[0].folder / "policy", base_path)) as running:
+    with served(CASES[0], tmp_path_factory.mktemp("frameworks")) as running:
         yield running
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_what_is_kept_was_made_by_this_kit(case: Case) -> None:
-    assert case.is_current, "the kit or its tests have changed: run `make frameworks`, and commit"
+    assert case.is_current, (
+        "the kit, or how this policy is trained, has changed since it was made: run "
+        f'`make frameworks CASES="{case.name}"` and commit what it writes'
+    )
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_episodes_over_http_are_those_of_the_framework(case: Case, server: Server) -> None:
-    with open_policy_folder(case.folder / "policy") as bundle:
-        publish_to(server.url, bundle, password_of(USER, PASSWORD))
+    publish_case(case, server)
     assert list(play(server, case))[:10] == []
+
+
+def test_what_differs_is_told(server: Server) -> None:
+    """An episode that is played by another policy's decisions is no recorded one."""
+    case, other = (
+        next(each for each in CASES if each.name == name) for name in ("sb3_td3", "sb3_tqc")
+    )
+    assert (case.env, case.env_options) == (other.env, other.env_options)
+    publish_case(other, server)
+    faults = list(play(server, case))
+    assert any("action" in fault for fault in faults)
+    assert any("returns" in fault for fault in faults)

@@ -4,6 +4,7 @@
 there; the loop that trains is shorter.
 """
 
+import importlib
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -154,6 +155,8 @@ def main(name: str, env: str, env_options: str, steps: str, folder: str) -> None
         return action, {"means": mean, "deviations": deviation}, None
 
     recording.record(recording.make(env, env_options), decide, Path(folder) / "recorded.npz")
+    # As users would do it here; `making` compares the folder with that of the command line.
+    importlib.import_module("export_policy").export(agent, made, Path(folder) / "called")
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ LONGEST = (
     "tests/clients/test_swagger_codegen.py",
     "tests/frontend/test_newcomer.py",
     "tests/frontend/test_faults.py",
+    "tests/frameworks/test_frameworks.py",
     "tests/web/test_fast_path.py",
     "tests/frontend/test_look.py",
     "tests/examples/test_training.py",

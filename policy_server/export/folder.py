@@ -18,6 +18,8 @@ from policy_server.export.spaces import (
 from policy_server.export.trained import Description, Normalise, Options, Trained
 
 STATISTICS = "statistics.npz"
+NO_TEXTS = ("yes", "no", "on", "off", "y", "n", "true", "false", "null")
+"""What YAML reads as something else."""
 MADE = ("schema.yaml", "model.yaml", STATISTICS, "golden.jsonl")
 MODELS = (
     "policy.onnx",
@@ -63,6 +65,12 @@ def write_folder(
     return episodes
 
 
+def yaml_key(name: str) -> str:
+    """A name as a key of YAML: in quotes, where it might be read as something else."""
+    plain_text = name.isidentifier() and name.lower() not in NO_TEXTS
+    return name if plain_text else json.dumps(name, ensure_ascii=False)
+
+
 def yaml_value(value: Any) -> str:
     """A value in one line of YAML."""
     if isinstance(value, Mapping):
@@ -84,12 +92,12 @@ def schema_text(observed: Fields, acted: Fields, masks: Mapping[str, tuple[str, 
         masks: By field of the observation: which field of the action it masks, and its size.
     """
     lines = ["observations:"]
-    lines += [f"  {name}: {yaml_value(words)}" for name, words in observed.words.items()]
+    lines += [f"  {yaml_key(name)}: {yaml_value(words)}" for name, words in observed.words.items()]
     for name, (action, size) in masks.items():
         words = {"type": "List[bool]", "min_items": size, "max_items": size, "mask_of": action}
-        lines.append(f"  {name}: {yaml_value(words)}")
+        lines.append(f"  {yaml_key(name)}: {yaml_value(words)}")
     lines.append("actions:")
-    lines += [f"  {name}: {yaml_value(words)}" for name, words in acted.words.items()]
+    lines += [f"  {yaml_key(name)}: {yaml_value(words)}" for name, words in acted.words.items()]
     return "\n".join(lines) + "\n"
 
 

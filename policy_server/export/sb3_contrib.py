@@ -27,7 +27,7 @@ def export(model: Any, env: Any, folder: str, normalisation: Any = None, **optio
     """Write a model as a folder that `policy-server publish` takes.
 
     Args:
-        model: That was trained.
+        model: That was trained; it is moved to the CPU.
         env: Of Gymnasium, as training had it, but without VecNormalize.
         folder: Where to.
         normalisation: VecNormalize or its file, where the model does not have it.

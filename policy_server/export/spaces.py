@@ -135,8 +135,8 @@ class Fields:
 def plain(value: Any, space: Any) -> Any:
     """Numbers of a space as plain ones: float32 in as few digits as say which it is."""
     array = np.asarray(value)
-    if kind_of(space) == "MultiBinary" and array.ndim < 2:
-        array = array.astype(bool)
+    if kind_of(space) == "MultiBinary" or array.dtype.kind == "b":
+        array = array.astype(bool if array.ndim < 2 else int)  # of lists in lists, as `_words` says
     if array.dtype.kind != "f":
         return array.tolist()
     if not np.isfinite(array).all():

@@ -25,6 +25,8 @@ SPACES: dict[str, Any] = {
     "several": spaces.MultiDiscrete([3, 2]),
     "grid": spaces.MultiBinary([2, 2]),
     "switches": spaces.MultiBinary(3),
+    "truths": spaces.Box(0, 1, (2, 2), bool),
+    "names": spaces.Dict({"no": spaces.Discrete(2), "robot: state": spaces.Discrete(3)}),
     "nested": spaces.Dict({"b": spaces.Discrete(2), "a": spaces.Dict({"c": WIDE})}),
     "tuple": spaces.Tuple([spaces.Discrete(3), spaces.Box(0, 1, (2,))]),
 }

@@ -1,6 +1,9 @@
 """Policies of real frameworks, as the kit exported them, act as they acted in training."""
 
+import re
+import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +25,21 @@ def test_what_is_kept_was_made_by_this_kit(case: Case) -> None:
         "the kit, or how this policy is trained, has changed since it was made: run "
         f'`make frameworks CASES="{case.name}"` and commit what it writes'
     )
+
+
+def contents(path: Path) -> Iterator[bytes]:
+    """What a file says, and each member of it where it is packed."""
+    yield path.read_bytes()
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as packed:
+            yield from map(packed.read, packed.namelist())
+
+
+def test_files_do_not_say_where_they_were_made() -> None:
+    files = [path for case in CASES for path in case.folder.rglob("*") if path.is_file()]
+    assert files
+    places = re.compile(rb"export_policy\.py|site-packages|\.cache|/tmp/|/home/|/root/")
+    assert [path for path in files if any(map(places.search, contents(path)))] == []
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

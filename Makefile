@@ -23,8 +23,8 @@ PROGRAMS := chromium curl gcc nginx openssl sslscan strace wrk
 COMPILERS := javac:default-jdk-headless mvn:maven node:nodejs npm:npm R:r-base-core
 R_LIBRARIES := base64enc curl httr2 jsonlite r6 stringr
 
-# So many files of tests run at a time: one for each processor, as they keep it busy.
-PROCESSES := auto
+# So many files of tests run at a time: one for each processor, and one more, as some of them wait.
+PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # What compares times, or needs so many swaps in a time, and so has the machine for itself.
 ALONE := $(addprefix tests/reliability/test_,attack.py boot.py churn.py soak.py)
 

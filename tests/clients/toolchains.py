@@ -116,9 +116,15 @@ class Python(Toolchain):
 
     def build(self, sdks: Sequence[Sdk], *, drivers: bool = True) -> None:
         run([sys.executable, "-m", "venv", "--without-pip", self.folder / "venv"], self.folder)
-        pip = [sys.executable, "-m", "pip", f"--python={self._python}", "install", "-q"]
-        folders = [str(sdk.folder) for sdk in sdks]
-        run([*pip, "--disable-pip-version-check", *folders], self.folder)
+        # As pip does it, in a third of its time.
+        uv: list[str | Path] = [
+            Path(sys.executable).with_name("uv"),
+            "pip",
+            "install",
+            "-q",
+            "--python",
+        ]
+        run([*uv, self._python, *(sdk.folder for sdk in sdks)], self.folder)
         if drivers:
             self.write_drivers(sdks, "driver.py", "module")
 

@@ -46,6 +46,14 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def guest(browser: Browser, front: Frontend, drive: Server) -> Iterator[Visitor]:
+    """A visitor who is connected; tests may leave them in any view, with any observation."""
+    with visitor(browser, front, viewport=TALL) as connected:
+        connected.connect(drive)
+        yield connected
+
+
 def png_of(pixels: NDArray[np.uint8]) -> bytes:
     written = io.BytesIO()
     Image.fromarray(pixels).save(written, "PNG")
@@ -62,6 +70,7 @@ def sent(front: bytes, **others: object) -> dict[str, object]:
 
 
 def paste(guest: Visitor, observation: dict[str, object]) -> None:
+    guest.turn_to("Decide")
     if not guest.button("Fill in").is_visible():
         guest.page.get_by_text("Paste JSON", exact=True).click()
         guest.settle()
@@ -80,70 +89,60 @@ def steered(guest: Visitor) -> str:
     return guest.decision().rpartition("steer ")[2]
 
 
-def test_decisions_and_maps_have_the_names_that_are_declared(
-    browser: Browser, front: Frontend, drive: Server
-) -> None:
-    with visitor(browser, front, viewport=TALL) as guest:
-        guest.connect(drive)
-        observation = sent(png_of(PIXELS))
-        paste(guest, observation)
-        take(guest, "Most probable")
-        guest.press("Decide")
-        answer = drive.post("predict_deterministic", observation).json()
-        shown = guest.decision()
-        assert shown.startswith(f"throttle {answer['values']['throttle']:.4g}, steer ")
-        assert shown.endswith(answer["values"]["steer"])
-        assert answer["values"]["steer"] in STEERED
-        captions = guest.page.locator("[data-testid=stCaptionContainer]").all_inner_texts()
-        assert [each for each in captions if each in ("throttle", "steer")] == ["throttle", "steer"]
-        guest.turn_to("Picture")
-        guest.press("Draw the picture")
-        guest.page.get_by_text("steer", exact=True).last.click()
-        guest.settle()
-        guest.sees("Action over")
+def test_decisions_and_maps_have_the_names_that_are_declared(guest: Visitor, drive: Server) -> None:
+    observation = sent(png_of(PIXELS))
+    paste(guest, observation)
+    take(guest, "Most probable")
+    guest.press("Decide")
+    answer = drive.post("predict_deterministic", observation).json()
+    shown = guest.decision()
+    assert shown.startswith(f"throttle {answer['values']['throttle']:.4g}, steer ")
+    assert shown.endswith(answer["values"]["steer"])
+    assert answer["values"]["steer"] in STEERED
+    captions = guest.page.locator("[data-testid=stCaptionContainer]").all_inner_texts()
+    assert [each for each in captions if each in ("throttle", "steer")] == ["throttle", "steer"]
+    guest.turn_to("Picture")
+    guest.press("Draw the picture")
+    guest.page.get_by_text("steer", exact=True).last.click()
+    guest.settle()
+    guest.sees("Action over")
 
 
-def test_a_mask_forbids_what_the_policy_would_do(
-    browser: Browser, front: Frontend, drive: Server
-) -> None:
-    with visitor(browser, front, viewport=TALL) as guest:
-        guest.connect(drive)
-        paste(guest, sent(png_of(PIXELS)))
-        take(guest, "Most probable")
-        free = steered(guest)
-        paste(guest, sent(png_of(PIXELS), may_steer=[value != free for value in STEERED]))
-        masked = steered(guest)
-        assert masked in STEERED
-        assert masked != free
-        take(guest, "Sample")
-        only = [value not in (free, masked) for value in STEERED]
-        paste(guest, sent(png_of(PIXELS), may_steer=only))
-        assert steered(guest) == STEERED[only.index(True)]
+def test_a_mask_forbids_what_the_policy_would_do(guest: Visitor) -> None:
+    paste(guest, sent(png_of(PIXELS)))
+    take(guest, "Most probable")
+    free = steered(guest)
+    paste(guest, sent(png_of(PIXELS), may_steer=[value != free for value in STEERED]))
+    masked = steered(guest)
+    assert masked in STEERED
+    assert masked != free
+    take(guest, "Sample")
+    only = [value not in (free, masked) for value in STEERED]
+    paste(guest, sent(png_of(PIXELS), may_steer=only))
+    assert steered(guest) == STEERED[only.index(True)]
 
 
 def test_a_picture_is_shown_uploaded_and_drawn(
-    browser: Browser, front: Frontend, drive: Server, tmp_path: Path
+    guest: Visitor, drive: Server, tmp_path: Path
 ) -> None:
     small, sound = tmp_path / "small.png", tmp_path / "sound.png"
     small.write_bytes(png_of(PIXELS[:6]))
     sound.write_bytes(png_of(PIXELS[::-1].copy()))
-    with visitor(browser, front, viewport=TALL) as guest:
-        guest.connect(drive)
-        paste(guest, sent(png_of(PIXELS)))
-        take(guest, "Most probable")
-        pictures = guest.page.locator(PICTURES)
-        assert pictures.count() == 2
-        before = pictures.first.get_attribute("src")
-        guest.hand_over("PNG of 16 x 12 pixels, RGB", small)
-        guest.sees("small.png has 16 x 6 pixels")
-        assert pictures.first.get_attribute("src") == before
-        guest.hand_over("PNG of 16 x 12 pixels, RGB", sound)
-        after = pictures.first.get_attribute("src")
-        assert after != before
-        guest.press("Decide")
-        answer = drive.post("predict_deterministic", sent(sound.read_bytes())).json()
-        assert guest.decision().endswith(answer["values"]["steer"])
-        assert guest.decision().startswith(f"throttle {answer['values']['throttle']:.4g}, steer ")
-        guest.page.get_by_role("button", name="Random", exact=True).first.click()
-        guest.settle()
-        assert pictures.first.get_attribute("src") not in (before, after)
+    paste(guest, sent(png_of(PIXELS)))
+    take(guest, "Most probable")
+    pictures = guest.page.locator(PICTURES)
+    assert pictures.count() == 2
+    before = pictures.first.get_attribute("src")
+    guest.hand_over("PNG of 16 x 12 pixels, RGB", small)
+    guest.sees("small.png has 16 x 6 pixels")
+    assert pictures.first.get_attribute("src") == before
+    guest.hand_over("PNG of 16 x 12 pixels, RGB", sound)
+    after = pictures.first.get_attribute("src")
+    assert after != before
+    guest.press("Decide")
+    answer = drive.post("predict_deterministic", sent(sound.read_bytes())).json()
+    assert guest.decision().endswith(answer["values"]["steer"])
+    assert guest.decision().startswith(f"throttle {answer['values']['throttle']:.4g}, steer ")
+    guest.page.get_by_role("button", name="Random", exact=True).first.click()
+    guest.settle()
+    assert pictures.first.get_attribute("src") not in (before, after)

@@ -5,8 +5,10 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import requests
 from playwright.sync_api import Browser
 
@@ -20,29 +22,37 @@ BAD_SCHEMA = """observations:
 """
 
 
-def test_a_wrong_password_is_said_and_the_right_one_works_after_it(
-    browser: Browser, front: Frontend, lpoc_server: Server
-) -> None:
+@pytest.fixture(scope="module")
+def stranger(browser: Browser, front: Frontend) -> Iterator[Visitor]:
+    """A visitor who has not connected to anything."""
+    with visitor(browser, front) as guest:
+        yield guest
+
+
+@pytest.fixture(scope="module")
+def connected(browser: Browser, front: Frontend, lpoc_server: Server) -> Iterator[Visitor]:
+    """A visitor who mistyped the password, and connected then."""
     # The browser itself notes no failed request: the front-end's server asks.
     with visitor(browser, front) as guest:
         guest.connect(lpoc_server, password="not this one")
         guest.sees("The server does not accept these credentials")
         guest.connect(lpoc_server)
-        guest.sees("What the policy weighs")
+        yield guest
 
 
-def test_an_address_without_a_server_is_said(
-    browser: Browser, front: Frontend, lpoc_server: Server
-) -> None:
-    with visitor(browser, front) as guest:
-        for address, sentence in {
-            "http://127.0.0.1:1": "No server answers at http://127.0.0.1:1",
-            front.url: "but not as a policy server does",
-            "http://": "is not the address of a server",
-        }.items():
-            guest.fill("Address", address)
-            guest.press("Connect")
-            guest.sees(sentence)
+def test_after_a_wrong_password_the_right_one_works(connected: Visitor) -> None:
+    connected.sees("What the policy weighs")
+
+
+def test_an_address_without_a_server_is_said(stranger: Visitor, front: Frontend) -> None:
+    for address, sentence in {
+        "http://127.0.0.1:1": "No server answers at http://127.0.0.1:1",
+        front.url: "but not as a policy server does",
+        "http://": "is not the address of a server",
+    }.items():
+        stranger.fill("Address", address)
+        stranger.press("Connect")
+        stranger.sees(sentence)
 
 
 def test_a_server_killed_in_mid_use_is_missed_and_found_again(
@@ -64,60 +74,49 @@ def test_a_server_killed_in_mid_use_is_missed_and_found_again(
             guest.sees("No server answers at")
 
 
-def test_every_fault_of_a_pasted_schema_is_listed_with_its_line(
-    browser: Browser, front: Frontend
-) -> None:
-    with visitor(browser, front) as guest:
-        guest.page.get_by_text("Paste it", exact=True).click()
-        guest.settle()
-        guest.fill("Schema", BAD_SCHEMA)
-        guest.sees("schema.yaml does not describe an observation that can be served.")
-        guest.sees("schema.yaml:2:")
-        guest.sees("schema.yaml:3:")
-        assert guest.button("Start the server").count() == 0
-        guest.fill("Schema", "observations: {temperature: {type: float}}")
-        guest.sees("A sound schema: 1 field.")
-
-
-def test_a_port_that_is_taken_is_said(browser: Browser, front: Frontend) -> None:
-    with socket.socket() as taken, visitor(browser, front) as guest:
+def test_a_port_that_is_taken_is_said(stranger: Visitor) -> None:
+    with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        guest.fill("Port", str(port))
-        guest.press("Start the server")
-        guest.sees(f"Port {port} is taken: choose another")
+        stranger.fill("Port", str(port))
+        stranger.press("Start the server")
+        stranger.sees(f"Port {port} is taken: choose another")
 
 
-def test_fields_out_of_bounds_never_leave_the_form(
-    browser: Browser, front: Frontend, lpoc_server: Server
-) -> None:
-    with visitor(browser, front) as guest:
-        guest.connect(lpoc_server)
-        wrong = {"id": 99, "coordinates": [3], "colour": "red"}
-        guest.page.get_by_text("Paste JSON", exact=True).click()
-        guest.fill("Observation as JSON", json.dumps(wrong))
-        guest.press("Fill in")
-        guest.sees("id must be 10 or less, not 99.")
-        guest.sees("coordinates must have 2 items or more, not 1.")
-        guest.sees("target is missing.")
-        guest.sees("colour is not a field of the schema.")
-        guest.fill("Observation as JSON", "{")
-        guest.press("Fill in")
-        guest.sees("This is not JSON")
-        assert '"id": 3' in _request(guest)
+def test_every_fault_of_a_pasted_schema_is_listed_with_its_line(stranger: Visitor) -> None:
+    stranger.page.get_by_text("Paste it", exact=True).click()
+    stranger.settle()
+    stranger.fill("Schema", BAD_SCHEMA)
+    stranger.sees("schema.yaml does not describe an observation that can be served.")
+    stranger.sees("schema.yaml:2:")
+    stranger.sees("schema.yaml:3:")
+    assert stranger.button("Start the server").count() == 0
+    stranger.fill("Schema", "observations: {temperature: {type: float}}")
+    stranger.sees("A sound schema: 1 field.")
 
 
-def test_a_file_that_is_not_one_of_observations_is_said(
-    browser: Browser, front: Frontend, lpoc_server: Server, tmp_path: Path
-) -> None:
+def test_fields_out_of_bounds_never_leave_the_form(connected: Visitor) -> None:
+    wrong = {"id": 99, "coordinates": [3], "colour": "red"}
+    connected.page.get_by_text("Paste JSON", exact=True).click()
+    connected.fill("Observation as JSON", json.dumps(wrong))
+    connected.press("Fill in")
+    connected.sees("id must be 10 or less, not 99.")
+    connected.sees("coordinates must have 2 items or more, not 1.")
+    connected.sees("target is missing.")
+    connected.sees("colour is not a field of the schema.")
+    connected.fill("Observation as JSON", "{")
+    connected.press("Fill in")
+    connected.sees("This is not JSON")
+    assert '"id": 3' in _request(connected)
+
+
+def test_a_file_that_is_not_one_of_observations_is_said(connected: Visitor, tmp_path: Path) -> None:
     file = tmp_path / "other.csv"
     file.write_text("colour,id\nred,1\n")
-    with visitor(browser, front) as guest:
-        guest.connect(lpoc_server)
-        guest.turn_to("File")
-        guest.hand_over("CSV file of observations", file)
-        guest.sees("Column colour is not a field of the schema".replace("colour", "`colour`"))
+    connected.turn_to("File")
+    connected.hand_over("CSV file of observations", file)
+    connected.sees("Column colour is not a field of the schema".replace("colour", "`colour`"))
 
 
 def test_a_part_that_can_never_serve_is_said_and_changes_nothing(

@@ -40,6 +40,7 @@ OVERFLOW = """() => {
   const main = document.querySelector('[data-testid=stMain]');
   return main.scrollWidth - main.clientWidth;
 }"""
+BACKGROUND = "getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
 FOCUSED = """() => {
   const focused = document.activeElement;
   if (focused === document.body) return '';
@@ -72,11 +73,18 @@ def unhelpful(guest: Visitor) -> list[str]:
     return found
 
 
+def brightness(guest: Visitor) -> float:
+    """Of the page, from 0 for black to 255 for white."""
+    numbers = re.findall(r"[\d.]+", guest.page.evaluate(BACKGROUND))
+    return sum(map(float, numbers[:3])) / 3
+
+
 @pytest.mark.parametrize("window", WINDOWS)
 def test_every_view_is_usable(
     browser: Browser, front: Frontend, lpoc_server: Server, window: str
 ) -> None:
     with visitor(browser, front, **WINDOWS[window]) as guest:
+        assert brightness(guest) < 60 if window == "dark" else brightness(guest) > 200
         faults = {"start": [*serious(guest), *unhelpful(guest)]}
         assert guest.page.evaluate(OVERFLOW) == 0
         guest.connect(lpoc_server)
@@ -124,16 +132,6 @@ def test_a_schema_of_200_fields_is_paged_searched_and_pictured(
         guest.sees("The ring is the observation of the form.")
         guest.press("Rank the fields")
         guest.sees("Share of decisions that change")
-
-
-def test_the_dark_page_is_dark(browser: Browser, front: Frontend) -> None:
-    style = "getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
-    brightness = {}
-    for scheme in ("light", "dark"):
-        with visitor(browser, front, color_scheme=scheme) as guest:
-            numbers = re.findall(r"[\d.]+", guest.page.evaluate(style))
-            brightness[scheme] = sum(map(float, numbers[:3])) / 3
-    assert brightness["dark"] < 60 < 200 < brightness["light"]
 
 
 def tab_to(guest: Visitor, name: str) -> None:

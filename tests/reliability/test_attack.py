@@ -15,7 +15,7 @@ from tests.support.raw_requests import JSON, KEY_HEADER, Connection, Request
 from tests.support.server import ROOT, gunicorn
 from tests.support.warm import OBSERVATION
 
-ROUNDS, ROUND_SECONDS, RATE = 5, 3.0, 200
+ROUNDS, ROUND_SECONDS, RATE = 3, 3.0, 200
 MOST = 5.0
 REQUEST = Request(b"/api/predict", OBSERVATION, (JSON, KEY_HEADER))
 

@@ -26,9 +26,9 @@ from tests.support.churn import (
 from tests.support.contracts import read_contracts
 from tests.support.server import Server, gunicorn, run_command
 
-CLIENTS, WORKERS, VERSIONS = 32, 4, 50
+CLIENTS, WORKERS, VERSIONS = 32, 4, 20
 KEPT = 10
-QUIET_SECONDS, DEATHS_SECONDS = 3.0, 6.0
+QUIET_SECONDS, DEATHS_SECONDS = 2.0, 4.0
 PATIENCE_SECONDS = 60.0
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.reliability.soak import soak
 
-SECONDS, SWAP_SECONDS = 40.0, 1.5
+SECONDS, SWAP_SECONDS = 20.0, 1.2
 MOST_GROWTH = 0.02
 
 

@@ -27,7 +27,7 @@ class BuildLimits:
     members: int = 10_000
     ratio: int = 200
     memory_bytes: int = 4_000_000_000
-    disk_bytes: int = 6_000_000_000
+    disk_bytes: int = 6_200_000_000
     model_seconds: float = 300.0
     preprocessor_seconds: float = 10.0
     golden_tolerance: float = 0.001

@@ -81,6 +81,10 @@ PLUG_INS = {
         *("comparison", "normal", "paired"),
     },
     "proving/readers": {"reader"},
+    "store": {
+        *("store", "content", "copying", "disk", "episodes", "formats", "leftovers"),
+        *("manifest", "privacy", "uses", "workers"),
+    },
 }
 """Rooms of plug-ins, and the files there that are none: what all of them share."""
 FENCE = "web/adapters"

@@ -20,7 +20,7 @@ from policy_server.serving.memory_tokens import MemoryTokens
 from policy_server.serving.publication import Publisher
 from policy_server.serving.shutdown import Shutdown
 from policy_server.serving.versions import Versions
-from policy_server.store.store import Store
+from policy_server.store.registry import open_store
 from policy_server.web import handlers
 from policy_server.web.application import BodyLimits, Service, create_application
 from policy_server.web.busy_polling import BusyPolling
@@ -48,7 +48,7 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
     lacking, key = protect(settings), memory_key(settings)
     authenticator = create_authenticator(settings)
     base_path, contracts = settings.base_path, contracts_of(settings)
-    store, shutdown = Store(base_path), Shutdown(settings.drain_seconds)
+    store, shutdown = open_store(base_path), Shutdown(settings.drain_seconds)
     kept = (settings.keep_versions, shutdown, settings.episode_seconds)
     publisher = Publisher(store, contracts, settings.build_limits, *kept)
     versions, registration = Versions(store, contracts, settings.build_limits), store.register()

@@ -25,7 +25,7 @@ from policy_server.resources import TEMPLATE
 from policy_server.sandbox.limits import EngineLimits, ProcessLimits
 from policy_server.serving.contracts import Contracts
 from policy_server.serving.limits import ServingLimits
-from policy_server.store.store import Store
+from policy_server.store.registry import open_store
 from policy_server.web.patience import ConnectionLimits
 
 BYTES_PER_KILOBYTE, BYTES_PER_MEGABYTE = 1_000, 1_000_000
@@ -286,7 +286,9 @@ def read_settings(
 def contracts_of(settings: Settings) -> Contracts:
     """The contracts below BASE_PATH, as these settings have them."""
     base = settings.base_path
-    return Contracts(Store(base), base, TEMPLATE, settings.actions, lambda: sign_in_of(settings))
+    return Contracts(
+        open_store(base), base, TEMPLATE, settings.actions, lambda: sign_in_of(settings)
+    )
 
 
 def sign_in_of(settings: Settings) -> SignIn | None:

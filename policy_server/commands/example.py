@@ -8,14 +8,14 @@ from policy_server.app.settings import contracts_of, read_settings
 from policy_server.contract.samples import random_observations
 from policy_server.errors import NoActivePolicy
 from policy_server.serving.loading import active_description
-from policy_server.store.store import Store
+from policy_server.store.registry import open_store
 
 
 def example() -> None:
     """Print a command that asks the server for a decision."""
     settings = read_settings()
     schema = contracts_of(settings).served().schema
-    network = active_description(Store(settings.base_path))
+    network = active_description(open_store(settings.base_path))
     width = None if network is None else network.feature_width
     operation, asked = "predict", schema.example()
     if not schema.is_observed:

@@ -3,7 +3,7 @@
 from policy_server.app.protection import protect_base_path
 from policy_server.app.settings import contracts_of, read_settings
 from policy_server.serving.checking import findings
-from policy_server.store.store import Store
+from policy_server.store.registry import open_store
 
 DAMAGED = 1
 """Exit code where something is wrong."""
@@ -18,7 +18,7 @@ def fsck() -> None:
     settings = read_settings()
     protect_base_path(settings)
     damaged = False
-    for name, faults in findings(Store(settings.base_path), contracts_of(settings)):
+    for name, faults in findings(open_store(settings.base_path), contracts_of(settings)):
         print(f"  {'DAMAGED' if faults else 'ok':<8}{name}")
         for fault in faults:
             print(f"          {fault}")

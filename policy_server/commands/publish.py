@@ -12,7 +12,7 @@ from policy_server.errors import SchemaError
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.policy_folder import open_policy_folder
 from policy_server.serving.publication import Publisher, VersionReport
-from policy_server.store.store import Store
+from policy_server.store.registry import open_store
 
 CREATED_BY = "the command line"
 
@@ -73,7 +73,7 @@ def check(folder: str, golden: str | None = None) -> None:
 def _publisher(settings: Settings) -> Publisher:
     protect_base_path(settings)
     return Publisher(
-        Store(settings.base_path),
+        open_store(settings.base_path),
         contracts_of(settings),
         settings.build_limits,
         settings.keep_versions,

@@ -16,6 +16,7 @@ from policy_server.contract.history import SchemaHistory
 from policy_server.contract.specification import write_specification
 from policy_server.errors import ClientsUnavailable, VersionNotFound
 from policy_server.resources import TEMPLATE
+from policy_server.store.registry import open_store
 from policy_server.store.store import Store
 
 
@@ -41,7 +42,7 @@ def schema(
         print_warning(warning)
     protect_base_path(settings)
     SchemaHistory(settings.base_path).save(contract.schema)
-    store = Store(settings.base_path)
+    store = open_store(settings.base_path)
     with store.writing():
         specification = write_specification(
             contract, TEMPLATE, settings.base_path, sign_in=sign_in_of(settings)

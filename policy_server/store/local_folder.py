@@ -1,17 +1,15 @@
-"""Versions on disk: immutable once committed, activated by one atomic rename.
+"""Versions in a folder of this machine, activated by one atomic rename.
 
-    BASE_PATH/
-      format               number of the form that all this has, see formats.py
-      versions/<name>/     a folder for each part, what the build made of them, manifest.json
-      active               name of the version that decides
-      candidate            name of the version that waits for further parts
-      workers/             a locked file for each worker: what it serves
-      episodes/            a file for each version that episodes began with: when one last did
-      staging/             what is in the making; what a crash leaves there is swept away
-      lock                 held while a version is made
-      pointers.lock        held for the moment in which a version comes, goes, or is pointed to
-
-The store never sees a request and never a policy: parts are folders to it.
+BASE_PATH/
+  format               number of the form that all this has, see formats.py
+  versions/<name>/     a folder for each part, what the build made of them, manifest.json
+  active               name of the version that decides
+  candidate            name of the version that waits for further parts
+  workers/             a locked file for each worker: what it serves
+  episodes/            a file for each version that episodes began with: when one last did
+  staging/             what is in the making; what a crash leaves there is swept away
+  lock                 held while a version is made
+  pointers.lock        held for the moment in which a version comes, goes, or is pointed to
 """
 
 import contextlib
@@ -37,14 +35,11 @@ HASH_CHARACTERS = 8
 STAGING_PREFIX = "version-"
 
 
-class Store:
-    """The versions below one folder.
+class LocalFolder:
+    """See Store.
 
     Args:
         base_path: The folder; made when something is first written.
-
-    Attributes:
-        episodes: When they last began with each version.
     """
 
     def __init__(self, base_path: Path) -> None:
@@ -56,25 +51,17 @@ class Store:
         self._active = Pointer(base_path / "active")
         self._candidate = Pointer(base_path / "candidate")
 
+    @classmethod
+    def takes(cls, base_path: Path) -> bool:
+        return True
+
     @contextlib.contextmanager
     def writing(self, check: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Hold the store for the making of one version; others wait, in all processes.
-
-        Args:
-            check: Called while others have it; what it raises ends the wait.
-
-        Raises:
-            StoreFailed: It cannot be written to.
-        """
         with locked(self._base, "lock", check):
             self._renew()
             yield
 
     def clean(self) -> None:
-        """Bring the store to the format of today, and remove what a crash has left.
-
-        A process that makes a version has done so already. What cannot be written to is left alone.
-        """
         registered(self._workers)
         if not self._leftovers() and formats.is_of_today(self._base):
             return
@@ -84,7 +71,6 @@ class Store:
 
     @contextlib.contextmanager
     def stage(self) -> Iterator[Path]:
-        """An empty folder to make a version in; gone afterwards unless it was committed."""
         self._staging.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(dir=self._staging, prefix=STAGING_PREFIX))
         try:
@@ -93,7 +79,6 @@ class Store:
             shutil.rmtree(folder, ignore_errors=True)
 
     def copy_parts(self, name: str, parts: Iterable[str], folder: Path) -> None:
-        """Give a version in the making copies of another's parts."""
         for part in parts:
             copy_folder(self.folder(name) / part, folder / part)
 
@@ -110,14 +95,6 @@ class Store:
         schema_hash: str = "",
         uploaded: Iterable[str] | None = None,
     ) -> Manifest:
-        """Make a staged folder a version, for good.
-
-        The folder holds one for each part, and what was built of them. `uploaded` are paths of the
-        files of which it was built, by default all in its parts. All else is as in Manifest.
-
-        Returns:
-            Its manifest. The version is neither active nor the candidate yet.
-        """
         parts = tuple(sorted(parts))
         paths = [path for path in folder.rglob("*") if path.is_file()]
         hashed = content.content_hash(folder, parts, uploaded)
@@ -148,13 +125,6 @@ class Store:
         sync(self._versions)
 
     def activate(self, name: str) -> None:
-        """Let a version decide from now on; nothing is a candidate any more.
-
-        Raises:
-            VersionNotFound: There is no such version.
-            VersionConflict: It lacks parts.
-            StoreFailed: The store cannot be written to.
-        """
         with locked(self._base, "pointers.lock"):
             if not self.manifest(name).complete:
                 raise VersionConflict(f"Version {name} lacks parts and cannot decide.")
@@ -162,23 +132,14 @@ class Store:
             self._candidate.clear()
 
     def deactivate(self) -> None:
-        """Let no version decide from now on."""
         with locked(self._base, "pointers.lock"):
             self._active.clear()
 
     def await_parts(self, name: str) -> None:
-        """Let a version wait for the parts that it lacks."""
         with locked(self._base, "pointers.lock"):
             self._candidate.write(name)
 
     def delete(self, name: str) -> None:
-        """Remove a version that is not needed.
-
-        Raises:
-            VersionNotFound: There is no such version.
-            VersionConflict: It is active, waits for parts, or is in use.
-            StoreFailed: The store cannot be written to.
-        """
         with locked(self._base, "pointers.lock"):
             if name not in self.folders():
                 raise VersionNotFound(f"There is no version {name!r}.")
@@ -196,10 +157,6 @@ class Store:
                 self._remove(name)
 
     def prune(self, count: int, episode_seconds: float = 0.0) -> list[str]:
-        """Remove the oldest versions beyond a number, less those that are needed; returns names.
-
-        Those with which episodes may still run, which last so many seconds, are needed too.
-        """
         removed = []
         for name in self.names()[:-count]:
             if self.episodes.may_run(name, episode_seconds):
@@ -210,40 +167,25 @@ class Store:
         return removed
 
     def active(self) -> str | None:
-        """Name of the version that decides, if there is one."""
         return self._active.read()
 
     def candidate(self) -> str | None:
-        """Name of the version that waits for further parts, if there is one."""
         return self._candidate.read()
 
     def names(self) -> list[str]:
-        """Names of all versions, oldest first."""
         names = [name for name in self.folders() if (self.folder(name) / manifest.FILE).is_file()]
         return sorted(names, key=number_of)
 
     def folder(self, name: str) -> Path:
-        """Where a version lies."""
         return self._versions / name
 
     def manifest(self, name: str) -> Manifest:
-        """What is known of a version.
-
-        Raises:
-            VersionNotFound: There is no such version, or its manifest is damaged.
-        """
         return Manifest.read(self.folder(name))
 
     def damage(self, name: str) -> str | None:
-        """What is wrong with a version's files; None where they are as they were made.
-
-        Raises:
-            VersionNotFound: There is no such version, or its manifest is damaged.
-        """
         return content.damaged_file(self.folder(name), self.manifest(name).files)
 
     def alike(self, contract: str, hashed: str) -> Manifest | None:
-        """The newest sound version of a contract and a content, if there is one."""
         for name in reversed(self.names()):
             with contextlib.suppress(VersionNotFound):
                 known = self.manifest(name)
@@ -252,19 +194,13 @@ class Store:
         return None
 
     def use(self, name: str) -> Use:
-        """Keep a version from being removed; raises VersionNotFound, or StoreFailed as Use does.
-
-        A store to which a later release has written meanwhile raises StoreFailed, too.
-        """
         formats.check_format(self._base)
         return Use(self.folder(name))
 
     def register(self) -> Registration:
-        """Count this process among the workers."""
         return Registration(self._workers)
 
     def workers(self) -> list[Worker]:
-        """The workers that are alive."""
         return registered(self._workers)
 
     def _renew(self) -> None:
@@ -284,7 +220,6 @@ class Store:
         return max(map(number_of, self.folders()), default=0) + 1
 
     def folders(self) -> list[str]:
-        """Everything among the versions, damaged ones too: their numbers are taken."""
         return [path.name for path in self._versions.iterdir()] if self._versions.is_dir() else []
 
     def _remove(self, name: str) -> None:

@@ -19,7 +19,7 @@ from policy_server.serving.bundle import Bundle
 from policy_server.serving.limits import ServingLimits
 from policy_server.serving.loading import load_version
 from policy_server.serving.publication import Publisher, VersionReport
-from policy_server.store.store import Store
+from policy_server.store.registry import open_store
 from policy_server.version.parts import Part
 from policy_server.version.version_parts import read_network
 from tests.support.contracts import contract_of, kept_contracts
@@ -110,7 +110,7 @@ def published(
     folder = CORPUS / request.param
     contract = ContractFile((folder / "schema.yaml").read_text(encoding="utf-8")).resolve()
     base = tmp_path_factory.mktemp(request.param) / "base"
-    store = Store(base)
+    store = open_store(base)
     parts = {
         Part.MODEL: io.BytesIO((folder / "saved_model.zip").read_bytes()),
         Part.PREPROCESSOR: io.BytesIO(PREPROCESSORS[request.param].encode()),

@@ -22,7 +22,7 @@ from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import SchemaPreprocessor
 from policy_server.proving.limits import BuildLimits
 from policy_server.serving.publication import Publisher, VersionReport
-from policy_server.store.store import Store
+from policy_server.store.registry import open_store
 from policy_server.version.parts import Part
 from policy_server.version.version_parts import read_network
 from tests.support.contracts import contract_of, kept_contracts
@@ -107,7 +107,7 @@ class Desk:
     contract: Contract
 
     def __post_init__(self) -> None:
-        self.store = Store(self.base)
+        self.store = open_store(self.base)
         contracts = kept_contracts(self.contract, self.base)
         self._publisher = Publisher(self.store, contracts, BuildLimits())
 

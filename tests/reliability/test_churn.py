@@ -11,7 +11,7 @@ import pytest
 from policy_server.proving.limits import BuildLimits
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.publication import Publisher
-from policy_server.store.store import Store
+from policy_server.store.registry import open_store
 from policy_server.version.parts import Part
 from tests.support.churn import (
     SCHEMA,
@@ -47,7 +47,7 @@ def server(base: Path) -> Iterator[Server]:
 
 def publish(base: Path, number: int) -> str:
     """Publish as the command line does, beside the server."""
-    publisher = Publisher(Store(base), read_contracts(base), BuildLimits(), retain=KEPT)
+    publisher = Publisher(open_store(base), read_contracts(base), BuildLimits(), retain=KEPT)
     files = parts_of(number)
     parts = {
         Part.MODEL: io.BytesIO(files["model_file"][1]),
@@ -74,7 +74,7 @@ def test_swaps_and_deaths_lose_nothing_and_mix_nothing_up(server: Server, base: 
     first = upload(server.url, parts_of(0))
     numbers = {first: 0}
     until(lambda: serving(server) == [first] * WORKERS)
-    kills = Killer(server.process.pid, Store(base))
+    kills = Killer(server.process.pid, open_store(base))
     with Crowd(server.port, CLIENTS).asking() as crowd:
         quiet = time.monotonic()
         time.sleep(QUIET_SECONDS)

@@ -16,7 +16,7 @@ from policy_server.contract.samples import random_observations
 from policy_server.proving.limits import BuildLimits
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.publication import Publisher
-from policy_server.store.store import Store
+from policy_server.store.registry import open_store
 from policy_server.version.parts import Part
 from tests.support.contracts import contract_of, kept_contracts, read_contracts
 from tests.support.networks import linear_onnx
@@ -99,7 +99,7 @@ def files_of(folder: Path) -> set[Path]:
 
 def check_restarted(base: Path, meanings: dict[str, str]) -> str:
     """Start on what was left; the active version, whole, decides, and nothing else is there."""
-    store = Store(base)
+    store = open_store(base)
     contract = read_contracts(base).served()
     live = LoopedLive(store, contract)
     try:
@@ -150,7 +150,7 @@ def test_whenever_an_upload_stops_a_whole_version_is_active(
     tmp_path: Path, upload: Callable[[Publisher], str]
 ) -> None:
     base = tmp_path / "base"
-    publisher = Publisher(Store(base), kept_contracts(CONTRACT, base), BuildLimits())
+    publisher = Publisher(open_store(base), kept_contracts(CONTRACT, base), BuildLimits())
     old = {
         Part.MODEL: io.BytesIO(linear_onnx(3, 4)),
         Part.PREPROCESSOR: io.BytesIO(PREPROCESSOR),

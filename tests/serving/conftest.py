@@ -7,6 +7,7 @@ import pytest
 from policy_server.contract.contract import Contract
 from policy_server.proving.assembly import Assembly
 from policy_server.proving.limits import BuildLimits
+from policy_server.store.registry import open_store
 from policy_server.store.store import Store
 from policy_server.version.parts import Part, name_by_content
 from tests.support.contracts import contract_of
@@ -45,4 +46,4 @@ def make_version(
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     """An empty store."""
-    return Store(tmp_path / "base")
+    return open_store(tmp_path / "base")

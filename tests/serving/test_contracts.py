@@ -12,7 +12,7 @@ from policy_server.contract.specification import specification_path
 from policy_server.errors import SchemaError, VersionConflict, VersionNotFound
 from policy_server.resources import TEMPLATE
 from policy_server.serving.contracts import Contracts
-from policy_server.store.store import Store
+from policy_server.store.registry import open_store
 from tests.serving.conftest import make_version
 from tests.support.contracts import actions_of, contract_of
 
@@ -30,7 +30,7 @@ class Base:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.store = Store(path)
+        self.store = open_store(path)
 
     def contracts(self, **settings: bool) -> Contracts:
         return Contracts(self.store, self.path, TEMPLATE, ActionSettings(**settings))

@@ -14,7 +14,7 @@ from policy_server.sandbox.limits import ProcessLimits
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.publication import Publisher
 from policy_server.serving.versions import Versions
-from policy_server.store.store import Store
+from policy_server.store.registry import open_store
 from policy_server.version.parts import Part
 from policy_server.version.version_parts import VersionParts, read_network
 from tests.support.contracts import contract_of, kept_contracts
@@ -31,7 +31,7 @@ class Desk:
     """Uploads a model, and preprocessors for it."""
 
     def __init__(self, base: Path) -> None:
-        self.store = Store(base)
+        self.store = open_store(base)
         contracts = kept_contracts(CONTRACT, base)
         self.publisher = Publisher(self.store, contracts, BuildLimits())
         self.versions = Versions(self.store, contracts, BuildLimits())

@@ -12,7 +12,7 @@ from policy_server.proving.limits import BuildLimits
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.publication import Publisher
 from policy_server.serving.versions import Versions
-from policy_server.store.store import Store
+from policy_server.store.registry import open_store
 from policy_server.version.parts import Part
 from tests.support.contracts import contract_of, kept_contracts
 from tests.support.networks import linear_kernel, linear_onnx
@@ -30,7 +30,7 @@ class Desk:
     """Publishes a policy with golden cases, and uploads parts after it."""
 
     def __init__(self, base: Path) -> None:
-        self.store = Store(base)
+        self.store = open_store(base)
         contracts = kept_contracts(CONTRACT, base)
         self.publisher = Publisher(self.store, contracts, BuildLimits())
         self.versions = Versions(self.store, contracts, BuildLimits())

@@ -42,12 +42,12 @@ from policy_server.errors import NoActivePolicy
 from policy_server.serving.follower import following
 from policy_server.serving.limits import ServingLimits
 from policy_server.serving.live import LivePolicy
-from policy_server.store.store import Store
+from policy_server.store.registry import open_store
 from tests.support.contracts import contract_of
 
 
 async def main():
-    live = LivePolicy(Store(Path(sys.argv[1])), contract_of(), ServingLimits())
+    live = LivePolicy(open_store(Path(sys.argv[1])), contract_of(), ServingLimits())
     await live.start()
     last = None
     async with following(live.refresh):

@@ -22,6 +22,7 @@ from policy_server.serving.limits import ServingLimits
 from policy_server.serving.loading import LiveVersion, load_version
 from policy_server.serving.pinned import MOST_VERSIONS, PinnedVersions
 from policy_server.store.episodes import NOTE_SECONDS
+from policy_server.store.registry import open_store
 from policy_server.store.store import Store
 from tests.serving.conftest import CONTRACT, make_version
 from tests.support.contracts import contract_of
@@ -160,8 +161,8 @@ def test_episodes_of_another_contract_do_not_go_on(tmp_path: Path) -> None:
             await stepper.step({"x": [1, 2, 3, 4]}, begun[0])
 
     for store, contract, width, work in (
-        (Store(tmp_path / "one"), CONTRACT, 3, begin),
-        (Store(tmp_path / "other"), other, 4, go_on),
+        (open_store(tmp_path / "one"), CONTRACT, 3, begin),
+        (open_store(tmp_path / "other"), other, 4, go_on),
     ):
         make_version(store, contract, model=linear_onnx(width, 4))
         stepping(store, contract, work)

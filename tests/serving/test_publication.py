@@ -14,7 +14,7 @@ from policy_server.serving.bundle import Bundle
 from policy_server.serving.limits import ServingLimits
 from policy_server.serving.loading import load_version
 from policy_server.serving.publication import Publisher, VersionReport
-from policy_server.store.store import Store
+from policy_server.store.registry import open_store
 from policy_server.version.parts import Part
 from tests.serving.conftest import make_version
 from tests.support.contracts import contract_of, kept_contracts
@@ -36,7 +36,7 @@ class Desk:
 
     def __init__(self, base: Path, contract: Contract = VARYING) -> None:
         self.base = base
-        self.store = Store(base)
+        self.store = open_store(base)
         self.contract = contract
         contracts = kept_contracts(contract, base)
         self.publisher = Publisher(self.store, contracts, BuildLimits(preprocessor_seconds=2))
@@ -204,7 +204,9 @@ def test_continuous_actions_take_no_mapper(tmp_path: Path) -> None:
 
 def test_parts_proven_against_another_contract_are_not_carried_over(tmp_path: Path) -> None:
     base = tmp_path / "base"
-    old = make_version(Store(base), contract_of(3), preprocessor=takes(3), output_mapper=MAPPER)
+    old = make_version(
+        open_store(base), contract_of(3), preprocessor=takes(3), output_mapper=MAPPER
+    )
     desk = Desk(base, contract_of(4))
     model = desk.upload(Part.MODEL, linear_onnx(4, 4))
     assert model.state == "active"

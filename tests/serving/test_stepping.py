@@ -16,6 +16,7 @@ from policy_server.errors import (
     MemoryWanted,
     ObservationError,
 )
+from policy_server.store.registry import open_store
 from policy_server.store.store import Store
 from tests.serving.conftest import CONTRACT, make_version
 from tests.support.contracts import contract_of
@@ -37,7 +38,7 @@ ROW = {"x": [0.5, -1.0, 2.0]}
 @pytest.fixture(scope="module")
 def recurrent(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A store whose active version is an LSTM."""
-    store = Store(tmp_path_factory.mktemp("recurrent") / "base")
+    store = open_store(tmp_path_factory.mktemp("recurrent") / "base")
     make_version(store, model=LSTM)
     return store
 
@@ -45,7 +46,7 @@ def recurrent(tmp_path_factory: pytest.TempPathFactory) -> Store:
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A store whose active version has no memory."""
-    store = Store(tmp_path_factory.mktemp("plain") / "base")
+    store = open_store(tmp_path_factory.mktemp("plain") / "base")
     make_version(store)
     return store
 
@@ -154,7 +155,7 @@ def test_the_mode_needs_no_chance(plain: Store) -> None:
 
 def test_draws_over_episodes_and_within_them_follow_the_distribution(tmp_path: Path) -> None:
     """By chi-squared: single draws, and pairs of draws of one episode and of two."""
-    store = Store(tmp_path / "base")
+    store = open_store(tmp_path / "base")
     make_version(store, model=linear_onnx(3, 3, kernel=np.eye(3, dtype=np.float32)))
     row, episodes, steps = {"x": [0.5, 0.0, -0.5]}, 2_000, 3
     expected = special.softmax(row["x"])

@@ -8,11 +8,12 @@ import pytest
 
 from policy_server.errors import StoreFailed
 from policy_server.store import formats
+from policy_server.store.registry import open_store
 from policy_server.store.store import Store
 
 
 def with_version(base: Path, content: str = "weights") -> str:
-    store = Store(base)
+    store = open_store(base)
     with store.writing(), store.stage() as folder:
         (folder / "model").mkdir()
         (folder / "model" / "upload").write_text(content)
@@ -40,7 +41,7 @@ def test_a_store_of_a_later_release_is_refused_with_the_way_back(
     later = formats.FORMAT + 1
     (tmp_path / formats.FILE).write_text(f"{later}\n")
     with pytest.raises(StoreFailed, match=f"of format {later}.*a copy of the store from before"):
-        ask(Store(tmp_path), name)
+        ask(open_store(tmp_path), name)
     assert (tmp_path / formats.FILE).read_text() == f"{later}\n"
 
 
@@ -85,9 +86,9 @@ def test_versions_that_shared_files_share_none_afterwards(tmp_path: Path) -> Non
     files[1].unlink()
     os.link(files[0], files[1])
     (tmp_path / formats.FILE).unlink()
-    Store(tmp_path).clean()  # as a server does that starts
+    open_store(tmp_path).clean()  # as a server does that starts
     assert formats.format_of(tmp_path) == formats.FORMAT
     with files[1].open("r+") as spoilt:
         spoilt.write("#")
     assert files[0].read_text() == "weights"
-    assert Store(tmp_path).damage(first) is None
+    assert open_store(tmp_path).damage(first) is None

@@ -13,6 +13,7 @@ import pytest
 
 from policy_server.errors import StoreFailed, VersionConflict, VersionNotFound
 from policy_server.store.manifest import Manifest
+from policy_server.store.registry import open_store
 from policy_server.store.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -20,8 +21,9 @@ ROOT = Path(__file__).parents[2]
 HOLDER = """
 import sys, time
 from pathlib import Path
+from policy_server.store.registry import open_store
 from policy_server.store.store import Store
-store, name = Store(Path(sys.argv[1])), sys.argv[2]
+store, name = open_store(Path(sys.argv[1])), sys.argv[2]
 registration, use = store.register(), store.use(name)
 registration.open()
 registration.serve(name)
@@ -44,7 +46,7 @@ def make(store: Store, content: str, *, complete: bool = True) -> Manifest:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "base")
+    return open_store(tmp_path / "base")
 
 
 @contextlib.contextmanager
@@ -247,6 +249,6 @@ def test_an_activation_does_not_wait_for_a_version_in_the_making(store: Store) -
 
 def test_what_cannot_be_kept_is_told_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "base").write_text("a file where the folder should be")
-    store = Store(tmp_path / "base")
+    store = open_store(tmp_path / "base")
     with pytest.raises(StoreFailed, match=r"base: .*exists.* try again"), store.writing():
         raise AssertionError

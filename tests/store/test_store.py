@@ -14,6 +14,7 @@ import pytest
 
 from policy_server.errors import VersionConflict, VersionNotFound
 from policy_server.store.manifest import Manifest
+from policy_server.store.registry import open_store
 from policy_server.store.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -27,8 +28,9 @@ FILE_EVENTS = {
 MANY = """
 import sys
 from pathlib import Path
+from policy_server.store.registry import open_store
 from policy_server.store.store import Store
-store, me = Store(Path(sys.argv[1])), sys.argv[2]
+store, me = open_store(Path(sys.argv[1])), sys.argv[2]
 for turn in range(8):
     with store.writing(), store.stage() as folder:
         (folder / "model").mkdir()
@@ -67,11 +69,11 @@ def assert_whole(store: Store, name: str) -> None:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "base")
+    return open_store(tmp_path / "base")
 
 
 def test_a_store_that_nobody_wrote_to_is_empty_and_stays_unmade(tmp_path: Path) -> None:
-    store = Store(tmp_path / "base")
+    store = open_store(tmp_path / "base")
     assert (store.active(), store.candidate(), store.names()) == (None, None, [])
     assert not (tmp_path / "base").exists()
 
@@ -187,7 +189,7 @@ def upload_here(base: Path, fatal: int) -> int:
             if seen == fatal:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    store = Store(base)
+    store = open_store(base)
     sys.addaudithook(count)
     with store.writing(), store.stage() as folder:
         store.copy_parts(store.active() or "", ["model"], folder)
@@ -201,20 +203,20 @@ def upload_here(base: Path, fatal: int) -> int:
 
 
 def test_a_process_killed_at_any_file_operation_leaves_the_old_or_the_new(tmp_path: Path) -> None:
-    untouched = Store(tmp_path / "whole")
+    untouched = open_store(tmp_path / "whole")
     commit(untouched, "old")
     operations = upload(tmp_path / "whole", 0)
     assert 25 < operations < 255
     outcomes = []
     for fatal in range(1, operations + 1):
         base = tmp_path / f"killed-{fatal}"
-        store = Store(base)
+        store = open_store(base)
         old = commit(store, "old")
         assert upload(base, fatal) == -signal.SIGKILL
-        active = Store(base).active()
+        active = open_store(base).active()
         assert active is not None
-        for name in Store(base).names():
-            assert_whole(Store(base), name)
+        for name in open_store(base).names():
+            assert_whole(open_store(base), name)
         assert active in store.names()
         assert contents(store.folder(old.name) / "model") == {"inner/file": b"old"}
         outcomes.append(active == old.name)
@@ -239,7 +241,7 @@ def test_processes_that_write_at_once_take_turns(tmp_path: Path) -> None:
     ]
     made = [name for writer in writers for name in writer.communicate()[0].split()]
     assert [writer.returncode for writer in writers] == [0] * 4
-    store = Store(base)
+    store = open_store(base)
     assert sorted(store.names()) == sorted(made)
     assert sorted(int(name.split("-")[0]) for name in made) == list(range(1, 33))
     for name in made:

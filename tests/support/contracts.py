@@ -7,7 +7,7 @@ from policy_server.contract.contract import Contract, ContractFile
 from policy_server.contract.reading import read_schema
 from policy_server.resources import TEMPLATE
 from policy_server.serving.contracts import Contracts
-from policy_server.store.store import Store
+from policy_server.store.registry import open_store
 
 
 def actions_of(*, discrete: bool = True, tuple_: bool = False) -> ActionSpace:
@@ -42,9 +42,9 @@ def contract_of(
 def kept_contracts(contract: Contract, base: Path) -> Contracts:
     """The contracts of a BASE_PATH for which this one was made."""
     ContractFile.of(contract).write(base)
-    return Contracts(Store(base), base, TEMPLATE)
+    return Contracts(open_store(base), base, TEMPLATE)
 
 
 def read_contracts(base: Path) -> Contracts:
     """The contracts of a BASE_PATH, as a server that starts finds them."""
-    return Contracts(Store(base), base, TEMPLATE)
+    return Contracts(open_store(base), base, TEMPLATE)

@@ -19,11 +19,15 @@ class House:
 
     Args:
         folder: For the copy and for what it serves.
+
+    Attributes:
+        root: The copy.
+        base_path: What it serves.
     """
 
     def __init__(self, folder: Path) -> None:
         self.root = folder / "house"
-        self._policy, self._base_path = folder / "policy", folder / "instance"
+        self._policy, self.base_path = folder / "policy", folder / "instance"
         shutil.copytree(ROOT, self.root, ignore=shutil.ignore_patterns(*NOT_SERVED))
         self._policy.mkdir()
         (self._policy / "schema.yaml").write_text(SCHEMA)
@@ -44,14 +48,14 @@ class House:
         port = free_port()
         gunicorn = str(Path(sys.executable).parent / "gunicorn")
         command = [gunicorn, "app:app", "-b", f"127.0.0.1:{port}"]
-        with running_in(self.root, command, port, self._base_path, settings) as server:
+        with running_in(self.root, command, port, self.base_path, settings) as server:
             yield server
 
     def _run(self, *arguments: str) -> None:
         done = subprocess.run(
             [sys.executable, "generate.py", *arguments],
             cwd=self.root,
-            env=environment(self._base_path),
+            env=environment(self.base_path),
             capture_output=True,
             text=True,
             timeout=300,

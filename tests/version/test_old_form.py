@@ -13,6 +13,7 @@ from policy_server.proving.limits import BuildLimits
 from policy_server.serving.limits import ServingLimits
 from policy_server.serving.loading import load_version
 from policy_server.store.manifest import Manifest
+from policy_server.store.registry import open_store
 from policy_server.store.store import Store
 from policy_server.version.parts import Part, uploaded_file
 from policy_server.version.version_parts import read_network
@@ -45,7 +46,7 @@ OLD_FACTS = {
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "base")
+    return open_store(tmp_path / "base")
 
 
 def old_version(store: Store, facts: Mapping[str, Any]) -> str:

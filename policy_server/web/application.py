@@ -36,6 +36,7 @@ from policy_server.web.fast_path import FastPath
 from policy_server.web.gate import Gate
 from policy_server.web.limits import BYTES_PER_MEGABYTE, BodyMiddleware
 from policy_server.web.prefix import Prefix
+from policy_server.web.protocols.registry import PROTOCOLS
 from policy_server.web.request_ids import RequestIdMiddleware
 from policy_server.web.request_matcher import RequestMatcher
 from policy_server.web.second_path import SecondPath
@@ -135,6 +136,7 @@ def create_application(
         AuditMiddleware, position=MiddlewarePosition.BEFORE_VALIDATION, log=service.audit
     )
     base, limit = specification["basePath"], limits.body_megabytes * BYTES_PER_MEGABYTE
+    _speak_others(application, service.plane, authenticator, limit)
     headed = functools.partial(AnswerHeaders, base=base, policy=page_policy(specification))
     complete = _surrounded(UnreadBodies(application), base, surroundings, headed)
     if not fast_path:
@@ -143,6 +145,20 @@ def create_application(
     bases = (base, f"{surroundings.prefix}{base}")
     matcher = RequestMatcher(plane, authenticator, bases, limit, alone=not origins)
     return FastPath(complete, plane, matcher, limit, busy_polling)
+
+
+def _speak_others(
+    application: connexion.FlaskApp, plane: DataPlane, authenticator: Authenticator, limit: int
+) -> None:
+    """Add the protocols beside the API; behind Gate, which was added there before."""
+    for protocol in PROTOCOLS:
+        application.add_middleware(
+            protocol,
+            position=MiddlewarePosition.BEFORE_SWAGGER,
+            plane=plane,
+            authenticator=authenticator,
+            limit_bytes=limit,
+        )
 
 
 def _surrounded(

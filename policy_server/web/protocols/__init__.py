@@ -1,0 +1,1 @@
+"""Protocols beside the API itself, one file each."""

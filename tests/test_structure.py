@@ -42,6 +42,7 @@ MAY_IMPORT = {
         "errors",
         "resources",
         "contract",
+        "policy",
         "sandbox",
         "proving",
         "store",
@@ -75,7 +76,7 @@ PLUG_INS = {
         *("decoded", "encoded_array", "png"),
     },
     "frontend/renderers": {"renderer", "head", "dimension", "measured"},
-    "policy/engines": {"engine"},
+    "policy/engines": {"engine", "http_client", "remote", "served_model", "servers"},
     "policy/families": {
         *("family", "numbered", "real", "softmax", "recognition"),
         *("comparison", "normal", "paired"),
@@ -91,7 +92,7 @@ PLUG_INS = {
 FENCE = "web/adapters"
 FENCED = {"uvicorn", "uvicorn_worker", "gunicorn", "httptools", "connexion"}
 """Libraries whose insides are known in one folder only."""
-DOCUMENTED = {"connexion", "connexion.FlaskApp", "uvicorn"}
+DOCUMENTED = {"connexion", "connexion.FlaskApp", "uvicorn", "httptools"}
 DOCUMENTED_MODULES = {
     "connexion.exceptions",
     "connexion.lifecycle",

@@ -7,6 +7,7 @@ from pathlib import Path
 from policy_server.errors import EngineFailed
 from policy_server.policy.engines.engine import Engine
 from policy_server.policy.engines.registry import ENGINES, load_engine
+from policy_server.policy.engines.servers import NO_SERVERS, EngineServers
 from policy_server.policy.families.family import Family
 from policy_server.policy.families.registry import FAMILIES
 from policy_server.policy.memory import Memory
@@ -71,13 +72,14 @@ class Network:
         """What runs it must not run in a worker."""
         return self.engine in ENGINES and ENGINES[self.engine].own_process
 
-    def load_engine(self, folder: Path) -> Engine:
+    def load_engine(self, folder: Path, servers: EngineServers = NO_SERVERS) -> Engine:
         """Load what runs it.
 
         Args:
             folder: The model's.
+            servers: That may run it.
 
         Raises:
             EngineFailed: What runs it is not installed, or the file is damaged.
         """
-        return load_engine(self.engine, folder, self.output)
+        return load_engine(self.engine, folder, self.output, servers)

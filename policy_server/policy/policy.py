@@ -189,6 +189,11 @@ class Policy:
         """Its network runs elsewhere: `run_async` leaves the event loop to others meanwhile."""
         return self._awaited is not None
 
+    @property
+    def fault(self) -> str | None:
+        """Why its network cannot be run at present; None where nothing speaks against it."""
+        return None if self._awaited is None else self._awaited.fault
+
     async def run_async(self, rows: Features) -> Floats:
         """As `run`, of a policy whose network runs elsewhere."""
         if not len(rows) or self._awaited is None:

@@ -27,6 +27,7 @@ from policy_server.proving.observed import SEED, Observed, PreprocessorMissing
 from policy_server.proving.readers.reader import ModelUpload
 from policy_server.proving.readers.registry import read_model
 from policy_server.proving.reading import Undeclared, check_parameters
+from policy_server.proving.remote_engines import NO_ENGINES, RemoteEngines
 from policy_server.proving.replay import replay
 from policy_server.proving.report import BuildReport, Check
 from policy_server.proving.speed import in_words, measure
@@ -46,6 +47,7 @@ class Assembly:
         uploaded: The parts that are new.
         limits: How much it may take.
         step: Told what is being done and how many seconds it may take.
+        engines: Whose networks other servers run.
     """
 
     def __init__(
@@ -55,7 +57,9 @@ class Assembly:
         uploaded: Collection[Part],
         limits: BuildLimits,
         step: Callable[[str, float], None],
+        engines: RemoteEngines = NO_ENGINES,
     ) -> None:
+        self._engines = engines
         self._folder = folder
         self._contract = contract
         self._uploaded = uploaded
@@ -136,7 +140,7 @@ class Assembly:
     def _built(self, folder: Path) -> BuiltModel:
         """The model, built of what was uploaded or from an earlier build; raises Undeclared."""
         if Part.MODEL not in self._uploaded:
-            return load_built_model(folder)
+            return load_built_model(folder, self._engines)
         declared = uploaded_file(self._folder, Part.DESCRIPTION)
         description = read_description(declared) if declared.is_file() else Description()
         description.check(self._contract.actions)
@@ -148,6 +152,7 @@ class Assembly:
             self._limits,
             lambda what: self._step(what, self._limits.model_seconds),
             self._observed.known,
+            self._engines,
         )
         built = read_model(upload)
         parameters = description.parameters

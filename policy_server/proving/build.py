@@ -13,8 +13,10 @@ from typing import Any
 from policy_server.contract.actions import ActionSettings
 from policy_server.contract.contract import Contract
 from policy_server.errors import StoreFailed, UploadRejected
+from policy_server.policy.engines.servers import NO_SERVERS, EngineServers
 from policy_server.proving.job import UNDESCRIBED, Job
 from policy_server.proving.limits import BuildLimits
+from policy_server.proving.remote_engines import ReachedEngines
 from policy_server.proving.report import BuildReport
 from policy_server.sandbox.framing import Messages, framed
 from policy_server.sandbox.identity import take_back
@@ -48,6 +50,7 @@ def build(
     limits: BuildLimits,
     progress: Progress,
     check: Check = lambda: None,
+    servers: EngineServers = NO_SERVERS,
 ) -> BuildReport:
     """Build a candidate and prove it.
 
@@ -58,6 +61,7 @@ def build(
         limits: How much it may take.
         progress: Told what is being done, a few words at a time.
         check: Called all the while; what it raises stops the build.
+        servers: That may run its network.
 
     Raises:
         UploadRejected: The build process died, was too slow, or took too much memory or disk; a
@@ -71,11 +75,15 @@ def build(
         [str(part) for part in uploaded],
         limits,
     )
-    return _run(job, progress, check)
+    return _run(job, progress, check, servers)
 
 
 def verify(
-    folder: Path, contract: Contract, limits: BuildLimits, progress: Progress
+    folder: Path,
+    contract: Contract,
+    limits: BuildLimits,
+    progress: Progress,
+    servers: EngineServers = NO_SERVERS,
 ) -> BuildReport:
     """Replay the golden cases of a version that is there.
 
@@ -84,34 +92,42 @@ def verify(
         contract: What it was proven against.
         limits: How much it may take.
         progress: Told what is being done, a few words at a time.
+        servers: That may run its network.
 
     Raises:
         UploadRejected: The process died or was too slow; a report says everything else.
     """
     schema = contract.schema.text
     job = Job(str(folder.absolute()), schema, contract.actions.settings, [], limits, verify=True)
-    return _run(job, progress, lambda: None)
+    return _run(job, progress, lambda: None, servers)
 
 
-def describe(folder: Path, limits: BuildLimits, progress: Progress) -> BuildReport:
+def describe(
+    folder: Path,
+    limits: BuildLimits,
+    progress: Progress,
+    servers: EngineServers = NO_SERVERS,
+) -> BuildReport:
     """Say what a model is, whatever contract there is.
 
     Args:
         folder: Has a folder for the model, and for its description where one is given.
         limits: How much it may take.
         progress: Told what is being done, a few words at a time.
+        servers: That may run its network.
 
     Raises:
         UploadRejected: The process died or was too slow; a report says everything else.
     """
     job = Job(str(folder.absolute()), UNDESCRIBED, ActionSettings(), [], limits, describe=True)
-    return _run(job, progress, lambda: None)
+    return _run(job, progress, lambda: None, servers)
 
 
-def _run(job: Job, progress: Progress, check: Check) -> BuildReport:
-    with _child(job) as child:
+def _run(job: Job, progress: Progress, check: Check, servers: EngineServers) -> BuildReport:
+    engines = ReachedEngines(Path(job.folder) / Part.MODEL, servers)
+    with contextlib.closing(engines), _child(job) as child:
         try:
-            report = _report_of(child, progress, check)
+            report = _report_of(child, progress, check, engines)
         except UploadRejected:
             child.log(logging.WARNING)
             raise
@@ -169,6 +185,11 @@ class _Child:
                         return
         raise self._too_slow()
 
+    def reply(self, body: bytes) -> None:
+        """Answer what the process has asked."""
+        with contextlib.suppress(ConnectionError):  # that it is gone is found where it is read
+            self._process.connection.sendall(framed(body))
+
     def end(self) -> str:
         """How the process ended, which it must before the deadline."""
         ended = self._process.how_it_ended(self._left())
@@ -216,7 +237,9 @@ def _read(descriptor: int) -> bytes:
         return b""
 
 
-def _report_of(child: _Child, progress: Progress, check: Check) -> BuildReport:
+def _report_of(
+    child: _Child, progress: Progress, check: Check, engines: ReachedEngines
+) -> BuildReport:
     try:
         for message in child.messages(check):
             if "too_large" in message:
@@ -228,6 +251,9 @@ def _report_of(child: _Child, progress: Progress, check: Check) -> BuildReport:
             if "report" in message:
                 child.check_taken()  # of what it wrote since the last look, too
                 return BuildReport.from_dict(message["report"])
+            if "ask" in message:
+                child.reply(engines.answer(message["ask"]))
+                continue
             child.allow(str(message["step"]), float(message["seconds"]))
             progress(child.step)
     except (ValueError, TypeError, LookupError) as error:

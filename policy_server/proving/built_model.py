@@ -8,7 +8,7 @@ import numpy as np
 
 from policy_server.errors import EngineFailed, UploadRejected
 from policy_server.policy.engines.engine import Engine, Floats
-from policy_server.policy.engines.registry import ENGINES, load_engine
+from policy_server.policy.engines.registry import ENGINES
 from policy_server.policy.families.comparison import relative_differences
 from policy_server.policy.families.recognition import Output
 from policy_server.policy.saved_model import UnusableModel
@@ -16,6 +16,7 @@ from policy_server.proving.episodes import STEPS, episode_count, played
 from policy_server.proving.heads import Actions
 from policy_server.proving.independence import RowProof
 from policy_server.proving.reading import Undeclared
+from policy_server.proving.remote_engines import NO_ENGINES, RemoteEngines, load_built
 from policy_server.version.network_description import NetworkDescription, Undescribed
 from policy_server.version.version_parts import read_description
 
@@ -127,7 +128,7 @@ class BuiltModel:
         self.description.write(self._folder)
 
 
-def load_built_model(folder: Path) -> BuiltModel:
+def load_built_model(folder: Path, engines: RemoteEngines = NO_ENGINES) -> BuiltModel:
     """The model of an earlier build, from its folder.
 
     Raises:
@@ -136,7 +137,7 @@ def load_built_model(folder: Path) -> BuiltModel:
     """
     try:
         described = read_description(folder)
-        engine = load_engine(described.engine, folder, described.output)
+        engine = load_built(engines, described.engine, folder, described.output)
         return BuiltModel(described, engine, folder)
     except Undescribed as undescribed:
         raise Undeclared(str(undescribed)) from undescribed

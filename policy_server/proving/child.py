@@ -18,6 +18,7 @@ from policy_server.contract.reading import read_schema
 from policy_server.proving.assembly import Assembly
 from policy_server.proving.describing import describe
 from policy_server.proving.job import Job
+from policy_server.proving.remote_engines import AskedEngines
 from policy_server.proving.verification import verify
 from policy_server.sandbox.child import confine, connect
 from policy_server.version.parts import Part
@@ -41,16 +42,17 @@ def main() -> None:
         importlib.import_module(module)
     schema = read_schema(job.schema)
     contract = Contract(schema, ActionSpace.of(job.actions, schema.actions))
-    folder = Path(job.folder)
+    folder, engines = Path(job.folder), AskedEngines(connection)
     confine()
     try:
         if job.verify:
-            report = verify(folder, contract, job.limits, step)
+            report = verify(folder, contract, job.limits, step, engines)
         elif job.describe:
-            report = describe(folder, job.limits, step)
+            report = describe(folder, job.limits, step, engines)
         else:
             uploaded = [Part(part) for part in job.uploaded]
-            report = Assembly(folder, contract, uploaded, job.limits, step).build()
+            parts = (folder, contract, uploaded, job.limits, step, engines)
+            report = Assembly(*parts).build()
     except OSError as error:  # of the disk; it says of all else what it is
         say({"too_large": True} if error.errno == errno.EFBIG else {"unstored": error.strerror})
     else:

@@ -24,6 +24,7 @@ from policy_server.proving.limits import BuildLimits
 from policy_server.proving.readers.reader import Inspection, ModelUpload
 from policy_server.proving.readers.registry import converted, read_model, reader_of
 from policy_server.proving.reading import Undeclared
+from policy_server.proving.remote_engines import NO_ENGINES, RemoteEngines
 from policy_server.proving.report import BuildReport
 from policy_server.resources import COMMAND
 from policy_server.version.network_description import NetworkDescription
@@ -40,13 +41,19 @@ AGAIN = f"Run `{COMMAND} describe FILE --reads WORD` (and `--output NAME`) with 
 NAME = re.compile(r"[A-Za-z_]\w*")
 
 
-def describe(folder: Path, limits: BuildLimits, step: Callable[[str, float], None]) -> BuildReport:
+def describe(
+    folder: Path,
+    limits: BuildLimits,
+    step: Callable[[str, float], None],
+    engines: RemoteEngines = NO_ENGINES,
+) -> BuildReport:
     """Look at a model, try it under each kind of actions, and build nothing.
 
     Args:
         folder: Has a folder for the model, and for its description where one is given.
         limits: How much it may take.
         step: Told what is being done and how many seconds it may take.
+        engines: Whose networks other servers run.
 
     Returns:
         What was found out, as checks: `schema.yaml` and `model.yaml` are texts.
@@ -63,6 +70,7 @@ def describe(folder: Path, limits: BuildLimits, step: Callable[[str, float], Non
                 declared,
                 limits,
                 lambda what: step(what, limits.model_seconds),
+                engines=engines,
             )
             _tell(upload, report)
     except UploadRejected as error:

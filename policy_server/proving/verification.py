@@ -9,6 +9,7 @@ from policy_server.errors import UploadRejected
 from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import Preprocessor
 from policy_server.proving.limits import BuildLimits
+from policy_server.proving.remote_engines import NO_ENGINES, RemoteEngines, loaded_by
 from policy_server.proving.replay import replay
 from policy_server.proving.report import BuildReport, Check
 from policy_server.sandbox.preprocessor import SandboxedPreprocessor
@@ -16,7 +17,11 @@ from policy_server.version.version_parts import VersionParts, read_network
 
 
 def verify(
-    folder: Path, contract: Contract, limits: BuildLimits, step: Callable[[str, float], None]
+    folder: Path,
+    contract: Contract,
+    limits: BuildLimits,
+    step: Callable[[str, float], None],
+    engines: RemoteEngines = NO_ENGINES,
 ) -> BuildReport:
     """Replay the golden cases of a version, and change nothing.
 
@@ -25,13 +30,15 @@ def verify(
         contract: What it was proven against.
         limits: How much it may take.
         step: Told what is being done and how many seconds it may take.
+        engines: Whose networks other servers run.
     """
     report = BuildReport()
     making: Preprocessor
     sandboxed: SandboxedPreprocessor | None = None
     try:
         step("loading the version", limits.model_seconds)
-        parts = VersionParts.read(folder, read_network(folder, contract), contract)
+        network = read_network(folder, contract)
+        parts = VersionParts.read(folder, network, contract, loaded_by(engines))
         if parts.code is None:
             making = parts.preprocessor(contract)
         else:

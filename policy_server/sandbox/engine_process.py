@@ -56,6 +56,11 @@ class EngineProcess:
         """F, the numbers that the network takes; F + S with memory."""
         return self._features
 
+    @property
+    def fault(self) -> str | None:
+        """None: a process that has ended is replaced at once, or by the next batch."""
+        return None
+
     async def run_async(self, features: Floats) -> Floats:
         """Turn float32[B, F] into float32[B, W]; with memory, F + S into W + S.
 

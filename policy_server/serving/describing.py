@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from policy_server.errors import UploadRejected
+from policy_server.policy.engines.servers import NO_SERVERS, EngineServers
 from policy_server.proving.build import describe
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.report import BuildReport
@@ -16,7 +17,11 @@ from policy_server.version.parts import Part, uploaded_file
 
 
 def describe_model(
-    source: Path, declared: Mapping[str, str], limits: BuildLimits, progress: Callable[[str], None]
+    source: Path,
+    declared: Mapping[str, str],
+    limits: BuildLimits,
+    progress: Callable[[str], None],
+    servers: EngineServers = NO_SERVERS,
 ) -> BuildReport:
     """Say what a model is; nothing is kept.
 
@@ -25,6 +30,7 @@ def describe_model(
         declared: What model.yaml would say; counts instead of a folder's own.
         limits: How much it may take.
         progress: Told what is being done, a few words at a time.
+        servers: That may run networks.
 
     Raises:
         UploadRejected: There is no such file, or the process died or was too slow; the report
@@ -36,7 +42,7 @@ def describe_model(
         if declared:
             text = yaml.safe_dump(dict(declared))
             _place(folder, Part.DESCRIPTION).write_text(text, encoding="utf-8")
-        return describe(folder, limits, progress)
+        return describe(folder, limits, progress, servers)
 
 
 def _lay(source: Path, folder: Path) -> None:

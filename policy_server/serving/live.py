@@ -14,6 +14,7 @@ from policy_server.errors import (
     VersionConflict,
     VersionNotFound,
 )
+from policy_server.policy.engines.servers import NO_SERVERS, EngineServers
 from policy_server.resources import COMMAND
 from policy_server.serving.file_watch import FileWatch
 from policy_server.serving.limits import ServingLimits
@@ -40,6 +41,7 @@ class LivePolicy:
         contract: What a version must have been proven against.
         limits: How much its decisions may take.
         registration: Shows what decides.
+        servers: That may run networks.
 
     Attributes:
         stands_in: The newest sound version may decide where the active one cannot be loaded. Not
@@ -52,7 +54,9 @@ class LivePolicy:
         contract: Contract,
         limits: ServingLimits,
         registration: Registration | None = None,
+        servers: EngineServers = NO_SERVERS,
     ) -> None:
+        self._servers = servers
         self.stands_in = True
         self._store = store
         self._contract = contract
@@ -175,7 +179,8 @@ class LivePolicy:
                 self._replace(loaded)
 
     async def _load(self, name: str) -> LiveVersion:
-        return await load_version(self._store, name, self._contract, self._limits)
+        parts = (self._store, name, self._contract, self._limits, self._servers)
+        return await load_version(*parts)
 
     def _damaged(self, name: str) -> str | None:
         damage = self._files.damage

@@ -11,6 +11,7 @@ from policy_server.contract.contract import Contract
 from policy_server.contract.samples import random_observations, random_vectors
 from policy_server.errors import NoActivePolicy, VersionConflict
 from policy_server.policy.engines.engine import AsyncEngine, Engine
+from policy_server.policy.engines.servers import NO_SERVERS, EngineServers
 from policy_server.policy.network import Network
 from policy_server.policy.policy import Policy
 from policy_server.proving.observed import SEED
@@ -71,8 +72,16 @@ async def load_version(
     name: str,
     contract: Contract,
     limits: ServingLimits,
+    servers: EngineServers = NO_SERVERS,
 ) -> LiveVersion:
     """Load a version and let it decide once, so that the first client does not wait.
+
+    Args:
+        store: Where it lies.
+        name: Of the version.
+        contract: What it must have been proven against.
+        limits: How much its decisions may take.
+        servers: That may run its network.
 
     Raises:
         AnotherContract: It was proven against another contract.
@@ -80,7 +89,7 @@ async def load_version(
     """
     use = store.use(name)
     try:
-        decider = await _load(store, name, contract, limits)
+        decider = await _load(store, name, contract, limits, servers)
         return LiveVersion(name, decider, use)
     except BaseException:
         use.close()
@@ -92,6 +101,7 @@ async def _load(
     name: str,
     contract: Contract,
     limits: ServingLimits,
+    servers: EngineServers,
 ) -> Decider:
     manifest = store.manifest(name)
     if manifest.contract != contract.digest:
@@ -105,7 +115,8 @@ async def _load(
     if damage is not None:
         raise NoActivePolicy(f"version {name} is damaged: {damage}.")
     folder = store.folder(name)
-    network, parts = await asyncio.to_thread(_read_parts, folder, name, contract, limits)
+    reading = (folder, name, contract, limits, servers)
+    network, parts = await asyncio.to_thread(_read_parts, *reading)
     decider = await asyncio.to_thread(_decider, network, parts, contract, limits)
     try:
         await _check_width(name, network, parts.engine)
@@ -128,14 +139,14 @@ async def _decide_once(decider: Decider, contract: Contract) -> None:
 
 
 def _read_parts(
-    folder: Path, name: str, contract: Contract, limits: ServingLimits
+    folder: Path, name: str, contract: Contract, limits: ServingLimits, servers: EngineServers
 ) -> tuple[Network, VersionParts]:
     network = _read_network(folder, name, contract)
 
     def load(network: Network, model: Path) -> Engine:
         if network.own_process:
             return EngineProcess(network, model, limits.engine)
-        return network.load_engine(model)
+        return network.load_engine(model, servers)
 
     return network, VersionParts.read(folder, network, contract, load)
 

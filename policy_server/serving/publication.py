@@ -18,6 +18,7 @@ from policy_server.errors import (
     UploadRejected,
     VersionNotFound,
 )
+from policy_server.policy.engines.servers import NO_SERVERS, EngineServers
 from policy_server.proving.build import Progress, build
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.report import BuildReport, Check, checks_from
@@ -64,6 +65,7 @@ class Publisher:
         retain: How many versions are kept; older ones are removed unless they are needed.
         shutdown: Of this process, which ends what is being made.
         episode_seconds: No episode lasts longer: so long a version is kept that began one.
+        servers: That may run networks.
     """
 
     def __init__(
@@ -74,7 +76,9 @@ class Publisher:
         retain: int = RETAINED_VERSIONS,
         shutdown: Shutdown | None = None,
         episode_seconds: float = 0.0,
+        servers: EngineServers = NO_SERVERS,
     ) -> None:
+        self._servers = servers
         self._store = store
         self._episode_seconds = episode_seconds
         self._contracts = contracts
@@ -166,7 +170,8 @@ class Publisher:
     def _build(
         self, folder: Path, contract: Contract, uploaded: list[Part], progress: Progress
     ) -> BuildReport:
-        return build(folder, contract, uploaded, self._limits, progress, self._shutdown.check)
+        parts = (folder, contract, uploaded, self._limits, progress, self._shutdown.check)
+        return build(*parts, self._servers)
 
     def _contract_of(self, bundle: Bundle) -> Contract:
         if bundle.schema is None:

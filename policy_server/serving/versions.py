@@ -12,6 +12,7 @@ import msgspec
 from policy_server.contract.contract import Contract
 from policy_server.errors import UploadRejected, VersionConflict, VersionNotFound
 from policy_server.policy.engines.registry import ENGINES
+from policy_server.policy.engines.servers import NO_SERVERS, EngineServers
 from policy_server.proving.build import verify
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.report import BuildReport, Check, checks_from
@@ -94,9 +95,17 @@ class Versions:
         store: Where they lie.
         contracts: Know what they were proven against.
         limits: How much a replay of golden cases may take.
+        servers: That may run networks.
     """
 
-    def __init__(self, store: Store, contracts: Contracts, limits: BuildLimits) -> None:
+    def __init__(
+        self,
+        store: Store,
+        contracts: Contracts,
+        limits: BuildLimits,
+        servers: EngineServers = NO_SERVERS,
+    ) -> None:
+        self._servers = servers
         self._store = store
         self._contracts = contracts
         self._limits = limits
@@ -160,7 +169,7 @@ class Versions:
 
     def _replayed(self, folder: Path, contract: Contract) -> BuildReport:
         try:
-            report = verify(folder, contract, self._limits, logger.debug)
+            report = verify(folder, contract, self._limits, logger.debug, self._servers)
         except UploadRejected as error:  # the process died, or took too long
             report = BuildReport()
             report.reject(error)

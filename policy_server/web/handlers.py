@@ -10,6 +10,7 @@ import msgspec
 from werkzeug.datastructures import FileStorage
 
 from policy_server.contract.operations import TIMEOUT_HEADER, VERSION_HEADER
+from policy_server.errors import NoActivePolicy
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.decisions import Named
 from policy_server.serving.publication import VersionReport
@@ -163,7 +164,10 @@ def health_ready() -> flask.Response:
     """A policy decides; NoActivePolicy says why where none does."""
     current_service().shutdown.check()
     live = current_service().live
-    health: dict[str, Any] = {"status": "ok", "version": live.current().name}
+    current = live.current()
+    if (fault := current.policy.fault) is not None:
+        raise NoActivePolicy(f"Version {current.name} cannot decide at present: {fault}.")
+    health: dict[str, Any] = {"status": "ok", "version": current.name}
     if live.deviation is not None:
         health |= {"status": "degraded", "detail": live.deviation}
     if lacking := current_service().sandbox_lacks:

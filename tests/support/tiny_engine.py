@@ -43,6 +43,11 @@ class TinyEngine:
         """F."""
         return len(self._kernel)
 
+    @property
+    def fault(self) -> str | None:
+        """Nothing ever."""
+        return None
+
     def run(self, features: Floats) -> Floats:
         """Turn float32[B, F] into float32[B, W]."""
         return np.asarray(np.einsum("bf,fw->bw", features, self._kernel), np.float32)
@@ -71,7 +76,7 @@ def _read(upload: ModelUpload) -> BuiltModel:
 def registered() -> Iterator[None]:
     """The engine and the reader are in their registries."""
     reader = Reader(lambda head: head.startswith(MARK), _read, lambda _: Inspection("tiny"))
-    ENGINES[NAME] = Loader(FILE, NAME, lambda path, _: TinyEngine(path))
+    ENGINES[NAME] = Loader(FILE, NAME, lambda path, *_: TinyEngine(path))
     READERS.insert(0, reader)
     try:
         yield

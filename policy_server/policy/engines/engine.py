@@ -34,6 +34,10 @@ class AsyncEngine(Engine, Protocol):
     event loop, as in a build, its `run` is called.
     """
 
+    @property
+    def fault(self) -> str | None:
+        """Why it cannot run at present, for readiness; None where nothing speaks against it."""
+
     async def run_async(self, features: Floats) -> Floats:
         """Turn float32[B, F] into float32[B, W]; raises as `run` does."""
 

@@ -1,11 +1,15 @@
 """All engines, by the names that `network.json` gives them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from policy_server.errors import EngineFailed
 from policy_server.policy.engines.engine import Engine
+from policy_server.policy.engines.servers import NO_SERVERS, EngineServers
+
+Inspect = Callable[[Path, EngineServers], Coroutine[Any, Any, Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -15,24 +19,29 @@ class Loader:
     Attributes:
         file: The file or folder that it runs, in a model's folder.
         word: What clients call the engine.
-        load: Makes the engine of that file and the name of the output that is served; raises
-            EngineFailed where it is damaged, or where the engine's library is not installed.
+        load: Makes the engine of that file, the name of the output that is served, and the
+            servers that the settings name; raises EngineFailed where it is damaged, or where the
+            engine's library is not installed.
         own_process: What it runs is a program more than data: serving never runs it in a worker.
+        remote: Another server runs it: a build, which has no network, asks its parent to.
+        inspect: Asks that server what it knows of the model, where models may lie there alone.
     """
 
     file: str
     word: str
-    load: Callable[[Path, str], Engine]
+    load: Callable[[Path, str, EngineServers], Engine]
     own_process: bool = False
+    remote: bool = False
+    inspect: Inspect | None = None
 
 
-def _onnxruntime(path: Path, output: str) -> Engine:
+def _onnxruntime(path: Path, output: str, servers: EngineServers) -> Engine:
     from policy_server.policy.engines.onnx import OnnxEngine
 
     return OnnxEngine(path)  # it has one output
 
 
-def _tensorflow(path: Path, output: str) -> Engine:
+def _tensorflow(path: Path, output: str, servers: EngineServers) -> Engine:
     from policy_server.policy.engines.tensorflow import TensorFlowEngine
 
     return TensorFlowEngine(path, output)
@@ -45,13 +54,16 @@ ENGINES = {
 }
 
 
-def load_engine(name: str, folder: Path, output: str = "") -> Engine:
+def load_engine(
+    name: str, folder: Path, output: str = "", servers: EngineServers = NO_SERVERS
+) -> Engine:
     """Load the engine of a model's folder.
 
     Args:
         name: Of the engine.
         folder: Holds what the engine runs.
         output: Name of the model's output that is served, where it has several.
+        servers: That may run it.
 
     Raises:
         EngineFailed: Nobody knows this engine, its library is not installed, or the file is
@@ -60,4 +72,4 @@ def load_engine(name: str, folder: Path, output: str = "") -> Engine:
     if name not in ENGINES:
         raise EngineFailed(f"there is no engine `{name}` here: {', '.join(ENGINES)} are.")
     loader = ENGINES[name]
-    return loader.load(folder / loader.file, output)
+    return loader.load(folder / loader.file, output, servers)

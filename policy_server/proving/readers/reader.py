@@ -10,6 +10,7 @@ from policy_server.proving.converted import Converted
 from policy_server.proving.description import Description
 from policy_server.proving.known_features import KnownFeatures
 from policy_server.proving.limits import BuildLimits
+from policy_server.proving.remote_engines import NO_ENGINES, RemoteEngines
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class ModelUpload:
         limits: How much an archive may unpack to.
         progress: Called with what is being done.
         known: What is known of the features that the model will be given.
+        engines: Whose networks other servers run.
     """
 
     file: Path
@@ -33,6 +35,7 @@ class ModelUpload:
     limits: BuildLimits
     progress: Callable[[str], None]
     known: KnownFeatures = field(default_factory=KnownFeatures)
+    engines: RemoteEngines = NO_ENGINES
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,299 @@
+"""A network that another server runs: asked over HTTP, bounded, known again, waited for."""
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import msgspec
+import numpy as np
+
+from policy_server.errors import EngineFailed
+from policy_server.policy.engines.engine import Floats
+from policy_server.policy.engines.http_client import Connection, HttpAnswer, HttpClient
+
+RECORDED_FILE = "recorded.json"
+TOLERANCE = 1e-3
+"""Between what a network gave at the build and gives now, relative above 1: another device or
+another number of rows may round otherwise; another network lies far beyond."""
+RETRY_SECONDS = 0.5
+"""Between two looks whether a server that failed answers again."""
+READY_SECONDS = 20.0
+"""How long a server that is there may take until it has loaded a model."""
+LOOK_SECONDS = 0.1
+SHOWN_CHARACTERS = 300
+
+logger = logging.getLogger(__name__)
+
+
+class NotReady(EngineFailed):
+    """The server is there, and has not loaded the model yet."""
+
+
+class Request(NamedTuple):
+    """A batch of features as a server takes it.
+
+    Attributes:
+        path: Below the server's URL.
+        headers: Beside those that every request has.
+        most_bytes: How long the body of the answer may be.
+    """
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    most_bytes: int
+
+
+class Wire(Protocol):
+    """How a kind of server is asked about one model, and what its answers mean."""
+
+    @property
+    def who(self) -> str:
+        """The model and its server, for the log."""
+
+    @property
+    def feature_width(self) -> int:
+        """F."""
+
+    @property
+    def most_rows(self) -> int:
+        """Rows of one request at most."""
+
+    def request(self, features: Floats) -> Request:
+        """Ask about float32[B, F]."""
+
+    def outputs(self, answer: HttpAnswer, rows: int) -> Floats | None:
+        """The float32[B, W] of an answer; None where it is to be asked again, in another form.
+
+        Raises:
+            NotReady: The model is not loaded yet.
+            EngineFailed: It says anything but B rows of numbers.
+        """
+
+
+class _Recorded(msgspec.Struct):
+    shape: tuple[int, int]
+    features: bytes
+    outputs: bytes
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a network gave when its version was built: by that it is known again.
+
+    Attributes:
+        features: float32[B, F], a few rows.
+        outputs: float32[B, W].
+    """
+
+    features: Floats
+    outputs: Floats
+
+    @classmethod
+    def read(cls, folder: Path) -> "Recorded | None":
+        """What lies in a folder; None where nothing was recorded.
+
+        Raises:
+            EngineFailed: It is damaged.
+        """
+        file = folder / RECORDED_FILE
+        if not file.is_file():
+            return None
+        try:
+            found = msgspec.json.decode(file.read_bytes(), type=_Recorded)
+            rows, width = found.shape
+            features = np.frombuffer(found.features, "<f4").reshape(rows, width)
+            return cls(features, np.frombuffer(found.outputs, "<f4").reshape(rows, -1))
+        except ValueError as error:
+            raise EngineFailed(f"{file.name} is damaged: {error}") from error
+
+    def write(self, folder: Path) -> None:
+        """Save it in a folder."""
+        rows, width = self.features.shape
+        features, outputs = (each.astype("<f4").tobytes() for each in (self.features, self.outputs))
+        content = msgspec.json.encode(_Recorded((rows, width), features, outputs))
+        (folder / RECORDED_FILE).write_bytes(content)
+
+    def check(self, outputs: Floats) -> None:
+        """Raise EngineFailed where a network gives anything else to the same features."""
+        if outputs.shape != self.outputs.shape:
+            ours, theirs = self.outputs.shape[1], outputs.shape[1]
+            raise EngineFailed(f"it gives {theirs} numbers, and gave {ours} at the build")
+        expected = self.outputs.astype(np.float64)
+        if not np.allclose(outputs, expected, TOLERANCE, TOLERANCE, equal_nan=True):
+            raise EngineFailed(
+                "it answers otherwise than at the build, so it runs another network: upload the "
+                "version again if that is meant"
+            )
+
+
+class RemoteEngine:
+    """Runs a network on another server; an `AsyncEngine`.
+
+    Every connection is proven before it is used: what was recorded at the build must come out
+    again. After a failure it looks, until the server answers rightly; meanwhile requests fail at
+    once, and `fault` says why.
+
+    Args:
+        wire: How the server is asked.
+        client: Reaches it.
+        seconds: Most for one run.
+        recorded: By what it is known again; None while it is being built.
+    """
+
+    def __init__(
+        self, wire: Wire, client: HttpClient, seconds: float, recorded: Recorded | None
+    ) -> None:
+        self._wire = wire
+        self._client = client
+        self._seconds = seconds
+        self._recorded = recorded
+        self._answered = False
+        self._own_loop: asyncio.AbstractEventLoop | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self.fault: str | None = None
+
+    @property
+    def feature_width(self) -> int:
+        """F, the numbers that the network takes."""
+        return self._wire.feature_width
+
+    async def run_async(self, features: Floats) -> Floats:
+        """Turn float32[B, F] into float32[B, W].
+
+        Raises:
+            EngineFailed: The server is absent, slow, or answers nonsense.
+        """
+        if self.fault is not None:
+            raise EngineFailed(self.fault)
+        try:
+            if not self._answered:
+                await self._until_ready()
+            return await self._run(features)
+        except EngineFailed as error:
+            self._look()
+            failed = EngineFailed(self._words(error))
+            for note in getattr(error, "__notes__", ()):
+                failed.add_note(note)
+            raise failed from error
+
+    def run(self, features: Floats) -> Floats:
+        """As `run_async`, where there is no event loop; its own is used each time."""
+        if self._own_loop is None:
+            self._own_loop = asyncio.new_event_loop()
+        return self._own_loop.run_until_complete(self.run_async(features))
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._looking is not None:
+            self._looking.cancel()
+        self._client.close()
+        if self._own_loop is not None:
+            self._own_loop.run_until_complete(asyncio.sleep(0))  # connections close in a turn
+            self._own_loop.close()
+            self._own_loop = None
+
+    async def _until_ready(self) -> None:
+        """Wait until the model is loaded, where the server is there."""
+        known = self._recorded
+        width = self.feature_width
+        features = np.zeros((1, width), np.float32) if known is None else known.features
+        deadline = asyncio.get_running_loop().time() + READY_SECONDS
+        while True:
+            try:
+                await self._run(features)
+                self._answered = True
+                return
+            except NotReady:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _run(self, features: Floats) -> Floats:
+        most = self._wire.most_rows
+        try:
+            async with asyncio.timeout(self._seconds):
+                if len(features) <= most:
+                    return await self._batch(features)
+                starts = range(0, len(features), most)
+                return np.concatenate(
+                    [await self._batch(features[at : at + most]) for at in starts]
+                )
+        except TimeoutError as error:
+            raise EngineFailed(f"it did not answer within {self._seconds:g} seconds") from error
+
+    async def _batch(self, features: Floats) -> Floats:
+        while True:
+            path, headers, body, most = self._wire.request(features)
+            answer = await self._client.ask(
+                "POST", path, body, headers, most_bytes=most, prove=self._prove
+            )
+            outputs = self._wire.outputs(answer, len(features))
+            if outputs is not None:
+                return outputs
+
+    async def _prove(self, connection: Connection) -> None:
+        """The server behind a new connection runs the network that was built."""
+        if self._recorded is None:
+            return
+        outputs: Floats | None = None
+        while outputs is None:
+            path, headers, body, most = self._wire.request(self._recorded.features)
+            request = HttpClient.request(connection, "POST", path, body, headers)
+            answer = await connection.ask(request, most)
+            outputs = self._wire.outputs(answer, len(self._recorded.features))
+        self._recorded.check(outputs)
+
+    def _look(self) -> None:
+        """Look whether what has failed goes on to fail, unless that is done already."""
+        if self._own_loop is None and self._looking is None and self._recorded is not None:
+            self._looking = asyncio.get_running_loop().create_task(self._until_sound())
+
+    async def _until_sound(self) -> None:
+        assert self._recorded is not None
+        try:
+            while True:
+                try:
+                    self._client.close()  # a new connection is proven
+                    await self._run(self._recorded.features)
+                except EngineFailed as error:
+                    words = self._words(error)
+                    if words != self.fault:
+                        logger.warning("%s: %s", self._wire.who, in_full(error))
+                    self.fault = words
+                else:
+                    break
+                await asyncio.sleep(RETRY_SECONDS)
+            if self.fault is not None:
+                logger.info("%s answers again", self._wire.who)
+            self.fault = None
+        finally:
+            self._looking = None
+
+    def _words(self, error: EngineFailed) -> str:
+        return f"{self._wire.who}: {error}"
+
+
+def refused(answer: HttpAnswer, kind: type[EngineFailed] = EngineFailed) -> EngineFailed:
+    """The error of a server that refuses; its own words are a note, for the log and for reports."""
+    words = answer.body[: 4 * SHOWN_CHARACTERS].decode(errors="replace")
+    with contextlib.suppress(ValueError):
+        said = msgspec.json.decode(answer.body)
+        if isinstance(said, dict) and isinstance(said.get("error"), str):
+            words = said["error"]
+    error = kind(f"it answers with status {answer.status}")
+    shown = "".join(each if each.isprintable() else " " for each in words[:SHOWN_CHARACTERS])
+    error.add_note(f"it says: {shown.strip() or '(nothing)'}")
+    return error
+
+
+def in_full(error: BaseException) -> str:
+    """An error with its notes, and with what the system said of it."""
+    cause = error.__cause__
+    notes = [*getattr(error, "__notes__", ()), *getattr(cause, "__notes__", ())]
+    if isinstance(cause, OSError):
+        notes.append(str(cause))
+    return "; ".join([str(error), *notes])

@@ -49,15 +49,16 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
     authenticator = create_authenticator(settings)
     base_path, contracts = settings.base_path, contracts_of(settings)
     store, shutdown = open_store(base_path), Shutdown(settings.drain_seconds)
-    kept = (settings.keep_versions, shutdown, settings.episode_seconds)
-    publisher = Publisher(store, contracts, settings.build_limits, *kept)
-    versions, registration = Versions(store, contracts, settings.build_limits), store.register()
+    limits, servers = settings.build_limits, settings.engine_servers
+    kept = (settings.keep_versions, shutdown, settings.episode_seconds, servers)
+    publisher = Publisher(store, contracts, limits, *kept)
+    versions, registration = Versions(store, contracts, limits, servers), store.register()
     schemas, busy_polling = SchemaHistory(base_path), BusyPolling(settings.linger_microseconds)
-    limits = BodyLimits(settings.body_megabytes, settings.upload_megabytes)
+    bodies = BodyLimits(settings.body_megabytes, settings.upload_megabytes)
 
     def create(contract: Contract, refresh: Refresh) -> Application:
         specification = contracts.specification(contract)
-        live = LivePolicy(store, contract, settings.serving_limits, registration)
+        live = LivePolicy(store, contract, settings.serving_limits, registration, servers)
         schemas.save(contract.schema)
         clients = ClientLibrary(base_path, contract, specification, settings.generator)
         tokens = (
@@ -67,7 +68,7 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
         plane = DataPlane(live, contract.decoder, seconds, operations, tokens)
         parts = (plane, schemas, clients, AuditLog(base_path), lacking)
         service = Service(contract, live, publisher, versions, refresh, shutdown, *parts)
-        options = (limits, busy_polling, settings.fast_path, settings.surroundings)
+        options = (bodies, busy_polling, settings.fast_path, settings.surroundings)
         answer = create_application(specification, api, service, authenticator, *options)
         return Application(contract, live, answer, State(service, authenticator))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from policy_server.app import setting_texts
 from policy_server.app.credential_settings import CredentialSettings
+from policy_server.app.engine_settings import EngineSettings
 from policy_server.app.episode_settings import EpisodeSettings
 from policy_server.app.openid import sign_in
 from policy_server.app.openid_settings import OpenIdSettings
@@ -34,7 +35,7 @@ DISK_COPIES = 3
 
 
 @dataclass(frozen=True)
-class Settings(OpenIdSettings, CredentialSettings, EpisodeSettings, WireSettings):
+class Settings(EngineSettings, EpisodeSettings, OpenIdSettings, CredentialSettings, WireSettings):
     """The settings of one process; secrets do not show in its representation."""
 
     base_path: Path = setting(
@@ -210,7 +211,7 @@ class Settings(OpenIdSettings, CredentialSettings, EpisodeSettings, WireSettings
     def serving_limits(self) -> ServingLimits:
         """How much the decisions of a worker may take."""
         limits = self.build_limits.isolation
-        engine = EngineLimits(self.model_megabytes)
+        engine = EngineLimits(self.model_megabytes, self.engine_seconds)
         return ServingLimits(limits if limits.confined else None, self.waiting_decisions, engine)
 
     @property

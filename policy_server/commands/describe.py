@@ -21,8 +21,9 @@ def describe(file: str, reads: str | None = None, output: str | None = None) -> 
     """
     said = {"output": output, "reads": reads}
     declared = {name: word for name, word in said.items() if word is not None}
-    limits = read_settings().build_limits
-    report = describe_model(Path(file), declared, limits, show_progress())
+    settings = read_settings()
+    limits, servers = settings.build_limits, settings.engine_servers
+    report = describe_model(Path(file), declared, limits, show_progress(), servers)
     _print(report.checks)
     if report.rejected is not None:
         report.raise_unless_ready()

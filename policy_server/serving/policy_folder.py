@@ -17,11 +17,12 @@ from policy_server.proving.foreign.endings import (
     refuse_foreign_ending,
 )
 from policy_server.proving.onnx_beside import with_what_lies_beside
+from policy_server.proving.server_reference import FILE as REFERENCE_FILE
 from policy_server.proving.tf_agents import FILE as SPECS
 from policy_server.serving.bundle import Bundle
 from policy_server.version.parts import FILES, Part, name_by_content
 
-MODEL_FILES = ("saved_model.zip", "model.zip", "policy.onnx", "model.onnx")
+MODEL_FILES = ("saved_model.zip", "model.zip", "policy.onnx", "model.onnx", REFERENCE_FILE)
 DECLARED_FILE = kind.FILE
 PREPROCESSOR_FILES = (FILES[Part.PREPROCESSOR], DECLARED_FILE)
 NO_DECLARATION = (

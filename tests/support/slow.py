@@ -34,9 +34,11 @@ STARTS = (
     "tests.serving.conftest",
     "tests.support.browser",
     "tests.support.churn",
+    "tests.support.counterparts",
     "tests.support.hostile_saved_models",
     "tests.support.saved_models",
     "tests.support.server",
+    "tests.support.triton",
     "tests.support.visitor",
 )
 """A file that imports one of these is slow, and so is a test with a fixture of an example."""

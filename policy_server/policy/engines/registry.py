@@ -1,5 +1,6 @@
 """All engines, by the names that `network.json` gives them."""
 
+import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,10 +48,30 @@ def _tensorflow(path: Path, output: str, servers: EngineServers) -> Engine:
     return TensorFlowEngine(path, output)
 
 
-ONNXRUNTIME, TENSORFLOW = "onnxruntime", "tensorflow"
+def _open_inference(path: Path, output: str, servers: EngineServers) -> Engine:
+    from policy_server.policy.engines.open_inference import load
+
+    return load(path, output, servers)
+
+
+async def _inspect_open_inference(path: Path, servers: EngineServers) -> Mapping[str, Any]:
+    from policy_server.policy.engines.open_inference import inspect
+
+    async with asyncio.timeout(servers.seconds):
+        return await inspect(path, servers)
+
+
+ONNXRUNTIME, TENSORFLOW, OPEN_INFERENCE = "onnxruntime", "tensorflow", "open_inference"
 ENGINES = {
     ONNXRUNTIME: Loader("network.onnx", "onnx", _onnxruntime),
     TENSORFLOW: Loader("saved_model", "tensorflow", _tensorflow, own_process=True),
+    OPEN_INFERENCE: Loader(
+        "open_inference",
+        "open_inference",
+        _open_inference,
+        remote=True,
+        inspect=_inspect_open_inference,
+    ),
 }
 
 

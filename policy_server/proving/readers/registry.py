@@ -13,6 +13,7 @@ from policy_server.proving.built_model import BuiltModel
 from policy_server.proving.converted import Converted, prove_converted
 from policy_server.proving.formats import HEAD_BYTES, refuse_foreign_file, refuse_unknown_file
 from policy_server.proving.readers.exported_program import EXPORTED_PROGRAM
+from policy_server.proving.readers.inference_server import INFERENCE_SERVER
 from policy_server.proving.readers.keras import KERAS
 from policy_server.proving.readers.onnx import ONNX
 from policy_server.proving.readers.onnx_zip import ONNX_ZIP
@@ -33,7 +34,7 @@ CONVERTERS: list[Converter] = [
     ONNX_ZIP,
 ]
 """Asked first: what they recognise is turned into what a reader reads."""
-READERS: list[Reader] = [SAVED_MODEL, ONNX]
+READERS: list[Reader] = [INFERENCE_SERVER, SAVED_MODEL, ONNX]
 """In the order in which they are asked: a format without a mark of its own comes last."""
 
 
@@ -68,7 +69,8 @@ def converted(upload: ModelUpload) -> Iterator[tuple[ModelUpload, Converted | No
         UploadRejected: It is of no format that is read, or cannot be converted.
     """
     marks = read_marks(upload.file)
-    refuse_foreign_file(marks.head)
+    if not INFERENCE_SERVER.recognises(marks.head):  # as other text is none
+        refuse_foreign_file(marks.head)
     converter = next((each for each in CONVERTERS if each.recognises(marks)), None)
     if converter is None:
         yield upload, None

@@ -1,0 +1,71 @@
+"""A model of an inference server, as the version that it decides for knows it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from policy_server.errors import EngineFailed
+
+FILE = "model.json"
+TYPES: Mapping[str, np.dtype[Any]] = {
+    "FP16": np.dtype("<f2"),
+    "FP32": np.dtype("<f4"),
+    "FP64": np.dtype("<f8"),
+    "INT8": np.dtype("<i1"),
+    "INT16": np.dtype("<i2"),
+    "INT32": np.dtype("<i4"),
+    "INT64": np.dtype("<i8"),
+    "UINT8": np.dtype("<u1"),
+    "UINT16": np.dtype("<u2"),
+    "UINT32": np.dtype("<u4"),
+    "UINT64": np.dtype("<u8"),
+    "BOOL": np.dtype("?"),
+}
+"""The datatypes of the Open Inference Protocol that are numbers, as bytes have them."""
+
+
+class Tensor(msgspec.Struct, frozen=True):
+    """An input or an output.
+
+    Attributes:
+        shape: -1 where an axis is open.
+    """
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+class ServedModel(msgspec.Struct, frozen=True):
+    """A model of an inference server.
+
+    Attributes:
+        server: Its name among those that the settings know.
+        model: Its name there.
+        version: Its version there; empty where that server has none.
+        input: What it takes the features as; None before that is known.
+        output: What it gives the distribution inputs as; None before that is known.
+        rows: Of one request at most.
+    """
+
+    server: str
+    model: str
+    version: str = ""
+    input: Tensor | None = None
+    output: Tensor | None = None
+    rows: int = 1
+
+    def write(self, folder: Path) -> None:
+        """Save it in a folder."""
+        (folder / FILE).write_bytes(msgspec.json.encode(self))
+
+    @classmethod
+    def read(cls, folder: Path) -> "ServedModel":
+        """What a folder holds; raises EngineFailed where it is damaged."""
+        try:
+            return msgspec.json.decode((folder / FILE).read_bytes(), type=cls)
+        except (OSError, ValueError) as error:
+            raise EngineFailed(f"{folder.name}/{FILE} is damaged: {error}") from error

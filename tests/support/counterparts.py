@@ -1,0 +1,109 @@
+"""Other servers that tests talk to, each in an environment of its own outside of the checkout."""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import requests
+
+from tests.clients.toolchains import CACHE
+from tests.support.server import ROOT
+
+REQUIREMENTS = ROOT / "tests/files/counterparts"
+START_SECONDS = 120.0
+
+
+def environment_of(name: str, *options: str) -> Path:
+    """The environment of a counterpart, made once for all checkouts."""
+    requirements = REQUIREMENTS / f"{name}.txt"
+    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:16]
+    made = CACHE / f"{name}-{digest}"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (made / "complete").exists():
+            shutil.rmtree(made, ignore_errors=True)
+            uv = Path(sys.executable).with_name("uv")
+            python = made / "bin" / "python"
+            commands: tuple[list[str | Path], ...] = (
+                ["venv", "--quiet", "--python", sys.executable, made],
+                ["pip", "install", "--quiet", *options, "--python", python, "-r", requirements],
+            )
+            for command in commands:
+                done = subprocess.run([uv, *command], capture_output=True, text=True, check=False)
+                assert done.returncode == 0, done.stderr
+            (made / "complete").touch()
+    return made
+
+
+@dataclass
+class Counterpart:
+    """A program that serves networks on 127.0.0.1, and can be killed, stopped and started again.
+
+    Attributes:
+        command: Starts it.
+        ready: The path that says that it is ready.
+        log: What it prints.
+    """
+
+    command: list[str]
+    port: int
+    ready: str
+    log: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Run it, until it is ready."""
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                self.command,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, **self.environment},
+                start_new_session=True,
+            )
+        self.await_ready()
+
+    def await_ready(self) -> None:
+        for _ in range(int(START_SECONDS / 0.05)):
+            assert self.process is not None
+            assert self.process.poll() is None, self.log.read_text()
+            with contextlib.suppress(requests.RequestException):
+                if requests.get(f"{self.url}{self.ready}", timeout=1).ok:
+                    return
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(0.05)
+        raise AssertionError(f"it did not start: {self.log.read_text()}")
+
+    def signal(self, number: int) -> None:
+        """Send a signal to it and all that it has started."""
+        assert self.process is not None
+        os.killpg(self.process.pid, number)
+
+    def kill(self) -> None:
+        """End it, at once."""
+        if self.process is not None and self.process.poll() is None:
+            self.signal(9)
+            self.process.wait()
+
+
+@contextlib.contextmanager
+def running(counterpart: Counterpart) -> Iterator[Counterpart]:
+    """A counterpart until the block ends."""
+    counterpart.start()
+    try:
+        yield counterpart
+    finally:
+        counterpart.kill()

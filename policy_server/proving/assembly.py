@@ -283,9 +283,8 @@ class Assembly:
                 f"The network has no finite answer to a valid observation: {error}"
             ) from error
         except EngineFailed as error:
-            raise UploadRejected(
-                f"The policy cannot decide on a valid observation: {error}."
-            ) from error
+            told = f"The policy cannot decide on a valid observation: {error}."
+            raise UploadRejected(told) from error
         likelihood = policy.network.distribution.likelihood
         certain = [decision[likelihood] for decision in decisions if likelihood in decision]
         usual = f", median {likelihood} of the actions {np.median(certain):.3g}" if certain else ""

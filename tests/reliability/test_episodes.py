@@ -20,7 +20,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import special
 
-from policy_server.store.store import Store
+from policy_server.store.registry import open_store
 from tests.support.churn import Killer, activate, upload, versions
 from tests.support.episodes import Json, step_of
 from tests.support.raw_requests import JSON, USER_HEADER, Request
@@ -198,7 +198,7 @@ def test_no_episode_loses_its_state_or_its_version(server: Server, tmp_path: Pat
     early = episodes(EARLY, 1, lstm_steps, first)
     late = episodes(LATE, 2, gru_steps, second)
     players = Players(server.port, early, late)
-    killer = Killer(server.process.pid, Store(tmp_path / "instance"))
+    killer = Killer(server.process.pid, open_store(tmp_path / "instance"))
     with killer.killing(), ThreadPoolExecutor(1) as pool:
         playing = pool.submit(asyncio.run, players.play())
         try:

@@ -17,7 +17,7 @@ from policy_server.serving.bundle import Bundle
 from policy_server.serving.limits import ServingLimits
 from policy_server.serving.loading import load_version
 from policy_server.serving.publication import Publisher, VersionReport
-from policy_server.store.store import Store
+from policy_server.store.registry import open_store
 from policy_server.version.parts import Part
 from tests.serving.conftest import CONTRACT
 from tests.support.contracts import kept_contracts
@@ -45,7 +45,7 @@ class Base:
     """A store, and an inference server that uploads may call `triton`."""
 
     def __init__(self, folder: Path, url: str) -> None:
-        self.store = Store(folder)
+        self.store = open_store(folder)
         self.servers = EngineServers(5.0, {"triton": url})
         contracts = kept_contracts(CONTRACT, folder)
         self.publisher = Publisher(self.store, contracts, BuildLimits(), servers=self.servers)

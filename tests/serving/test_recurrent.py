@@ -18,7 +18,7 @@ from policy_server.proving.limits import BuildLimits
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.publication import Publisher
 from policy_server.serving.versions import Versions
-from policy_server.store.store import Store
+from policy_server.store.registry import open_store
 from policy_server.version.parts import Part
 from tests.support.contracts import contract_of, kept_contracts
 from tests.support.episodes import Stepper, stepping
@@ -53,7 +53,7 @@ class Desk:
     """Publishes to a store of its own."""
 
     def __init__(self, base: Path, contract: Contract = CONTRACT) -> None:
-        self.store = Store(base)
+        self.store = open_store(base)
         contracts = kept_contracts(contract, base)
         self.publisher = Publisher(self.store, contracts, BuildLimits())
         self.versions = Versions(self.store, contracts, BuildLimits())

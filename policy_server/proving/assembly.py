@@ -36,6 +36,9 @@ from policy_server.version.parts import Part, uploaded_file
 from policy_server.version.version_parts import known_sizes, network_of, write_timing
 
 DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+NO_STEPS = (
+    "A model with memory is asked by POST /step, which takes observations: the schema has none."
+)
 
 
 class Assembly:
@@ -133,6 +136,8 @@ class Assembly:
         sizes = () if described.sizes is None else family(described.sizes).action_sizes
         actions = self._contract.actions
         conflict = actions.contradiction(family.kind, described.heads, sizes)
+        if described.memory is not None and not self._is_observed:
+            conflict = NO_STEPS
         if conflict is not None:
             raise UploadRejected(conflict)
         return built

@@ -13,7 +13,6 @@ from policy_server.serving.loading import LiveVersion
 MOST_VERSIONS = 4
 """Loaded beside the live one; a further one waits for the place of one that nobody uses."""
 UNUSED_SECONDS = 300.0
-"""A version that no episode has asked for so long is let go."""
 REST_SECONDS = 2.0
 """How long a version that could not be loaded is left alone: each attempt reads all of it."""
 
@@ -47,10 +46,16 @@ class PinnedVersions:
 
     Args:
         load: Loads a version.
+        unused_seconds: A version that no episode has asked for so long is let go.
     """
 
-    def __init__(self, load: Callable[[str], Awaitable[LiveVersion]]) -> None:
+    def __init__(
+        self,
+        load: Callable[[str], Awaitable[LiveVersion]],
+        unused_seconds: float = UNUSED_SECONDS,
+    ) -> None:
         self._load = load
+        self._unused_seconds = unused_seconds
         self._loaded: dict[str, Pinned] = {}
         self._loading: dict[str, asyncio.Task[None]] = {}
         self._turn = asyncio.Lock()
@@ -93,7 +98,7 @@ class PinnedVersions:
         """Let go of what nobody has asked for a while."""
         now = time.monotonic()
         for name, pinned in list(self._loaded.items()):
-            if not pinned.borrowers and now - pinned.asked > UNUSED_SECONDS:
+            if not pinned.borrowers and now - pinned.asked > self._unused_seconds:
                 self.drop(name)
 
     async def close(self) -> None:

@@ -455,3 +455,10 @@ def test_what_is_carried_is_told_before_there_is_a_schema(candidate_of: Candidat
         if each.name == "reading"
     ]
     assert "memory: [{input: h, output: one}, {input: c, output: other}]" in asked
+
+
+def test_without_observations_there_are_no_steps(candidate_of: CandidateOf) -> None:
+    contract = Contract(read_schema("parameters: {discrete: true}"))
+    report = candidate_of(contract, model=LongShort().content()).assemble()
+    assert report.rejected is not None
+    assert "POST /step, which takes observations" in report.rejected

@@ -5,6 +5,7 @@ import contextlib
 import os
 import time
 from collections import Counter
+from collections.abc import Awaitable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from scipy import special
 
 from policy_server.errors import (
+    DeadlineExceeded,
     EpisodeVersionGone,
     MemoryForeign,
     NoActivePolicy,
@@ -281,6 +283,63 @@ def test_a_version_that_is_let_go_decides_for_those_who_use_it(store: Store) -> 
         await versions.close()
 
     asyncio.run(run())
+
+
+def test_what_nobody_asks_for_is_let_go(store: Store) -> None:
+    """But not what is in use, however long ago it was asked for."""
+    (name,) = make_versions(store, 1)
+
+    def load(wanted: str) -> Awaitable[LiveVersion]:
+        return load_version(store, wanted, CONTRACT, ServingLimits())
+
+    async def left_open(unused_seconds: float) -> tuple[int, int]:
+        versions = PinnedVersions(load, unused_seconds)
+        async with versions.lent(name):
+            await asyncio.sleep(0.01)
+            versions.drop_unused()
+            in_use = used(store, [name])
+        await asyncio.sleep(0.01)
+        versions.drop_unused()
+        unused = used(store, [name])
+        await versions.close()
+        return in_use, unused
+
+    assert asyncio.run(left_open(0.0)) == (1, 0)
+    assert asyncio.run(left_open(60.0)) == (1, 1)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_version_stays_loaded_when_another_replaces_it_if_it_has_episodes(
+    store: Store, begun: bool
+) -> None:
+    first = make_version(store, model=always(3))
+
+    async def work(stepper: Stepper) -> None:
+        if begun:
+            await stepper.step(ROW)
+        make_version(store, model=always(5))
+        await stepper.live.refresh()
+        await asyncio.sleep(0.01)
+        assert used(store, [first]) == begun
+
+    stepping(store, CONTRACT, work)
+
+
+def test_who_does_not_wait_for_a_version_is_told_so(store: Store) -> None:
+    make_version(store, model=always(3))
+    begun: list[str] = []
+
+    async def begin(stepper: Stepper) -> None:
+        begun.append((await stepper.step(ROW))[1])
+
+    async def go_on(stepper: Stepper) -> None:
+        with pytest.raises(DeadlineExceeded, match="was not loaded within"):
+            await stepper.step(ROW, begun[0], timeout="0.000001")
+        assert (await stepper.step(ROW, begun[0]))[0]["action"] == 3
+
+    stepping(store, CONTRACT, begin)
+    make_version(store, model=always(5))
+    stepping(store, CONTRACT, go_on)
 
 
 def test_versions_that_episodes_may_run_on_are_not_pruned(store: Store) -> None:

@@ -69,14 +69,12 @@ READ_MENDED = """\
 # an answer that is a text is none of JSON
       resp_obj <- if (return_type == "character") raw_response else read_json(raw_response)"""
 RETRY = """\
+      # set retry
+      if (!is.null(self$max_retry_attempts)) {
         req <- req %>% retry_max_tries(self$timeout)
         req <- req %>% retry_max_seconds(self$timeout)
-"""
-RETRY_MENDED = """\
-        req <- req %>% req_retry(
-          max_tries = self$max_retry_attempts + 1,
-          is_transient = function(resp) resp_status(resp) %in% self$retry_status_codes
-        )
+      }
+
 """
 PERFORM = """\
         resp <- req %>%
@@ -84,13 +82,7 @@ PERFORM = """\
           req_perform()
 """
 PERFORM_MENDED = """\
-        resp <- tryCatch(
-          req %>%
-            req_options(followlocation = FALSE) %>%
-            req_error(is_error = function(resp) FALSE) %>%
-            req_perform(),
-          error = unreachable
-        )
+        resp <- perform(req, self$retry_status_codes, self$max_retry_attempts)
         if (resp_status(resp) >= 300) {
           refuse(resp)
         }
@@ -173,7 +165,7 @@ R_MENDS = (
     Mend(CLIENT, COLLECTION, COLLECTION_MENDED),
     Mend(CLIENT, "jsonlite::toJSON(obj, digits = NA, auto_unbox = TRUE)", "obj"),
     # Functions that httr2 does not have; and answers that are errors were not raised as such.
-    Mend(CLIENT, RETRY, RETRY_MENDED),
+    Mend(CLIENT, RETRY, ""),
     Mend(CLIENT, PERFORM, PERFORM_MENDED),
     Mend(CLIENT, ANSWER, f"with_version({ANSWER}, local_var_resp)"),
     # A parameter that may be left out may be NULL, which is how it is left out.

@@ -23,6 +23,9 @@ DEFAULT_URL = f"http://127.0.0.1:8080{BASE_PATH}"
 PLAIN = frozenset(" -_.,:()'")
 
 PREDICT, PREDICT_RAW = OPERATIONS["predict"].id, OPERATIONS["predict_raw"].id
+STEP = OPERATIONS["step"].id
+EPISODE = "episode"
+"""In the names of templates that are left out where there are no steps to take."""
 
 Files = Mapping[str, bytes]
 """Path inside the SDK's folder -> content."""
@@ -74,8 +77,13 @@ class Sdk:
     def _templates(self) -> Iterator[str]:
         folder = TEMPLATES / self._language.name
         for path in sorted(folder.rglob("*")):
-            if path.is_file():
+            if path.is_file() and (self._has_steps or EPISODE not in path.name.lower()):
                 yield str(path.relative_to(TEMPLATES))
+
+    @property
+    def _has_steps(self) -> bool:
+        """False where the schema has no observations."""
+        return STEP in self._language.operation_names(self._specification)
 
     def _path(self, template: str) -> str:
         _, _, path = template.removesuffix(JINJA).partition("/")
@@ -128,6 +136,7 @@ class Sdk:
             "groups": _groups(self._specification, self._language),
             "fields": self._fields(),
             "decide": self._decide(),
+            "has_steps": self._has_steps,
             "closed": {
                 name: list(definition["properties"])
                 for name, definition in self._specification["definitions"].items()
@@ -160,7 +169,7 @@ class Sdk:
         ]
 
 
-OURS = frozenset({"client.R", "api_client.R", "api_response.R"})
+OURS = frozenset({"client.R", "episode.R", "api_client.R", "api_response.R"})
 """Files of R whose classes are exported by name already."""
 
 

@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import requests
+
 REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -50,21 +52,57 @@ class _Handler(BaseHTTPRequestHandler):
     def send(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         self.server.received.append(dict(self.headers))
         self.read()
+        self.reply(status, headers, body)
+
+    def reply(
+        self, status: int, headers: Mapping[str, str], body: bytes, share: float = 1.0
+    ) -> None:
+        """Answer with a share of a body, from 0 to 1, and the length of all of it."""
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(body[: int(share * len(body))])
 
-    def read(self) -> None:
+    def read(self) -> bytes:
+        pieces = []
         if self.headers.get("Transfer-Encoding") == "chunked":
             while size := int(self.rfile.readline(), 16):
-                self.rfile.read(size + 2)
+                pieces.append(self.rfile.read(size + 2)[:size])
             self.rfile.readline()
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        pieces.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+        return b"".join(pieces)
 
     def log_message(self, *_: object) -> None:
         """Nothing is printed."""
+
+
+def losing(url: str) -> Stranger:
+    """A server between a client and another one, which loses every second answer, and the first.
+
+    Half of these it cuts off in the middle.
+
+    Args:
+        url: Where the other one's API begins.
+    """
+    shares = itertools.cycle((0.0, 1.0, 0.5, 1.0))
+
+    class Losing(_Handler):
+        def answer(self) -> None:
+            headers = {name: self.headers[name] for name in ("Authorization", "Content-Type")}
+            path = self.path.removeprefix("/api")
+            answer = requests.post(url + path, self.read(), headers=headers, timeout=60)
+            passed_on = {
+                name: answer.headers[name] for name in ("Content-Type", "X-Policy-Version")
+            }
+            self.close_connection = True
+            if share := next(shares):
+                headers = {**passed_on, "Connection": "close"}
+                self.reply(answer.status_code, headers, answer.content, share)
+
+        do_POST = answer  # noqa: N815
+
+    return Stranger(Losing)
 
 
 def pointing_to(elsewhere: str) -> Stranger:

@@ -1,5 +1,6 @@
 """What is asked of the SDKs of every engine, and what the server itself answers to that."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,32 +8,18 @@ from typing import Any
 
 from policy_server.clients.names import identifiers
 from policy_server.contract.fields.bounded import Bounded
-from policy_server.contract.samples import random_observations
+from tests.clients.asking import FEW, observations, own_answer, step
 from tests.clients.conftest import Drive, Results, Service, Step, clients_of
-from tests.clients.strangers import REDIRECTS, Stranger, answering, pointing_to
+from tests.clients.episodes import forged, refused_between, shared, taken_again, taking_turns
+from tests.clients.strangers import REDIRECTS, Stranger, answering, losing, pointing_to
 from tests.support.server import PASSWORD, USER
 
-COUNT, FEW = 100, 10
 ACCEPTED = ("user", "key", "token")
 """Clients whose credentials are right, by what these are."""
 AT_ONCE = 200
 """Decisions that are asked for at the same time."""
 USER_OF = {"user": USER, "password": PASSWORD}
 VERSION = "policy_version"
-
-
-def observations(service: Service) -> list[dict[str, Any]]:
-    return list(random_observations(service.schema, COUNT, seed=5))
-
-
-def own_answer(service: Service, operation: str, body: object, **query: int) -> Any:
-    answer = service.server.post(operation, body, params=query)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
-def step(asked: str, client: str = "user", **more: Any) -> Step:
-    return {"do": asked, "client": client, **more}
 
 
 def predict_steps(service: Service) -> dict[str, list[Step]]:
@@ -142,9 +129,11 @@ def take_all(drive: Drive, service: Service, language: str, folder: Path) -> Tak
     pointing = pointing_to(elsewhere.url)
     # A newer server says more than this client knows.
     newer = answering({**answer, "later": {"more": [1]}, "policy": None})
+    lossy = losing(service.server.url)
     others = {
         "stranger": {**USER_OF, "url": silent.url},
         "newer": {**USER_OF, "url": newer.url},
+        "lossy": {**USER_OF, "url": lossy.url},
         **{f"{name} elsewhere": given for name, given in clients_of(pointing.url).items()},
     }
     file = folder / "output_mapper.yaml"
@@ -160,6 +149,11 @@ def take_all(drive: Drive, service: Service, language: str, folder: Path) -> Tak
         "wrong password": [step("predict", "wrong", observation=example)],
         "invalid": [step("predict", observation=wrong)],
         "wrong width": [step("predict_raw", obs=[0.5])],
+        "episodes": taking_turns(service),
+        "shared episode": shared(service),
+        "lost answers": taken_again(service, "lossy"),
+        "refused in between": refused_between(service, wrong),
+        "forged": forged(service),
         "nowhere": [step("predict", "nowhere", observation=example)],
         "unknown, read": read_steps(service),
         "unknown, made": made_steps(service, language),
@@ -175,6 +169,8 @@ def take_all(drive: Drive, service: Service, language: str, folder: Path) -> Tak
         },
     }
     steps = [each for steps in suite.values() for each in steps]
-    with silent.serving(), elsewhere.serving(), pointing.serving(), newer.serving():
+    with contextlib.ExitStack() as stack:
+        for stranger in (silent, elsewhere, pointing, newer, lossy):
+            stack.enter_context(stranger.serving())
         results = drive(service, steps, others=others)
     return Taken(by_name(suite, results), silent, elsewhere, pointing)

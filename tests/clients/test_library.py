@@ -1,5 +1,6 @@
 """What is made of a contract, before anything compiles it."""
 
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from policy_server.clients import openapi_generator
 from policy_server.clients.failure import LanguageFailed
+from policy_server.clients.languages import NAMES
 from policy_server.clients.library import ClientLibrary
 from policy_server.clients.openapi_generator import MENDS, OpenApiGenerator, find_jar
 from policy_server.clients.templates import Mend, mended_templates
@@ -37,6 +39,15 @@ def test_a_language_that_cannot_be_made_does_not_lose_the_others(tmp_path: Path)
     assert made["python"] is None
     assert "300 fields" in str(made["scala"])
     assert zips(tmp_path).keys() == {"python.zip"}
+
+
+def test_where_there_are_no_steps_there_are_no_episodes(tmp_path: Path) -> None:
+    without_observations = "parameters: {discrete: true, tuple: false}\n"
+    made = library(tmp_path, without_observations).build(NAMES, lambda _: None)
+    assert made == dict.fromkeys(NAMES)
+    with zipfile.ZipFile(next(tmp_path.rglob("clients.zip"))) as archive:
+        files = {name: archive.read(name).decode() for name in archive.namelist()}
+    assert [name for name, text in files.items() if "episode" in (name + text).lower()] == []
 
 
 @pytest.mark.parametrize(("language", "at"), ALL_MENDS)

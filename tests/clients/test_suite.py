@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from policy_server.clients.names import identifiers
+from tests.clients import episodes
+from tests.clients.asking import own_answer, step
 from tests.clients.conftest import Drive, Results, Service, make_sdks
 from tests.clients.strangers import REDIRECTS
 from tests.clients.suite import (
@@ -20,10 +22,8 @@ from tests.clients.suite import (
     answered,
     invalid,
     made_steps,
-    own_answer,
     own_answers,
     predict_steps,
-    step,
     take_all,
     without_version,
 )
@@ -88,7 +88,9 @@ def test_decisions_and_distributions_are_those_of_the_server(
     assert without_version(answered(results[name])) == expected
 
 
-@pytest.mark.parametrize("name", ["predict", "deterministic", "distribution", "batch", "empty"])
+@pytest.mark.parametrize(
+    "name", ["predict", "deterministic", "distribution", "batch", "empty", "episodes"]
+)
 def test_every_answer_says_which_version_decided(
     results: dict[str, Results], service: Service, name: str
 ) -> None:
@@ -135,14 +137,50 @@ def test_an_invalid_observation_is_refused_with_its_pointer(
     assert result == {"refused": {"status": status, "pointers": [pointer]}}
 
 
+@pytest.mark.parametrize(("name", "pointer"), [("wrong width", "/obs"), ("forged", "/memory")])
 def test_what_only_the_server_knows_is_refused_with_its_pointer(
-    results: dict[str, Results],
+    results: dict[str, Results], name: str, pointer: str
 ) -> None:
-    assert results["wrong width"] == [{"refused": {"status": 400, "pointers": ["/obs"]}}]
+    assert results[name] == [{"refused": {"status": 400, "pointers": [pointer]}}]
 
 
 def test_a_server_that_is_not_there_is_an_error_of_its_own(results: dict[str, Results]) -> None:
     assert results["nowhere"] == [{"unreachable": True}]
+
+
+def test_episodes_in_turns_each_go_on_from_their_own_memory(
+    results: dict[str, Results], service: Service
+) -> None:
+    expected = episodes.own_decisions(service, episodes.taking_turns(service))
+    assert without_version(answered(results["episodes"])) == expected
+
+
+def test_steps_of_an_episode_wait_for_each_other(
+    results: dict[str, Results], service: Service
+) -> None:
+    steps = episodes.one_by_one(episodes.shared(service))
+    first, at_once = answered(results["shared episode"])
+    answers, own = without_version([first, *at_once]), episodes.own_decisions(service, steps)
+    assert len(answers) == len(own)
+    assert [answers.count(each) for each in own] == [own.count(each) for each in own]
+
+
+def test_a_step_whose_answer_was_lost_is_taken_again(
+    results: dict[str, Results], service: Service
+) -> None:
+    lost, heard = results["lost answers"][::2], results["lost answers"][1::2]
+    assert lost == [{"unreachable": True}] * len(heard)
+    expected = episodes.own_decisions(service, episodes.taken_again(service, "user")[::2])
+    assert without_version(answered(heard)) == expected
+
+
+def test_an_episode_goes_on_after_a_refused_step(
+    results: dict[str, Results], service: Service
+) -> None:
+    first, refused, then = results["refused in between"]
+    assert refused["refused"]["pointers"][0].endswith(invalid(service)[1])
+    expected = episodes.own_decisions(service, episodes.refused_between(service, {})[::2])
+    assert without_version(answered([first, then])) == expected
 
 
 def unsaid(result: dict[str, Any], names: Collection[str]) -> list[str]:
@@ -198,6 +236,10 @@ def test_the_example_runs_as_it_is_shipped(toolchain: Toolchain, service: Servic
     head = own_answer(service, "distribution", service.schema.example()).get("heads", [{}])[0]
     meanings = head.get("meanings", [""])
     assert any(meaning in printed for meaning in meanings)
+    if service.name == "lpoc":
+        variables = {**toolchain.variables(), **asks}
+        printed = run(toolchain.example(sdk, "episode"), sdk.folder, variables)
+        assert sum(printed.count(meaning) for meaning in meanings) == 3
 
 
 @pytest.mark.parametrize("name", UPLOADS)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.asking import own_answer, step
 from tests.clients.conftest import (
     SERVICES,
     Results,
@@ -25,7 +26,7 @@ from tests.clients.conftest import (
     unpack,
 )
 from tests.clients.strangers import REDIRECTS, answering, pointing_to
-from tests.clients.suite import answered, by_name, own_answer, own_answers, predict_steps, step
+from tests.clients.suite import answered, by_name, own_answers, predict_steps
 from tests.clients.swagger_codegen import CODEGEN_TOOLCHAINS, VERSION, swagger_codegen_jar
 from tests.clients.toolchains import Sdk, Toolchain, run
 from tests.support.server import run_command

@@ -14,12 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from policy_server.clients.names import Package
+from policy_server.clients.names import Package, camel_case, snake_case
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "policy-server"
 DRIVERS = Path(__file__).parent / "drivers"
 MAVEN_REPOSITORY = CACHE / "maven"
 MINUTE = 60.0
+EXAMPLE = ("example",)
 SHORT_LIVED = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 """Of Java: it ends before a compiler that optimises pays."""
 JAVA = ("java", *SHORT_LIVED, "-Xss8m")
@@ -86,8 +87,8 @@ class Toolchain:
         """Install or compile."""
         raise NotImplementedError
 
-    def example(self, sdk: Sdk) -> list[str | Path]:
-        """What runs the example of an SDK, in its folder."""
+    def example(self, sdk: Sdk, *kind: str) -> list[str | Path]:
+        """What runs an example of an SDK, in its folder: of one decision, or of an "episode"."""
         raise NotImplementedError
 
     def driver(self, sdk: Sdk) -> list[str | Path]:
@@ -128,8 +129,8 @@ class Python(Toolchain):
         if drivers:
             self.write_drivers(sdks, "driver.py", "module")
 
-    def example(self, sdk: Sdk) -> list[str | Path]:
-        return [self._python, "-I", "-W", "error", "example.py"]
+    def example(self, sdk: Sdk, *kind: str) -> list[str | Path]:
+        return [self._python, "-I", "-W", "error", f"{snake_case([*EXAMPLE, *kind])}.py"]
 
     def driver(self, sdk: Sdk) -> list[str | Path]:
         return [self._python, "-W", "error", self.folder / "drivers" / sdk.service / "driver.py"]
@@ -158,8 +159,9 @@ class Java(Toolchain):
             paths = ["-cp", self._path(sdks), *map(str, sources)]
             run(["javac", *options, "-d", classes, *paths], self.folder)
 
-    def example(self, sdk: Sdk) -> list[str | Path]:
-        return [*JAVA, "-cp", self._path([sdk]), f"{sdk.package.joined}.Example"]
+    def example(self, sdk: Sdk, *kind: str) -> list[str | Path]:
+        name = "".join(word.capitalize() for word in (*EXAMPLE, *kind))
+        return [*JAVA, "-cp", self._path([sdk]), f"{sdk.package.joined}.{name}"]
 
     def driver(self, sdk: Sdk) -> list[str | Path]:
         path = f"{self.folder / 'classes'}:{self._path([sdk])}"
@@ -191,8 +193,8 @@ class Scala(Toolchain):
         compiler = "dotty.tools.dotc.Main"
         run([*JAVA, "-cp", f"{self._jars}/*", compiler, *options, *sources], self.folder)
 
-    def example(self, sdk: Sdk) -> list[str | Path]:
-        return [*JAVA, "-cp", self._path, f"{sdk.package.joined}.example"]
+    def example(self, sdk: Sdk, *kind: str) -> list[str | Path]:
+        return [*JAVA, "-cp", self._path, f"{sdk.package.joined}.{camel_case([*EXAMPLE, *kind])}"]
 
     def driver(self, sdk: Sdk) -> list[str | Path]:
         return [*JAVA, "-cp", self._path, f"{sdk.package.joined}.driver"]
@@ -232,8 +234,8 @@ class R(Toolchain):
         if drivers:
             self.write_drivers(sdks, "driver.R", "joined")
 
-    def example(self, sdk: Sdk) -> list[str | Path]:
-        return ["Rscript", "example.R"]
+    def example(self, sdk: Sdk, *kind: str) -> list[str | Path]:
+        return ["Rscript", f"{snake_case([*EXAMPLE, *kind])}.R"]
 
     def driver(self, sdk: Sdk) -> list[str | Path]:
         return ["Rscript", self.folder / "drivers" / sdk.service / "driver.R"]
@@ -267,8 +269,9 @@ class TypeScript(Toolchain):
             tsc = self.folder / "node_modules" / ".bin" / "tsc"
             run([tsc, *strict, "--rootDir", self.folder, *sources], self.folder)
 
-    def example(self, sdk: Sdk) -> list[str | Path]:
-        return ["node", self.folder / sdk.service / "dist" / "example.js"]
+    def example(self, sdk: Sdk, *kind: str) -> list[str | Path]:
+        name = camel_case([*EXAMPLE, *kind])
+        return ["node", self.folder / sdk.service / "dist" / f"{name}.js"]
 
     def driver(self, sdk: Sdk) -> list[str | Path]:
         return ["node", self.folder / "drivers" / sdk.service / "driver.js"]

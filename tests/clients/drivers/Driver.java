@@ -20,6 +20,7 @@ import java.util.stream.LongStream;
 /** Takes the steps of a script with the SDK for Java; prints one result a line. */
 public final class Driver {
   private static final ObjectMapper JSON = new ObjectMapper();
+  private static final Map<String, Episode> EPISODES = new HashMap<>();
 
   public static void main(String[] arguments) throws Exception {
     JsonNode script = JSON.readTree(new File(arguments[0]));
@@ -82,6 +83,22 @@ public final class Driver {
     }).collect(Collectors.toList());
   }
 
+  private static Episode episode(Client client, JsonNode step) {
+    return EPISODES.computeIfAbsent(step.get("episode").asText(), name -> step.has("of")
+        ? client.episode(EPISODES.get(step.get("of").asText()).memory().orElseThrow())
+        : step.has("memory") ? client.episode(step.get("memory").asText()) : client.episode());
+  }
+
+  private static List<Prediction> decideAtOnce(Episode episode, Observation observation, long count) {
+    return LongStream.range(0, count).parallel().mapToObj(each -> {
+      try {
+        return episode.decide(observation);
+      } catch (ApiException error) {
+        throw new IllegalStateException(error);
+      }
+    }).collect(Collectors.toList());
+  }
+
   private static Object take(Client client, JsonNode step) throws Exception {
     Long seed = step.has("seed") ? step.get("seed").asLong() : null;
     ObjectMapper mapper = client.json();
@@ -94,6 +111,11 @@ public final class Driver {
         return client.predictions().predict(lenient.treeToValue(step.get("observation"), Observation.class), null);
       case "versions_of":
         return versionsOf(client, mapper.treeToValue(step.get("observation"), Observation.class), step.get("count").asLong());
+      case "decide":
+        Boolean deterministic = step.has("deterministic") ? step.get("deterministic").asBoolean() : null;
+        return episode(client, step).decide(mapper.treeToValue(step.get("observation"), Observation.class), seed, deterministic);
+      case "decide_at_once":
+        return decideAtOnce(episode(client, step), mapper.treeToValue(step.get("observation"), Observation.class), step.get("count").asLong());
       case "predict_deterministic":
         return client.predictions().predictDeterministic(mapper.treeToValue(step.get("observation"), Observation.class));
       case "distribution":

@@ -23,7 +23,8 @@ case class Options(
     url: String, user: Option[String], password: Option[String], key: Option[String],
     token: Option[String], tokens: Option[Seq[String]], retries: Option[Int], timeout: Option[Int])
 case class Step(
-    client: String, `do`: String, seed: Option[Long], observation: Option[Raw],
+    client: String, `do`: String, seed: Option[Long], observation: Option[Raw], episode: Option[String],
+    of: Option[String], memory: Option[String], deterministic: Option[Boolean],
     observations: Option[Seq[Raw]], count: Option[Int], obs: Option[Seq[Double]], file: Option[String],
     version: Option[String])
 case class Script(clients: Map[String, Options], steps: Seq[Step])
@@ -41,6 +42,11 @@ case class Script(clients: Map[String, Options], steps: Seq[Step])
 
 def quoted(text: String): String = writeToString(text)(using JsonCodecMaker.make[String])
 
+val episodes = scala.collection.mutable.Map.empty[String, Episode]
+
+def episodeOf(client: Client, step: Step): Episode =
+  episodes.getOrElseUpdate(step.episode.get, client.episode(step.of.fold(step.memory)(episodes(_).memory)))
+
 def clientOf(given_ : Options): Client =
   val credentials = given_.user match
     case Some(user) => Credentials.Basic(user, given_.password.get)
@@ -55,7 +61,9 @@ def resultOf(client: Client, step: Step): String =
   def told[T: JsonValueCodec](request: Request[Either[ResponseException[String], T]]): String =
     result(request)(writeToString(_))
   def result[T](request: Request[Either[ResponseException[String], T]])(written: T => String): String =
-    client.send(request) match
+    said(client.send(request))(written)
+  def said[T](answer: Either[Failure, T])(written: T => String): String =
+    answer match
       case Right(answer)                => s"""{"ok":${written(answer)}}"""
       case Left(failure @ Failure.Redirected(status, _)) =>
         s"""{"redirected":$status,"message":${quoted(failure.message)}}"""
@@ -75,6 +83,13 @@ def resultOf(client: Client, step: Step): String =
       )
       val versions = Await.result(answers, 1.minute).map(_.toOption.get.policyVersion.get)
       s"""{"ok":[${versions.map(quoted).mkString(",")}]}"""
+    case "decide" =>
+      said(episodeOf(client, step).decide(observation, step.seed, step.deterministic))(writeToString(_))
+    case "decide_at_once" =>
+      val (asked, episode) = (observation, episodeOf(client, step))
+      val answers = Future.traverse((1 to step.count.get).toList)(_ => Future(episode.decide(asked)))
+      val decided = Await.result(answers, 1.minute).map(_.toOption.get)
+      s"""{"ok":[${decided.map(writeToString(_)).mkString(",")}]}"""
     case "predict_deterministic" => told(client.predictions.predictDeterministic(observation))
     case "distribution"          => told(client.predictions.distribution(observation))
     case "predict_batch" =>

@@ -17,6 +17,16 @@ client_of <- function(options) {
   do.call(Client$new, options)
 }
 clients <- lapply(script$clients, client_of)
+episodes <- list()
+
+episode_of <- function(step) {
+  name <- step$episode
+  if (is.null(episodes[[name]])) {
+    memory <- if (is.null(step$of)) step$memory else episodes[[step$of]]$memory
+    episodes[[name]] <<- clients[[step$client]]$episode(memory)
+  }
+  episodes[[name]]
+}
 
 observation_of <- function(given) Observation$new()$fromJSON(given)
 
@@ -34,6 +44,20 @@ take <- function(step) {
     return(json(lapply(seq_len(step$count) - 1, function(seed) {
       client$predictions$predict(observation, seed = seed)$policy_version
     })))
+  }
+  if (asked == "decide") {
+    observation <- observation_of(step$observation)
+    decided <- episode_of(step)$decide(
+      observation, seed = step$seed, deterministic = step$deterministic
+    )
+    return(decided$toJSONString())
+  }
+  if (asked == "decide_at_once") {
+    observation <- observation_of(step$observation)
+    decided <- lapply(seq_len(step$count), function(each) {
+      episode_of(step)$decide(observation)$toSimpleType()
+    })
+    return(json(decided))
   }
   if (asked %in% c("predict_deterministic", "distribution")) {
     return(client$predictions[[asked]](observation_of(step$observation))$toJSONString())

@@ -8,6 +8,10 @@ interface Step {
     seed?: number;
     observation?: any;
     count?: number;
+    episode?: string;
+    of?: string;
+    memory?: string;
+    deterministic?: boolean;
     observations?: unknown[];
     obs?: number[];
     file?: string;
@@ -17,6 +21,16 @@ interface Step {
 interface Script {
     clients: Record<string, sdk.ClientOptions & { timeout?: number; tokens?: string[] }>;
     steps: Step[];
+}
+
+const episodes = new Map<string, sdk.Episode>();
+
+function episodeOf(client: sdk.Client, step: Step): sdk.Episode {
+    const name = step.episode ?? '';
+    const memory = step.of === undefined ? step.memory : episodes.get(step.of)?.memory;
+    const episode = episodes.get(name) ?? client.episode(memory);
+    episodes.set(name, episode);
+    return episode;
 }
 
 async function take(client: sdk.Client, step: Step): Promise<unknown> {
@@ -32,6 +46,16 @@ async function take(client: sdk.Client, step: Step): Promise<unknown> {
             const seeds = Array.from({ length: step.count ?? 0 }, (_, seed) => seed);
             const answers = await Promise.all(seeds.map((seed) => client.predictions.predict(observation, seed)));
             return answers.map((answer) => answer.policyVersion);
+        }
+        case 'decide': {
+            const { seed, deterministic } = step;
+            const decided = episodeOf(client, step).decide(observation, { seed, deterministic });
+            return sdk.PredictionToJSON(await decided);
+        }
+        case 'decide_at_once': {
+            const episode = episodeOf(client, step);
+            const steps = Array.from({ length: step.count ?? 0 }, () => episode.decide(observation));
+            return (await Promise.all(steps)).map((decided) => sdk.PredictionToJSON(decided));
         }
         case 'predict_deterministic':
             return sdk.PredictionToJSON(await client.predictions.predictDeterministic(observation));

@@ -50,8 +50,13 @@ def value_words(value: Any) -> str:
     """An input or an output of a graph in words: name, type, shape."""
     kind = value.type.tensor_type
     sizes = [str(axis.dim_value or axis.dim_param or "open") for axis in kind.shape.dim]
-    name = onnx_package().TensorProto.DataType.Name(kind.elem_type).lower()
-    return f"{value.name}: {name} [{', '.join(sizes)}]"
+    return f"{value.name}: {type_word(kind.elem_type).lower()} [{', '.join(sizes)}]"
+
+
+def type_word(kind: int) -> str:
+    """What ONNX calls a type of numbers; files may hold any number for one."""
+    types = onnx_package().TensorProto.DataType
+    return str(types.Name(kind)) if kind in types.values() else f"type {kind}"
 
 
 def may_lack_weights(content: bytes) -> bool:

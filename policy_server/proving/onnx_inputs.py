@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from policy_server.policy.saved_model import UnusableModel
 from policy_server.proving.input_description import Normalisation
 from policy_server.proving.network_inputs import Layout, NetworkInput
-from policy_server.proving.onnx_file import onnx_package
+from policy_server.proving.onnx_file import onnx_package, type_word
 from policy_server.proving.shares import Share, State
 
 NEWEST = 18
@@ -50,8 +50,7 @@ def _input(value: Any) -> NetworkInput:
     except KeyError:
         dtype = np.dtype(object)
     if dtype.kind not in "fiub":
-        word = onnx.TensorProto.DataType.Name(kind)
-        raise UnusableModel(f"its input `{value.name}` takes no numbers, but {word}.")
+        raise UnusableModel(f"its input `{value.name}` takes no numbers, but {type_word(kind)}.")
     return NetworkInput(str(value.name), dtype, axes_of(value))
 
 

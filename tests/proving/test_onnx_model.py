@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from policy_server.errors import EngineFailed, UploadRejected
 from policy_server.policy.engines.engine import Engine
 from policy_server.proving.description import Description
-from policy_server.proving.onnx_file import read_onnx
+from policy_server.proving.onnx_file import read_onnx, value_words
 from policy_server.proving.onnx_memory import with_memory
 from policy_server.proving.onnx_model import OnnxUpload
 from policy_server.version.parts import Part
@@ -352,3 +352,16 @@ def test_a_server_without_the_package_says_what_is_missing(tmp_path: Path) -> No
         check=False,
     )
     assert "UploadRejected: The package `onnx` is not installed here" in ran.stderr
+
+
+@pytest.mark.parametrize("place", ["input", "output"])
+def test_a_type_that_onnx_does_not_know_is_refused_in_words(
+    candidate_of: CandidateOf, place: str
+) -> None:
+    model = onnx.load_from_string(linear_onnx(3, 4))
+    value = getattr(model.graph, place)[0]
+    value.type.tensor_type.elem_type = 48
+    assert "type 48" in value_words(value)
+    report = candidate_of(contract_of(), model=model.SerializeToString()).assemble()
+    assert report.rejected is not None
+    assert "Traceback" not in report.rejected

@@ -223,3 +223,7 @@ class RequestFailed(FaultsError):
 
 class EngineFailed(PolicyServerError):
     """The network could not be run; the cause goes to the log and never to a client."""
+
+
+class EngineUnavailable(EngineFailed):
+    """The server that runs the network failed a moment ago, and does not answer rightly yet."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.support import slow
+from tests.support import model_server, slow
 from tests.support.server import ROOT, Server, gunicorn, publish
 from tests.support.slow import nothing_slow
 from tests.support.warm import publish_warm
@@ -29,6 +29,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """Watch for slow tests where they are left out."""
     if session.config.option.markexpr == slow.NOT_SLOW:
         slow.install()
+
+
+def pytest_report_header() -> str:
+    """What stands for TensorFlow Serving: said in the output of every run."""
+    real = "the real one, TENSORFLOW_MODEL_SERVER" if model_server.IS_REAL else "a stand-in"
+    return f"tensorflow_model_server: {real} (docs/engines.md)"
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "contract": {"errors", "files", "resources"},
     "policy": {"errors", "contract"},
     "version": {"errors", "contract", "policy"},
-    "sandbox": {"errors", "contract", "policy"},
+    "sandbox": {"errors", "files", "contract", "policy"},
     "proving": {"errors", "resources", "contract", "policy", "version", "sandbox"},
     "export": set(),
     "store": {"errors", "files"},
@@ -76,7 +76,7 @@ PLUG_INS = {
         *("decoded", "encoded_array", "png"),
     },
     "frontend/renderers": {"renderer", "head", "dimension", "measured"},
-    "policy/engines": {"engine", "http_client", "remote", "served_model", "servers"},
+    "policy/engines": {"engine", "http_client", "recorded", "remote", "served_model", "servers"},
     "policy/families": {
         *("family", "numbered", "real", "softmax", "recognition"),
         *("comparison", "normal", "paired"),

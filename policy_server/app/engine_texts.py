@@ -3,6 +3,15 @@
 from policy_server.policy.engines.http_client import Address
 
 
+def server_url(text: str) -> str:
+    """Where a server listens."""
+    try:
+        Address.of(text)
+    except ValueError as error:
+        raise ValueError("is a URL such as http://127.0.0.1:8501") from error
+    return text
+
+
 def inference_servers(text: str) -> tuple[tuple[str, str], ...]:
     """Servers, each with the name that uploads call it."""
     entries = [entry.partition("=") for entry in text.split(",") if entry.strip()]

@@ -235,6 +235,7 @@ class Settings(EngineSettings, EpisodeSettings, OpenIdSettings, CredentialSettin
             model_seconds=self.model_seconds,
             preprocessor_seconds=self.preprocessor_seconds,
             golden_tolerance=self.golden_tolerance,
+            engine=self.engine,
             isolation=ProcessLimits(
                 megabytes=self.preprocessor_megabytes,
                 seconds=self.preprocessor_batch_seconds,

@@ -22,7 +22,7 @@ def describe(file: str, reads: str | None = None, output: str | None = None) -> 
     said = {"output": output, "reads": reads}
     declared = {name: word for name, word in said.items() if word is not None}
     settings = read_settings()
-    limits, servers = settings.build_limits, settings.engine_servers
+    limits, servers = settings.build_limits, settings.engine_servers(settings.base_path)
     report = describe_model(Path(file), declared, limits, show_progress(), servers)
     _print(report.checks)
     if report.rejected is not None:

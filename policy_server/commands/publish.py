@@ -78,7 +78,7 @@ def _publisher(settings: Settings) -> Publisher:
         settings.build_limits,
         settings.keep_versions,
         episode_seconds=settings.episode_seconds,
-        servers=settings.engine_servers,
+        servers=settings.engine_servers(settings.base_path),
     )
 
 

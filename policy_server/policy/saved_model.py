@@ -183,10 +183,8 @@ class SavedModel:
         """Whether drawn actions are numbers of actions; None where the model draws none."""
         kinds = {self.tensor(self.outputs[name]).dtype.is_integer for name in self.action_outputs}
         if len(kinds) > 1:
-            raise UnusableModel(
-                "its actions are mixed (hybrid): numbered in one component and real in another, "
-                "which is not served. Export a policy for each component."
-            )
+            mixed = "its actions are mixed (hybrid): numbered in one component and real in another"
+            raise UnusableModel(f"{mixed}, which is not served. Export a policy for each of them.")
         return kinds.pop() if kinds else None
 
     def run(self, rows: Floats) -> Floats:
@@ -234,12 +232,21 @@ class SavedModel:
             name: values.astype(self.tensor(name).dtype.as_numpy_dtype)
             for name, values in given.items()
         }
-        listed = set(self.inputs.values())
+        for name, fill in self.further_inputs(fetches).items():
+            if name not in feeds:
+                feeds[name] = neutral(self.tensor(name), len(rows), fill)
+        return feeds
+
+    def further_inputs(self, fetches: Iterable[str]) -> Mapping[str, int]:
+        """Every placeholder beside the observation that these need, and its neutral value."""
+        listed = set(self.inputs.values()) - {self.observation_tensor}
+        found: dict[str, int] = {}
         for operation in ancestors(self.graph, fetches):
             name = operation.outputs[0].name if operation.outputs else ""
-            if (operation.type == "Placeholder" or name in listed) and name not in feeds:
-                feeds[name] = neutral(operation.outputs[0], len(rows), self._filling(name))
-        return feeds
+            placeholder = operation.type == "Placeholder" and name != self.observation_tensor
+            if placeholder or name in listed:
+                found[name] = self._filling(name)
+        return found
 
     def _filling(self, tensor_name: str) -> int:
         """The value of an input that says nothing of the observation."""

@@ -25,6 +25,7 @@ PROOF_SCALES = (0.1, 1.0, 1.0, 10.0)
 PROOF_ROWS, WIDE_PROOF_ROWS = 64, 16
 """Rows of features drawn at each of the scales; fewer of wide ones, images for instance."""
 WIDE = 4096
+RECORDED_ROWS = 2
 
 
 class BuiltModel:
@@ -184,6 +185,11 @@ def proof_features(width: int) -> Floats:
     count = PROOF_ROWS if width <= WIDE else WIDE_PROOF_ROWS
     rows = [scale * rng.standard_normal((count, width)) for scale in PROOF_SCALES]
     return np.concatenate(rows).astype(np.float32)
+
+
+def recorded_rows(features: Floats) -> Floats:
+    """Those of the proof features by which a network on another server is known again."""
+    return features[len(features) // len(PROOF_SCALES) :][:RECORDED_ROWS]  # of a usual scale
 
 
 def proof_outputs(engine: Engine, name: str, features: Floats) -> Floats:

@@ -36,7 +36,7 @@ def convert_to_onnx(
     """
     with _converter() as tf2onnx, model.graph.as_default():
         proto, _ = tf2onnx.convert.from_graph_def(
-            _frozen(model, _inputs(model, layout)),
+            frozen(model, _inputs(model, layout)),
             input_names=_inputs(model, layout),
             output_names=_outputs(model),
             opset=OPSET,
@@ -62,6 +62,7 @@ def _converter() -> Iterator[Any]:
     """The package tf2onnx, while it is used and prints nothing."""
     try:
         import tf2onnx
+        import tf2onnx.tf_loader
     except ImportError as error:
         raise ConversionFailed("tf2onnx is not installed") from error
     logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
@@ -85,14 +86,21 @@ def _outputs(model: SavedModel) -> list[str]:
     return [model.output_tensor, *(state.output for state in model.carried.states)]
 
 
-def _frozen(model: SavedModel, inputs: list[str]) -> Any:
+def frozen(model: SavedModel, inputs: list[str]) -> Any:
     """The part from observations to distribution inputs, with constants for variables.
 
     Functions are inlined first, as Keras nests them: freezing loses those within functions.
-    """
-    from tf2onnx import tf_loader
 
+    Args:
+        model: Knows its outputs.
+        inputs: Names of tensors that are given.
+
+    Raises:
+        ConversionFailed: It cannot be taken apart so.
+    """
     outputs = _outputs(model)
-    inlined = tf_loader.tf_optimize(inputs, outputs, model.graph.as_graph_def())
-    nodes = [name.split(":", maxsplit=1)[0] for name in outputs]
-    return tf_loader.convert_variables_to_constants(model.session, inlined, nodes)
+    with _converter() as tf2onnx, model.graph.as_default():
+        loader = tf2onnx.tf_loader
+        inlined = loader.tf_optimize(inputs, outputs, model.graph.as_graph_def())
+        nodes = [name.split(":", maxsplit=1)[0] for name in outputs]
+        return loader.convert_variables_to_constants(model.session, inlined, nodes)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from policy_server.policy.engines.registry import ONNXRUNTIME
 from policy_server.sandbox.limits import ProcessLimits
 
 
@@ -21,6 +22,7 @@ class BuildLimits:
         golden_tolerance: Largest difference between what a golden case records and what is found,
             relative where what is recorded exceeds 1.
         isolation: What a preprocessor may take where it serves, and so where it is tried.
+        engine: Name of the one that is to run SavedModels, if it can.
     """
 
     unpacked_bytes: int = 2_000_000_000
@@ -32,3 +34,4 @@ class BuildLimits:
     preprocessor_seconds: float = 10.0
     golden_tolerance: float = 0.001
     isolation: ProcessLimits = field(default_factory=ProcessLimits)
+    engine: str = ONNXRUNTIME

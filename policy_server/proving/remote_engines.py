@@ -4,6 +4,7 @@ import asyncio
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +20,8 @@ from policy_server.sandbox.child import Connection
 
 MOST_BYTES = 4_000_000
 """Of the features of one message."""
+READY_SECONDS = 120.0
+"""A build waits longer than a worker: nothing decides by it yet."""
 MOST_ENGINES = 100
 """That a build has at once; it closes none."""
 
@@ -43,7 +46,7 @@ class ReachedEngines:
 
     def __init__(self, model: Path, servers: EngineServers = NO_SERVERS) -> None:
         self._model = model
-        self._servers = servers
+        self._servers = replace(servers, ready_seconds=READY_SECONDS)
         self._engines: list[AsyncEngine] = []
 
     def inspect(self, name: str) -> Mapping[str, Any]:

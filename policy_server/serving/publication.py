@@ -18,9 +18,11 @@ from policy_server.errors import (
     UploadRejected,
     VersionNotFound,
 )
+from policy_server.policy.engines.registry import OPEN_INFERENCE, TENSORFLOW_SERVING
 from policy_server.policy.engines.servers import NO_SERVERS, EngineServers
 from policy_server.proving.build import Progress, build
 from policy_server.proving.limits import BuildLimits
+from policy_server.proving.readers.registry import ZIP
 from policy_server.proving.report import BuildReport, Check, checks_from
 from policy_server.serving.bundle import Bundle, ReadableFile
 from policy_server.serving.contracts import Contracts
@@ -28,7 +30,13 @@ from policy_server.serving.shutdown import Shutdown
 from policy_server.store.content import content_hash
 from policy_server.store.manifest import Manifest
 from policy_server.store.store import Store
-from policy_server.version.parts import HEAD_BYTES, Part, name_by_content, uploaded_paths
+from policy_server.version.parts import (
+    HEAD_BYTES,
+    Part,
+    name_by_content,
+    uploaded_file,
+    uploaded_paths,
+)
 from policy_server.version.version_parts import read_description
 
 RETAINED_VERSIONS = 20
@@ -228,9 +236,23 @@ class Publisher:
 
     def _known(self, folder: Path, contract: Contract, parts: set[Part]) -> Manifest | None:
         """The version that was made of the same before, if there is one."""
-        return self._store.alike(
+        known = self._store.alike(
             contract.digest, content_hash(folder, parts, uploaded_paths(folder, parts))
         )
+        return None if known and self._runs_otherwise(known, folder) else known
+
+    def _runs_otherwise(self, known: Manifest, folder: Path) -> bool:
+        """The same files would make another version now, of which something else runs the network.
+
+        An inference server may have another one by now; a SavedModel, which is a zip, follows
+        a setting.
+        """
+        if known.engine is None or known.engine == OPEN_INFERENCE:
+            return known.engine is not None
+        with uploaded_file(folder, Part.MODEL).open("rb") as file:
+            follows = file.read(len(ZIP)) == ZIP
+        wanted = self._limits.engine == TENSORFLOW_SERVING
+        return follows and (known.engine == TENSORFLOW_SERVING) != wanted
 
     def _commit(
         self,

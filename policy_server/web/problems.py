@@ -40,6 +40,7 @@ STATUSES: dict[type[errors.PolicyServerError], tuple[int, str]] = {
     errors.StoreFailed: (507, "Not stored"),
     errors.PreprocessorFailed: (500, "Preprocessor failed"),
     errors.EngineFailed: (500, "Engine failed"),
+    errors.EngineUnavailable: (503, "Engine unavailable"),
     errors.ClientOutdated: (409, "Made for another schema"),
     errors.ClientsUnavailable: (501, "No SDKs"),
     errors.ClientsFailed: (500, "No SDK"),
@@ -55,6 +56,8 @@ STATUSES: dict[type[errors.PolicyServerError], tuple[int, str]] = {
 
 UNSAID = {
     errors.EngineFailed: "The network could not be run; the log has the cause.",
+    errors.EngineUnavailable: "The server that runs the network cannot be asked at present; the "
+    "log has the cause. Ask again.",
     errors.ProviderUnavailable: "The OpenID provider cannot be asked for the keys that prove this "
     "token; the log has the cause. Ask again, or with other credentials.",
     errors.PolicyServerError: "The server failed; the log has the cause.",

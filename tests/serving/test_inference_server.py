@@ -46,7 +46,7 @@ class Base:
 
     def __init__(self, folder: Path, url: str) -> None:
         self.store = open_store(folder)
-        self.servers = EngineServers(5.0, {"triton": url})
+        self.servers = EngineServers(5.0, inference={"triton": url})
         contracts = kept_contracts(CONTRACT, folder)
         self.publisher = Publisher(self.store, contracts, BuildLimits(), servers=self.servers)
 
@@ -139,7 +139,7 @@ def test_what_only_a_built_network_can_do_is_refused(base: Base) -> None:
 
 def test_an_upload_without_its_server_loses_nothing(base: Base, tmp_path: Path) -> None:
     before = base.publish(linear_onnx(3, 4))
-    absent = EngineServers(1.0, {"triton": "http://127.0.0.1:9"})
+    absent = EngineServers(1.0, inference={"triton": "http://127.0.0.1:9"})
     contracts = kept_contracts(CONTRACT, tmp_path / "base")
     publisher = Publisher(base.store, contracts, BuildLimits(), servers=absent)
     with pytest.raises(UploadRejected, match="cannot be reached"):
@@ -154,6 +154,6 @@ def test_where_another_network_took_its_place_it_is_not_loaded(
     repository = tmp_path_factory.mktemp("others")
     write_model(repository, "changing", {"1": OTHER})
     with triton(tmp_path_factory.mktemp("other"), repository) as other:
-        base.servers = EngineServers(5.0, {"triton": other.url})
+        base.servers = EngineServers(5.0, inference={"triton": other.url})
         with pytest.raises(EngineFailed, match="runs another network"):
             base.probabilities(report.version)

@@ -21,12 +21,12 @@ class RawServer:
         requests: Heads and bodies that came.
     """
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, port: int = 0) -> None:
         self.answer = answer
         self.connections = 0
         self.requests: list[tuple[bytes, bytes]] = []
         self._open: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
@@ -99,8 +99,8 @@ def http(
 
 
 @contextlib.contextmanager
-def raw_server(answer: Answer) -> Iterator[RawServer]:
-    server = RawServer(answer)
+def raw_server(answer: Answer, port: int = 0) -> Iterator[RawServer]:
+    server = RawServer(answer, port)
     try:
         yield server
     finally:

@@ -43,6 +43,7 @@ STARTS = (
 )
 """A file that imports one of these is slow, and so is a test with a fixture of an example."""
 LONGEST = (
+    "tests/serving/test_engines.py",
     "tests/clients/test_suite.py",
     "tests/clients/test_swagger_codegen.py",
     "tests/frontend/test_newcomer.py",

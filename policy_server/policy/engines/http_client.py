@@ -77,10 +77,12 @@ class Connection(asyncio.Protocol):
 
     Attributes:
         address: Of the server.
+        lost: Called once it is closed, by either side.
         proven: What was found out about the server over it, by its user.
     """
 
     address: Address
+    lost: Callable[["Connection"], None]
     proven: bool = False
     _transport: asyncio.Transport | None = None
     _parser: httptools.HttpResponseParser | None = None
@@ -154,6 +156,7 @@ class Connection(asyncio.Protocol):
         """Asyncio's: the server has hung up, or the network has."""
         self._transport = None
         self._fail(ConnectionResetError())
+        self.lost(self)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """httptools': a header of the answer."""
@@ -184,12 +187,16 @@ Prove = Callable[[Connection], Awaitable[None]]
 class HttpClient:
     """Sends requests to one server, from one event loop.
 
+    Attributes:
+        lost: Called when the server has closed a connection on which nothing was under way.
+
     Args:
         url: Says where the server is; asked for each new connection. It raises EngineFailed where
             there is none.
     """
 
     def __init__(self, url: Callable[[], str]) -> None:
+        self.lost: Callable[[], None] = lambda: None
         self._url = url
         self._idle: list[Connection] = []
         self._tls: ssl.SSLContext | None = None
@@ -261,6 +268,11 @@ class HttpClient:
         else:
             connection.close()
 
+    def _drop(self, connection: Connection) -> None:
+        if connection in self._idle:
+            self._idle.remove(connection)
+            self.lost()
+
     async def _connection(self) -> tuple[Connection, bool]:
         while self._idle:
             connection = self._idle.pop()
@@ -274,7 +286,7 @@ class HttpClient:
         try:
             context = self._context() if address.tls else None
             _, connection = await loop.create_connection(
-                lambda: Connection(address), address.host, address.port, ssl=context
+                lambda: Connection(address, self._drop), address.host, address.port, ssl=context
             )
         except OSError as error:  # of names and of TLS, too
             raise Unreachable("it cannot be reached") from error

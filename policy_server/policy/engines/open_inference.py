@@ -15,7 +15,8 @@ import numpy as np
 from policy_server.errors import EngineFailed
 from policy_server.policy.engines.engine import Floats
 from policy_server.policy.engines.http_client import HttpAnswer, HttpClient
-from policy_server.policy.engines.remote import NotReady, Recorded, RemoteEngine, Request, refused
+from policy_server.policy.engines.recorded import Recorded
+from policy_server.policy.engines.remote import NotReady, RemoteEngine, Request, refused
 from policy_server.policy.engines.served_model import TYPES, ServedModel, Tensor
 from policy_server.policy.engines.servers import EngineServers
 
@@ -157,7 +158,7 @@ def load(folder: Path, output: str, servers: EngineServers) -> RemoteEngine:
     if model.output is None or model.output.name != output:
         raise EngineFailed(f"{folder.name} knows no output `{output}`")
     client = HttpClient(lambda: url)
-    return RemoteEngine(OpenInferenceWire(model), client, servers.seconds, Recorded.read(folder))
+    return RemoteEngine(OpenInferenceWire(model), client, servers, Recorded.read(folder))
 
 
 async def inspect(folder: Path, servers: EngineServers) -> Mapping[str, Any]:

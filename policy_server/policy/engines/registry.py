@@ -61,10 +61,20 @@ async def _inspect_open_inference(path: Path, servers: EngineServers) -> Mapping
         return await inspect(path, servers)
 
 
+def _tensorflow_serving(path: Path, output: str, servers: EngineServers) -> Engine:
+    from policy_server.policy.engines.tensorflow_serving import load
+
+    return load(path, output, servers)
+
+
 ONNXRUNTIME, TENSORFLOW, OPEN_INFERENCE = "onnxruntime", "tensorflow", "open_inference"
+TENSORFLOW_SERVING = "tensorflow_serving"
 ENGINES = {
     ONNXRUNTIME: Loader("network.onnx", "onnx", _onnxruntime),
     TENSORFLOW: Loader("saved_model", "tensorflow", _tensorflow, own_process=True),
+    TENSORFLOW_SERVING: Loader(
+        "tensorflow_serving", "tensorflow_serving", _tensorflow_serving, remote=True
+    ),
     OPEN_INFERENCE: Loader(
         "open_inference",
         "open_inference",

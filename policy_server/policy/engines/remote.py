@@ -3,25 +3,20 @@
 import asyncio
 import contextlib
 import logging
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import msgspec
 import numpy as np
 
-from policy_server.errors import EngineFailed
+from policy_server.errors import EngineFailed, EngineUnavailable
 from policy_server.policy.engines.engine import Floats
 from policy_server.policy.engines.http_client import Connection, HttpAnswer, HttpClient
+from policy_server.policy.engines.recorded import Recorded
+from policy_server.policy.engines.servers import EngineServers
 
-RECORDED_FILE = "recorded.json"
-TOLERANCE = 1e-3
-"""Between what a network gave at the build and gives now, relative above 1: another device or
-another number of rows may round otherwise; another network lies far beyond."""
 RETRY_SECONDS = 0.5
 """Between two looks whether a server that failed answers again."""
-READY_SECONDS = 20.0
-"""How long a server that is there may take until it has loaded a model."""
 LOOK_SECONDS = 0.1
 SHOWN_CHARACTERS = 300
 
@@ -74,87 +69,39 @@ class Wire(Protocol):
         """
 
 
-class _Recorded(msgspec.Struct):
-    shape: tuple[int, int]
-    features: bytes
-    outputs: bytes
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """What a network gave when its version was built: by that it is known again.
-
-    Attributes:
-        features: float32[B, F], a few rows.
-        outputs: float32[B, W].
-    """
-
-    features: Floats
-    outputs: Floats
-
-    @classmethod
-    def read(cls, folder: Path) -> "Recorded | None":
-        """What lies in a folder; None where nothing was recorded.
-
-        Raises:
-            EngineFailed: It is damaged.
-        """
-        file = folder / RECORDED_FILE
-        if not file.is_file():
-            return None
-        try:
-            found = msgspec.json.decode(file.read_bytes(), type=_Recorded)
-            rows, width = found.shape
-            features = np.frombuffer(found.features, "<f4").reshape(rows, width)
-            return cls(features, np.frombuffer(found.outputs, "<f4").reshape(rows, -1))
-        except ValueError as error:
-            raise EngineFailed(f"{file.name} is damaged: {error}") from error
-
-    def write(self, folder: Path) -> None:
-        """Save it in a folder."""
-        rows, width = self.features.shape
-        features, outputs = (each.astype("<f4").tobytes() for each in (self.features, self.outputs))
-        content = msgspec.json.encode(_Recorded((rows, width), features, outputs))
-        (folder / RECORDED_FILE).write_bytes(content)
-
-    def check(self, outputs: Floats) -> None:
-        """Raise EngineFailed where a network gives anything else to the same features."""
-        if outputs.shape != self.outputs.shape:
-            ours, theirs = self.outputs.shape[1], outputs.shape[1]
-            raise EngineFailed(f"it gives {theirs} numbers, and gave {ours} at the build")
-        expected = self.outputs.astype(np.float64)
-        if not np.allclose(outputs, expected, TOLERANCE, TOLERANCE, equal_nan=True):
-            raise EngineFailed(
-                "it answers otherwise than at the build, so it runs another network: upload the "
-                "version again if that is meant"
-            )
-
-
 class RemoteEngine:
     """Runs a network on another server; an `AsyncEngine`.
 
     Every connection is proven before it is used: what was recorded at the build must come out
-    again. After a failure it looks, until the server answers rightly; meanwhile requests fail at
-    once, and `fault` says why.
+    again. After a failure, and when an unused connection is lost, it looks until the server answers
+    rightly; meanwhile requests fail at once, and `fault` says why.
 
     Args:
         wire: How the server is asked.
         client: Reaches it.
-        seconds: Most for one run.
+        servers: Say how long it may take.
         recorded: By what it is known again; None while it is being built.
+        released: Called once the engine is closed.
     """
 
     def __init__(
-        self, wire: Wire, client: HttpClient, seconds: float, recorded: Recorded | None
+        self,
+        wire: Wire,
+        client: HttpClient,
+        servers: EngineServers,
+        recorded: Recorded | None,
+        released: Callable[[], None] = lambda: None,
     ) -> None:
         self._wire = wire
         self._client = client
-        self._seconds = seconds
+        self._seconds, self._ready_seconds = servers.seconds, servers.ready_seconds
+        self._released = released
         self._recorded = recorded
         self._answered = False
         self._own_loop: asyncio.AbstractEventLoop | None = None
         self._looking: asyncio.Task[None] | None = None
         self.fault: str | None = None
+        client.lost = self._look
 
     @property
     def feature_width(self) -> int:
@@ -168,7 +115,7 @@ class RemoteEngine:
             EngineFailed: The server is absent, slow, or answers nonsense.
         """
         if self.fault is not None:
-            raise EngineFailed(self.fault)
+            raise EngineUnavailable(self.fault)
         try:
             if not self._answered:
                 await self._until_ready()
@@ -191,6 +138,7 @@ class RemoteEngine:
         if self._looking is not None:
             self._looking.cancel()
         self._client.close()
+        self._released()
         if self._own_loop is not None:
             self._own_loop.run_until_complete(asyncio.sleep(0))  # connections close in a turn
             self._own_loop.close()
@@ -201,7 +149,7 @@ class RemoteEngine:
         known = self._recorded
         width = self.feature_width
         features = np.zeros((1, width), np.float32) if known is None else known.features
-        deadline = asyncio.get_running_loop().time() + READY_SECONDS
+        deadline = asyncio.get_running_loop().time() + self._ready_seconds
         while True:
             try:
                 await self._run(features)
@@ -248,7 +196,7 @@ class RemoteEngine:
         self._recorded.check(outputs)
 
     def _look(self) -> None:
-        """Look whether what has failed goes on to fail, unless that is done already."""
+        """Look whether the server answers rightly, unless that is done already."""
         if self._own_loop is None and self._looking is None and self._recorded is not None:
             self._looking = asyncio.get_running_loop().create_task(self._until_sound())
 

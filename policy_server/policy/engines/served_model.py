@@ -1,4 +1,4 @@
-"""A model of an inference server, as the version that it decides for knows it."""
+"""A model on another server, as the version that it decides for knows it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +9,7 @@ import numpy as np
 
 from policy_server.errors import EngineFailed
 
-FILE = "model.json"
+FILE, WIDTHS_FILE = "model.json", "widths.json"
 TYPES: Mapping[str, np.dtype[Any]] = {
     "FP16": np.dtype("<f2"),
     "FP32": np.dtype("<f4"),
@@ -69,3 +69,27 @@ class ServedModel(msgspec.Struct, frozen=True):
             return msgspec.json.decode((folder / FILE).read_bytes(), type=cls)
         except (OSError, ValueError) as error:
             raise EngineFailed(f"{folder.name}/{FILE} is damaged: {error}") from error
+
+
+class Widths(msgspec.Struct, frozen=True):
+    """What a network takes and gives, for each row.
+
+    Attributes:
+        features: F.
+        outputs: W.
+    """
+
+    features: int
+    outputs: int
+
+    def write(self, folder: Path) -> None:
+        """Save it in a folder."""
+        (folder / WIDTHS_FILE).write_bytes(msgspec.json.encode(self))
+
+    @classmethod
+    def read(cls, folder: Path) -> "Widths":
+        """What a folder holds; raises EngineFailed where it is damaged."""
+        try:
+            return msgspec.json.decode((folder / WIDTHS_FILE).read_bytes(), type=cls)
+        except (OSError, ValueError) as error:
+            raise EngineFailed(f"{folder.name}/{WIDTHS_FILE} is damaged: {error}") from error

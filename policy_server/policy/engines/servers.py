@@ -33,12 +33,14 @@ class EngineServers:
 
     Attributes:
         seconds: Most for one run of a network on any of them.
+        ready_seconds: How long one that is there may take until it has loaded a network.
         inference: URLs of those that speak the Open Inference Protocol, by the names that models
             call them.
         tensorflow: TensorFlow Serving; None where it is not to be used.
     """
 
     seconds: float = 30.0
+    ready_seconds: float = 20.0
     inference: Mapping[str, str] = field(default_factory=dict)
     tensorflow: TensorFlowServer | None = None
 

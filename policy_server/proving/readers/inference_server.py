@@ -9,8 +9,8 @@ import msgspec
 
 from policy_server.errors import EngineFailed, UploadRejected
 from policy_server.policy.engines.engine import Engine
+from policy_server.policy.engines.recorded import Recorded
 from policy_server.policy.engines.registry import ENGINES, OPEN_INFERENCE
-from policy_server.policy.engines.remote import Recorded
 from policy_server.policy.engines.served_model import TYPES, ServedModel, Tensor
 from policy_server.policy.families.recognition import Output
 from policy_server.policy.saved_model import UnusableModel
@@ -21,6 +21,7 @@ from policy_server.proving.built_model import (
     describe,
     proof_features,
     proof_outputs,
+    recorded_rows,
 )
 from policy_server.proving.heads import stated_actions
 from policy_server.proving.readers.reader import Inspection, ModelUpload, Reader
@@ -36,7 +37,6 @@ from policy_server.proving.server_reference import (
 BATCHES = (MAX_BATCH, 256, 64, 16, 8, 4, 2, 1)
 """Rows of one request that are tried: servers and models have limits of their own."""
 WIDE_ROWS = 64
-RECORDED_ROWS = 2
 NUMBERS = ("FP16", "FP32", "FP64")
 
 
@@ -190,10 +190,8 @@ def _record(upload: ModelUpload, model: ServedModel, engine: Engine, width: int)
     shape = (-1, width) if len(model.input.shape) > 1 else (width,)
     output = msgspec.structs.replace(model.output, shape=shape)
     _write(upload, msgspec.structs.replace(model, output=output))
-    features = proof_features(engine.feature_width)
-    features = features[len(features) // 4 :][:RECORDED_ROWS]  # of a scale that is usual
-    recorded = Recorded(features, engine.run(features))
-    recorded.write(upload.folder / ENGINES[OPEN_INFERENCE].file)
+    rows = recorded_rows(proof_features(engine.feature_width))
+    Recorded(rows, engine.run(rows)).write(upload.folder / ENGINES[OPEN_INFERENCE].file)
 
 
 def _write(upload: ModelUpload, model: ServedModel) -> None:

@@ -9,7 +9,12 @@ import numpy as np
 
 from policy_server.errors import EngineFailed, UploadRejected
 from policy_server.policy.engines.engine import Floats
-from policy_server.policy.engines.registry import ENGINES, ONNXRUNTIME, TENSORFLOW
+from policy_server.policy.engines.registry import (
+    ENGINES,
+    ONNXRUNTIME,
+    TENSORFLOW,
+    TENSORFLOW_SERVING,
+)
 from policy_server.policy.families.recognition import Output
 from policy_server.policy.families.registry import FAMILIES, sure_names
 from policy_server.policy.saved_model import SavedModel, UnusableModel
@@ -35,6 +40,7 @@ from policy_server.proving.saved_model_states import (
     proof_rows,
 )
 from policy_server.proving.stateless import check_stateless
+from policy_server.proving.tensorflow_serving import serve_reduced
 from policy_server.proving.tf_agents import read_specs
 
 MIN_DRAWS = 32
@@ -94,9 +100,12 @@ def _built(model: SavedModel, upload: ModelUpload) -> BuiltModel:
     upload.progress("converting the network and proving it")
     upload = replace(upload, description=description)
     width = model.carried.feature_width(model.feature_width)
-    original = original_of(model, description)
-    engine, detail = convert(original, model, upload, rows, output.width)
-    name = TENSORFLOW if engine is None else ONNXRUNTIME
+    original, name = original_of(model, description), TENSORFLOW_SERVING
+    engine, detail = serve_reduced(model, original, upload, rows, memory is not None)
+    if engine is None:
+        why = detail
+        engine, detail = convert(original, model, upload, rows, output.width)
+        name, detail = TENSORFLOW if engine is None else ONNXRUNTIME, detail + why
     described = replace(describe(name, width, output, actions, detail), memory=memory)
     model.carried.write(upload.folder / ENGINES[TENSORFLOW].file)
     unconverted = why_not_itself(model, description, detail)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from policy_server.errors import EngineFailed
 from policy_server.policy.engines.engine import AsyncEngine
+from policy_server.policy.engines.recorded import Recorded
 from policy_server.policy.engines.registry import OPEN_INFERENCE, load_engine
-from policy_server.policy.engines.remote import Recorded
 from policy_server.policy.engines.served_model import ServedModel, Tensor
 from policy_server.policy.engines.servers import EngineServers
 from tests.support.raw_server import Piece, RawServer, http, raw_server
@@ -84,7 +84,7 @@ def engine(server: RawServer, tmp_path: Path) -> Callable[..., AsyncEngine]:
         ServedModel("there", "walk er/é", "1", *tensors, rows=rows).write(folder)
         if recorded:
             Recorded(X, (X @ KERNEL).astype(np.float32)).write(folder)
-        servers = EngineServers(seconds, {"there": server.url})
+        servers = EngineServers(seconds, inference={"there": server.url})
         loaded = load_engine(OPEN_INFERENCE, tmp_path, "logits", servers)
         assert isinstance(loaded, AsyncEngine)
         return loaded
@@ -288,7 +288,9 @@ def test_a_damaged_file_is_told(
     engine().close()
     (tmp_path / OPEN_INFERENCE / "model.json").write_bytes(damage)
     with pytest.raises(EngineFailed, match="damaged"):
-        load_engine(OPEN_INFERENCE, tmp_path, "logits", EngineServers(1, {"there": "http://x"}))
+        load_engine(
+            OPEN_INFERENCE, tmp_path, "logits", EngineServers(1, inference={"there": "http://x"})
+        )
 
 
 def test_a_server_that_no_setting_names_is_not_reached(
@@ -296,7 +298,9 @@ def test_a_server_that_no_setting_names_is_not_reached(
 ) -> None:
     engine().close()
     with pytest.raises(EngineFailed, match="no inference server `there`: `other`"):
-        load_engine(OPEN_INFERENCE, tmp_path, "logits", EngineServers(1, {"other": server.url}))
+        load_engine(
+            OPEN_INFERENCE, tmp_path, "logits", EngineServers(1, inference={"other": server.url})
+        )
     assert server.connections == 0
 
 

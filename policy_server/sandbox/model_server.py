@@ -21,6 +21,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import msgspec
@@ -80,7 +81,7 @@ class ModelServer:
         host = UNNAMED.sub("_", socket.gethostname())
         self._folder = base_path.absolute() / FOLDER / host
         self._task = Task(str(self._folder), "" if url else program, url, port)
-        self._starting: subprocess.Popen[bytes] | None = None
+        self._starting: threading.Thread | None = None
 
     def serve(self, folder: Path) -> "Wanted":
         """Ask for the SavedModels of a folder, whose names are their versions.
@@ -117,9 +118,8 @@ class ModelServer:
 
     def _supervise(self) -> None:
         """Start a supervisor where there is none."""
-        if self._starting is not None and self._starting.poll() is None:
+        if self._starting is not None and self._starting.is_alive():
             return
-        self._starting = None
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / "lock").open("w") as lock:
             try:
@@ -128,7 +128,7 @@ class ModelServer:
                 return
             (self._folder / "state.json").unlink(missing_ok=True)  # of one that is gone
         with (self._folder / "server.log").open("ab") as log:
-            self._starting = subprocess.Popen(
+            process = subprocess.Popen(
                 [
                     sys.executable,
                     "-P",
@@ -143,6 +143,8 @@ class ModelServer:
                 env={**_handed_on(), "PYTHONPATH": str(ROOT)},
                 start_new_session=True,
             )
+        self._starting = threading.Thread(target=process.wait, daemon=True)
+        self._starting.start()
 
 
 class Wanted:

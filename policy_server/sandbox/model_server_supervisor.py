@@ -67,6 +67,7 @@ class Supervisor:
         finally:
             self._end_program()
             with contextlib.suppress(OSError):
+                self._write({})  # for one that goes on without this
                 (self._folder / "state.json").unlink()
 
     def _remember(self, wanted: dict[str, str]) -> None:

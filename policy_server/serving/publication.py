@@ -236,23 +236,23 @@ class Publisher:
 
     def _known(self, folder: Path, contract: Contract, parts: set[Part]) -> Manifest | None:
         """The version that was made of the same before, if there is one."""
-        known = self._store.alike(
-            contract.digest, content_hash(folder, parts, uploaded_paths(folder, parts))
+        hashed = content_hash(folder, parts, uploaded_paths(folder, parts))
+        return self._store.alike(
+            contract.digest, hashed, lambda known: self._runs_alike(known, folder)
         )
-        return None if known and self._runs_otherwise(known, folder) else known
 
-    def _runs_otherwise(self, known: Manifest, folder: Path) -> bool:
-        """The same files would make another version now, of which something else runs the network.
+    def _runs_alike(self, known: Manifest, folder: Path) -> bool:
+        """The same files would make the same version now, as far as what runs the network goes.
 
         An inference server may have another one by now; a SavedModel, which is a zip, follows
         a setting.
         """
         if known.engine is None or known.engine == OPEN_INFERENCE:
-            return known.engine is not None
+            return known.engine is None
         with uploaded_file(folder, Part.MODEL).open("rb") as file:
             follows = file.read(len(ZIP)) == ZIP
         wanted = self._limits.engine == TENSORFLOW_SERVING
-        return follows and (known.engine == TENSORFLOW_SERVING) != wanted
+        return not follows or (known.engine == TENSORFLOW_SERVING) == wanted
 
     def _commit(
         self,

@@ -185,11 +185,14 @@ class LocalFolder:
     def damage(self, name: str) -> str | None:
         return content.damaged_file(self.folder(name), self.manifest(name).files)
 
-    def alike(self, contract: str, hashed: str) -> Manifest | None:
+    def alike(
+        self, contract: str, hashed: str, fits: Callable[[Manifest], bool] = lambda _: True
+    ) -> Manifest | None:
         for name in reversed(self.names()):
             with contextlib.suppress(VersionNotFound):
                 known = self.manifest(name)
-                if (known.contract, known.hash) == (contract, hashed) and not self.damage(name):
+                same = (known.contract, known.hash) == (contract, hashed) and fits(known)
+                if same and not self.damage(name):
                     return known
         return None
 

@@ -133,8 +133,10 @@ class Store(Protocol):
             VersionNotFound: There is no such version, or its manifest is damaged.
         """
 
-    def alike(self, contract: str, hashed: str) -> Manifest | None:
-        """The newest sound version of a contract and a content, if there is one."""
+    def alike(
+        self, contract: str, hashed: str, fits: Callable[[Manifest], bool] = lambda _: True
+    ) -> Manifest | None:
+        """The newest sound version of a contract and a content that fits, if there is one."""
 
     def use(self, name: str) -> Use:
         """Keep a version from being removed; raises VersionNotFound, or StoreFailed as Use does.

@@ -51,6 +51,7 @@ class Counterpart:
         command: Starts it.
         ready: The path that says that it is ready.
         log: What it prints.
+        refusal: A status with which it is ready, too.
     """
 
     command: list[str]
@@ -58,6 +59,7 @@ class Counterpart:
     ready: str
     log: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    refusal: int = 200
     process: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -81,7 +83,8 @@ class Counterpart:
             assert self.process is not None
             assert self.process.poll() is None, self.log.read_text()
             with contextlib.suppress(requests.RequestException):
-                if requests.get(f"{self.url}{self.ready}", timeout=1).ok:
+                status = requests.get(f"{self.url}{self.ready}", timeout=1).status_code
+                if status in (200, self.refusal):
                     return
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(0.05)

@@ -1,6 +1,7 @@
 """`python -m benchmarks`: measure this server, its floor and other servers, and write it down."""
 
 import argparse
+import contextlib
 import os
 import shutil
 import sys
@@ -8,12 +9,12 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import chart, loopback, ours, peers, table
+from benchmarks import chart, engines, loopback, ours, peers, table
 from benchmarks.bench import FIGURES_FILE, Bench, wanted
 from benchmarks.figures import FLOOR
 
 PAGE = ours.ROOT / "docs" / "performance.md"
-GROUPS = ("ours", "peers", "batch", "growth", "memory")
+GROUPS = ("ours", "peers", "batch", "growth", "engines", "memory")
 LOOPBACK_ONLY = {"ray_serve"}
 """They listen on every address of a machine, whatever they are told."""
 
@@ -31,6 +32,8 @@ def main(arguments: Sequence[str]) -> None:
         for name in others:
             _tell(f"environment of {name}")
             peers.install(name, cache)
+        if wanted(options.only, "engines"):
+            engines.install()
     alone = loopback.enter(arguments)
     _tell(f"everything stays on {'loopback, in a network of its own' if alone else '127.0.0.1'}")
     refused = set() if alone else LOOPBACK_ONLY
@@ -38,10 +41,11 @@ def main(arguments: Sequence[str]) -> None:
         bench = Bench(
             options, cache, Path(folder), [one for one in others if one not in refused], _tell
         )
-        bench.prepare()
-        for name in refused & {*others}:
-            bench.leave_out(name, "it needs a network of its own (unshare)")
-        figures = bench.measure()
+        with contextlib.closing(bench):
+            bench.prepare()
+            for name in refused & {*others}:
+                bench.leave_out(name, "it needs a network of its own (unshare)")
+            figures = bench.measure()
     tables = table.render_tables(figures)
     sys.stdout.write(f"{tables}\nRaw figures: {cache / FIGURES_FILE}\n")
     if options.output:

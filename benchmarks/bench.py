@@ -1,11 +1,12 @@
 """One run of the benchmark: what is prepared, what is measured, in which order it is shown."""
 
 import argparse
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import machine, ours, peers
+from benchmarks import engines, machine, ours, peers
 from benchmarks.figures import Figures, Measurement, Row, write_figures
 from benchmarks.processes import NotServing
 from benchmarks.rounds import run_rounds, run_steady
@@ -47,6 +48,7 @@ class Bench:
         self._extent: list[Subject] = []
         self._steady: list[Subject] = []
         self._faults: dict[str, str] = {}
+        self._beside = contextlib.ExitStack()
 
     def prepare(self) -> None:
         """Publish policies, and see to it that all servers are ready to be started."""
@@ -74,6 +76,9 @@ class Bench:
                 self.leave_out(name, str(error))
         if self._wanted("growth"):
             self._extent += ours.growing(work)
+        if self._wanted("engines"):
+            (work / "engines").mkdir()
+            self._extent += self._beside.enter_context(engines.side_by_side(work / "engines"))
         if self._wanted("memory"):
             self._steady = [one for one in own if one.name == STEADY_SUBJECT]
 
@@ -101,6 +106,10 @@ class Bench:
             figures.steady += run_steady(subject, requests, options.seconds, self._work, self._tell)
         write_figures(figures, kept)
         return figures
+
+    def close(self) -> None:
+        """End what runs beside the servers."""
+        self._beside.close()
 
     def _rows(self) -> Iterator[Row]:
         """In the order of the tables: the floor, this server, others as they are listed."""

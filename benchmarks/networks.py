@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 ACTIONS = 5
 SEED = 20240229
@@ -22,12 +23,24 @@ def write_policy(folder: Path, fields: int, hidden: int) -> bytes:
     Returns:
         An observation that the schema takes, as JSON.
     """
+    observation = write_schema(folder, fields)
+    write_network(folder / "policy.onnx", fields, hidden)
+    return observation
+
+
+def kernel(features: int) -> NDArray[np.float32]:
+    """A random matrix from so many features to logits of the actions."""
+    numbers = np.random.default_rng(SEED).standard_normal((features, ACTIONS))
+    return numbers.astype(np.float32)
+
+
+def write_schema(folder: Path, fields: int) -> bytes:
+    """Write a folder with a schema of number fields; an observation that it takes, as JSON."""
     folder.mkdir(parents=True)
     names = [f"field_{number}" for number in range(fields)]
     lines = [f"  {name}: {{type: float, minimum: -1, maximum: 1}}" for name in names]
     text = "\n".join(["observations:", *lines, "parameters: {discrete: true, tuple: false}", ""])
     (folder / "schema.yaml").write_text(text, encoding="utf-8")
-    write_network(folder / "policy.onnx", fields, hidden)
     numbers = random.Random(SEED)
     return json.dumps({name: round(numbers.uniform(-1, 1), 4) for name in names}).encode()
 

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -178,13 +178,13 @@ def subject(
     )
 
 
-def publish(folder: Path, base_path: Path) -> None:
+def publish(folder: Path, base_path: Path, settings: Mapping[str, str] | None = None) -> None:
     """Make the contract of a folder and activate its policy."""
     for arguments in (["schema", str(folder / "schema.yaml")], ["publish", str(folder)]):
         done = subprocess.run(
             [sys.executable, "generate.py", *arguments],
             cwd=ROOT,
-            env=_environment(base_path),
+            env=_environment(base_path) | dict(settings or {}),
             capture_output=True,
             text=True,
             timeout=600,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-Group = Literal["comparison", "batch", "fields", "network"]
+Group = Literal["comparison", "batch", "fields", "network", "engine"]
 Check = Callable[[bytes], None]
 """Raises ValueError if an answer is not a right one."""
 

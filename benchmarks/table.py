@@ -26,6 +26,8 @@ def render_tables(figures: Figures) -> str:
         parts.append(_comparison(figures))
     if figures.group("batch"):
         parts.append("### Batches\n\n" + _batches(figures))
+    if rows := figures.group("engine"):
+        parts.append("### Engines side by side\n\n" + _engines(figures, rows))
     for group, heading, first in (
         ("fields", "Number of fields", "an observation of"),
         ("network", "Size of the network", "two layers of"),
@@ -86,6 +88,18 @@ def _batches(figures: Figures) -> str:
             cells.append(f"failed: {fault}" if fault else _count(rate * row.items))
         lines.append(cells)
     return _table(["", "1 connection: predictions/s", "4: predictions/s"], lines)
+
+
+def _engines(figures: Figures, rows: Sequence[Row]) -> str:
+    columns: list[tuple[Value, Callable[[float], str], bool]] = [
+        (latency(1), _microseconds, True),
+        (throughput(16), _count, True),
+        (throughput(64), _count, True),
+        (memory, _megabytes, False),
+    ]
+    heads = ["engine", "1 connection: p50", "16: requests/s", "64: requests/s"]
+    lines = [_line(figures, row, columns, row.title) for row in rows]
+    return _table([*heads, "memory of this server"], lines)
 
 
 def _growth(figures: Figures, rows: Sequence[Row], first: str) -> str:

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from scipy import special
 
 from examples.quiet_tensorflow import tf
-from policy_server.contract.contract import Contract
 from policy_server.errors import EngineFailed, UploadRejected
 from policy_server.policy.engines.registry import ONNXRUNTIME, TENSORFLOW_SERVING
 from policy_server.policy.engines.servers import NO_SERVERS, EngineServers
@@ -42,7 +41,7 @@ from tests.support.server import free_port
 
 KERNEL = weights(4)
 XS = np.random.default_rng(2).uniform(0.5, 2, (20, 3)).astype(np.float32)
-DISCRETE = contract_of()
+CONTRACT = contract_of()
 PATIENCE_SECONDS = 60.0
 
 
@@ -58,30 +57,25 @@ class Base:
         self,
         model: bytes,
         description: str = "",
-        *,
-        contract: Contract = DISCRETE,
         engine: str = TENSORFLOW_SERVING,
     ) -> VersionReport:
         parts = {Part.MODEL: io.BytesIO(model)}
         if description:
             parts[Part.DESCRIPTION] = io.BytesIO(description.encode())
-        contracts, limits = kept_contracts(contract, self.folder), BuildLimits(engine=engine)
+        contracts, limits = kept_contracts(CONTRACT, self.folder), BuildLimits(engine=engine)
         return Publisher(self.store, contracts, limits, servers=self.servers).publish(Bundle(parts))
 
     def engine_of(self, report: VersionReport) -> str:
         return read_description(self.store.folder(report.version) / Part.MODEL).engine
 
     def outputs(
-        self,
-        report: VersionReport,
-        contract: Contract = DISCRETE,
-        servers: EngineServers | None = None,
+        self, report: VersionReport, servers: EngineServers | None = None
     ) -> NDArray[np.float32]:
         """The distribution inputs of a version for XS, loaded as a worker does."""
 
         async def run() -> NDArray[np.float32]:
             version = await load_version(
-                self.store, report.version, contract, ServingLimits(), servers or self.servers
+                self.store, report.version, CONTRACT, ServingLimits(), servers or self.servers
             )
             try:
                 return await version.policy.run_async(XS)
@@ -128,21 +122,14 @@ def test_what_onnx_has_no_words_for_is_run(base: Base, tmp_path: Path) -> None:
     np.testing.assert_allclose(base.outputs(report), expected, atol=1e-4)
 
 
-def test_normalisation_and_several_outputs_are_written_into_the_network(
-    base: Base, tmp_path: Path
-) -> None:
-    model = model_of(tmp_path, lambda x, w, v: {"mu": x @ w, "log_std": x @ v}, KERNEL, -KERNEL)
+def test_normalisation_is_written_into_the_network(base: Base, tmp_path: Path) -> None:
+    model = model_of(tmp_path, lambda x, w: {"logits": x @ w})
     report = base.publish(
-        model,
-        "output: {mean: mu, log_std: log_std}\n"
-        "normalise: {mean: [1, 2, 3], variance: [4, 4, 4], epsilon: 0, clip: 0.5}\n",
-        contract=contract_of(discrete=False, tuple_=True),
+        model, "normalise: {mean: [1, 2, 3], variance: [4, 4, 4], epsilon: 0, clip: 0.5}\n"
     )
     assert base.engine_of(report) == TENSORFLOW_SERVING
     seen = np.clip((XS - [1, 2, 3]) / 2, -0.5, 0.5)
-    expected = np.concatenate([seen @ KERNEL, seen @ -KERNEL], axis=1)
-    found = base.outputs(report, contract_of(discrete=False, tuple_=True))
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(base.outputs(report), seen @ KERNEL, atol=1e-5)
 
 
 def test_where_the_setting_is_gone_the_version_says_so(base: Base, plain: bytes) -> None:

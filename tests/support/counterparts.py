@@ -13,6 +13,7 @@ from pathlib import Path
 
 import requests
 
+from policy_server.sandbox.confinement import end_with
 from tests.clients.toolchains import CACHE
 from tests.support.server import ROOT
 
@@ -68,6 +69,7 @@ class Counterpart:
 
     def start(self) -> None:
         """Run it, until it is ready."""
+        parent = os.getpid()
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 self.command,
@@ -75,6 +77,7 @@ class Counterpart:
                 stderr=output,
                 env={**os.environ, **self.environment},
                 start_new_session=True,
+                preexec_fn=lambda: end_with(parent),
             )
         self.await_ready()
 

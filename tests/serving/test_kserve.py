@@ -14,7 +14,7 @@ from policy_server.policy.engines.servers import EngineServers
 from policy_server.proving.limits import BuildLimits
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.publication import Publisher
-from policy_server.store.local_folder import LocalFolder
+from policy_server.store.registry import open_store
 from policy_server.version.parts import Part
 from tests.serving.conftest import CONTRACT
 from tests.support.contracts import kept_contracts
@@ -67,7 +67,7 @@ def test_rows_of_tensorflow_serving(there: Counterpart, tmp_path: Path) -> None:
 
 def test_tensors_of_the_open_inference_protocol(there: Counterpart, tmp_path: Path) -> None:
     """Its server says nothing of its model, so the file does."""
-    store = LocalFolder(tmp_path / "base")
+    store = open_store(tmp_path / "base")
     servers = EngineServers(10.0, inference={"shop": there.url})
     contracts = kept_contracts(CONTRACT, tmp_path / "base")
     publisher = Publisher(store, contracts, BuildLimits(), servers=servers)

@@ -29,7 +29,7 @@ from policy_server.serving.bundle import Bundle
 from policy_server.serving.limits import ServingLimits
 from policy_server.serving.loading import load_version
 from policy_server.serving.publication import Publisher, VersionReport
-from policy_server.store.local_folder import LocalFolder
+from policy_server.store.registry import open_store
 from policy_server.version.parts import Part
 from policy_server.version.version_parts import read_description
 from tests.support.contracts import contract_of, kept_contracts
@@ -51,7 +51,7 @@ class Base:
     def __init__(self, folder: Path, program: str, url: str = "") -> None:
         self.folder, self.program = folder, program
         self.servers = EngineServers(10.0, tensorflow=ModelServer(folder, program, url))
-        self.store = LocalFolder(folder)
+        self.store = open_store(folder)
 
     def publish(
         self,

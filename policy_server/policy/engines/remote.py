@@ -222,7 +222,8 @@ class RemoteEngine:
             self._looking = None
 
     def _words(self, error: EngineFailed) -> str:
-        return f"{self._wire.who}: {error}"
+        """What is told of an error, also by readiness; a server may have said part of it."""
+        return f"{self._wire.who}: {_shown(str(error))}"
 
 
 def refused(answer: HttpAnswer, kind: type[EngineFailed] = EngineFailed) -> EngineFailed:
@@ -233,8 +234,7 @@ def refused(answer: HttpAnswer, kind: type[EngineFailed] = EngineFailed) -> Engi
         if isinstance(said, dict) and isinstance(said.get("error"), str):
             words = said["error"]
     error = kind(f"it answers with status {answer.status}")
-    shown = "".join(each if each.isprintable() else " " for each in words[:SHOWN_CHARACTERS])
-    error.add_note(f"it says: {shown.strip() or '(nothing)'}")
+    error.add_note(f"it says: {_shown(words).strip() or '(nothing)'}")
     return error
 
 
@@ -245,3 +245,8 @@ def in_full(error: BaseException) -> str:
     if isinstance(cause, OSError):
         notes.append(str(cause))
     return "; ".join([str(error), *notes])
+
+
+def _shown(words: str) -> str:
+    """Words of a stranger, fit for a line: short, without control characters."""
+    return "".join(each if each.isprintable() else " " for each in words[:SHOWN_CHARACTERS])

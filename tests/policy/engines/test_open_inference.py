@@ -188,6 +188,20 @@ def test_nonsense_is_told_and_never_believed(
     asked.close()
 
 
+def test_what_is_told_of_nonsense_is_short(
+    server: RawServer, engine: Callable[..., AsyncEngine]
+) -> None:
+    asked = engine()
+    asked.run(X)
+    said = [as_json(datatype="\x1b[31m" + "x" * 5_000)]
+    server.answer = lambda *_: said
+    with pytest.raises(EngineFailed) as failed:
+        asked.run(X)
+    asked.close()
+    assert len(str(failed.value)) < 500
+    assert str(failed.value).isprintable()
+
+
 def test_numbers_that_are_none_are_handed_on_for_their_rows_alone(
     server: RawServer, engine: Callable[..., AsyncEngine]
 ) -> None:

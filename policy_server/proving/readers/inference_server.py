@@ -77,6 +77,11 @@ def _declared_output(upload: ModelUpload) -> str | None:
             "`inputs` and `normalise` in model.yaml are written into a network that is built, and "
             "this one runs on another server: say it in preprocessing.yaml."
         )
+    if description.memory is not None:
+        raise UploadRejected(
+            "`memory` in model.yaml is written into a network that is built, and this one runs on "
+            "another server: upload the network itself."
+        )
     if description.output is not None and not isinstance(description.output, str):
         raise UploadRejected(
             "Several outputs are served as one in a network that is built, and this one runs on "

@@ -9,12 +9,15 @@ import numpy as np
 
 from policy_server.errors import UploadRejected
 from policy_server.proving.leapp import contract_beside
+from policy_server.proving.leapp_memory import initial_values
 from policy_server.proving.pickled_tensors import UnreadableWeights
 from policy_server.proving.tf_agents import FILE as SPECS
 from policy_server.proving.tf_agents import read_specs
 from policy_server.proving.torch_programs.exported_program import ExportedProgram
-from policy_server.proving.torch_programs.program import Source, named_outputs, write_program
+from policy_server.proving.torch_programs.program import Source
+from policy_server.proving.torch_programs.stateful import write_stateful
 from policy_server.proving.torch_programs.torchscript_archive import read_script
+from policy_server.proving.torch_programs.torchscript_state import StatefulScript
 from policy_server.proving.torch_programs.traced import UnknownProgram
 from tests.fuzz.target import Target
 from tests.support.checkout import ROOT
@@ -48,18 +51,20 @@ def script(members: Members) -> None:
     """Read a program of TorchScript, and write it."""
     read = read_script(members)
     source = Source("x", np.float32, (WIDTH,))
-    write_program(
-        lambda inputs: named_outputs(read.program.run(inputs)),
-        [source],
-        read.arrays,
-        GROUND / "policy.onnx",
-    )
+    write_stateful(StatefulScript(read.program), [source], read.arrays, GROUND / "policy.onnx")
+
+
+def remembering(members: Members) -> None:
+    """The same of one that keeps a state, in one row."""
+    read = read_script(members)
+    source = Source("x", np.float32, (WIDTH // 2,), 1)
+    write_stateful(StatefulScript(read.program), [source], read.arrays, GROUND / "policy.onnx")
 
 
 def exported(members: Members) -> None:
     """Read a program of torch.export, and write it."""
     program = ExportedProgram(members)
-    write_program(program.run, program.sources, program.arrays, GROUND / "policy.onnx")
+    write_stateful(program, program.sources, program.arrays, GROUND / "policy.onnx")
 
 
 def of_member(
@@ -89,6 +94,16 @@ def contract(content: bytes) -> bool:
         return False
 
 
+def first_values(content: bytes) -> bool:
+    """A file of safetensors is read, or refused."""
+    (GROUND / "first.safetensors").write_bytes(content)
+    stated = {"initial_values": "first.safetensors"}
+    try:
+        return bool(initial_values(GROUND / "robot.yaml", stated, "walk"))
+    except UploadRejected:
+        return False
+
+
 def specs(content: bytes) -> bool:
     """Specs of TF-Agents are read, or say nothing."""
     (GROUND / SPECS).write_bytes(content)
@@ -98,6 +113,12 @@ def specs(content: bytes) -> bool:
 CODE, CODE_SEED = of_member("isaac_lab.pt", "activation.py", script)
 OBJECTS, OBJECTS_SEED = of_member("isaac_lab.pt", "/data.pkl", script)
 GRAPH, GRAPH_SEED = of_member("cleanrl.pt2", "/models/model.json", exported)
+KEPT, KEPT_SEED = of_member("memory_kept.pt", "__torch__.py", remembering)
+BUFFERS, BUFFERS_SEED = of_member("memory_cells.pt2", "/models/model.json", exported)
+VALUES = (
+    b'\x50\x00\x00\x00\x00\x00\x00\x00{"walk/h_in": {"dtype": "F32", "shape": [1, 1, 2], '
+    b'"data_offsets": [0, 8]}}     \x00\x00\x80\x3f\x00\x00\x00\xbf'
+)
 CONFIG, CONFIG_SEED = of_member("cleanrl.pt2", "/model_weights_config.json", exported)
 TARGETS = {
     "script_code": Target(
@@ -114,11 +135,16 @@ TARGETS = {
             "annotate(",
         ),
     ),
+    "script_state": Target(KEPT, {"gru": KEPT_SEED}, ("self.state", "__buffers__", "copy_(")),
     "script_objects": Target(OBJECTS, {"isaac_lab": OBJECTS_SEED}),
     "exported_graph": Target(
         GRAPH, {"cleanrl": GRAPH_SEED}, ("as_int", "as_tensor", "aten.", "null"), most_bytes=20_000
     ),
+    "exported_buffers": Target(
+        BUFFERS, {"cells": BUFFERS_SEED}, ("buffer_mutation", "as_tensor"), most_bytes=60_000
+    ),
     "exported_weights": Target(CONFIG, {"cleanrl": CONFIG_SEED}, ("as_int", "strides")),
     "leapp": Target(contract, {"robot": (FILES / "leapp" / "robot.yaml").read_bytes()}),
+    "leapp_values": Target(first_values, {"one": VALUES}, ("F32", "data_offsets", "walk/")),
     "tf_agents": Target(specs, {"one": SPEC.encode()}, ("value {", "shape {", "dim {", "DT_")),
 }

@@ -48,7 +48,7 @@ class ScriptProgram(Evaluator):
         for module, text in sources.items():
             try:
                 self._collect(module, ast.parse(text).body)
-            except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
                 raise UnknownProgram(f"its code `{module[:100]}` cannot be read") from error
         if self._forward not in self._functions:
             raise UnknownProgram(f"its code has no `{self._forward[:200]}`")
@@ -64,7 +64,8 @@ class ScriptProgram(Evaluator):
             elif isinstance(each, ast.ClassDef):
                 self._collect(f"{place}.{each.name}", each.body)
             elif isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) == BUFFERS:
-                self._buffers[place] = ast.literal_eval(each.value)
+                names = ast.literal_eval(each.value)
+                self._buffers[place] = list(map(str, names)) if isinstance(names, list) else []
 
     @property
     def inputs(self) -> list[str]:

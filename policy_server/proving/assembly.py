@@ -36,9 +36,6 @@ from policy_server.version.parts import Part, uploaded_file
 from policy_server.version.version_parts import known_sizes, network_of, write_timing
 
 DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
-NO_STEPS = (
-    "A model with memory is asked by POST /step, which takes observations: the schema has none."
-)
 
 
 class Assembly:
@@ -129,15 +126,13 @@ class Assembly:
             self._misfit("reading", f"{undeclared}; {where}", Part.DESCRIPTION)
             return None
         described = built.description
+        built.check_steps(self._is_observed)
         self._report.passed("model", described.family_detail)
         if built.carries is not None:
             self._report.passed("memory", built.carries)
         family = FAMILIES[described.family]
         sizes = () if described.sizes is None else family(described.sizes).action_sizes
-        actions = self._contract.actions
-        conflict = actions.contradiction(family.kind, described.heads, sizes)
-        if described.memory is not None and not self._is_observed:
-            conflict = NO_STEPS
+        conflict = self._contract.actions.contradiction(family.kind, described.heads, sizes)
         if conflict is not None:
             raise UploadRejected(conflict)
         return built

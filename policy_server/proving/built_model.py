@@ -77,6 +77,14 @@ class BuiltModel:
         )
         return f"{memory.width} numbers ({4 * memory.width} bytes) are carried: {what}{begins}"
 
+    def check_steps(self, is_observed: bool) -> None:
+        """Raise UploadRejected if it has memory, and the schema has no observations to step by."""
+        if self.description.memory is not None and not is_observed:
+            raise UploadRejected(
+                "A model with memory is asked by POST /step, which takes observations: the schema "
+                "has none."
+            )
+
     def of_file(
         self, description: NetworkDescription, original: Engine | None = None
     ) -> "BuiltModel":

@@ -16,7 +16,7 @@ from policy_server.proving.input_description import (
     feature_numbers,
 )
 from policy_server.proving.known_features import KnownFeatures
-from policy_server.proving.memory_shares import check_stack, frames_last, lay_out_states, normalised
+from policy_server.proving.memory_shares import lay_out_states, normalised, stacked
 from policy_server.proving.network_inputs import (
     Layout,
     NetworkInput,
@@ -67,16 +67,10 @@ def lay_out(
     if carried:
         taking = [each.of_one_step(batch) for each in taking]
     states, batch = lay_out_states(carried, pairs, batch)
-    layout = replace(
-        _Laying(taking, batch, described.inputs, known).layout(),
-        filled=tuple(filled),
-        batch=batch,
-        states=states,
-        stack=stack,
-    )
-    check_stack(layout)
-    if len(fields) == 1:
-        layout = frames_last(layout, fields[0].shape)
+    layout = _Laying(taking, batch, described.inputs, known).layout()
+    layout = replace(layout, filled=tuple(filled), batch=batch, states=states, stack=stack)
+    if stack is not None:
+        layout = stacked(layout, fields)
     return replace(layout, normalise=normalised(layout, described.normalise))
 
 

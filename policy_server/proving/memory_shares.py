@@ -8,6 +8,7 @@ import numpy as np
 from policy_server.errors import UploadRejected
 from policy_server.policy.saved_model import UnusableModel
 from policy_server.proving.input_description import Normalisation
+from policy_server.proving.known_features import FieldFeatures
 from policy_server.proving.memory_description import Pair
 from policy_server.proving.network_inputs import Layout, NetworkInput
 from policy_server.proving.shares import State
@@ -98,30 +99,32 @@ def _along(state: State, axis: int) -> State | None:
     return replace(state, shape=tuple(sizes), batch_axis=axis)
 
 
-def frames_last(layout: Layout, frame: tuple[int, ...]) -> Layout:
-    """The layout of a network whose input stacks frames on its last axis, if its shape says so.
+def stacked(layout: Layout, fields: Sequence[FieldFeatures]) -> Layout:
+    """The layout of a network that takes a stack, on whichever axis its input has the frames.
 
     Args:
         layout: Of frames one after the other.
-        frame: The shape of the field that makes one, such as [84, 84].
+        fields: What makes one observation; of one field of several axes, such as [84, 84], the
+            shape of the input tells the axis.
+
+    Raises:
+        UploadRejected: The network's features are not those of so many frames.
     """
-    if layout.stack is None or len(layout.shares) > 1 or len(frame) < 2:
+    assert layout.stack is not None
+    frames = layout.stack.frames
+    if layout.width % frames:
+        raise UploadRejected(
+            f"`memory` in model.yaml stacks {frames} frames, and the network takes "
+            f"{layout.width} features, which are not so many times those of one observation."
+        )
+    if len(layout.shares) > 1 or len(fields) != 1 or len(fields[0].shape) < 2:
         return layout
-    frames, (share,) = layout.stack.frames, layout.shares
+    (share,), frame = layout.shares, fields[0].shape
     channels = frame if len(share.shape) == len(frame) else (*frame, 1)
     if share.shape != (*channels[:-1], frames * channels[-1]):
         return layout
     numbers = np.moveaxis(share.numbers.reshape(frames, *channels), 0, -2).ravel()
     return replace(layout, shares=(replace(share, numbers=numbers),), takes_fields=True)
-
-
-def check_stack(layout: Layout) -> None:
-    """Raise UploadRejected unless a network's features are those of so many frames."""
-    if layout.stack is not None and layout.width % layout.stack.frames:
-        raise UploadRejected(
-            f"`memory` in model.yaml stacks {layout.stack.frames} frames, and the network takes "
-            f"{layout.width} features, which are not so many times those of one observation."
-        )
 
 
 def normalised(layout: Layout, statistics: Normalisation | None) -> Normalisation | None:

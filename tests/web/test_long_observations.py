@@ -118,8 +118,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-@pytest.mark.parametrize("kind", BODIES)
-@pytest.mark.parametrize("chunked", [False, True])
+CHUNKED = ("numbers", "numbers and a text", "all of few", "a row of texts and another")
+"""Those that come in chunks as well: one for each way to be read."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "chunked"),
+    [*((kind, False) for kind in BODIES), *((kind, True) for kind in CHUNKED)],
+)
 def test_nobody_waits_for_a_long_observation(server: Server, kind: str, chunked: bool) -> None:
     path, make, status = BODIES[kind]
     body = make()

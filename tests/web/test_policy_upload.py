@@ -103,10 +103,16 @@ def await_schema(server: Server, text: str) -> None:
         time.sleep(0.1)
 
 
+@pytest.fixture(scope="module")
+def published_speeds(speeds: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BASE_PATH in which the policy of speeds decides. Not to be written to."""
+    return publish(speeds, tmp_path_factory.mktemp("published") / "instance")
+
+
 @pytest.fixture
-def instance(speeds: Path, tmp_path: Path) -> Path:
-    """A BASE_PATH in which the policy of speeds decides."""
-    return publish(speeds, tmp_path / "instance")
+def instance(published_speeds: Path, tmp_path: Path) -> Path:
+    """One of a test's own."""
+    return Path(shutil.copytree(published_speeds, tmp_path / "instance"))
 
 
 @pytest.fixture

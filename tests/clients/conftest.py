@@ -43,6 +43,7 @@ Results = list[dict[str, Any]]
 Options = Mapping[str, Any]
 """Of a client: where its server is, and as whom it asks."""
 NO_OTHERS: Mapping[str, Options] = {}
+NO_VARIABLES: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -194,6 +195,7 @@ def take_steps(
     steps: list[Step],
     folder: Path,
     others: Mapping[str, Options] = NO_OTHERS,
+    variables: Mapping[str, str] = NO_VARIABLES,
 ) -> Results:
     """Have the driver of an SDK take steps, by a script in a folder; what came of each."""
     script = folder / "script.json"
@@ -203,7 +205,7 @@ def take_steps(
     given = {"clients": clients, "steps": steps}
     script.write_text(json.dumps(given) + "\n", encoding="utf-8")
     command = [*toolchain.driver(sdk), script]
-    printed = run(command, folder, toolchain.variables())
+    printed = run(command, folder, {**toolchain.variables(), **variables})
     results = [json.loads(line) for line in printed.splitlines()]
     assert len(results) == len(steps)
     return results

@@ -3,7 +3,7 @@
 import re
 import shutil
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pytest
 from policy_server.clients.names import identifiers
 from tests.clients import episodes
 from tests.clients.asking import own_answer, step
-from tests.clients.conftest import Drive, Results, Service, make_sdks
+from tests.clients.conftest import Drive, Results, Service, make_sdks, take_steps
 from tests.clients.strangers import REDIRECTS
 from tests.clients.suite import (
     ACCEPTED,
@@ -29,9 +29,12 @@ from tests.clients.suite import (
 )
 from tests.clients.toolchains import TOOLCHAINS, Toolchain, run
 from tests.clients.witness import Witness
+from tests.support.nginx import make_certificates
 from tests.support.server import KEY, PASSWORD, ROOT, USER, gunicorn
 
 LEAVE_SECONDS = 30.0
+AUTHORITY_IN = {"python": "SSL_CERT_FILE", "typescript": "NODE_EXTRA_CA_CERTS"}
+"""Where a language's own means take the certificate of an authority from."""
 UPLOADS = {
     "lpoc": ("output_mapper", "examples/lpoc/output_mapper.yaml"),
     "names": ("preprocessor", "tests/clients/names/preprocessor.py"),
@@ -271,6 +274,46 @@ def test_versions_are_uploaded_listed_gone_back_from_and_removed(
     assert refused == {"refused": {"status": 409, "pointers": []}}
     assert removed == {"ok": None}
     assert uploaded not in [each["version"] for each in versions(service)]
+
+
+@pytest.fixture(scope="module")
+def elsewhere(
+    services: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Path]]:
+    """Where lpoc is served by TLS below a path of a larger site, and who vouches for it."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    make_certificates(folder)
+    base_path = shutil.copytree(services["lpoc"].base_path, folder / "instance")
+    settings = {
+        "POLICY_SERVER_TLS_CERTIFICATE": str(folder / "fullchain.pem"),
+        "POLICY_SERVER_TLS_KEY": str(folder / "key.pem"),
+        "POLICY_SERVER_PREFIX": "/site/policy",
+    }
+    with gunicorn(base_path, 1, **settings) as server:
+        site = server.url.removesuffix("/api")
+        yield f"{site}/site/policy/api", folder / "authority.pem"
+
+
+@pytest.mark.parametrize("toolchain", AUTHORITY_IN, indirect=True)
+def test_below_a_path_and_by_tls_of_a_private_authority(
+    toolchain: Toolchain,
+    services: Mapping[str, Service],
+    elsewhere: tuple[str, Path],
+    tmp_path: Path,
+) -> None:
+    (url, authority), service = elsewhere, services["lpoc"]
+    observation = service.schema.example()
+    steps = [step("predict", observation=observation, seed=1)]
+    sdk, found = service.sdk(toolchain.language), []
+    trusting = {AUTHORITY_IN[toolchain.language]: str(authority)}
+    for number, variables in enumerate((trusting, {})):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        found += take_steps(toolchain, sdk, url, steps, folder, variables=variables)
+    known, unknown = found
+    expected = own_answer(service, "predict", observation, seed=1)
+    assert without_version(answered([known])) == [expected]
+    assert unknown == {"unreachable": True}
 
 
 def versions(service: Service) -> list[dict[str, Any]]:

@@ -72,18 +72,15 @@ class KerasPolicy(Trained):
     def write_model(self, folder: Path) -> None:
         """Write the folder saved_model."""
         width = sum(leaf.size for leaf in self.leaves)
-        module, output = tensorflow.Module(), self.description.reads
-        module.model = self.model
-        module.decide = tensorflow.function(
-            lambda observations: {output: self.output(observations)},
-            input_signature=[
-                tensorflow.TensorSpec((None, width), tensorflow.float32, "observations")
-            ],
+        spec = tensorflow.TensorSpec((None, width), tensorflow.float32, "observations")
+        archive = keras.export.ExportArchive()
+        archive.track(self.model)
+        archive.add_endpoint(
+            "serve",
+            lambda observations: {self.description.reads: self.output(observations)},
+            input_signature=[spec],
         )
-        options = tensorflow.saved_model.SaveOptions(experimental_custom_gradients=False)
-        tensorflow.saved_model.save(
-            module, str(folder / "saved_model"), {"serving_default": module.decide}, options
-        )
+        archive.write_out(str(folder / "saved_model"), verbose=False)
 
     def decide(self, observation: Any, state: Any, mask: Any) -> Decided:
         """What follows from the output."""

@@ -11,6 +11,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from tests.frameworks.cases import HELPERS, HERE, STAMP, Case
 from tests.frameworks.catalogue import CASES
 from tests.frameworks.playing import play, publish_case, served
@@ -76,10 +78,17 @@ def make(case: Case, folder: Path) -> None:
 
 
 def compare_folders(called: Path, commanded: Path) -> None:
-    """Raise where `export(...)` in Python and the command line write other texts."""
-    for path in sorted(commanded.glob("*.[yj]*")):
-        if path.read_text(encoding="utf-8") != (called / path.name).read_text(encoding="utf-8"):
-            raise RuntimeError(f"{path.name} differs between a call and a command.")
+    """Raise where `export(...)` in Python and the command line write other things."""
+    for name in ("schema.yaml", "model.yaml"):
+        if (called / name).read_text("utf-8") != (commanded / name).read_text("utf-8"):
+            raise RuntimeError(f"{name} differs between a call and a command.")
+    first, second = (
+        np.array([json.loads(line)["features"] for line in file.open(encoding="utf-8")])
+        for file in (called / "golden.jsonl", commanded / "golden.jsonl")
+    )
+    # Threads may add in another order.
+    if first.shape != second.shape or not np.allclose(first, second, 1e-3, 1e-3):
+        raise RuntimeError("golden.jsonl differs between a call and a command.")
 
 
 def keep(case: Case, folder: Path) -> None:

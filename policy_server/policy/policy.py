@@ -250,7 +250,8 @@ class Policy:
 
     def answers(self, outputs: Floats, query: Query, seed: int | None = None) -> list[Answer]:
         """Word the decisions that follow from what `run` gives; raises ObservationError."""
-        return self._answers.give(self._split(outputs)[0], query, seed)
+        inputs = outputs if self.network.memory is None else self._split(outputs)[0]
+        return self._answers.give(inputs, query, seed)
 
     def step_answers(
         self, inputs: Floats, query: Query, seeds: Sequence[int], place: Place

@@ -31,6 +31,8 @@ from policy_server.serving.pending_steps import DecidedStep, PendingSteps, StepQ
 
 THREAD_SECONDS = 0.002
 """A run of the network that takes longer leaves the event loop to others."""
+MOST_NUMBERS = 4_000_000
+"""Of the states that go together, a request's own aside."""
 
 
 class Decider:
@@ -56,6 +58,8 @@ class Decider:
         self._is_awaited = process is not None or policy.is_awaited
         self._together = self._is_awaited or self._timing.batching_pays
         self._one_is_quick = not self._is_awaited and not self._leaves_loop(1)
+        memory = policy.network.memory
+        self._most_rows = MAX_BATCH if memory is None else MOST_NUMBERS // memory.width + 1
         self._waiting: list[PendingRequest] = []
         self._waiting_rows = 0
         self._most_waiting = most_waiting
@@ -197,7 +201,7 @@ class Decider:
     def _next_round(self) -> list[PendingRequest]:
         together: list[PendingRequest] = []
         rows = taken = 0
-        most = MAX_BATCH if self._process is None else self._process.rows
+        most = min(self._most_rows, MAX_BATCH if self._process is None else self._process.rows)
         for request in self._waiting:
             if together and rows + request.rows > most:
                 break

@@ -76,7 +76,9 @@ PLUG_INS = {
         *("decoded", "encoded_array", "png"),
     },
     "frontend/renderers": {"renderer", "head", "dimension", "measured"},
-    "policy/engines": {"engine", "http_client", "recorded", "remote", "served_model", "servers"},
+    "policy/engines": {
+        *("engine", "http_client", "on_device", "recorded", "remote", "served_model", "servers"),
+    },
     "policy/families": {
         *("family", "numbered", "real", "softmax", "recognition"),
         *("comparison", "normal", "paired"),

@@ -1,5 +1,6 @@
 """The settings of engines that run elsewhere: in processes of their own, and on other servers."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,11 +8,13 @@ from pathlib import Path
 from policy_server.app.engine_texts import inference_servers, server_url
 from policy_server.app.setting import setting
 from policy_server.app.setting_texts import count, one_of
-from policy_server.policy.engines.registry import ONNXRUNTIME, TENSORFLOW_SERVING
-from policy_server.policy.engines.servers import EngineServers
-from policy_server.sandbox.model_server import ModelServer
+from policy_server.policy.engines.registry import CUDA, ONNXRUNTIME, TENSORFLOW_SERVING
+from policy_server.policy.engines.servers import CUDA_PROVIDER, Device, EngineServers
+from policy_server.proving.limits import AUTO, CPU
+from policy_server.sandbox.model_server import ModelServer, device_kind
 
 PROGRAM = "tensorflow_model_server"
+DEVICES = (AUTO, CPU, CUDA)
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,12 @@ class EngineSettings:
         "",
         "A TensorFlow Serving that runs already; set: none is started",
     )
+    device: str = setting(
+        "POLICY_SERVER_DEVICE",
+        one_of(*DEVICES),
+        AUTO,
+        "Where ONNX Runtime runs networks: `cuda` and `auto` take the device where it is faster",
+    )
     engine_seconds: int = setting(
         "POLICY_SERVER_ENGINE_SECONDS",
         count(1, 3_600),
@@ -66,4 +75,10 @@ class EngineSettings:
         if self.engine == TENSORFLOW_SERVING:
             program, port = self.tensorflow_model_server, self.tensorflow_serving_port
             tensorflow = ModelServer(base_path, program, self.tensorflow_serving_url, port)
-        return EngineServers(self.engine_seconds, inference=known, tensorflow=tensorflow)
+        device = None
+        if self.device != CPU:
+            process = ModelServer(base_path, sys.executable, kind=device_kind(CUDA_PROVIDER))
+            device = Device(process, CUDA_PROVIDER, required=self.device == CUDA)
+        return EngineServers(
+            self.engine_seconds, inference=known, tensorflow=tensorflow, device=device
+        )

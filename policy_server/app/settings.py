@@ -236,6 +236,7 @@ class Settings(EngineSettings, EpisodeSettings, OpenIdSettings, CredentialSettin
             preprocessor_seconds=self.preprocessor_seconds,
             golden_tolerance=self.golden_tolerance,
             engine=self.engine,
+            device=self.device,
             isolation=ProcessLimits(
                 megabytes=self.preprocessor_megabytes,
                 seconds=self.preprocessor_batch_seconds,

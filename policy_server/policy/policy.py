@@ -10,7 +10,7 @@ from policy_server.contract.operations import BASE_PATH, OPERATIONS
 from policy_server.contract.records import Record
 from policy_server.errors import Fault, MemoryWanted, ObservationError, PreprocessorFailed
 from policy_server.policy.answers import Answer, Answers, Query
-from policy_server.policy.engines.engine import AsyncEngine, Engine, Floats
+from policy_server.policy.engines.engine import AsyncEngine, Degradable, Engine, Floats
 from policy_server.policy.features import (
     TOO_LARGE,
     Features,
@@ -193,6 +193,11 @@ class Policy:
     def fault(self) -> str | None:
         """Why its network cannot be run at present; None where nothing speaks against it."""
         return None if self._awaited is None else self._awaited.fault
+
+    @property
+    def degraded(self) -> str | None:
+        """Why its network runs more slowly than it was built to; None where it does not."""
+        return self._engine.degraded if isinstance(self._engine, Degradable) else None
 
     async def run_async(self, rows: Features) -> Floats:
         """As `run`, of a policy whose network runs elsewhere."""

@@ -20,6 +20,7 @@ from policy_server.proving.action_sizes import Unknown, declared_sizes
 from policy_server.proving.built_model import BuiltModel, drop_what_was_built, load_built_model
 from policy_server.proving.declared import normalised_twice
 from policy_server.proving.description import Description, read_description
+from policy_server.proving.device import on_faster
 from policy_server.proving.episodes import reached_rows
 from policy_server.proving.independence import RowProof
 from policy_server.proving.limits import BuildLimits
@@ -159,7 +160,7 @@ class Assembly:
         check_parameters(parameters, FAMILIES[built.description.family])
         known = description.action_range or built.description.action_range
         built.description = replace(built.description, action_range=known, parameters=parameters)
-        return built
+        return on_faster(built, upload)
 
     def _output_mapper(self) -> OutputMapper:
         declared = self._contract.actions.declared

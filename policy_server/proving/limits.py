@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from policy_server.policy.engines.registry import ONNXRUNTIME
 from policy_server.sandbox.limits import ProcessLimits
 
+AUTO, CPU = "auto", "cpu"
+
 
 @dataclass(frozen=True)
 class BuildLimits:
@@ -23,6 +25,11 @@ class BuildLimits:
             relative where what is recorded exceeds 1.
         isolation: What a preprocessor may take where it serves, and so where it is tried.
         engine: Name of the one that is to run SavedModels, if it can.
+        device: Whether ONNX Runtime may run networks on a device: not (CPU), where there is one
+            that is faster (AUTO), or so that a report says why it does not (the engine's name).
+        device_seconds: A network that takes less for a row is left to the processor: to ask the
+            process of the device takes about that.
+        device_share: The device runs what takes it at most this part of the processor's time.
     """
 
     unpacked_bytes: int = 2_000_000_000
@@ -35,3 +42,6 @@ class BuildLimits:
     golden_tolerance: float = 0.001
     isolation: ProcessLimits = field(default_factory=ProcessLimits)
     engine: str = ONNXRUNTIME
+    device: str = AUTO
+    device_seconds: float = 100e-6
+    device_share: float = 0.9

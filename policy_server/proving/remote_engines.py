@@ -5,6 +5,7 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from policy_server.policy.engines.registry import ENGINES, load_engine
 from policy_server.policy.engines.remote import in_full
 from policy_server.policy.engines.servers import NO_SERVERS, EngineServers
 from policy_server.policy.network import Network
+from policy_server.policy.timing import median_seconds
 from policy_server.sandbox.child import Connection
 
 MOST_BYTES = 4_000_000
@@ -85,7 +87,12 @@ class ReachedEngines:
                 loaded = {"engine": len(self._engines) - 1, "width": engine.feature_width}
                 return json.dumps(loaded).encode()
             features = np.frombuffer(b64decode(question["features"]), "<f4")
-            outputs = self._engines[question["run"]].run(features.reshape(question["rows"], -1))
+            run = partial(
+                self._engines[question["run"]].run, features.reshape(question["rows"], -1)
+            )
+            if "timed" in question:
+                return json.dumps({"seconds": median_seconds(run)}).encode()
+            outputs = run()
             content = b64encode(outputs.astype("<f4").tobytes()).decode()
             return json.dumps({"outputs": content, "width": outputs.shape[1]}).encode()
         except EngineFailed as error:
@@ -141,10 +148,16 @@ class _AskedEngine:
         starts = range(0, max(1, len(features)), most)
         return np.concatenate([self._part(features[at : at + most]) for at in starts])
 
-    def _part(self, features: Floats) -> Floats:
+    def seconds(self, features: Floats) -> float:
+        """How long the parent waits for one run, without the way to the parent."""
+        return float(self._asked.ask({**self._question(features), "timed": True})["seconds"])
+
+    def _question(self, features: Floats) -> dict[str, Any]:
         content = b64encode(features.astype("<f4").tobytes()).decode()
-        question = {"run": self._number, "rows": len(features), "features": content}
-        answer = self._asked.ask(question)
+        return {"run": self._number, "rows": len(features), "features": content}
+
+    def _part(self, features: Floats) -> Floats:
+        answer = self._asked.ask(self._question(features))
         outputs = np.frombuffer(b64decode(answer["outputs"]), "<f4")
         return outputs.reshape(-1, answer["width"])
 

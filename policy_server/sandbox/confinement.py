@@ -20,6 +20,8 @@ MOST_PROCESSES = 1_024
 """Of one user, with their threads, where a child has a user of its own."""
 LINKS_OF_A_FOLDER = 2
 """Beside those of its folders; a process that is confined already may not list that of threads."""
+DRIVERS, SHARED_MEMORY = ("nvidia*", "dxg"), "/dev/shm"
+"""What CUDA writes to, below /dev; the last is that of Windows' Linux."""
 GUARDS_ALL_FILES, GUARDS_SIGNALS = 3, 6
 """Versions of Landlock: truncation is guarded since the one, signals are since the other."""
 
@@ -83,6 +85,28 @@ def confine(profile: Profile, parent: int) -> None:
     except OSError as error:
         raise NotConfined(f"This process cannot be confined: {error}") from error
     _write_where_it_may(profile)
+
+
+def confine_device() -> None:
+    """Give up what a process that runs networks on a device does not need, for good.
+
+    It writes to devices and to memory that is shared, and to no file; it opens no connection; it
+    has no rights of root, and gets none by starting programs. It reads whatever its user may, talks
+    to the driver, and starts threads and processes: CUDA does all of that.
+
+    Raises:
+        NotConfined: The kernel refuses what it has.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    try:
+        identity.give_up_capabilities(files_are_guarded=False)
+        libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        if landlock.version():
+            drivers = [str(path) for pattern in DRIVERS for path in Path("/dev").glob(pattern)]
+            landlock.restrict_writing([*drivers, SHARED_MEMORY])
+    except OSError as error:
+        raise NotConfined(f"This process cannot be confined: {error}") from error
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def end_with(parent: int) -> None:

@@ -1,10 +1,11 @@
 """Which files a process may read and write (Landlock), and that it reaches nobody else."""
 
+import contextlib
 import ctypes
 import os
 import struct
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,10 +68,37 @@ def restrict(profile: Profile) -> None:
     Raises:
         OSError: The kernel refuses.
     """
+    with _restricted(0) as rules:
+        starts = EXECUTE if profile.starts_processes else 0
+        _allow_all(rules, [*interpreter_paths(), *profile.readable], READ | starts)
+        _allow_all(rules, profile.writable, READ | WRITE)
+        rules.allow(NOWHERE, READ_FILE | WRITE_FILE)
+
+
+def restrict_writing(places: Iterable[str]) -> None:
+    """Let this thread, and all that it starts, write to these places alone, and reach nobody.
+
+    It reads what it could read before, and talks to the drivers of devices.
+
+    Raises:
+        OSError: The kernel refuses.
+    """
+    with _restricted(READ | EXECUTE | DEVICE_CONTROL) as rules:
+        _allow_all(rules, [*places, NOWHERE], WRITE)
+
+
+@contextlib.contextmanager
+def _restricted(left: int) -> Iterator[_Rules]:
+    """Restrict this thread at the end of the block to what the rules allow by then.
+
+    Args:
+        left: Rights that everything goes on to have.
+    """
     known = version()
     rights = OF_THE_FIRST
     for first, right in SINCE.items():
         rights |= right if known >= first else 0
+    rights &= ~left
     network = BIND_AND_CONNECT if known >= NETWORK_SINCE else 0
     scopes = ABSTRACT_SOCKETS_AND_SIGNALS if known >= SCOPES_SINCE else 0
     handled = struct.pack("=QQQ", rights, network, scopes)
@@ -78,11 +106,7 @@ def restrict(profile: Profile) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     ruleset = _check(libc.syscall(LANDLOCK_CREATE_RULESET, handled, size, 0))
     try:
-        rules = _Rules(ruleset, rights, libc)
-        starts = EXECUTE if profile.starts_processes else 0
-        _allow_all(rules, [*interpreter_paths(), *profile.readable], READ | starts)
-        _allow_all(rules, profile.writable, READ | WRITE)
-        rules.allow(NOWHERE, READ_FILE | WRITE_FILE)
+        yield _Rules(ruleset, rights, libc)
         _check(libc.syscall(LANDLOCK_RESTRICT_SELF, ruleset, 0))
     finally:
         os.close(ruleset)

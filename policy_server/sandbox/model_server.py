@@ -1,8 +1,8 @@
-"""TensorFlow Serving for all processes of a server: who wants what of it, and where it is.
+"""A program that runs networks for all processes of a server: who wants what of it, where it is.
 
-    BASE_PATH/tensorflow_serving/HOST/
+    BASE_PATH/tensorflow_serving/HOST/    or device/HOST/
       wanted/<name>.<...>   a locked file for each process that wants a folder to be served
-      models.config         all of them, as tensorflow_model_server polls it
+      models.config         all of them, as the program polls it; or models.json
       state.json            where it listens, or why it does not
       lock                  held by the supervisor
       server.log            what it prints
@@ -32,7 +32,8 @@ from policy_server.sandbox.process import PASSED_ON, START
 from policy_server.sandbox.profile import ROOT
 
 MODULE = "policy_server.sandbox.model_server_supervisor"
-FOLDER = "tensorflow_serving"
+POLL_SECONDS = 1
+"""Between two looks of a program at its file; TensorFlow Serving takes whole numbers."""
 DEVICES = ("TF_", "CUDA_", "NVIDIA_", "OMP_", "XLA_")
 """Variables that begin so are handed on: they say what the program may use of the machine."""
 UNNAMED = re.compile(r"[^A-Za-z0-9_.-]")
@@ -51,16 +52,58 @@ class State(msgspec.Struct, omit_defaults=True):
     fault: str = ""
 
 
+class ServerKind(msgspec.Struct, frozen=True):
+    """A kind of program, and how it is run.
+
+    Attributes:
+        name: What the log calls it.
+        folder: Of its files, below BASE_PATH.
+        file: That it polls; JSON, by names, where it ends so, else protobuf's text.
+        arguments: Of the program; `{port}` stands for where it listens, `{file}` for that file.
+        secret: It answers below a path that PATH_VARIABLE tells it alone: other users of the
+            machine reach its port, and get nothing from it.
+    """
+
+    name: str
+    folder: str
+    file: str
+    arguments: tuple[str, ...]
+    secret: bool = False
+
+
+TENSORFLOW_SERVING = ServerKind(
+    "TensorFlow Serving",
+    "tensorflow_serving",
+    "models.config",
+    (
+        "--port=0",
+        "--rest_api_port={port}",
+        "--model_config_file={file}",
+        f"--model_config_file_poll_wait_seconds={POLL_SECONDS}",
+    ),
+)
+DEVICE_MODULE = "policy_server.sandbox.device_server"
+PATH_VARIABLE = "POLICY_SERVER_DEVICE_PATH"
+
+
+def device_kind(provider: str) -> ServerKind:
+    """The process of this package that runs networks on a device of ONNX Runtime."""
+    arguments = ("-P", str(START), DEVICE_MODULE, "{port}", "{file}", provider)
+    return ServerKind("the device", "device", "models.json", arguments, secret=True)
+
+
 class Task(msgspec.Struct):
     """What a supervisor is for.
 
     Attributes:
+        kind: Of the program.
         folder: Of its files.
         program: What it runs; empty where somebody else does.
         url: Where that listens.
         port: Where the program is to listen; 0 takes a free one.
     """
 
+    kind: ServerKind
     folder: str
     program: str
     url: str
@@ -68,23 +111,32 @@ class Task(msgspec.Struct):
 
 
 class ModelServer:
-    """Asks for folders to be served; a `TensorFlowServer`.
+    """Asks for folders to be served; a `FolderServer`.
 
     Args:
         base_path: Below which its files lie.
-        program: `tensorflow_model_server`: a name on the PATH, or a path.
+        program: A name on the PATH, or a path: of `tensorflow_model_server`, say.
         url: Of one that runs already; empty where the program is to be run.
         port: Where the program is to listen; 0 takes a free one.
+        kind: Of the program.
     """
 
-    def __init__(self, base_path: Path, program: str, url: str = "", port: int = 0) -> None:
+    def __init__(
+        self,
+        base_path: Path,
+        program: str,
+        url: str = "",
+        port: int = 0,
+        kind: ServerKind = TENSORFLOW_SERVING,
+    ) -> None:
         host = UNNAMED.sub("_", socket.gethostname())
-        self._folder = base_path.absolute() / FOLDER / host
-        self._task = Task(str(self._folder), "" if url else program, url, port)
+        self._name = kind.name
+        self._folder = base_path.absolute() / kind.folder / host
+        self._task = Task(kind, str(self._folder), "" if url else program, url, port)
         self._starting: threading.Thread | None = None
 
     def serve(self, folder: Path) -> "Wanted":
-        """Ask for the SavedModels of a folder, whose names are their versions.
+        """Ask for a folder: for the SavedModels in it, or for the network.
 
         Raises:
             EngineFailed: The files of this cannot be written.
@@ -93,7 +145,7 @@ class ModelServer:
             wanted = Wanted(self, self._folder / "wanted", folder.absolute())
             self._supervise()
         except OSError as error:
-            raise EngineFailed("what TensorFlow Serving is to serve cannot be written") from error
+            raise EngineFailed(f"what {self._name} is to serve cannot be written") from error
         return wanted
 
     def url(self) -> str:
@@ -109,7 +161,7 @@ class ModelServer:
         except FileNotFoundError:
             state = State()
         except (OSError, ValueError) as error:
-            raise EngineFailed("the state of TensorFlow Serving cannot be read") from error
+            raise EngineFailed(f"the state of {self._name} cannot be read") from error
         if state.fault:
             raise EngineFailed(state.fault)
         if not state.url:
@@ -151,7 +203,7 @@ class Wanted:
     """A folder that is wanted, until this is closed or the process ends.
 
     Attributes:
-        name: What TensorFlow Serving calls it.
+        name: What the program calls it.
 
     Args:
         server: That is asked.
@@ -169,7 +221,7 @@ class Wanted:
         self._path = Path(path).rename(files / Path(path).name.removeprefix("."))
 
     def url(self) -> str:
-        """Where TensorFlow Serving is reached now; raises as that of `ModelServer`."""
+        """Where the program is reached now; raises as that of `ModelServer`."""
         return self._server.url()
 
     def close(self) -> None:

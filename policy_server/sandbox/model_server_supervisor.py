@@ -1,4 +1,4 @@
-"""The supervisor of TensorFlow Serving: a process of its own, one for a host and a BASE_PATH.
+"""The supervisor of a program that runs networks: a process, one for a host and a BASE_PATH.
 
 It writes what is wanted for the program to poll, starts the program again when it ends, and ends
 with it when nothing is wanted any more. It belongs to no worker: workers come and go.
@@ -7,6 +7,7 @@ with it when nothing is wanted any more. It belongs to no worker: workers come a
 import contextlib
 import fcntl
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -17,10 +18,10 @@ from pathlib import Path
 
 import msgspec
 
-from policy_server.files import write_atomically
+from policy_server.files import OWNERS, write_atomically
 from policy_server.policy.engines.http_client import Address
 from policy_server.sandbox.confinement import end_with
-from policy_server.sandbox.model_server import State, Task, wanted_folders
+from policy_server.sandbox.model_server import PATH_VARIABLE, State, Task, wanted_folders
 
 LOOK_SECONDS = 0.1
 IDLE_SECONDS = 5.0
@@ -32,8 +33,6 @@ START_SECONDS = 60.0
 SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 10.0
 """Before the program is started again; the pause grows while it does not last."""
 LASTING_SECONDS = 30.0
-POLL_SECONDS = 1
-"""Between two looks of the program at its file; it takes whole numbers."""
 END_SECONDS = 5.0
 LOG_BYTES = 10_000_000
 
@@ -42,12 +41,12 @@ class Supervisor:
     """Keeps a program running, and tells it what is wanted."""
 
     def __init__(self, task: Task) -> None:
-        self._task = task
+        self._task, self._kind = task, task.kind
         self._folder = Path(task.folder)
         self._process: subprocess.Popen[bytes] | None = None
         self._state: State | None = None
         self._served: dict[str, tuple[str, float]] = {}
-        self._written: list[str] | None = None
+        self._written: bytes | None = None
         self._url = ""
         self._started = self._pause_until = 0.0
         self._pause = SHORTEST_PAUSE_SECONDS
@@ -83,15 +82,11 @@ class Supervisor:
         self._write({name: folder for name, (folder, _) in self._served.items() if listens})
 
     def _write(self, folders: dict[str, str]) -> None:
-        lines = [
-            f'  config {{ name: "{name}" base_path: "{_escaped(folder)}" '
-            'model_platform: "tensorflow" }'
-            for name, folder in sorted(folders.items())
-        ]
-        if lines != self._written:
-            text = "\n".join(["model_config_list {", *lines, "}", ""])
-            write_atomically(self._folder / "models.config", text)
-            self._written = lines
+        is_json = self._kind.file.endswith(".json")
+        text = msgspec.json.encode(folders) if is_json else _in_protobuf(folders)
+        if text != self._written:
+            write_atomically(self._folder / self._kind.file, text)
+            self._written = text
 
     def _look_after_program(self) -> None:
         if not self._task.program:
@@ -124,26 +119,22 @@ class Supervisor:
         log = self._folder / "server.log"
         if log.stat().st_size > LOG_BYTES:
             os.truncate(log, 0)
-        parent = os.getpid()
+        parent, file = os.getpid(), self._folder / self._kind.file
+        path = f"/{secrets.token_urlsafe()}" if self._kind.secret else ""
         self._process = subprocess.Popen(
-            [
-                program,
-                "--port=0",
-                f"--rest_api_port={port}",
-                f"--model_config_file={self._folder / 'models.config'}",
-                f"--model_config_file_poll_wait_seconds={POLL_SECONDS}",
-            ],
+            [program, *(each.format(port=port, file=file) for each in self._kind.arguments)],
             stdin=subprocess.DEVNULL,
+            env={**os.environ, PATH_VARIABLE: path},
             preexec_fn=lambda: end_with(parent),  # this process has no threads
         )
-        self._url, self._started = f"http://127.0.0.1:{port}", time.monotonic()
+        self._url, self._started = f"http://127.0.0.1:{port}{path}", time.monotonic()
 
     def _pause_and_tell(self, fault: str) -> None:
         lasted = self._started and time.monotonic() - self._started > LASTING_SECONDS
         self._pause = SHORTEST_PAUSE_SECONDS if lasted else self._pause
         self._pause_until = time.monotonic() + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
-        sys.stderr.write(f"TensorFlow Serving: {fault}\n")
+        sys.stderr.write(f"{self._kind.name}: {fault}\n")
         self._tell(State(fault=fault))
 
     def _end_program(self) -> None:
@@ -159,7 +150,8 @@ class Supervisor:
 
     def _tell(self, state: State) -> None:
         if state != self._state:
-            write_atomically(self._folder / "state.json", msgspec.json.encode(state))
+            content, mode = msgspec.json.encode(state), OWNERS  # its URL may hold a secret
+            write_atomically(self._folder / "state.json", content, mode=mode)
             self._state = state
 
 
@@ -199,6 +191,16 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _in_protobuf(folders: dict[str, str]) -> bytes:
+    """Folders by their names, as `tensorflow_model_server` reads them."""
+    lines = [
+        f'  config {{ name: "{name}" base_path: "{_escaped(folder)}" '
+        'model_platform: "tensorflow" }'
+        for name, folder in sorted(folders.items())
+    ]
+    return "\n".join(["model_config_list {", *lines, "}", ""]).encode()
 
 
 def _escaped(path: str) -> str:

@@ -168,8 +168,8 @@ def health_ready() -> flask.Response:
     if (fault := current.policy.fault) is not None:
         raise NoActivePolicy(f"Version {current.name} cannot decide at present: {fault}.")
     health: dict[str, Any] = {"status": "ok", "version": current.name}
-    if live.deviation is not None:
-        health |= {"status": "degraded", "detail": live.deviation}
+    if (detail := live.deviation or current.policy.degraded) is not None:
+        health |= {"status": "degraded", "detail": detail}
     if lacking := current_service().sandbox_lacks:
         health["sandbox_lacks"] = lacking
     return _json(health)

@@ -43,3 +43,12 @@ class AsyncEngine(Engine, Protocol):
 
     def close(self) -> None:
         """Let go of what runs it elsewhere; nothing is asked any more."""
+
+
+@runtime_checkable
+class Degradable(Protocol):
+    """An engine that goes on, more slowly, where what it was built for is missing."""
+
+    @property
+    def degraded(self) -> str | None:
+        """What is missing, and what is done instead, for readiness; None where nothing is."""

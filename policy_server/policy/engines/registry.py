@@ -67,10 +67,18 @@ def _tensorflow_serving(path: Path, output: str, servers: EngineServers) -> Engi
     return load(path, output, servers)
 
 
+def _cuda(path: Path, output: str, servers: EngineServers) -> Engine:
+    from policy_server.policy.engines.cuda import load
+    from policy_server.policy.engines.on_device import NETWORK
+
+    return load(path, servers, lambda: _onnxruntime(path / NETWORK, output, servers))
+
+
 ONNXRUNTIME, TENSORFLOW, OPEN_INFERENCE = "onnxruntime", "tensorflow", "open_inference"
-TENSORFLOW_SERVING = "tensorflow_serving"
+TENSORFLOW_SERVING, CUDA = "tensorflow_serving", "cuda"
 ENGINES = {
     ONNXRUNTIME: Loader("network.onnx", "onnx", _onnxruntime),
+    CUDA: Loader("cuda", "cuda", _cuda, remote=True),
     TENSORFLOW: Loader("saved_model", "tensorflow", _tensorflow, own_process=True),
     TENSORFLOW_SERVING: Loader(
         "tensorflow_serving", "tensorflow_serving", _tensorflow_serving, remote=True

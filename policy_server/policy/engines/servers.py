@@ -7,24 +7,39 @@ from typing import Protocol
 
 
 class ServedFolder(Protocol):
-    """A folder that TensorFlow Serving was asked to serve."""
+    """A folder that a program was asked to serve."""
 
     @property
     def name(self) -> str:
-        """What TensorFlow Serving calls it."""
+        """What the program calls it."""
 
     def url(self) -> str:
-        """Where TensorFlow Serving is reached now; raises EngineFailed where it is not there."""
+        """Where the program is reached now; raises EngineFailed where it is not there."""
 
     def close(self) -> None:
         """Ask for it no longer."""
 
 
-class TensorFlowServer(Protocol):
-    """TensorFlow Serving, started by this server or by an operator."""
+class FolderServer(Protocol):
+    """A program that serves folders for all processes: TensorFlow Serving, or that of a device."""
 
     def serve(self, folder: Path) -> ServedFolder:
-        """Ask it to serve the SavedModels in a folder; raises EngineFailed where it cannot."""
+        """Ask it to serve a folder; raises EngineFailed where it cannot be asked."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device of this machine, on which one process runs networks for all others.
+
+    Attributes:
+        server: That process.
+        provider: What ONNX Runtime calls the device.
+        required: The operator wants it: that it is missing is told, and else is nothing to tell.
+    """
+
+    server: FolderServer
+    provider: str
+    required: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,12 +52,16 @@ class EngineServers:
         inference: URLs of those that speak the Open Inference Protocol, by the names that models
             call them.
         tensorflow: TensorFlow Serving; None where it is not to be used.
+        device: That networks may run on; None where it is not to be used.
     """
 
     seconds: float = 30.0
     ready_seconds: float = 20.0
     inference: Mapping[str, str] = field(default_factory=dict)
-    tensorflow: TensorFlowServer | None = None
+    tensorflow: FolderServer | None = None
+    device: Device | None = None
 
 
 NO_SERVERS = EngineServers()
+CUDA_PROVIDER = "CUDAExecutionProvider"
+"""What ONNX Runtime calls a device of NVIDIA's."""

@@ -1,5 +1,6 @@
 # docker build . -t model && docker run -p 8080:8080 model
 # docker build . --target slim -t model-slim   (no TensorFlow: serves versions built elsewhere)
+# docker build . --target gpu -t model-gpu && docker run --gpus all -p 8080:8080 model-gpu
 
 FROM python:3.11.14-slim-bookworm AS base
 ENV PYTHONDONTWRITEBYTECODE=1 \
@@ -22,6 +23,20 @@ CMD ["gunicorn", "app:app", "-b", ":8080"]
 FROM base AS slim
 COPY requirements-slim.txt ./
 RUN pip install --require-hashes -r requirements-slim.txt
+COPY *.py swagger.template.yaml ./
+COPY policy_server policy_server
+COPY assets/favicon.svg assets/
+COPY assets/swagger-ui assets/swagger-ui
+USER 10001:10001
+
+# Everything, with ONNX Runtime for a device of NVIDIA's: CUDA and cuDNN are Python packages, the
+# driver is the host's. Never built or run so far (docs/engines.md). Nothing is published here: a
+# version is measured and proven on the device that will run it, and an image is built without one.
+FROM base AS gpu
+ENV NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility
+COPY requirements-gpu.txt ./
+RUN pip install --require-hashes -r requirements-gpu.txt
 COPY *.py swagger.template.yaml ./
 COPY policy_server policy_server
 COPY assets/favicon.svg assets/

@@ -12,6 +12,9 @@ NAMES ?= localhost 127.0.0.1 ::1
 BIN := $(VENV)/bin
 SERVE := $(VENV)/.requirements
 DEVELOP := $(VENV)/.requirements-dev
+# Of what runs on a device: its ONNX Runtime is another package of the same name.
+GPU_VENV ?= .venv-gpu
+GPU := $(GPU_VENV)/.requirements-gpu
 export BASE_PATH HOST PORT
 export UV_LINK_MODE := copy
 # What mypy found is kept as long as the environment, so that it reads what has changed only.
@@ -36,7 +39,7 @@ SWAGGER_UI := 5.35.0
 CARRIED := swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css oauth2-redirect.html oauth2-redirect.js LICENSE NOTICE package.json
 
 .DEFAULT_GOAL := help
-.PHONY: help certificates sbom serve test test-fast test-corpus check format lock frameworks examples benchmark soak picture screenshots swagger-ui fuzz system-packages
+.PHONY: help certificates sbom serve test test-fast test-corpus test-gpu benchmark-gpu check format lock frameworks examples benchmark soak picture screenshots swagger-ui fuzz system-packages
 
 help:  ## print every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -59,6 +62,9 @@ test-fast: $(DEVELOP)  ## every test that starts no server, build, browser, comp
 test-corpus: $(DEVELOP)  ## test on policies that others made, which lie beside the checkout
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 tests/corpus
 
+test-gpu: $(GPU)  ## test on a device of NVIDIA's; they fail where there is none
+	$(GPU_VENV)/bin/python -m pytest tests/gpu
+
 check: $(DEVELOP)  ## format, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -71,7 +77,8 @@ format: $(DEVELOP)  ## write the files as check wants them
 lock: $(DEVELOP)  ## pin everything that pyproject.toml needs, in requirements*.txt
 	$(BIN)/uv pip compile -q --generate-hashes pyproject.toml -o requirements-slim.txt
 	$(BIN)/uv pip compile -q --generate-hashes pyproject.toml --extra build --extra clients --extra frontend -o requirements.txt
-	$(BIN)/uv pip compile -q --generate-hashes pyproject.toml --all-extras -o requirements-dev.txt
+	$(BIN)/uv pip compile -q --generate-hashes pyproject.toml --extra build --extra clients --extra frontend --extra dev -o requirements-dev.txt
+	$(BIN)/uv pip compile -q --generate-hashes pyproject.toml --extra build --extra clients --extra frontend --extra gpu --no-emit-package onnxruntime -o requirements-gpu.txt
 
 frameworks: $(DEVELOP)  ## train small policies with real frameworks, export them and play them (CASES="name ..."; stale: what another kit made)
 	$(BIN)/python -m tests.frameworks $(CASES)
@@ -83,6 +90,9 @@ examples: $(DEVELOP)  ## train the three examples again (minutes)
 
 benchmark: $(DEVELOP) system-packages  ## measure this server and its peers (an hour), write docs/performance.md
 	$(BIN)/python -m benchmarks
+
+benchmark-gpu: $(GPU)  ## measure from which size on networks are faster on a device of NVIDIA's, print the table
+	$(GPU_VENV)/bin/python -m benchmarks.device
 
 soak: $(DEVELOP)  ## swap every 5 seconds under load, for 20 minutes, and print what was left over
 	$(BIN)/python -m tests.reliability.soak
@@ -124,4 +134,11 @@ $(SERVE): requirements.txt
 
 $(DEVELOP): requirements-dev.txt $(SERVE)
 	@$(BIN)/uv pip install -q -p $(BIN)/python --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(GPU): requirements-gpu.txt $(DEVELOP)
+	@$(PYTHON) -m venv $(GPU_VENV)
+	@$(BIN)/uv pip install -q -p $(GPU_VENV)/bin/python --require-hashes -r requirements-dev.txt
+	@$(BIN)/uv pip uninstall -q -p $(GPU_VENV)/bin/python onnxruntime
+	@$(BIN)/uv pip install -q -p $(GPU_VENV)/bin/python --require-hashes -r requirements-gpu.txt
 	@touch $@

@@ -13,7 +13,7 @@ from tests.deploy.processes import children, clean_environment, wait_until
 from tests.support.server import free_port
 
 IGNORE = (ROOT / ".dockerignore").read_text(encoding="utf-8")
-STAGES = ("slim", "build", "model")
+STAGES = ("slim", "gpu", "build", "model")
 
 
 def test_stages_follow_from_one_pinned_image(dockerfile: Dockerfile) -> None:

@@ -13,6 +13,7 @@ import pytest
 from tests.deploy.dockerfile import ROOT
 
 FILES = ("requirements-slim.txt", "requirements.txt", "requirements-dev.txt")
+GPU = "requirements-gpu.txt"
 PIN = re.compile(r"([A-Za-z0-9._-]+)(?:\[[a-z0-9,-]+\])?==([A-Za-z0-9.+!]+)(?: ;.*)?")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
@@ -39,7 +40,7 @@ def direct(requirements: list[str]) -> dict[str, str]:
     return {match[1]: match[2] for match in matches if match}
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", [*FILES, GPU])
 def test_every_line_is_pinned(name: str) -> None:
     assert len(pins(name)) > len(PROJECT["dependencies"])
 
@@ -49,7 +50,7 @@ def test_every_line_is_pinned(name: str) -> None:
     [
         ("requirements-slim.txt", []),
         ("requirements.txt", ["build", "frontend"]),
-        ("requirements-dev.txt", list(EXTRAS)),
+        ("requirements-dev.txt", [name for name in EXTRAS if name != "gpu"]),
     ],
 )
 def test_direct_dependencies_have_the_versions_of_the_project(name: str, extras: list[str]) -> None:
@@ -62,6 +63,14 @@ def test_direct_dependencies_have_the_versions_of_the_project(name: str, extras:
 def test_each_file_adds_to_the_one_before() -> None:
     slim, full, dev = (pins(name).items() for name in FILES)
     assert slim < full < dev
+
+
+def test_for_a_device_everything_is_the_same_but_onnx_runtime() -> None:
+    full, gpu = pins("requirements.txt"), pins(GPU)
+    assert direct(EXTRAS["gpu"]).items() <= gpu.items()
+    assert full.items() - gpu.items() == {("onnxruntime", full["onnxruntime"])}
+    more = {name for name in gpu.keys() - full.keys() if not name.startswith("nvidia-")}
+    assert more == {"onnxruntime-gpu"}
 
 
 def test_slim_has_nothing_that_only_builds_need() -> None:

@@ -48,7 +48,7 @@ def measure(folder: Path, provider: str, hidden: Sequence[int] = HIDDEN) -> list
         OnDevice(FEATURES, ACTIONS).write(files)
         here, features = OnnxEngine(files / NETWORK), proof_features(FEATURES)
         # Nothing is recorded there: so this is the device alone, without the processor behind it.
-        with contextlib.closing(load(files, servers, lambda here=here: here)) as there:  # type: ignore[misc]
+        with contextlib.closing(load(files, servers, partial(OnnxEngine, files))) as there:
             difference = compare(there, here, features)
             times = [
                 f"{median_seconds(partial(engine.run, features[:rows])) * 1e6:.0f}"

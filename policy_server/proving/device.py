@@ -37,7 +37,8 @@ def on_faster(built: BuiltModel, upload: ModelUpload, seconds: Seconds = run_sec
     described, wanted = built.description, upload.limits.device
     if described.engine != ONNXRUNTIME or wanted == CPU:
         return built
-    features = proof_features(described.feature_width)
+    width = built.engine.feature_width  # with a memory's numbers, if it has one
+    features = proof_features(width if width > 0 else described.feature_width)
     alone = seconds(built.engine, features[:1])
     folder = upload.folder / ENGINES[CUDA].file
     try:
@@ -87,7 +88,8 @@ def _move(
     upload.progress("having the device run the network")
     folder.mkdir()
     shutil.copyfile(upload.folder / ENGINES[ONNXRUNTIME].file, folder / NETWORK)
-    OnDevice(described.feature_width, described.output_width).write(folder)
+    widths = features.shape[1], built.engine.run(features[:1]).shape[1]
+    OnDevice(*widths).write(folder)
     engine = upload.engines.load(CUDA, described.output)
     difference = compare(engine, built.engine, features)
     if difference > PROOF_TOLERANCE:
@@ -105,7 +107,7 @@ def _move(
     least = rows_from(here, there, upload.limits.device_share)
     if least is None:
         raise Unproven(f"it is not faster for {BATCHES[-1]} rows: it takes {both}")
-    OnDevice(described.feature_width, described.output_width, least).write(folder)
+    OnDevice(*widths, least).write(folder)
     rows = recorded_rows(features)
     Recorded(rows, engine.run(rows)).write(folder)
     _tell(

@@ -180,6 +180,19 @@ def test_without_a_device_the_processor_decides_and_says_why_where_one_is_wanted
     asyncio.run(check())
 
 
+def test_where_its_process_cannot_be_asked_for_the_processor_decides(
+    base: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "device").touch()  # where its files would lie
+
+    async def check() -> None:
+        async with loaded(base, device_servers(tmp_path)) as version:
+            await decides(version)
+            assert "what the device is to serve cannot be written" in str(version.policy.degraded)
+
+    asyncio.run(check())
+
+
 def test_readiness_of_a_server_says_so(base: Path) -> None:
     with gunicorn(base, POLICY_SERVER_DEVICE="cuda") as server:
         health = server.get("health/ready")

@@ -146,15 +146,14 @@ def load(
         if device is None or lack is not None:
             raise EngineFailed(str(lack))
         return _asked(folder, network, device, servers, None)
-    if device is None or lack is not None:
-        required = device is not None and device.required
-        return CudaEngine(processor(), network, None, lack, required=required)
-    asked = _asked(folder, network, device, servers, recorded)
-    try:
-        return CudaEngine(processor(), network, asked, required=device.required)
-    except BaseException:
-        asked.close()
-        raise
+    here, asked = processor(), None
+    if device is not None and lack is None:
+        try:
+            asked = _asked(folder, network, device, servers, recorded)
+        except EngineFailed as error:  # nothing can be written below BASE_PATH, say
+            lack = str(error)
+    required = device is not None and device.required
+    return CudaEngine(here, network, asked, lack, required=required)
 
 
 def _asked(

@@ -94,11 +94,9 @@ class Assembly:
             self._report.reject(error)
         except PreprocessorFailed as error:
             self._report.rejected = f"The preprocessor fails on a valid observation: {error.cause}."
-        except OSError as error:
-            if error.errno in DISK_FAULTS:
-                raise
-            self._failed(error)
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in DISK_FAULTS:
+                raise
             # A fault of this project's, or a file odder than was thought of: say which, and go on.
             self._failed(error)
         finally:

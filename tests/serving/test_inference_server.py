@@ -135,7 +135,7 @@ def test_what_cannot_be_served_is_refused_with_the_reason(base: Base, text: str)
 def test_what_only_a_built_network_can_do_is_refused(base: Base) -> None:
     with pytest.raises(UploadRejected, match=r"preprocessing\.yaml"):
         base.publish(reference("walker"), b"normalise: {mean: [0, 0, 0], variance: [1, 1, 1]}\n")
-    with pytest.raises(UploadRejected, match="`memory` in model.yaml is written into a network"):
+    with pytest.raises(UploadRejected, match=r"`memory` in model\.yaml is written into a network"):
         base.publish(reference("walker"), b"memory: {frames: 2, padding: zeros}\n")
 
 

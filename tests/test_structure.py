@@ -103,8 +103,11 @@ DOCUMENTED_MODULES = {
     "connexion.resolver",
 }
 """What of them may be imported elsewhere: names, and all that is in a module."""
-MAY_ASK = ("policy/families", "contract/actions.py", "frontend/renderers")
-"""Where it is asked which family or which kind of action there is; all others call what it does."""
+MAY_ASK = ("policy/families", "contract/actions.py", "frontend/renderers", "export/reading.py")
+"""Where it is asked which family or which kind of action there is; all others call what it does.
+
+The export kit runs where the families are not.
+"""
 KIND_WORDS = {"family", "numbered", "discrete", "continuous"}
 """What such a thing would be called."""
 OF_A_KIND = re.compile(r"\bKind\.[A-Z]+$|\b(family|actions|distribution|network|space)\.kind$")

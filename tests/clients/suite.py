@@ -120,25 +120,16 @@ def made_steps(service: Service, language: str) -> list[Step]:
     return steps
 
 
-def take_all(drive: Drive, service: Service, language: str, folder: Path) -> Taken:
-    """Take the steps of the suite that change nothing on the server."""
-    wrong, _ = invalid(service)
+def usual_steps(service: Service, language: str, wrong: object) -> dict[str, list[Step]]:
+    """Steps for which only some clients have the URL of a stranger.
+
+    Args:
+        service: Is asked.
+        language: Of the client.
+        wrong: An observation that the schema refuses.
+    """
     example = service.schema.example()
-    answer = own_answer(service, "predict", example)
-    silent, elsewhere = answering({}), answering(answer)
-    pointing = pointing_to(elsewhere.url)
-    # A newer server says more than this client knows.
-    newer = answering({**answer, "later": {"more": [1]}, "policy": None})
-    lossy = losing(service.server.url)
-    others = {
-        "stranger": {**USER_OF, "url": silent.url},
-        "newer": {**USER_OF, "url": newer.url},
-        "lossy": {**USER_OF, "url": lossy.url},
-        **{f"{name} elsewhere": given for name, given in clients_of(pointing.url).items()},
-    }
-    file = folder / "output_mapper.yaml"
-    file.write_text("{}")
-    suite: dict[str, list[Step]] = {
+    return {
         **predict_steps(service),
         "empty": [step("predict_batch", observations=[])],
         "schema": [step("schema")],
@@ -158,6 +149,29 @@ def take_all(drive: Drive, service: Service, language: str, folder: Path) -> Tak
         "unknown, read": read_steps(service),
         "unknown, made": made_steps(service, language),
         "at the same time": [step("versions_of", "newer", observation=example, count=AT_ONCE)],
+    }
+
+
+def take_all(drive: Drive, service: Service, language: str, folder: Path) -> Taken:
+    """Take the steps of the suite that change nothing on the server."""
+    wrong, _ = invalid(service)
+    example = service.schema.example()
+    answer = own_answer(service, "predict", example)
+    silent, elsewhere = answering({}), answering(answer)
+    pointing = pointing_to(elsewhere.url)
+    # A newer server says more than this client knows.
+    newer = answering({**answer, "later": {"more": [1]}, "policy": None})
+    lossy = losing(service.server.url)
+    others = {
+        "stranger": {**USER_OF, "url": silent.url},
+        "newer": {**USER_OF, "url": newer.url},
+        "lossy": {**USER_OF, "url": lossy.url},
+        **{f"{name} elsewhere": given for name, given in clients_of(pointing.url).items()},
+    }
+    file = folder / "output_mapper.yaml"
+    file.write_text("{}")
+    suite = {
+        **usual_steps(service, language, wrong),
         **{
             f"redirected {client}": [
                 step("predict", f"{client} elsewhere", observation=example),

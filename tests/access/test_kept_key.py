@@ -86,7 +86,7 @@ def test_where_no_key_can_be_kept_there_is_none(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     base = tmp_path / "base"
-    base.write_text("no folder")
+    (base / "memory_key").mkdir(parents=True)  # so that no file can be there, for root either
     with caplog.at_level(logging.WARNING):
         assert memory_key(settings_of(base)) is None
     assert "POST /step is not answered" in caplog.text

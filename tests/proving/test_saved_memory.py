@@ -28,7 +28,7 @@ from tests.support.recurrent import (
     lstm_steps,
     play,
 )
-from tests.support.saved_models import RLLIB_INPUTS, Input, categorical, save
+from tests.support.saved_models import RLLIB_INPUTS, Input, categorical, pack, save
 
 Steps = Callable[[NDArray[Any]], NDArray[np.float64]]
 STATE = Input("state_in_0", shape=(None, HIDDEN))
@@ -160,6 +160,34 @@ def test_what_tensorflow_itself_serves_carries_its_states_as_well(
     candidate = candidate_of(contract_of(), model=model)
     ready(candidate)
     assert serves(candidate, lstm_steps, "tensorflow") == Memory(2 * HIDDEN)
+
+
+@pytest.mark.parametrize("unroll", [True, False])
+def test_an_lstm_of_keras_is_served_as_keras_runs_it(
+    candidate_of: CandidateOf, tmp_path: Path, unroll: bool
+) -> None:
+    """Unrolled it is converted; its loop is run by TensorFlow."""
+    x = tf.keras.Input((3,), name="obs")
+    h, c = (tf.keras.Input((HIDDEN,), name=name) for name in ("h_in", "c_in"))
+    layer = tf.keras.layers.LSTM(HIDDEN, return_state=True, unroll=unroll)
+    y, h_out, c_out = layer(tf.keras.layers.Reshape((1, 3))(x), initial_state=[h, c])
+    outputs = {"logits": tf.keras.layers.Dense(2)(y), "h_out": h_out, "c_out": c_out}
+    network = tf.keras.Model({"obs": x, "h_in": h, "c_in": c}, outputs)
+    network.export(tmp_path / "exported", verbose=False)
+    model = pack(tmp_path / "exported", tmp_path / "exported.zip")
+    candidate = candidate_of(contract_of(), model=model)
+    ready(candidate)
+
+    def steps(seen: NDArray[Any]) -> NDArray[Any]:
+        zeros = np.zeros((1, HIDDEN), np.float32)
+        states, found = {"h_in": zeros, "c_in": zeros}, []
+        for row in seen:
+            given = network({"obs": row[np.newaxis], **states})
+            states = {"h_in": given["h_out"].numpy(), "c_in": given["c_out"].numpy()}
+            found.append(given["logits"][0].numpy())
+        return np.array(found)
+
+    serves(candidate, steps, "onnxruntime" if unroll else "tensorflow")
 
 
 @pytest.mark.parametrize("odd", [False, True])

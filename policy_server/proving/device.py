@@ -40,14 +40,18 @@ def on_faster(built: BuiltModel, upload: ModelUpload, seconds: Seconds = run_sec
     width = built.engine.feature_width  # with a memory's numbers, if it has one
     features = proof_features(width if width > 0 else described.feature_width)
     alone = seconds(built.engine, features[:1])
-    folder = upload.folder / ENGINES[CUDA].file
+    folder, file = upload.folder / ENGINES[CUDA].file, upload.folder / ENGINES[ONNXRUNTIME].file
     try:
         if alone < upload.limits.device_seconds:
             asking = _micro(upload.limits.device_seconds)
             raise EngineFailed(f"a row takes {_micro(alone)} here, and to ask a device {asking}")
+        folder.mkdir()
+        shutil.move(file, folder / NETWORK)  # a copy might be more than a build may write
         _move(built, folder, upload, features, seconds)
     except EngineFailed as error:
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            shutil.move(folder / NETWORK, file)
+            shutil.rmtree(folder)
         if wanted == CUDA or isinstance(error, Unproven):
             _tell(built, f"the device does not: {error}")
     return built
@@ -86,8 +90,6 @@ def _move(
     """Have the device run a model; raises EngineFailed where it does not, or not as well."""
     described = built.description
     upload.progress("having the device run the network")
-    folder.mkdir()
-    shutil.copyfile(upload.folder / ENGINES[ONNXRUNTIME].file, folder / NETWORK)
     widths = features.shape[1], built.engine.run(features[:1]).shape[1]
     OnDevice(*widths).write(folder)
     engine = upload.engines.load(CUDA, described.output)

@@ -5,13 +5,13 @@ real ones; what ONNX Runtime is told to take for the device is the processor.
 """
 
 import asyncio
+import contextlib
 import io
 import json
 import os
 import shutil
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ from tests.serving.conftest import CONTRACT
 from tests.support.contracts import kept_contracts
 from tests.support.device import ANY_TIME, device_pids, device_servers
 from tests.support.networks import linear_kernel, linear_onnx
+from tests.support.recurrent import EPISODE, OTHER, LongShort, lstm_steps, play
 from tests.support.server import gunicorn
 
 KERNEL = linear_kernel(3, 4)
@@ -65,7 +66,28 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@asynccontextmanager
+def test_episodes_of_a_policy_with_memory_are_those_of_the_formulas(tmp_path: Path) -> None:
+    contracts, store = kept_contracts(CONTRACT, tmp_path), open_store(tmp_path)
+    servers = device_servers(tmp_path)
+    publisher = Publisher(store, contracts, ANY_TIME, servers=servers)
+    report = publisher.publish(Bundle({Part.MODEL: io.BytesIO(LongShort().content())}))
+    (engine,) = [check.detail for check in report.checks if check.name == "engine"]
+    assert "the device runs every batch" in engine
+    folder = store.folder(report.version)
+    network = read_network(folder, CONTRACT)
+    assert network.engine == "cuda"
+    assert network.memory is not None
+    asked = network.load_engine(folder / Part.MODEL, servers)
+    assert isinstance(asked, AsyncEngine)
+    with contextlib.closing(asked) as loaded:
+        found = play(loaded, network.memory, EPISODE, OTHER)
+        assert isinstance(loaded, Degradable)
+        assert loaded.degraded is None
+        assert device_pids(tmp_path)
+    np.testing.assert_allclose(found, [lstm_steps(EPISODE), lstm_steps(OTHER)], atol=1e-5)
+
+
+@contextlib.asynccontextmanager
 async def loaded(base: Path, servers: EngineServers) -> AsyncIterator[LiveVersion]:
     """The active version, as a worker has it."""
     store = open_store(base)

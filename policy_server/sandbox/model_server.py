@@ -21,6 +21,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import threading
 from pathlib import Path
 
@@ -38,6 +39,8 @@ DEVICES = ("TF_", "CUDA_", "NVIDIA_", "OMP_", "XLA_")
 """Variables that begin so are handed on: they say what the program may use of the machine."""
 UNNAMED = re.compile(r"[^A-Za-z0-9_.-]")
 NAME_CHARACTERS, DIGEST_CHARACTERS = 60, 10
+WRITING_SECONDS = 60.0
+"""After which a file that is not written yet was left by a dead process."""
 
 
 class State(msgspec.Struct, omit_defaults=True):
@@ -237,14 +240,16 @@ def wanted_folders(files: Path) -> dict[str, str]:
     """All folders that living processes want, by their names; what dead ones left is removed."""
     found: dict[str, str] = {}
     for path in sorted(files.iterdir()) if files.is_dir() else ():
+        is_written = not path.name.startswith(".")
         with contextlib.suppress(OSError), path.open("rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                if not path.name.startswith("."):  # else it is not written yet
+                if is_written:
                     found[path.name.rpartition(".")[0]] = file.read().decode()
-            else:
-                path.unlink()
+            else:  # its process is dead, or has not locked it yet
+                if is_written or path.stat().st_mtime < time.time() - WRITING_SECONDS:
+                    path.unlink()
     return found
 
 

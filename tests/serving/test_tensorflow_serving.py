@@ -191,3 +191,13 @@ def test_what_a_dead_process_wanted_is_wanted_no_more(tmp_path: Path) -> None:
     while wanted_folders(tmp_path):
         assert time.monotonic() < deadline
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_being_written_is_not_taken_for_what_a_dead_process_left(tmp_path: Path) -> None:
+    """Between the making of a file and its lock there is a moment."""
+    young, old = tmp_path / ".7-ab.young", tmp_path / ".7-ab.old"
+    for path in (young, old):
+        path.touch()
+    os.utime(old, (0, 0))
+    assert wanted_folders(tmp_path) == {}
+    assert list(tmp_path.iterdir()) == [young]

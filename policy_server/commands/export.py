@@ -30,13 +30,15 @@ def export(
     """Write what a framework trained as a folder for publish.
 
     Args:
-        framework: One of stable-baselines3, sb3-contrib, cleanrl, torch, keras.
+        framework: One of stable-baselines3, sb3-contrib, cleanrl, torch, keras, rllib, tf-agents,
+            rsl_rl.
         checkpoint: What training saved.
         env: The environment: an id of Gymnasium, or `module:function` that makes it.
         output: Folder to write.
         algorithm: Of Stable-Baselines3 and sb3-contrib, such as PPO.
         normalisation: File of statistics that training used, such as of VecNormalize.
-        agent: Of cleanrl and torch: `module:Class` of what decides.
+        agent: Of cleanrl and torch: `module:Class` of what decides; of tf-agents: `module:function`
+            that makes the agent; of rsl_rl: the runner's configuration; of rllib: a module's name.
         reads: Of torch and keras: what the network's output is, as in model.yaml.
         action_range: Of the same: its numbers that stand for the bounds of actions, -1,1.
         env_options: JSON: what the environment is made with.

@@ -8,5 +8,8 @@ FRAMEWORKS: Mapping[str, str] = {
     "cleanrl": "cleanrl",
     "torch": "torch",
     "keras": "keras",
+    "rllib": "rllib",
+    "tf-agents": "tf_agents",
+    "rsl_rl": "rsl_rl",
 }
 """As users call them, with the file of each in this room."""

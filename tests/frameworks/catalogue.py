@@ -2,7 +2,11 @@
 
 from collections.abc import Sequence
 
-from tests.frameworks import other_cases, stable_baselines3_cases
+from tests.frameworks import library_cases, other_cases, stable_baselines3_cases
 from tests.frameworks.cases import Case
 
-CASES: Sequence[Case] = (*stable_baselines3_cases.CASES, *other_cases.CASES)
+CASES: Sequence[Case] = (
+    *stable_baselines3_cases.CASES,
+    *other_cases.CASES,
+    *library_cases.CASES,
+)

@@ -20,9 +20,9 @@ from policy_server.contract.fields.field import shortened
 from policy_server.errors import Fault, UploadRejected
 from policy_server.policy.families.registry import output_names
 from policy_server.proving.golden_episodes import EPISODE, Episode, with_steps
+from policy_server.version.parts import ZIP
 
 MAX_FAULTS = 20
-ZIP = b"PK"
 QUANTITIES = (
     "features",
     "distribution_inputs",

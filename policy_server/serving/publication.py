@@ -22,7 +22,6 @@ from policy_server.policy.engines.registry import OPEN_INFERENCE, TENSORFLOW_SER
 from policy_server.policy.engines.servers import NO_SERVERS, EngineServers
 from policy_server.proving.build import Progress, build
 from policy_server.proving.limits import BuildLimits
-from policy_server.proving.readers.registry import ZIP
 from policy_server.proving.report import BuildReport, Check, checks_from
 from policy_server.serving.bundle import Bundle, ReadableFile
 from policy_server.serving.contracts import Contracts
@@ -32,6 +31,7 @@ from policy_server.store.manifest import Manifest
 from policy_server.store.store import Store
 from policy_server.version.parts import (
     HEAD_BYTES,
+    ZIP,
     Part,
     name_by_content,
     uploaded_file,

@@ -29,6 +29,8 @@ FILES = {
 
 A preprocessor that is declared lies under its own name instead: by that a version knows it.
 """
+ZIP = b"PK"
+"""How zips begin."""
 HEAD_BYTES = kind.HEAD_BYTES
 """So much of an uploaded file tells what it is."""
 NETWORK_FILE = "network.json"

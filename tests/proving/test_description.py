@@ -32,7 +32,7 @@ def described(tmp_path: Path, content: str | bytes) -> Description:
             Description(Joined((Piece("mu", "mean"), Piece((0.5, 0.001), "std")))),
         ),
         (
-            "memory:\n- {input: h_in, output: h_out}\n- {input: c, output: 31, initial: [1, -.2]}",
+            "memory:\n- {input: h_in, output: h_out}\n- {input: c, output: 31, initial: [1, -0.2]}",
             Description(memory=(Pair("h_in", "h_out"), Pair("c", "31", (1.0, -0.2)))),
         ),
         (

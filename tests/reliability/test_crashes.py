@@ -39,7 +39,7 @@ OPERATIONS = {
 METHODS = {"write", "close", "flush", "truncate"}
 KNOWN = {
     *("active", "candidate", "contract.json", "lock", "pointers.lock", "schemas", "staging"),
-    *("swagger.yaml", "versions", "workers"),
+    *("swagger.yaml", "versions", "workers", "format"),
 }
 
 

@@ -73,6 +73,8 @@ class SoftmaxOfSums:
 class ElsewhereSoftmax(SoftmaxOfSums):
     """The same, as if another machine ran it; in this process it cannot be run."""
 
+    fault = None
+
     def run(self, features: Floats) -> Floats:
         raise AssertionError("it is awaited")
 

@@ -22,8 +22,7 @@ from policy_server.proving.readers.saved_model import SAVED_MODEL
 from policy_server.proving.readers.stable_baselines3 import STABLE_BASELINES3
 from policy_server.proving.readers.tensorflow_lite import TENSORFLOW_LITE
 from policy_server.proving.readers.torchscript import TORCHSCRIPT
-
-ZIP = b"PK"
+from policy_server.version.parts import ZIP
 
 CONVERTERS: list[Converter] = [
     STABLE_BASELINES3,

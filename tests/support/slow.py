@@ -36,6 +36,7 @@ STARTS = (
     "tests.support.churn",
     "tests.support.counterparts",
     "tests.support.hostile_saved_models",
+    "tests.support.house",
     "tests.support.kserve",
     "tests.support.saved_models",
     "tests.support.server",

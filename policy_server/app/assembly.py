@@ -64,8 +64,7 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
         tokens = (
             None if key is None else MemoryTokens(key, contract.digest, settings.episode_seconds)
         )
-        seconds, operations = settings.request_seconds, contract.operations
-        plane = DataPlane(live, contract.decoder, seconds, operations, tokens)
+        plane = DataPlane(live, contract, settings.request_seconds, tokens)
         parts = (plane, schemas, clients, AuditLog(base_path), lacking)
         service = Service(contract, live, publisher, versions, refresh, shutdown, *parts)
         options = (bodies, busy_polling, settings.fast_path, settings.surroundings)

@@ -2,7 +2,7 @@
 
 import functools
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -17,8 +17,11 @@ from policy_server.policy.output_mapper import OutputMapper
 
 __all__ = ["Answer", "Answers", "Query"]
 
-Query = Literal["draw", "mode", "describe"]
-"""What is asked: an action by chance, the most probable one, or all that the policy weighs."""
+Query = Literal["draw", "mode", "describe", "draw_and_inputs", "mode_and_inputs"]
+"""What is asked: an action by chance, the most probable one, or all that the policy weighs; or an
+action, and the distribution inputs that it follows from beside it."""
+INPUTS = "distribution_inputs"
+WITH_INPUTS: Mapping[Query, Query] = {"draw_and_inputs": "draw", "mode_and_inputs": "mode"}
 
 
 class Answers:
@@ -66,6 +69,10 @@ class Answers:
         Raises:
             ObservationError: A row makes no distribution.
         """
+        if query in WITH_INPUTS:
+            answers = self.give(rows, WITH_INPUTS[query], seed)
+            pairs = zip(answers, rows, strict=True)
+            return [{**answer, INPUTS: inputs} for answer, inputs in pairs]
         if query != "describe" and len(rows) == 1:
             return [self._single(rows[0].tolist(), query, seed)]
         inputs = rows.astype(np.float64)

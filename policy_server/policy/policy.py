@@ -29,6 +29,8 @@ HAS_MEMORY = (
     "This policy has a memory, which goes from one step of an episode to the next: ask it by "
     f"{STEP}, with `observation`, and with the `memory` of the step before."
 )
+MAX_FAULTS = 100
+"""So many are named at most."""
 NO_STATE = "what the network would remember of this is not finite."
 
 
@@ -125,16 +127,33 @@ class Policy:
         Raises:
             ObservationError: It is too long, too short, or holds a number beyond float32.
         """
-        width = self.network.feature_width
-        if len(numbers) != width:
-            detail = f"{len(numbers)} numbers were sent, the network takes {width}."
-            raise ObservationError("The features cannot be decided on.", [Fault("/obs", detail)])
-        row = narrow(np.array([[as_float(number) for number in numbers]]))
-        beyond = np.flatnonzero(~np.isfinite(row[0])).tolist()
+        row = np.array([[as_float(number) for number in numbers]])
+        return self.feature_rows(row, lambda row, rows: "/obs")
+
+    def feature_rows(self, numbers: NDArray[np.float64], place: Place) -> Features:
+        """Input vectors, float32[B, F], as a client sent them.
+
+        Args:
+            numbers: float64[B, F].
+            place: What faults call the rows.
+
+        Raises:
+            ObservationError: They are too long, too short, or hold a number beyond float32.
+        """
+        width, (count, sent) = self.network.feature_width, numbers.shape
+        if sent != width:
+            detail = f"{sent} numbers were sent, the network takes {width}."
+            fault = Fault(place(0, count), detail)
+            raise ObservationError("The features cannot be decided on.", [fault])
+        rows = narrow(numbers)
+        beyond = np.argwhere(~np.isfinite(rows)).tolist()
         if beyond:
-            faults = [Fault(f"/obs/{index}", TOO_LARGE) for index in beyond]
+            faults = [
+                Fault(f"{place(row, count)}/{index}", TOO_LARGE)
+                for row, index in beyond[:MAX_FAULTS]
+            ]
             raise ObservationError("The features cannot be decided on.", faults)
-        return self.unmasked(row)
+        return self.unmasked(rows)
 
     def begun(self, features: Features) -> Features:
         """What the network takes where episodes begin: what `features` gives, and states.

@@ -17,8 +17,9 @@ import yaml
 
 from policy_server.contract.document import FaultList, entries, plain_value, read_document
 from policy_server.contract.encoding import MARK, not_utf8
+from policy_server.contract.tensors import DATATYPES
 from policy_server.errors import Fault, SchemaError, UploadRejected
-from policy_server.policy.engines.served_model import TYPES, ServedModel, Tensor
+from policy_server.policy.engines.served_model import ServedModel, Tensor
 
 FILE = "inference_server.yaml"
 SUMMARY = "What names a model of an inference server cannot be read."
@@ -103,8 +104,8 @@ def _tensor(name: str, node: yaml.Node, faults: FaultList) -> Tensor | None:
     except ValueError as error:  # msgspec's, too
         faults.add(node, f"`{name}` is such as {EXAMPLE}: {error}.")
         return None
-    if tensor.datatype not in TYPES:
-        faults.add(node, f"`{tensor.datatype}` is none of {', '.join(TYPES)}.")
+    if tensor.datatype not in DATATYPES:
+        faults.add(node, f"`{tensor.datatype}` is none of {', '.join(DATATYPES)}.")
     if not tensor.shape or min(tensor.shape) < -1 or -1 in tensor.shape[1:] or 0 in tensor.shape:
         faults.add(node, "only the first size of a shape, for any number of rows, may be -1.")
     return tensor

@@ -7,14 +7,15 @@ itself, and the answer with the version that gave it.
     protocol -> request_for -> decode -> decide -> PendingDecision -> answer -> protocol
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from policy_server.contract.decoding import Decoder
+from policy_server.contract.contract import Contract
 from policy_server.contract.operations import OPERATIONS, Body, Operation
 from policy_server.contract.step_decoding import StepDecoder
 from policy_server.errors import PolicyServerError
 from policy_server.policy.answers import Answer, Query
+from policy_server.policy.policy import Policy
 from policy_server.serving.decisions import (
     DecisionRequest,
     Decode,
@@ -47,12 +48,12 @@ class DataPlane:
 
     Args:
         live: The policy that decides.
-        decoder: Decodes the contract's observations.
+        contract: What clients send, and which operations they may ask.
         most_seconds: A client that would wait longer for a decision waits so long.
-        operations: Ids of those that the contract has.
         tokens: Write and read the memories of episodes; None where there is no key for them.
 
     Attributes:
+        contract: As given.
         decoders: Body -> records, features of one observation, or steps; by what the body holds.
         routes: Of every operation that decides, by its id.
     """
@@ -60,11 +61,12 @@ class DataPlane:
     def __init__(
         self,
         live: LivePolicy,
-        decoder: Decoder,
+        contract: Contract,
         most_seconds: float,
-        operations: Collection[str] = QUERIES,
         tokens: MemoryTokens | None = None,
     ) -> None:
+        decoder = contract.decoder
+        self.contract = contract
         self._live = live
         self._stepping = Stepping(live, tokens)
         self._most_seconds = most_seconds
@@ -79,13 +81,18 @@ class DataPlane:
         self.routes: Mapping[str, Route] = {
             name: self._route(OPERATIONS[name], query)
             for name, query in QUERIES.items()
-            if name in operations
+            if name in contract.operations
         }
 
     def _route(self, operation: Operation, query: Query) -> Route:
         body = operation.body
         finish = FINISH.get(body, _first)
-        return Route(operation, self.decoders[body], query, finish, raw=body is Body.FEATURES)
+        features = Policy.raw_features if body is Body.FEATURES else None
+        return Route(operation, self.decoders[body], query, finish, features)
+
+    def current(self) -> LiveVersion:
+        """The version that decides now; raises NoActivePolicy where there is none."""
+        return self._live.current()
 
     def request_for(
         self,
@@ -107,8 +114,11 @@ class DataPlane:
         """
         route = self.routes[operation]
         query: Query = "mode" if deterministic else route.query
-        seconds = None if timeout is None else min(float(timeout), self._most_seconds)
-        return DecisionRequest(route, query, seed, version, seconds)
+        return DecisionRequest(route, query, seed, version, self.seconds_of(timeout))
+
+    def seconds_of(self, timeout: str | bytes | None) -> float | None:
+        """How long a client waits that says so; None where it does not."""
+        return None if timeout is None else min(float(timeout), self._most_seconds)
 
     def decide(
         self, request: DecisionRequest, decoded: Sequence[Any], by: LiveVersion | None = None
@@ -131,8 +141,8 @@ class DataPlane:
             if version is not None:
                 live.check_asked(version)
             live.policy.check_alone()
-            if route.raw:
-                features = live.policy.raw_features(decoded)
+            if route.features is not None:
+                features = route.features(live.policy, decoded)
                 done = live.decider.decide_features(features, query, seed, seconds)
             else:
                 done = live.decider.decide(decoded, query, seed, seconds)

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, Protocol
 from policy_server.contract.operations import Operation
 from policy_server.errors import PolicyServerError
 from policy_server.policy.answers import Query
+from policy_server.policy.features import Features
+from policy_server.policy.policy import Policy
 
 Decode = Callable[[bytes], Sequence[Any]]
 Finish = Callable[[list[Any]], Any]
@@ -34,14 +36,14 @@ class Route:
         decode: Body -> records, features of one observation, or steps.
         query: What is wanted of the policy, unless the client wants the mode.
         finish: Answers of the policy -> the answer of the operation.
-        raw: The body holds features.
+        features: What makes input vectors of what was decoded; None where those are records.
     """
 
     operation: Operation
     decode: Decode
     query: Query
     finish: Finish
-    raw: bool = False
+    features: Callable[[Policy, Any], Features] | None = None
 
 
 class DecisionRequest(NamedTuple):

@@ -19,6 +19,8 @@ from tests.deploy.processes import answers, clean_environment, running, wait_unt
 from tests.support.server import free_port
 
 PAGES = sorted(ROOT.glob("docs/*.md"))
+SERVED = [ROOT / f"docs/{name}.md" for name in ("operations", "protocols")]
+"""Pages whose commands ask a server, which the first of them starts."""
 UNIT = (ROOT / "deploy/policy-server.service").read_text(encoding="utf-8")
 
 
@@ -64,7 +66,7 @@ def served(command: str, folder: Path, port: int) -> Iterator[None]:
 def test_an_operator_can_follow_the_page(checkout: Path) -> None:
     port = free_port()
     first, *others = [
-        block.replace(":8080", f":{port}") for block in blocks(ROOT / "docs/operations.md", "sh")
+        block.replace(":8080", f":{port}") for page in SERVED for block in blocks(page, "sh")
     ]
     *prepare, serve = first.splitlines()
     run("\n".join(prepare), checkout)
@@ -95,7 +97,7 @@ def test_a_backup_can_be_restored(checkout: Path, tmp_path: Path) -> None:
 
 
 def test_commands_of_other_pages_work(checkout: Path) -> None:
-    pages = [page for page in PAGES if page.name != "operations.md"]
+    pages = [page for page in PAGES if page not in SERVED]
     commands = [block for page in pages for block in blocks(page, "sh")]
     assert commands
     for block in commands:

@@ -77,7 +77,7 @@ def with_plane(store: Store, work: Callable[[DataPlane], Awaitable[None]]) -> No
         await live.start()
         try:
             tokens = MemoryTokens(b"a key of the tests", CONTRACT.digest, 60)
-            await work(DataPlane(live, CONTRACT.decoder, MOST_SECONDS, tokens=tokens))
+            await work(DataPlane(live, CONTRACT, MOST_SECONDS, tokens=tokens))
         finally:
             await live.stop()
 
@@ -157,7 +157,7 @@ def test_every_operation_that_decides_is_decided_here(store: Store) -> None:
 def test_no_client_waits_longer_than_the_server_lets_it(
     store: Store, timeout: str | bytes | None, seconds: float | None
 ) -> None:
-    plane = DataPlane(LivePolicy(store, CONTRACT, ServingLimits()), CONTRACT.decoder, MOST_SECONDS)
+    plane = DataPlane(LivePolicy(store, CONTRACT, ServingLimits()), CONTRACT, MOST_SECONDS)
     assert plane.request_for("predict", timeout=timeout).seconds == seconds
 
 

@@ -30,9 +30,7 @@ class Stepper:
     def __init__(self, store: Store, contract: Contract, key: bytes | None = KEY) -> None:
         self.live = LivePolicy(store, contract, ServingLimits())
         self.tokens = key and MemoryTokens(key, contract.digest, EPISODE_SECONDS)
-        self.plane = DataPlane(
-            self.live, contract.decoder, MOST_SECONDS, tokens=self.tokens or None
-        )
+        self.plane = DataPlane(self.live, contract, MOST_SECONDS, tokens=self.tokens or None)
 
     async def ask(self, operation: str, body: object, **options: Any) -> tuple[Any, Named]:
         """The answer of an operation, and what gave it."""

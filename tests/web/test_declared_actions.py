@@ -88,3 +88,26 @@ def test_a_mask_that_allows_nothing_is_named(server: Server) -> None:
     pointers = [error["pointer"] for error in refused.json()["errors"]]
     assert pointers == ["/observations/1/may", "/observations/3/may"]
     assert server.post("predict", {"x": row, "may": [True, False]}).status_code == 400
+
+
+def test_declared_actions_and_masks_are_tensors_of_the_open_inference_protocol(
+    server: Server,
+) -> None:
+    x = {"name": "x", "datatype": "FP64", "shape": [12, 3], "data": ROWS.tolist()}
+    may = {"name": "may", "datatype": "BOOL", "shape": [12, 3], "data": NOT_LEFT * 12}
+    body = {"inputs": [x, may], "parameters": {"deterministic": True}}
+    answer = server.post("../v2/models/default/infer", body).json()
+    found = {each["name"]: each for each in answer["outputs"]}
+    steer, brake = found["values.steer"], found["values.brake"]
+    names, best = ["left", "straight", "right"], []
+    for row, inputs in zip(
+        ROWS.tolist(), np.reshape(found["distribution_inputs"]["data"], (12, 5))
+    ):
+        best.append(names[int(steering(row, NOT_LEFT).argmax())])
+        assert inputs[0] == np.finfo(np.float32).min
+        np.testing.assert_allclose(inputs[1:], (np.array(row) @ linear_kernel(3, 5))[1:], rtol=1e-5)
+    assert (steer["datatype"], steer["shape"], steer["data"]) == ("BYTES", [12, 1], best)
+    assert (brake["datatype"], brake["shape"]) == ("BOOL", [12, 1])
+    actions = np.reshape(found["action"]["data"], (12, 2))
+    assert found["action"]["shape"] == [12, 2]
+    assert brake["data"] == [bool(each) for each in actions[:, 1]]

@@ -97,7 +97,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     (house.root / protocols / "lines.py").write_text(PROTOCOL, encoding="utf-8")
     ours = "from policy_server.web.protocols.lines import Lines\n"
     house.replace(f"{protocols}/registry.py", PROTOCOL_IMPORT, ours + PROTOCOL_IMPORT)
-    house.replace(f"{protocols}/registry.py", "...] = ()", "...] = (Lines,)")
+    house.replace(f"{protocols}/registry.py", "...] = (", "...] = (Lines, ")
     with house.serve(POLICY_SERVER_BODY_MEGABYTES="1") as server:
         yield server
 

@@ -157,6 +157,10 @@ class Array(Field):
         return self.min_items, *(self.items.fixed_sizes if isinstance(self.items, Array) else ())
 
     @property
+    def axes(self) -> tuple[int, ...]:
+        return (-1 if self.size is None else self.size, *self.items.axes)
+
+    @property
     def feature_width(self) -> int | None:
         width = self.items.feature_width
         return None if width is None or self.size is None else self.size * width

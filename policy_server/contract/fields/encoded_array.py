@@ -29,7 +29,6 @@ BOUNDS = {
 }
 HIGHEST_BYTE = 255
 LARGEST_FLOAT = float(np.finfo(np.float32).max)
-MAX_CHANNELS = max(png.CHANNELS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +88,7 @@ class EncodedArray(Field):
     @property
     def picture(self) -> tuple[int, int, int] | None:
         """Height, width and channels, where its shape is that of one picture; see `picture_of`."""
-        return picture_of(self.sizes)
+        return png.picture_of(self.sizes)
 
     @property
     def channels_first(self) -> bool:
@@ -107,6 +106,16 @@ class EncodedArray(Field):
         array = self._unpacked(content) if self.encoding == PNG else self._raw(content)
         self._check_bounds(array)
         return array
+
+    def taken(self, array: NDArray[Any]) -> Decoded:
+        """The decoded value of an array of its shape that was not sent as text.
+
+        Raises:
+            ValueError: A number is out of bounds.
+        """
+        array = np.ascontiguousarray(array, self.dtype)
+        self._check_bounds(array)
+        return self._decoded(array)
 
     def write(self, array: NDArray[Any]) -> str:
         """The text that stands for an array of its shape."""
@@ -245,23 +254,15 @@ class EncodedArray(Field):
         raise NotImplementedError  # no action is sent so
 
     @property
+    def axes(self) -> tuple[int, ...]:
+        return self.sizes
+
+    @property
     def feature_width(self) -> int:
         return math.prod(self.sizes)
 
     def feature_terms(self, place: str, tables: dict[str, Any]) -> str:
         return f"*{place}.flat()"
-
-
-def picture_of(sizes: tuple[int, ...]) -> tuple[int, int, int] | None:
-    """Height, width and channels of [H, W], [H, W, C] or [C, H, W]; None where it is not clear.
-
-    C is one of the numbers of channels that pictures have, and only one of the ends may be that.
-    """
-    if len(sizes) == 2:
-        return (*sizes, 1)
-    if len(sizes) != 3 or (sizes[0] <= MAX_CHANNELS) == (sizes[2] <= MAX_CHANNELS):
-        return None
-    return sizes if sizes[2] <= MAX_CHANNELS else (sizes[1], sizes[2], sizes[0])
 
 
 def fault_of(encoding: object, items: Scalar, sizes: tuple[int, ...] | None) -> str | None:
@@ -286,10 +287,11 @@ def fault_of(encoding: object, items: Scalar, sizes: tuple[int, ...] | None) -> 
         return "goes with numbers of float32: its bounds lie beyond."
     if encoding == PNG and not whole:
         return "may be `png` for integers alone, numbers are sent as `base64`."
-    if encoding == PNG and picture_of(sizes) is None:
+    if encoding == PNG and png.picture_of(sizes) is None:
         return (
-            f"may be `png` for the shapes [H, W], [H, W, C] and [C, H, W] with 1 to {MAX_CHANNELS} "
-            f"channels, and {[*sizes]} is not clearly one of them: `base64` takes any."
+            "may be `png` for the shapes [H, W], [H, W, C] and [C, H, W] with 1 to "
+            f"{png.MAX_CHANNELS} channels, and {[*sizes]} is not clearly one of them: `base64` "
+            "takes any."
         )
     return None
 

@@ -195,6 +195,11 @@ class Field(ABC):
     def feature_width(self) -> int | None:
         """How many features the field makes: None where the number varies."""
 
+    @property
+    @abstractmethod
+    def axes(self) -> tuple[int, ...]:
+        """The shape of one value; -1 where a size varies, empty where it is no array."""
+
     @abstractmethod
     def feature_terms(self, place: str, tables: dict[str, Any]) -> str:
         """Python code of the features of one value, `a, b, c`.
@@ -249,6 +254,10 @@ class Scalar(Field):
     @property
     def feature_width(self) -> int:
         return 1
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        return ()
 
     def feature_terms(self, place: str, tables: dict[str, Any]) -> str:
         return place

@@ -19,6 +19,7 @@ CHUNK = struct.Struct(">I4s")
 CHECKSUM_BYTES = 4
 CHANNELS = {1: "grayscale", 2: "grayscale with alpha", 3: "RGB", 4: "RGBA"}
 """What a picture of so many channels is called."""
+MAX_CHANNELS = max(CHANNELS)
 COLOUR_TYPES = {0: 1, 4: 2, 2: 3, 6: 4}
 """The channels of each colour type of PNG; 3 is a palette."""
 PALETTE = 3
@@ -118,3 +119,15 @@ def _check_header(header: bytes, size: tuple[int, int], channels: int) -> None:
         raise ValueError(f"has {bits} bits a channel")
     if interlaced:
         raise ValueError("is interlaced")
+
+
+def picture_of(sizes: tuple[int, ...]) -> tuple[int, int, int] | None:
+    """Height, width and channels of [H, W], [H, W, C] or [C, H, W]; None where it is not clear.
+
+    C is one of the numbers of channels that pictures have, and only one of the ends may be that.
+    """
+    if len(sizes) == 2:
+        return (*sizes, 1)
+    if len(sizes) != 3 or (sizes[0] <= MAX_CHANNELS) == (sizes[2] <= MAX_CHANNELS):
+        return None
+    return sizes if sizes[2] <= MAX_CHANNELS else (sizes[1], sizes[2], sizes[0])

@@ -12,12 +12,13 @@ from urllib.parse import quote
 import msgspec
 import numpy as np
 
+from policy_server.contract.tensors import DATATYPES
 from policy_server.errors import EngineFailed
 from policy_server.policy.engines.engine import Floats
 from policy_server.policy.engines.http_client import HttpAnswer, HttpClient
 from policy_server.policy.engines.recorded import Recorded
 from policy_server.policy.engines.remote import NotReady, RemoteEngine, Request, refused
-from policy_server.policy.engines.served_model import TYPES, ServedModel, Tensor
+from policy_server.policy.engines.served_model import ServedModel, Tensor
 from policy_server.policy.engines.servers import EngineServers
 
 JSON_LENGTH = "Inference-Header-Content-Length"
@@ -210,9 +211,9 @@ def path_of(model: ServedModel) -> str:
 
 
 def _type_of(tensor: Tensor) -> np.dtype[Any]:
-    if tensor.datatype not in TYPES:
+    if tensor.datatype not in DATATYPES:
         raise EngineFailed(f"its `{tensor.name}` is {tensor.datatype}: numbers are wanted")
-    return TYPES[tensor.datatype]
+    return DATATYPES[tensor.datatype]
 
 
 def _size(axes: tuple[int, ...]) -> int:

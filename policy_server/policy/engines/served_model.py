@@ -1,30 +1,12 @@
 """A model on another server, as the version that it decides for knows it."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
-import numpy as np
 
 from policy_server.errors import EngineFailed
 
 FILE, WIDTHS_FILE = "model.json", "widths.json"
-TYPES: Mapping[str, np.dtype[Any]] = {
-    "FP16": np.dtype("<f2"),
-    "FP32": np.dtype("<f4"),
-    "FP64": np.dtype("<f8"),
-    "INT8": np.dtype("<i1"),
-    "INT16": np.dtype("<i2"),
-    "INT32": np.dtype("<i4"),
-    "INT64": np.dtype("<i8"),
-    "UINT8": np.dtype("<u1"),
-    "UINT16": np.dtype("<u2"),
-    "UINT32": np.dtype("<u4"),
-    "UINT64": np.dtype("<u8"),
-    "BOOL": np.dtype("?"),
-}
-"""The datatypes of the Open Inference Protocol that are numbers, as bytes have them."""
 
 
 class Tensor(msgspec.Struct, frozen=True):

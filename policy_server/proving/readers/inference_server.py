@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from policy_server.contract.tensors import DATATYPES
 from policy_server.errors import EngineFailed, UploadRejected
 from policy_server.policy.engines.engine import Engine
 from policy_server.policy.engines.recorded import Recorded
 from policy_server.policy.engines.registry import ENGINES, OPEN_INFERENCE
-from policy_server.policy.engines.served_model import TYPES, ServedModel, Tensor
+from policy_server.policy.engines.served_model import ServedModel, Tensor
 from policy_server.policy.families.recognition import Output
 from policy_server.policy.saved_model import UnusableModel
 from policy_server.policy.timing import MAX_BATCH
@@ -112,7 +113,7 @@ def _known(reference: Reference, upload: ModelUpload) -> tuple[ServedModel, list
             f"one, write `input: {EXAMPLE}` into {FILE}."
         )
     outputs = [reference.output] if reference.output else _tensors(found["outputs"])
-    outputs = [each for each in outputs if each.datatype in TYPES and each.shape]
+    outputs = [each for each in outputs if each.datatype in DATATYPES and each.shape]
     if not outputs:
         raise UploadRejected(
             f"The inference server tells of no output of numbers: write `output: {EXAMPLE}` into "
@@ -129,7 +130,7 @@ def _sound(tensor: Tensor) -> Tensor:
     """An input of numbers whose sizes are known, but for that of the batch."""
     shape = tensor.shape
     sizes = shape[1:] if len(shape) > 1 else shape
-    if tensor.datatype not in TYPES:
+    if tensor.datatype not in DATATYPES:
         raise UploadRejected(
             f"The model's input `{tensor.name}` is {tensor.datatype}: numbers are wanted."
         )

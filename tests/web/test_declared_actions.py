@@ -100,9 +100,8 @@ def test_declared_actions_and_masks_are_tensors_of_the_open_inference_protocol(
     found = {each["name"]: each for each in answer["outputs"]}
     steer, brake = found["values.steer"], found["values.brake"]
     names, best = ["left", "straight", "right"], []
-    for row, inputs in zip(
-        ROWS.tolist(), np.reshape(found["distribution_inputs"]["data"], (12, 5))
-    ):
+    numbers = np.reshape(found["distribution_inputs"]["data"], (12, 5))
+    for row, inputs in zip(ROWS.tolist(), numbers, strict=True):
         best.append(names[int(steering(row, NOT_LEFT).argmax())])
         assert inputs[0] == np.finfo(np.float32).min
         np.testing.assert_allclose(inputs[1:], (np.array(row) @ linear_kernel(3, 5))[1:], rtol=1e-5)

@@ -51,8 +51,10 @@ MAY_IMPORT = {
         "serving",
         "web",
     },
+    "rpc": {"errors", "contract"},
     "commands": {
         "errors",
+        "rpc",
         "export",
         "resources",
         "contract",

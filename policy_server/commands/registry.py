@@ -11,6 +11,7 @@ from policy_server.commands.describe import describe
 from policy_server.commands.example import example
 from policy_server.commands.export import export
 from policy_server.commands.fsck import fsck
+from policy_server.commands.grpc import grpc
 from policy_server.commands.key import key
 from policy_server.commands.load import load
 from policy_server.commands.publish import check, publish
@@ -39,6 +40,7 @@ COMMANDS: dict[str, Command] = {
         check,
         publish,
         serve,
+        grpc,
         user,
         key,
         example,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from google.protobuf import text_format  # type: ignore[import-untyped]
+from google.protobuf import text_format
 from tensorflow.python.framework import tensor_spec
 from tensorflow.python.saved_model import nested_structure_coder
 

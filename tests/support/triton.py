@@ -86,8 +86,8 @@ def packages_of(made: Path) -> Path:
 
 
 @contextlib.contextmanager
-def triton(folder: Path, repository: Path) -> Iterator[Counterpart]:
-    """A Triton that serves a repository of models, until the block ends."""
+def triton(folder: Path, repository: Path, grpc_port: int | None = None) -> Iterator[Counterpart]:
+    """A Triton that serves a repository of models, until the block ends; by gRPC too, if wanted."""
     packages = packages_of(environment())
     server = packages / "pytriton" / "tritonserver"
     backends = folder / "backends"
@@ -101,7 +101,8 @@ def triton(folder: Path, repository: Path) -> Iterator[Counterpart]:
         f"--backend-directory={backends}",
         "--http-address=127.0.0.1",
         f"--http-port={port}",
-        "--allow-grpc=false",
+        *(["--allow-grpc=false"] if grpc_port is None else [f"--grpc-port={grpc_port}"]),
+        "--grpc-address=127.0.0.1",
         "--allow-metrics=false",
         f"--backend-config=python,shm-region-prefix-name=tests{os.getpid()}-{port}-",
     ]

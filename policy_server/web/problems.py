@@ -64,6 +64,7 @@ UNSAID = {
 }
 """What a client is told where the error's own words are for the log alone."""
 
+TITLES = {401: STATUSES[errors.NotAuthenticated][1]}
 DETAILS = {
     401: f"Accepted credentials are wanted: user and password (basic), or a key in {KEY_HEADER} or "
     "as a bearer token.",
@@ -72,10 +73,16 @@ DETAILS = {
 }
 """In our words where a framework's own are of no help."""
 
+TYPES, NO_WORD = "/problems/", re.compile(r"[^a-z0-9]+")
 PLACE = re.compile(r" \([^()]{1,100}, line [0-9]{1,9}\)\Z")
 """At the end of what is told of uploaded code that failed: file and line."""
 
 logger = logging.getLogger(__name__)
+
+
+def type_of(title: str) -> str:
+    """The URI reference of a kind of problem: titles are for people, and tell all kinds apart."""
+    return TYPES + NO_WORD.sub("-", title.lower()).strip("-")
 
 
 def problem(
@@ -87,7 +94,7 @@ def problem(
 ) -> tuple[bytes, dict[str, str]]:
     """Body and headers of a problem document."""
     document: dict[str, Any] = {
-        "type": "about:blank",
+        "type": type_of(title),
         "title": title,
         "status": status,
         "detail": _unicode(detail),
@@ -159,7 +166,8 @@ async def answer_http_error(request: ConnexionRequest, error: Exception) -> Conn
     assert isinstance(error, HTTPException)
     status = error.status_code
     phrase = http.HTTPStatus(status).phrase
-    title = (error.title if isinstance(error, ProblemException) else None) or phrase
+    said = error.title if isinstance(error, ProblemException) else None
+    title = TITLES.get(status, said or phrase)
     detail = DETAILS.get(status, str(error.detail or phrase))
     response = _response(request, status, title, detail)
     given: Mapping[str, str] = getattr(error, "headers", None) or {}

@@ -28,6 +28,7 @@ from policy_server.serving.decisions import (
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.loading import LiveVersion
 from policy_server.serving.memory_tokens import MemoryTokens
+from policy_server.serving.stages import Stages
 from policy_server.serving.stepping import Stepping
 
 QUERIES: Mapping[str, Query] = {
@@ -121,7 +122,11 @@ class DataPlane:
         return None if timeout is None else min(float(timeout), self._most_seconds)
 
     def decide(
-        self, request: DecisionRequest, decoded: Sequence[Any], by: LiveVersion | None = None
+        self,
+        request: DecisionRequest,
+        decoded: Sequence[Any],
+        by: LiveVersion | None = None,
+        stages: Stages | None = None,
     ) -> PendingDecision:
         """Let a policy decide on what a body was decoded to.
 
@@ -132,10 +137,11 @@ class DataPlane:
             request: What is wanted.
             decoded: By the decoder of its route.
             by: A version that is loaded; None takes the one that is live.
+            stages: Filled in on the way.
         """
         route, query, seed, version, seconds = request
         if route.operation.body.is_step:
-            return self._stepping.decide(request, decoded)
+            return self._stepping.decide(request, decoded, stages)
         try:
             live = by or self._live.current()
             if version is not None:
@@ -143,21 +149,27 @@ class DataPlane:
             live.policy.check_alone()
             if route.features is not None:
                 features = route.features(live.policy, decoded)
-                done = live.decider.decide_features(features, query, seed, seconds)
+                done = live.decider.decide_features(features, query, seed, seconds, stages)
             else:
-                done = live.decider.decide(decoded, query, seed, seconds)
+                done = live.decider.decide(decoded, query, seed, seconds, stages)
         except PolicyServerError as error:
-            return PendingDecision(route.finish, None, failed(error))
-        return PendingDecision(route.finish, live, done)
+            return PendingDecision(route.finish, None, failed(error), stages)
+        return PendingDecision(route.finish, live, done, stages)
 
-    async def answer(self, request: DecisionRequest, decoded: Sequence[Any]) -> tuple[Any, Named]:
+    async def answer(
+        self, request: DecisionRequest, decoded: Sequence[Any], stages: Stages | None = None
+    ) -> tuple[Any, Named]:
         """Decide, and wait for the answer; raises what deciding raises."""
-        pending = self.decide(request, decoded)
+        pending = self.decide(request, decoded, stages=stages)
         await pending.done
         return pending.answer()
 
     async def answer_with(
-        self, version: str, request: DecisionRequest, decoded: Sequence[Any]
+        self,
+        version: str,
+        request: DecisionRequest,
+        decoded: Sequence[Any],
+        stages: Stages | None = None,
     ) -> tuple[Any, Named]:
         """As `answer`, with any complete version of the contract, active or not.
 
@@ -166,7 +178,7 @@ class DataPlane:
             VersionConflict: It cannot decide.
         """
         async with self._live.lent(version) as lent:
-            pending = self.decide(request, decoded, lent)
+            pending = self.decide(request, decoded, lent, stages)
             await pending.done
             return pending.answer()
 

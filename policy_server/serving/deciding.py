@@ -26,8 +26,10 @@ from policy_server.serving.pending import (
     ready_of,
     records_of,
     stacked,
+    stages_of,
 )
 from policy_server.serving.pending_steps import DecidedStep, PendingSteps, StepQuery
+from policy_server.serving.stages import Stages, decide_observed
 
 THREAD_SECONDS = 0.002
 """A run of the network that takes longer leaves the event loop to others."""
@@ -73,22 +75,27 @@ class Decider:
         query: Query,
         seed: int | None = None,
         seconds: float | None = None,
+        stages: Stages | None = None,
     ) -> "asyncio.Future[list[Answer]]":
         """Decide on records.
 
         The future raises what Policy raises, for these records alone; Overloaded, where too many
-        wait; DeadlineExceeded, where it takes more than these seconds.
+        wait; DeadlineExceeded, where it takes more than these seconds. `stages` is filled in.
         """
         if self._decides_now(len(records)):
-            return self._decide_now(records, query, seed)
-        return self._ask(records, None, query, seed, seconds)
+            return self._decide_now(records, query, seed, stages)
+        return self._ask(records, None, query, seed, seconds, stages)
 
     def decide_steps(
-        self, steps: Sequence[StepQuery], query: Query, seconds: float | None = None
+        self,
+        steps: Sequence[StepQuery],
+        query: Query,
+        seconds: float | None = None,
+        stages: Stages | None = None,
     ) -> "asyncio.Future[list[DecidedStep]]":
         """Decide on steps of episodes; the future raises as that of `decide`."""
         loop = asyncio.get_running_loop()
-        request = PendingSteps(steps, query, loop.create_future())
+        request = PendingSteps(steps, query, loop.create_future(), stages)
         if self._decides_now(len(steps)):
             self._await_turn(loop)
             self._answer([request])
@@ -105,9 +112,10 @@ class Decider:
         query: Query,
         seed: int | None = None,
         seconds: float | None = None,
+        stages: Stages | None = None,
     ) -> "asyncio.Future[list[Answer]]":
         """Decide on input vectors; the future raises as that of `decide`."""
-        return self._ask((), features, query, seed, seconds)
+        return self._ask((), features, query, seed, seconds, stages)
 
     def close(self, closed: Callable[[], None] = lambda: None) -> None:
         """Let go of processes, once nobody waits any more; then call `closed`."""
@@ -128,9 +136,10 @@ class Decider:
         query: Query,
         seed: int | None,
         seconds: float | None,
+        stages: Stages | None,
     ) -> "asyncio.Future[list[Answer]]":
         loop = asyncio.get_running_loop()
-        request = PendingRequest(records, features, query, seed, loop.create_future())
+        request = PendingRequest(records, features, query, seed, loop.create_future(), stages)
         self._take(request, seconds, loop)
         return request.done
 
@@ -159,13 +168,16 @@ class Decider:
         self._await_turn(loop)
 
     def _decide_now(
-        self, records: Sequence[Record], query: Query, seed: int | None
+        self, records: Sequence[Record], query: Query, seed: int | None, stages: Stages | None
     ) -> "asyncio.Future[list[Answer]]":
         loop = asyncio.get_running_loop()
         self._await_turn(loop)
         done: asyncio.Future[list[Answer]] = loop.create_future()
         try:
-            done.set_result(self.policy.decide(records, query, seed))
+            if stages is None:
+                done.set_result(self.policy.decide(records, query, seed))
+            else:
+                done.set_result(decide_observed(self.policy, records, query, seed, stages))
         except Exception as error:
             done.set_exception(error)
         return done
@@ -214,21 +226,29 @@ class Decider:
         return together
 
     def _answer(self, together: list[PendingRequest]) -> None:
+        stages = stages_of(together)
         try:
             records = records_of(together)
             ready = ready_of(together, self._outcome(records) if records else None, self.policy)
+            stages.preprocessed()
             if ready:
-                self._settle(ready, self.policy.run(stacked(ready)))
+                rows = self.policy.run(stacked(ready))
+                stages.ran(len(rows))
+                self._settle(ready, rows)
         except Exception as error:  # whatever it is, nobody is to wait for ever
             fail_all(together, error)
 
     async def _answer_elsewhere(self, together: list[PendingRequest]) -> None:
+        stages = stages_of(together)
         try:
             records = records_of(together)
             outcome = await self._outcome_elsewhere(records) if records else None
             ready = ready_of(together, outcome, self.policy)
+            stages.preprocessed()
             if ready:
-                self._settle(ready, await self._run(stacked(ready)))
+                rows = await self._run(stacked(ready))
+                stages.ran(len(rows))
+                self._settle(ready, rows)
         except Exception as error:  # see above
             fail_all(together, error)
 

@@ -10,6 +10,7 @@ from policy_server.errors import PolicyServerError
 from policy_server.policy.answers import Query
 from policy_server.policy.features import Features
 from policy_server.policy.policy import Policy
+from policy_server.serving.stages import Stages
 
 Decode = Callable[[bytes], Sequence[Any]]
 Finish = Callable[[list[Any]], Any]
@@ -71,11 +72,13 @@ class PendingDecision(NamedTuple):
         finish: What `done` gives -> the answer of the operation.
         version: What decides; None where nothing can.
         done: What the policy answers, or what deciding raised.
+        stages: Of the request, where somebody wants to know.
     """
 
     finish: Finish
     version: Named | None
     done: "asyncio.Future[list[Any]]"
+    stages: Stages | None = None
 
     def answer(self) -> tuple[Any, Named]:
         """The answer, ready for JSON, and the version that gave it, once `done` is.

@@ -12,6 +12,7 @@ from policy_server.policy.answers import Query
 from policy_server.policy.engines.engine import Floats
 from policy_server.policy.features import Features, Outcome, place_of
 from policy_server.policy.policy import Policy
+from policy_server.serving.stages import RoundStages, Stages
 
 NOTHING: Features = np.empty((0, 0), np.float32)
 
@@ -19,7 +20,7 @@ NOTHING: Features = np.empty((0, 0), np.float32)
 class PendingRequest:
     """One request: its records, or its features, and who waits for its answers."""
 
-    __slots__ = ("done", "features", "query", "records", "rows", "seed")
+    __slots__ = ("done", "features", "query", "records", "rows", "seed", "stages")
 
     def __init__(
         self,
@@ -28,6 +29,7 @@ class PendingRequest:
         query: Query,
         seed: int | None,
         done: "asyncio.Future[list[Any]]",
+        stages: Stages | None = None,
     ) -> None:
         self.records = records
         self.features = features
@@ -35,6 +37,7 @@ class PendingRequest:
         self.query: Query = query
         self.seed = seed
         self.done = done
+        self.stages = stages
 
     def place(self, row: int, rows: int) -> str:
         """JSON pointer to the observation of one of its rows."""
@@ -63,6 +66,11 @@ def records_of(together: list[PendingRequest]) -> list[Record]:
     if len(together) == 1:
         return list(together[0].records)
     return [record for request in together for record in request.records]
+
+
+def stages_of(together: list[PendingRequest]) -> RoundStages:
+    """What those want to know of the round that are observed."""
+    return RoundStages([(each.stages, each.done) for each in together if each.stages is not None])
 
 
 def ready_of(

@@ -10,6 +10,7 @@ from policy_server.policy.engines.engine import Floats
 from policy_server.policy.features import Features
 from policy_server.policy.policy import Policy
 from policy_server.serving.pending import PendingRequest
+from policy_server.serving.stages import Stages
 
 
 class StepQuery(NamedTuple):
@@ -50,8 +51,9 @@ class PendingSteps(PendingRequest):
         steps: Sequence[StepQuery],
         query: Query,
         done: "asyncio.Future[list[DecidedStep]]",
+        stages: Stages | None = None,
     ) -> None:
-        super().__init__([step.record for step in steps], None, query, None, done)
+        super().__init__([step.record for step in steps], None, query, None, done, stages)
         self.steps = steps
 
     def place(self, row: int, rows: int) -> str:

@@ -35,6 +35,7 @@ from policy_server.serving.memory_tokens import (
     MemoryTokens,
 )
 from policy_server.serving.pending_steps import DecidedStep, StepQuery
+from policy_server.serving.stages import Stages
 
 Json = dict[str, Any]
 FLOAT_BYTES = 4
@@ -112,29 +113,35 @@ class Stepping:
             raise kind(CANNOT_GO_ON, alike)
         return found
 
-    def decide(self, request: DecisionRequest, steps: Sequence[OpenStep]) -> PendingDecision:
+    def decide(
+        self, request: DecisionRequest, steps: Sequence[OpenStep], stages: Stages | None = None
+    ) -> PendingDecision:
         """Let each step be decided; what goes wrong is found in the outcome.
 
         Args:
             request: What is wanted.
             steps: From `opened`.
+            stages: Filled in on the way.
         """
         finish = request.route.finish
         live = self._live.loaded
         try:
             if live is None or not _all_go_on(steps, live):
                 names = self._names(steps, request.version)
-                answers = self._decide_by_each(request, steps, names)
+                answers = self._decide_by_each(request, steps, names, stages)
                 done = asyncio.get_running_loop().create_task(answers)
-                return PendingDecision(finish, Deciders(", ".join(dict.fromkeys(names))), done)
+                by = Deciders(", ".join(dict.fromkeys(names)))
+                return PendingDecision(finish, by, done, stages)
             if request.version is not None:
                 live.check_asked(request.version)
             turns = self._turns(request, live, enumerate(steps))
         except PolicyServerError as error:
-            return PendingDecision(finish, None, failed(error))
+            return PendingDecision(finish, None, failed(error), stages)
         queries = [turn.query for turn in turns]
-        deciding = live.decider.decide_steps(queries, request.query, request.seconds)
-        return PendingDecision(lambda decided: finish(self._sealed(turns, decided)), live, deciding)
+        deciding = live.decider.decide_steps(queries, request.query, request.seconds, stages)
+        return PendingDecision(
+            lambda decided: finish(self._sealed(turns, decided)), live, deciding, stages
+        )
 
     def _names(self, steps: Sequence[OpenStep], asked: bytes | None) -> list[str]:
         """Names of the versions that decide on each step.
@@ -160,7 +167,11 @@ class Stepping:
         return names or [self._live.current().name]
 
     async def _decide_by_each(
-        self, request: DecisionRequest, steps: Sequence[OpenStep], names: Sequence[str]
+        self,
+        request: DecisionRequest,
+        steps: Sequence[OpenStep],
+        names: Sequence[str],
+        stages: Stages | None,
     ) -> list[Json]:
         """The answers to steps of which not all are the live version's, or which are long."""
         answers: list[Json] = [{}] * len(steps)
@@ -172,7 +183,7 @@ class Stepping:
                 turns = self._turns(request, version, taken)
                 queries = [turn.query for turn in turns]
                 decided = await version.decider.decide_steps(
-                    queries, request.query, request.seconds
+                    queries, request.query, request.seconds, stages
                 )
             sealed = await asyncio.to_thread(self._sealed, turns, decided)
             for index, answer in zip(chosen, sealed, strict=True):

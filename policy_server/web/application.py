@@ -35,6 +35,7 @@ from policy_server.web.cross_origin import CrossOrigin
 from policy_server.web.fast_path import FastPath
 from policy_server.web.gate import Gate
 from policy_server.web.limits import BYTES_PER_MEGABYTE, BodyMiddleware
+from policy_server.web.observing import ObservedRequests, Observer
 from policy_server.web.prefix import Prefix
 from policy_server.web.protocols.registry import PROTOCOLS
 from policy_server.web.request_ids import RequestIdMiddleware
@@ -113,6 +114,7 @@ def create_application(
     busy_polling: BusyPolling,
     fast_path: bool = True,
     surroundings: Surroundings | None = None,
+    observer: Observer | None = None,
 ) -> ASGIApp:
     """Make the application.
 
@@ -125,6 +127,7 @@ def create_application(
         busy_polling: Keeps this process awake for the next request; one for all contracts.
         fast_path: Answer predictions of which everything is in order before connexion sees them.
         surroundings: What stands between clients and the server; nothing where it is not given.
+        observer: Told of each request that is answered.
 
     Raises:
         ConfigurationError: connexion cannot keep the contract's roles and limits.
@@ -139,12 +142,14 @@ def create_application(
     _speak_others(application, service.plane, authenticator, limit)
     headed = functools.partial(AnswerHeaders, base=base, policy=page_policy(specification))
     complete = _surrounded(UnreadBodies(application), base, surroundings, headed)
+    if observer is not None:
+        complete = ObservedRequests(complete, observer)
     if not fast_path:
         return complete
     plane, origins = service.plane, surroundings.origins
     bases = (base, f"{surroundings.prefix}{base}")
     matcher = RequestMatcher(plane, authenticator, bases, limit, alone=not origins)
-    return FastPath(complete, plane, matcher, limit, busy_polling)
+    return FastPath(complete, plane, matcher, limit, busy_polling, observer)
 
 
 def _speak_others(

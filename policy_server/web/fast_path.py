@@ -22,9 +22,11 @@ from policy_server.errors import PolicyServerError, UploadTooLarge
 from policy_server.policy.answers import Answer
 from policy_server.serving.data_plane import DataPlane
 from policy_server.serving.decisions import PendingDecision
+from policy_server.serving.stages import Stages, now
 from policy_server.web import problems
 from policy_server.web.answer_headers import USUAL
 from policy_server.web.busy_polling import BusyPolling
+from policy_server.web.observing import Observer
 from policy_server.web.receiving import READING, REFUSAL, body_up_to, replayed
 from policy_server.web.request_ids import HEADER as ID_HEADER
 from policy_server.web.request_ids import new_name
@@ -52,6 +54,7 @@ class FastPath:
         matcher: Finds the requests that are taken.
         limit_bytes: Larger bodies are handed on.
         busy_polling: Told by the HTTP protocol of requests and answers.
+        observer: Told of requests that are answered here.
     """
 
     def __init__(
@@ -61,11 +64,13 @@ class FastPath:
         matcher: RequestMatcher,
         limit_bytes: int,
         busy_polling: BusyPolling,
+        observer: Observer | None = None,
     ) -> None:
         self.busy_polling = busy_polling
         self._app = app
         self._plane = plane
         self._limit = limit_bytes
+        self._observer = observer
         self.match, self.recall, self.remember = matcher.match, matcher.recall, matcher.remember
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,32 +106,47 @@ class FastPath:
             Exception: Any of those that reading a body raises which is not in order.
         """
         request = accepted.request
-        return self._plane.decide(request, request.route.decode(body))
+        if self._observer is None:
+            return self._plane.decide(request, request.route.decode(body))
+        stages = Stages()
+        stages.began = now()
+        decoded = request.route.decode(body)
+        stages.decoded = now()
+        return self._plane.decide(request, decoded, None, stages)
 
     async def _pending(self, accepted: Accepted, body: bytes, scope: Scope) -> PendingDecision:
         """As `begin`; a long body is read in another thread, and holds up no other request."""
         if len(body) <= LONG_BYTES:
             return self.begin(accepted, body)
         loop = asyncio.get_running_loop()
-        request = accepted.request
+        request, began = accepted.request, now()
         try:
             decoded: Sequence[Any] = await loop.run_in_executor(READING, request.route.decode, body)
         except REFUSED as error:
             scope.setdefault("extensions", {})[REFUSAL] = error
             raise
-        return self._plane.decide(request, decoded)
+        if self._observer is None:
+            return self._plane.decide(request, decoded)
+        stages = Stages()
+        stages.began, stages.decoded = began, now()
+        return self._plane.decide(request, decoded, None, stages)
 
     def reply(self, accepted: Accepted, pending: PendingDecision) -> Reply:
         """The answer to a request whose decisions are made."""
         name = accepted.name or new_name()
         try:
-            answer, version = pending.answer()
-            content, status = encode(answer), 200
-            headers = [(VERSION, version.header), JSON_HEADER]
+            answer, decider = pending.answer()
+            content, status, version = encode(answer), 200, decider.header
+            headers = [(VERSION, version), JSON_HEADER]
         except PolicyServerError as error:
             status, content, named = problems.answer(error, name.decode(), accepted.identity.role)
             headers = [(key.lower().encode(), value.encode()) for key, value in named.items()]
+            version = b""
         headers += [(b"content-length", b"%d" % len(content)), (ID_HEADER, name)]
+        if self._observer is not None and pending.stages is not None:
+            pending.stages.answered = now()
+            operation = accepted.request.route.operation.id
+            self._observer(operation, status, version, name, accepted.identity, pending.stages)
         return Reply(status, headers, content)
 
 

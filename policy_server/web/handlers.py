@@ -18,6 +18,7 @@ from policy_server.version.parts import Part
 from policy_server.web.adapters.connexion_request import decoded_body
 from policy_server.web.application import current_service, on_loop
 from policy_server.web.auditing import note
+from policy_server.web.observing import stages_of
 
 Json = dict[str, Any]
 
@@ -132,7 +133,9 @@ def predict_batch_with_version(
     request = plane.request_for(
         "predict_batch_with_version", seed=seed, deterministic=deterministic
     )
-    return _decided(*on_loop(plane.answer_with, version, request, decoded_body()))
+    decoded = decoded_body()
+    stages = stages_of(connexion.request.scope)
+    return _decided(*on_loop(plane.answer_with, version, request, decoded, stages))
 
 
 def audit(limit: int = 100, before: int | None = None) -> flask.Response:
@@ -227,7 +230,9 @@ def _decision(
         version=None if version is None else version.encode("latin-1"),
         timeout=headers.get(TIMEOUT_HEADER),
     )
-    return _decided(*on_loop(plane.answer, request, decoded_body()))
+    decoded = decoded_body()
+    stages = stages_of(connexion.request.scope)
+    return _decided(*on_loop(plane.answer, request, decoded, stages))
 
 
 def _decided(answer: Json, version: Named) -> flask.Response:

@@ -26,6 +26,7 @@ from policy_server.policy.timing import Timing
 from policy_server.sandbox.limits import ProcessLimits
 from policy_server.sandbox.preprocessor_process import PreprocessorProcess
 from policy_server.serving.deciding import Decider
+from policy_server.serving.stages import Stages, now
 
 CONTRACT = Contract(read_schema("observations: {x: {type: float}, y: {type: float}}"))
 CODE = """
@@ -218,6 +219,40 @@ def test_what_fails_fails_alone(decider: Make, mode: str) -> None:
     assert [fault.place for fault in large.faults] == [""]
     assert isinstance(with_large, ObservationError)
     assert [fault.place for fault in with_large.faults] == ["/observations/1"]
+
+
+@MODES
+def test_who_observes_a_request_sees_how_long_its_stages_took(decider: Make, mode: str) -> None:
+    run_seconds = 0.03
+    observed = [Stages() for _ in range(4)]
+    slow, raw, beast, alone = observed
+
+    async def ask() -> None:
+        each = decider(mode, SoftmaxOfSums(run_seconds))
+        features = np.array([[1, 2], [3, 4]], np.float32)
+        calls: list[Any] = [
+            each.decide([record(SLOW_X)], "mode", stages=slow),
+            each.decide_features(features, "mode", stages=raw),
+            each.decide([record(666)], "mode", stages=beast),
+            each.decide([record(1)], "mode"),
+        ]
+        await asyncio.gather(*calls, return_exceptions=True)
+        await each.decide([record(1)], "mode", stages=alone)
+        await closed(each)
+
+    began = now()
+    asyncio.run(ask())
+    ended = now()
+    assert slow.preprocess >= SLOW_SECONDS * 1e9
+    for each in (slow, raw, alone):
+        assert each.run >= run_seconds * 1e9
+        assert began < each.taken <= each.ran - each.preprocess - each.run
+        assert each.ran < ended
+    assert beast.taken > 0
+    assert beast.ran == 0
+    assert alone.taken >= max(slow.ran, raw.ran)
+    # Of each run one request tells how many rows it had; one that nobody observes was among them.
+    assert sum(each.rows for each in observed) == (4 if mode == "direct" else 5)
 
 
 @pytest.mark.parametrize("measured", [True, False], ids=["measured", "unknown"])

@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "access": {"errors", "files", "contract"},
     "clients": {"errors", "files", "contract"},
     "frontend": {"errors", "contract"},
+    "metrics": {"files"},
     "serving": {
         "errors",
         "resources",
@@ -37,7 +38,10 @@ MAY_IMPORT = {
         "proving",
         "store",
     },
-    "web": {"errors", "resources", "contract", "policy", "version", "access", "serving", "clients"},
+    "web": {
+        *("errors", "resources", "contract", "policy", "version", "access", "metrics", "serving"),
+        "clients",
+    },
     "app": {
         "errors",
         "resources",
@@ -48,6 +52,7 @@ MAY_IMPORT = {
         "store",
         "access",
         "clients",
+        "metrics",
         "serving",
         "web",
     },

@@ -7,6 +7,7 @@ from types import ModuleType
 from policy_server.access.audit import AuditLog
 from policy_server.app.credentials import create_authenticator
 from policy_server.app.episodes import memory_key
+from policy_server.app.measuring import Measuring
 from policy_server.app.protection import protect
 from policy_server.app.settings import Settings, contracts_of, read_settings
 from policy_server.clients.library import ClientLibrary
@@ -51,14 +52,17 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
     store, shutdown = open_store(base_path), Shutdown(settings.drain_seconds)
     limits, servers = settings.build_limits, settings.engine_servers(settings.base_path)
     kept = (settings.keep_versions, shutdown, settings.episode_seconds, servers)
-    publisher = Publisher(store, contracts, limits, *kept)
+    measuring = Measuring(settings)
+    publisher = measuring.watch_builds(Publisher(store, contracts, limits, *kept))
     versions, registration = Versions(store, contracts, limits, servers), store.register()
     schemas, busy_polling = SchemaHistory(base_path), BusyPolling(settings.linger_microseconds)
     bodies = BodyLimits(settings.body_megabytes, settings.upload_megabytes)
 
     def create(contract: Contract, refresh: Refresh) -> Application:
         specification = contracts.specification(contract)
-        live = LivePolicy(store, contract, settings.serving_limits, registration, servers)
+        live = measuring.watch_swaps(
+            LivePolicy(store, contract, settings.serving_limits, registration, servers)
+        )
         schemas.save(contract.schema)
         clients = ClientLibrary(base_path, contract, specification, settings.generator)
         tokens = (
@@ -68,10 +72,11 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
         parts = (plane, schemas, clients, AuditLog(base_path), lacking)
         service = Service(contract, live, publisher, versions, refresh, shutdown, *parts)
         options = (bodies, busy_polling, settings.fast_path, settings.surroundings)
-        answer = create_application(specification, api, service, authenticator, *options)
+        observed = (measuring.observe, measuring.metrics)
+        answer = create_application(specification, api, service, authenticator, *options, *observed)
         return Application(contract, live, answer, State(service, authenticator))
 
-    return ApplicationSwitch(contracts, create, shutdown, settings.connection_limits)
+    return ApplicationSwitch(contracts, create, shutdown, settings.connection_limits, measuring)
 
 
 def app_or_exit(api: ModuleType = handlers) -> ApplicationSwitch:

@@ -10,9 +10,11 @@ from policy_server.access.keys import Keys, read_keys
 from policy_server.access.passwords import LEAST_GIVEN_CHARACTERS, weakness
 from policy_server.access.records import keys_file, users_file
 from policy_server.access.secret_files import secret_in
+from policy_server.access.shared_token import SharedToken
 from policy_server.access.source import Credentials
 from policy_server.access.users import Users
 from policy_server.app.openid import token_sources
+from policy_server.app.setting_texts import shared_token
 from policy_server.app.settings import Settings
 from policy_server.contract.operations import Role
 from policy_server.errors import ConfigurationError, Fault
@@ -56,6 +58,14 @@ def create_authenticator(settings: Settings) -> Authenticator:
     return Authenticator([users, keys, certificates, *tokens], failures, describe)
 
 
+def metrics_readers(settings: Settings) -> Authenticator | None:
+    """Knows the token with which metrics are asked; None where none is set."""
+    token, file = settings.metrics_token, settings.metrics_token_file
+    if token is None and file is None:
+        return None
+    return Authenticator([SharedToken("metrics", token, file)])
+
+
 def check_secrets(settings: Settings) -> None:
     """Make sure that nobody guesses what the settings give as secrets.
 
@@ -76,6 +86,11 @@ def check_secrets(settings: Settings) -> None:
             read_keys(_secret(settings.api_keys_file) or "")
         except ValueError as error:
             faults.append(Fault("POLICY_SERVER_API_KEYS_FILE", f"{error} or lines."))
+    if settings.metrics_token_file is not None:
+        try:
+            shared_token(_secret(settings.metrics_token_file) or "")
+        except ValueError as error:
+            faults.append(Fault("POLICY_SERVER_METRICS_TOKEN_FILE", f"{error}."))
     if faults:
         raise ConfigurationError("The settings cannot be used.", faults)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from policy_server.access.keys import LEAST_CHARACTERS
 from policy_server.access.secret_files import secret_in
 from policy_server.clients.openapi_generator import OpenApiGenerator
 from policy_server.clients.swagger_codegen import SwaggerCodegen
@@ -67,6 +68,16 @@ def token(text: str) -> str:
     """A bearer token."""
     if not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("is a text of printable ASCII without spaces")
+    return text
+
+
+def shared_token(text: str) -> str:
+    """A bearer token that is as long as a key."""
+    if len(token(text)) < LEAST_CHARACTERS:
+        raise ValueError(
+            f"is a random text of {LEAST_CHARACTERS} characters or more, printable ASCII without "
+            "spaces"
+        )
     return text
 
 

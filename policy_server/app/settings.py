@@ -10,14 +10,13 @@ from policy_server.app import setting_texts
 from policy_server.app.credential_settings import CredentialSettings
 from policy_server.app.engine_settings import EngineSettings
 from policy_server.app.episode_settings import EpisodeSettings
+from policy_server.app.metrics_settings import MetricsSettings
 from policy_server.app.openid import sign_in
 from policy_server.app.openid_settings import OpenIdSettings
+from policy_server.app.sdk_settings import SdkSettings
 from policy_server.app.setting import given, setting, twice_given
 from policy_server.app.sources import misspelt, variables_in, without_links
 from policy_server.app.wire_settings import WireSettings
-from policy_server.clients.generator import Generator
-from policy_server.clients.openapi_generator import OpenApiGenerator
-from policy_server.clients.swagger_codegen import SwaggerCodegen
 from policy_server.contract.actions import ActionSettings
 from policy_server.contract.sign_in import SignIn
 from policy_server.errors import ConfigurationError, Fault
@@ -35,7 +34,15 @@ DISK_COPIES = 3
 
 
 @dataclass(frozen=True)
-class Settings(EngineSettings, EpisodeSettings, OpenIdSettings, CredentialSettings, WireSettings):
+class Settings(
+    EngineSettings,
+    EpisodeSettings,
+    MetricsSettings,
+    OpenIdSettings,
+    SdkSettings,
+    CredentialSettings,
+    WireSettings,
+):
     """The settings of one process; secrets do not show in its representation."""
 
     base_path: Path = setting(
@@ -175,30 +182,11 @@ class Settings(EngineSettings, EpisodeSettings, OpenIdSettings, CredentialSettin
         10,
         "Most for each step of a preprocessor's trial on 200 observations",
     )
-    clients_engine: str = setting(
-        "POLICY_SERVER_CLIENTS_ENGINE",
-        setting_texts.generator,
-        OpenApiGenerator.name,
-        "What makes SDKs",
-    )
-    swagger_codegen: str = setting(
-        "POLICY_SERVER_SWAGGER_CODEGEN",
-        str,
-        SwaggerCodegen.name,
-        "The program swagger-codegen: a name on the PATH, or the path of it or of its jar",
-    )
 
     @property
     def actions(self) -> ActionSettings:
         """What the settings say of actions."""
         return ActionSettings(self.tuple_actions, self.discrete_actions)
-
-    @property
-    def generator(self) -> Generator:
-        """What makes SDKs."""
-        if self.clients_engine == SwaggerCodegen.name:
-            return SwaggerCodegen(self.swagger_codegen)
-        return OpenApiGenerator()
 
     golden_tolerance: float = setting(
         "POLICY_SERVER_GOLDEN_TOLERANCE",

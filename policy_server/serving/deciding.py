@@ -129,6 +129,11 @@ class Decider:
             self.policy.close()
             closed()
 
+    @property
+    def waiting(self) -> int:
+        """Decisions that wait for their turn."""
+        return self._waiting_rows
+
     def _ask(
         self,
         records: Sequence[Record],
@@ -155,6 +160,8 @@ class Decider:
         self, request: PendingRequest, seconds: float | None, loop: asyncio.AbstractEventLoop
     ) -> None:
         if self._waiting_rows >= self._most_waiting:
+            if request.stages is not None:
+                request.stages.turned_away = True
             request.fail(
                 Overloaded(f"{self._waiting_rows} decisions are waiting: try again later.")
             )

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from policy_server.contract.contract import Contract
 from policy_server.errors import (
@@ -46,6 +46,7 @@ class LivePolicy:
     Attributes:
         stands_in: The newest sound version may decide where the active one cannot be loaded. Not
             wanted while another application of the worker has a version that decides.
+        swapped: Is called when another version decides, the first one included.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class LivePolicy:
         servers: EngineServers = NO_SERVERS,
     ) -> None:
         self._servers = servers
+        self.swapped: Callable[[], None] = lambda: None
         self.stands_in = True
         self._store = store
         self._contract = contract
@@ -203,6 +205,7 @@ class LivePolicy:
         self._pinned.drop(loaded.name)
         self._registration.serve(loaded.name)
         logger.info("version %s decides", loaded.name)
+        self.swapped()
         if before is None:
             return
         if before.name in self._noted:  # its episodes go on

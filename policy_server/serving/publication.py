@@ -20,11 +20,12 @@ from policy_server.errors import (
 )
 from policy_server.policy.engines.registry import OPEN_INFERENCE, TENSORFLOW_SERVING
 from policy_server.policy.engines.servers import NO_SERVERS, EngineServers
-from policy_server.proving.build import Progress, build
+from policy_server.proving.build import Progress
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.report import BuildReport, Check, checks_from
 from policy_server.serving.bundle import Bundle, ReadableFile
 from policy_server.serving.contracts import Contracts
+from policy_server.serving.observed_build import Built, observed_build
 from policy_server.serving.shutdown import Shutdown
 from policy_server.store.content import content_hash
 from policy_server.store.manifest import Manifest
@@ -74,6 +75,9 @@ class Publisher:
         shutdown: Of this process, which ends what is being made.
         episode_seconds: No episode lasts longer: so long a version is kept that began one.
         servers: That may run networks.
+
+    Attributes:
+        built: Is told of each build.
     """
 
     def __init__(
@@ -88,11 +92,11 @@ class Publisher:
     ) -> None:
         self._servers = servers
         self._store = store
-        self._episode_seconds = episode_seconds
         self._contracts = contracts
         self._limits = limits
-        self._retain = retain
+        self._retain, self._episode_seconds = retain, episode_seconds
         self._shutdown = shutdown or Shutdown()
+        self.built: Built = lambda outcome, nanoseconds: None
         self._seats = threading.Semaphore(MOST_UPLOADS)
 
     def upload(self, files: Mapping[Part, ReadableFile], created_by: str = "") -> VersionReport:
@@ -146,8 +150,7 @@ class Publisher:
         with self._turn(), self._store.stage() as folder:
             contract = self._contract_of(bundle)
             gathered = self._gather(folder, contract, bundle.parts, None)
-            known = self._known(folder, contract, gathered)
-            if known is not None and known.complete:
+            if (known := self._known(folder, contract, gathered)) and known.complete:
                 published = self._point(known)
             else:
                 report = self._build(folder, contract, list(bundle.parts), progress)
@@ -179,7 +182,7 @@ class Publisher:
         self, folder: Path, contract: Contract, uploaded: list[Part], progress: Progress
     ) -> BuildReport:
         parts = (folder, contract, uploaded, self._limits, progress, self._shutdown.check)
-        return build(*parts, self._servers)
+        return observed_build(self.built, *parts, self._servers)
 
     def _contract_of(self, bundle: Bundle) -> Contract:
         if bundle.schema is None:
@@ -205,8 +208,7 @@ class Publisher:
             manifest = self._store.manifest(name)
         except VersionNotFound:
             return False
-        folder = self._store.folder(name)
-        whole = all((folder / part).is_dir() for part in manifest.parts)
+        whole = all((self._store.folder(name) / part).is_dir() for part in manifest.parts)
         return whole and manifest.contract == contract.digest
 
     def _gather(
@@ -264,11 +266,10 @@ class Publisher:
     ) -> VersionReport:
         for part in parts & set(report.missing):  # an old part that does not fit the new model
             shutil.rmtree(folder / part)
-        parts = parts - set(report.missing)
         manifest = self._store.commit(
             folder,
             contract=contract.digest,
-            parts=parts,
+            parts=(parts := parts - set(report.missing)),
             checks=[asdict(check) for check in report.checks],
             complete=report.ready,
             created_by=created_by,

@@ -31,6 +31,7 @@ class Stages:
         ran: The last run of the network ended.
         answered: The answer is written.
         rows: Observations that the network ran together; one request of each run knows.
+        turned_away: Too many waited when it came.
     """
 
     # Defaults of the class: an instance holds what was seen, and costs little to make.
@@ -42,13 +43,14 @@ class Stages:
     ran = 0
     answered = 0
     rows = 0
+    turned_away = False
 
 
 def decide_observed(
     policy: Policy, records: Sequence[Record], query: Query, seed: int | None, stages: Stages
 ) -> list[Answer]:
     """As `policy.decide`, and fills in the stages."""
-    stages.taken = taken = now()
+    stages.taken = taken = stages.decoded or now()
     features = policy.begun(policy.features(records))
     made = now()
     stages.preprocess = made - taken

@@ -35,6 +35,7 @@ from policy_server.web.cross_origin import CrossOrigin
 from policy_server.web.fast_path import FastPath
 from policy_server.web.gate import Gate
 from policy_server.web.limits import BYTES_PER_MEGABYTE, BodyMiddleware
+from policy_server.web.metrics_page import Metrics, MetricsPage
 from policy_server.web.observing import ObservedRequests, Observer
 from policy_server.web.prefix import Prefix
 from policy_server.web.protocols.registry import PROTOCOLS
@@ -115,6 +116,7 @@ def create_application(
     fast_path: bool = True,
     surroundings: Surroundings | None = None,
     observer: Observer | None = None,
+    metrics: Metrics | None = None,
 ) -> ASGIApp:
     """Make the application.
 
@@ -128,6 +130,7 @@ def create_application(
         fast_path: Answer predictions of which everything is in order before connexion sees them.
         surroundings: What stands between clients and the server; nothing where it is not given.
         observer: Told of each request that is answered.
+        metrics: What `/metrics` answers; None where it is off.
 
     Raises:
         ConfigurationError: connexion cannot keep the contract's roles and limits.
@@ -138,6 +141,10 @@ def create_application(
     application.add_middleware(
         AuditMiddleware, position=MiddlewarePosition.BEFORE_VALIDATION, log=service.audit
     )
+    if metrics is not None:
+        application.add_middleware(
+            MetricsPage, position=MiddlewarePosition.BEFORE_SWAGGER, metrics=metrics
+        )
     base, limit = specification["basePath"], limits.body_megabytes * BYTES_PER_MEGABYTE
     _speak_others(application, service.plane, authenticator, limit)
     headed = functools.partial(AnswerHeaders, base=base, policy=page_policy(specification))

@@ -79,6 +79,7 @@ class Application:
 
 
 Create = Callable[[Contract, Refresh], Application]
+Measuring = Callable[["ApplicationSwitch"], contextlib.AbstractAsyncContextManager[Any]]
 
 
 class ApplicationSwitch:
@@ -94,6 +95,10 @@ class ApplicationSwitch:
             another version or contract at once.
         shutdown: Of this process; the worker begins it.
         connection_limits: Of this process; the worker keeps connections to them.
+        measuring: Measures the worker for as long as it is entered; gets this switch.
+
+    Attributes:
+        open_connections: How many connections there are; the worker says how to count them.
 
     Raises:
         SchemaError: There is no contract yet, or it cannot be served.
@@ -105,8 +110,11 @@ class ApplicationSwitch:
         create: Create,
         shutdown: Shutdown,
         connection_limits: ConnectionLimits,
+        measuring: Measuring | None = None,
     ) -> None:
         self.shutdown = shutdown
+        self.open_connections: Callable[[], int] = lambda: 0
+        self._measuring = measuring or contextlib.nullcontext
         self.connection_limits = connection_limits
         self._contracts = contracts
         self._create = create
@@ -132,6 +140,11 @@ class ApplicationSwitch:
             if application.replaced and not application.requests:
                 application.idle.set()
 
+    @property
+    def live(self) -> LivePolicy:
+        """The policy of the moment."""
+        return self._current.live
+
     async def refresh(self) -> None:
         """Serve the contract and the version that are active now."""
         if self.shutdown.begun:
@@ -155,7 +168,7 @@ class ApplicationSwitch:
         # of a second, whenever an application was made and another let go.
         gc.collect()
         gc.freeze()
-        async with following(self.refresh):
+        async with following(self.refresh), self._measuring(self):
             await send({"type": "lifespan.startup.complete"})
             await receive()
         for task in self._tasks:

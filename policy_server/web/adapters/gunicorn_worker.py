@@ -124,6 +124,7 @@ class LeavingServer(Server):
         self._worker = worker
         self._shutdown: Shutdown = worker.wsgi.shutdown
         self._close_at: float | None = None
+        worker.wsgi.open_connections = lambda: len(self.server_state.connections)
         # A request that hangs is dropped before gunicorn would kill the process with all others.
         rest = worker.cfg.graceful_timeout - self._shutdown.seconds - SPARE_SECONDS
         self.config.timeout_graceful_shutdown = max(int(rest), 1)

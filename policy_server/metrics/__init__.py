@@ -1,0 +1,1 @@
+"""What the server counts and measures of itself: by each worker alone, summed where it is asked."""

@@ -10,15 +10,18 @@ from policy_server.metrics.totals import Totals
 
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
-WANTS_OPEN_METRICS = re.compile(
-    r"(?:^|,)\s*application/openmetrics-text\s*(?:;(?!\s*q=0(?:\.0*)?\s*(?:[,;]|$))[^,]*)*(?:,|$)"
-)
+UNWANTED = re.compile(r"q=0(\.0*)?")
+"""How a client says that it does not take a form."""
 ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
 
 def media_type(accept: str) -> str:
     """The form that a client wants: OpenMetrics where it knows that, else the older one."""
-    return OPEN_METRICS if WANTS_OPEN_METRICS.search(accept.lower()) else PROMETHEUS
+    for choice in accept.lower().split(","):
+        name, *parameters = (part.strip() for part in choice.split(";"))
+        if name == "application/openmetrics-text" and not any(map(UNWANTED.fullmatch, parameters)):
+            return OPEN_METRICS
+    return PROMETHEUS
 
 
 def render(totals: Totals, form: str) -> bytes:

@@ -72,7 +72,7 @@ class Recorder:
         self._slots: dict[Key, int] = {}
         self._requests: dict[tuple[str, int, bytes], int] = {}
         self._map = mmap.mmap(-1, self._histograms.size)
-        self._descriptor = -1
+        self.descriptor = -1
         self._row = 0
         self._begin(self._map)
         # A counter that is there from the start shows the first of its kind as a rise.
@@ -106,7 +106,7 @@ class Recorder:
         """
         content = mmap.mmap(descriptor, self.size)
         content[NAMES_AT:] = self._map[NAMES_AT:]
-        self._map, self._descriptor = content, descriptor
+        self._map, self.descriptor = content, descriptor
         generation = self._words[GENERATION_AT]
         self._words = memoryview(content).cast("Q")
         self._words[GENERATION_AT] = generation
@@ -176,18 +176,22 @@ class Recorder:
         return slot
 
     def _new(self, key: Key) -> int:
-        name, *labels = key
-        cut = (name, *(label[:BYTES_PER_LABEL] for label in labels))
-        room = SLOTS if OTHER in labels else SLOTS - SLOTS // 8
-        if len(self._slots) >= room or len(json.dumps(cut)) > KEY_BYTES:
-            others = (name, *[OTHER] * len(labels))
-            slot = self._slots.get(others)
-            return self._write(others) if slot is None else slot
-        return self._write(cut)
+        """A place for a key; where there is little room left, one that is shared by several."""
+        name, *labels = (part[:BYTES_PER_LABEL] for part in key)
+        shared = (
+            ((name, *labels), SLOTS - SLOTS // 4),
+            ((name, *labels[:-1], *[OTHER] * len(labels[-1:])), SLOTS - SLOTS // 16),
+            ((name, *[OTHER] * len(labels)), SLOTS),
+        )
+        for candidate, room in shared:
+            if candidate in self._slots:
+                return self._slots[candidate]
+            if len(self._slots) < room and len(json.dumps(candidate)) <= KEY_BYTES:
+                return self._write(candidate)
+        raise AssertionError("there are more metrics than a file has room for")
 
     def _write(self, key: Key) -> int:
-        slot = self._slots.setdefault(key, len(self._slots))
-        assert slot < SLOTS, "there are more metrics than a file has room for"
+        slot = self._slots[key] = len(self._slots)
         at, content = KEYS_AT + slot * (WORD + KEY_BYTES), json.dumps(key).encode()
         self._map[at + WORD : at + WORD + len(content)] = content
         LENGTH.pack_into(self._map, at, len(content))

@@ -74,6 +74,15 @@ def test_pages_of_the_server_are_answered_and_those_of_other_sites_are_not(
         assert (answer.status_code == 403) is refused, (origin, answer.text)
 
 
+@pytest.mark.parametrize("path", ["/metrics", "/metrics?all", "/%6detrics", "/nothing"])
+def test_metrics_are_not_shown_outside(proxy: Site, container: Container, path: str) -> None:
+    assert requests.get(f"{container.url}/metrics", timeout=30).status_code == 200
+    answer = get(proxy, path, "")
+    assert answer.status_code == 404
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["title"] == "Not Found"
+
+
 def test_plain_http_is_sent_to_https(proxy: Site) -> None:
     url = f"http://127.0.0.1:{proxy.plain_port}/api/schema"
     answer = requests.get(url, allow_redirects=False, headers={"Host": HOST}, timeout=30)

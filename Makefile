@@ -26,6 +26,9 @@ PROGRAMS := chromium curl gcc nginx openssl sslscan strace wrk
 COMPILERS := javac:default-jdk-headless mvn:maven node:nodejs npm:npm R:r-base-core
 R_LIBRARIES := base64enc curl httr2 jsonlite r6 stringr
 
+# Prometheus comes as its two programs alone (96 MB), into VENV: its package would start a service.
+PROMETHEUS := prometheus promtool
+
 # So many files of tests run at a time: one for each processor, and one more, as some of them wait.
 PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # What compares times, or needs so many swaps in a time, and so has the machine for itself.
@@ -39,7 +42,7 @@ SWAGGER_UI := 5.35.0
 CARRIED := swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css oauth2-redirect.html oauth2-redirect.js LICENSE NOTICE package.json
 
 .DEFAULT_GOAL := help
-.PHONY: help certificates sbom serve test test-fast test-corpus test-gpu benchmark-gpu check format lock frameworks examples benchmark soak picture screenshots swagger-ui fuzz system-packages
+.PHONY: help certificates sbom serve test test-fast test-corpus test-gpu benchmark-gpu benchmark-metrics check format lock frameworks examples benchmark soak picture screenshots swagger-ui fuzz system-packages
 
 help:  ## print every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -94,6 +97,9 @@ benchmark: $(DEVELOP) system-packages  ## measure this server and its peers (an 
 benchmark-gpu: $(GPU)  ## measure from which size on networks are faster on a device of NVIDIA's, print the table
 	$(GPU_VENV)/bin/python -m benchmarks.device
 
+benchmark-metrics: $(DEVELOP) system-packages  ## measure what metrics cost, print the table (4 minutes)
+	$(BIN)/python -m benchmarks.metrics
+
 soak: $(DEVELOP)  ## swap every 5 seconds under load, for 20 minutes, and print what was left over
 	$(BIN)/python -m tests.reliability.soak
 
@@ -124,6 +130,12 @@ system-packages:
 	test -z "$$missing" || { command -v apt-get >/dev/null || { echo "The tests need these, by Debian's names; install them:$$missing"; exit 1; }; \
 	  echo "Installing what the tests need:$$missing"; \
 	  $$(test $$(id -u) = 0 || echo sudo) sh -c "apt-get update -qq && apt-get install -y -qq --no-install-recommends$$missing" >/dev/null; }
+	@for program in $(PROMETHEUS); do command -v $$program >/dev/null || test -x $(BIN)/$$program || missing=1; done; \
+	test -z "$$missing" || { command -v apt-get >/dev/null || { echo "The tests need Prometheus: put these on the PATH: $(PROMETHEUS)"; exit 1; }; \
+	  echo "Fetching what the tests need: prometheus"; folder=$$(mktemp -d) && chmod 755 $$folder && mkdir -p $(BIN) \
+	  && (cd $$folder && { apt-get download -qq prometheus 2>/dev/null \
+	    || { $$(test $$(id -u) = 0 || echo sudo) apt-get update -qq && apt-get download -qq prometheus; }; }) \
+	  && dpkg-deb --fsys-tarfile $$folder/prometheus_*.deb | tar -x -C $(BIN) --strip-components=3 $(PROMETHEUS:%=./usr/bin/%) && rm -r $$folder; }
 
 $(SERVE): requirements.txt
 	@echo "Installing into $(VENV) (TensorFlow is large: a minute or more)"

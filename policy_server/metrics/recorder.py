@@ -68,9 +68,8 @@ class Recorder:
         names = (*operations, NO_OPERATION)
         self._histograms = Histograms.of(names)
         self._operations: Mapping[str, int] = {name: index for index, name in enumerate(names)}
-        self._none = len(operations)
         self._slots: dict[Key, int] = {}
-        self._requests: dict[tuple[str, int, bytes], int] = {}
+        self._requests: dict[tuple[str, int, bytes], tuple[int, int]] = {}
         self._map = mmap.mmap(-1, self._histograms.size)
         self.descriptor = -1
         self._row = 0
@@ -140,15 +139,14 @@ class Recorder:
         stages: Stages,
     ) -> None:
         """Count a request, and how long its stages took; as web/observing.py calls an Observer."""
-        slot = self._requests.get((operation, status, version))
-        if slot is None:
-            slot = self._slot_of_request(operation, status, version)
+        known = self._requests.get((operation, status, version))
+        slot, number = known or self._new_request(operation, status, version)
         self._values[slot] += 1
         row = self._row
         _pack(
             self._map,
             self._ring_at + row * _ROW_BYTES,
-            self._operations.get(operation, self._none),
+            number,
             stages.began,
             stages.decoded,
             stages.taken,
@@ -167,13 +165,14 @@ class Recorder:
             self.add(self._late, int(status == DEADLINE_EXCEEDED))
             self.add(self._turned_away, int(stages.turned_away))
 
-    def _slot_of_request(self, operation: str, status: int, version: bytes) -> int:
+    def _new_request(self, operation: str, status: int, version: bytes) -> tuple[int, int]:
+        """Where requests of that kind are counted, and the number of their operation."""
         name = operation if operation in self._operations else NO_OPERATION
-        decided = version.decode("latin-1")
-        slot = self.slot(REQUESTS, POLICY, name, str(status), decided)
+        slot = self.slot(REQUESTS, POLICY, name, str(status), version.decode("latin-1"))
+        found = (slot, self._operations[name])
         if len(self._requests) < 2 * SLOTS:
-            self._requests[operation, status, version] = slot
-        return slot
+            self._requests[operation, status, version] = found
+        return found
 
     def _new(self, key: Key) -> int:
         """A place for a key; where there is little room left, one that is shared by several."""

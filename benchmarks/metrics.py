@@ -1,0 +1,137 @@
+"""What metrics cost: the same server with and without them, asked in turn; and of one decision.
+
+`make benchmark-metrics` prints the table. Both servers run all the time, so that whatever else the
+machine does meets both; the ratio of each round counts, and the median of the ratios.
+"""
+
+import argparse
+import contextlib
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+from benchmarks import networks, ours
+from benchmarks.processes import NotServing, Running, family, running
+from benchmarks.subjects import AUTHORIZATION, Subject, decision_check
+from benchmarks.wrk import run_wrk
+from policy_server.contract.operations import OPERATIONS
+from policy_server.metrics.recorder import Recorder
+from policy_server.serving.stages import Stages, now
+
+FIELDS, HIDDEN = 10, 64
+CONNECTIONS = (1, 16, 64)
+DECISIONS, REPEATS = 2_000, 100
+ON, OFF = "true", "false"
+USER_TICKS, SYSTEM_TICKS = 11, 12
+"""Of the words of /proc/PID/stat behind the name."""
+
+
+def cost_of_a_decision() -> float:
+    """Microseconds of the processor that one decision costs more: its marks, and counting them.
+
+    The least of many repeats: what else runs on the machine only adds to it.
+    """
+    request = Recorder([*OPERATIONS]).request
+
+    def decide() -> None:
+        stages = Stages()
+        stages.began = now()
+        stages.decoded = stages.taken = taken = now()
+        made = now()
+        stages.preprocess = made - taken
+        stages.ran = ran = now()
+        stages.run, stages.rows = ran - made, 1
+        stages.answered = now()
+        request("predict", 200, b"1-0a1b2c3d", b"", None, stages)
+
+    def once() -> float:
+        began = time.process_time()
+        for _ in range(DECISIONS):
+            decide()
+        return (time.process_time() - began) / DECISIONS
+
+    return min(once() for _ in range(REPEATS)) * 1e6
+
+
+def measure(folder: Path, rounds: int, seconds: int) -> dict[int, list[tuple[float, float]]]:
+    """With metrics, as a share of without: throughput, and the processor's time for a request.
+
+    By connections; of each round.
+
+    Args:
+        folder: Empty.
+        rounds: How many; each begins with the other server.
+        seconds: Length of each run of wrk.
+
+    Raises:
+        NotServing: A server does not answer as it should.
+    """
+    made = folder / "policy"
+    body = networks.write_policy(made, FIELDS, HIDDEN)
+    ours.publish(made, folder / "instance")
+    content = folder / "body"
+    content.write_bytes(body)
+    found: dict[int, list[tuple[float, float]]] = {count: [] for count in CONNECTIONS}
+    with contextlib.ExitStack() as stack:
+        servers: dict[str, Running] = {}
+        for wanted in (ON, OFF):
+            subject = _subject(folder / "instance", body, wanted)
+            servers[wanted] = stack.enter_context(running(subject, folder / f"{wanted}.log"))
+        for number in range(rounds):
+            order = (ON, OFF) if number % 2 else (OFF, ON)
+            for count in CONNECTIONS:
+                loads = {}
+                for each in order:
+                    before = _processor_seconds(servers[each].pid)
+                    load = run_wrk(servers[each].url, content, AUTHORIZATION, count, seconds)
+                    spent = _processor_seconds(servers[each].pid) - before
+                    if load.fault:
+                        raise NotServing(load.fault)
+                    loads[each] = (load.requests_per_second, spent / load.requests)
+                found[count].append((loads[ON][0] / loads[OFF][0], loads[ON][1] / loads[OFF][1]))
+    return found
+
+
+def _subject(base_path: Path, body: bytes, wanted: str) -> Subject:
+    subject = ours.subject(base_path, body, decision_check(None), name=wanted, title=wanted)
+    return replace(subject, environment={**subject.environment, "POLICY_SERVER_METRICS": wanted})
+
+
+def _processor_seconds(pid: int) -> float:
+    """What a server and all its processes have used so far."""
+    ticks = 0
+    for each in family(pid):
+        after_name = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(after_name[USER_TICKS]) + int(after_name[SYSTEM_TICKS])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure, and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.metrics", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--seconds", type=int, default=3, help="length of each run of wrk")
+    options = parser.parse_args(arguments)
+    lines = [
+        f"One decision: {cost_of_a_decision():.2f} microseconds of the processor",
+        "| connections | throughput with metrics | rounds | processor for a request | rounds |",
+        "|---:|---:|---:|---:|---:|",
+    ]
+    with tempfile.TemporaryDirectory(prefix="benchmark") as folder:
+        for count, found in measure(Path(folder), options.rounds, options.seconds).items():
+            columns = (_column([each[index] for each in found]) for index in (0, 1))
+            lines.append(f"| {count} | {' | '.join(columns)} |")
+    sys.stdout.write("\n".join([*lines, ""]))
+
+
+def _column(ratios: Sequence[float]) -> str:
+    return f"{median(ratios):.1%} | {min(ratios):.0%} to {max(ratios):.0%}"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

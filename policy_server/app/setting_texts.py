@@ -66,17 +66,21 @@ def folder(text: str) -> Path:
 
 def token(text: str) -> str:
     """A bearer token."""
-    if not text.isascii() or not text.isprintable() or " " in text:
+    if not _can_be_sent(text):
         raise ValueError("is a text of printable ASCII without spaces")
     return text
 
 
+def _can_be_sent(token: str) -> bool:
+    return token.isascii() and token.isprintable() and " " not in token
+
+
 def shared_token(text: str) -> str:
     """A bearer token that is as long as a key."""
-    if len(token(text)) < LEAST_CHARACTERS:
+    if len(text) < LEAST_CHARACTERS or not _can_be_sent(text):
         raise ValueError(
-            f"is a random text of {LEAST_CHARACTERS} characters or more, printable ASCII without "
-            "spaces"
+            f"is a random text of {LEAST_CHARACTERS} characters or more, in printable ASCII "
+            "without spaces"
         )
     return text
 

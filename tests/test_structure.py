@@ -29,35 +29,20 @@ MAY_IMPORT = {
     "frontend": {"errors", "contract"},
     "metrics": {"files"},
     "serving": {
-        "errors",
-        "resources",
-        "contract",
-        "policy",
-        "version",
-        "sandbox",
-        "proving",
-        "store",
+        *("errors", "resources", "contract", "policy"),
+        *("version", "sandbox", "proving", "store"),
     },
     "web": {
-        *("errors", "resources", "contract", "policy", "version", "access", "metrics", "serving"),
-        "clients",
+        *("errors", "resources", "contract", "policy", "version"),
+        *("access", "clients", "metrics", "serving"),
     },
     "app": {
-        "errors",
-        "resources",
-        "contract",
-        "policy",
-        "sandbox",
-        "proving",
-        "store",
-        "access",
-        "clients",
-        "metrics",
-        "serving",
-        "web",
+        *("errors", "resources", "contract", "policy", "sandbox", "proving"),
+        *("store", "access", "clients", "metrics", "serving", "web"),
     },
     "rpc": {"errors", "contract"},
     "commands": {
+<<<<<<< HEAD
         "errors",
         "rpc",
         "export",
@@ -70,6 +55,10 @@ MAY_IMPORT = {
         "serving",
         "web",
         "app",
+=======
+        *("errors", "export", "resources", "contract", "proving", "store"),
+        *("access", "clients", "serving", "web", "app"),
+>>>>>>> be84240 (Structure: metrics among the rooms, and short functions)
     },
 }
 HEAVY = ("tensorflow", "onnxruntime", "onnx", "tf2onnx", "torch", "ray")

@@ -5,7 +5,7 @@ worker that counts at that moment would wait for the disk. It outlives workers a
 machine; for a counter that begins anew all who read counters are prepared.
 
 A file's lock ends with its process, however that ends. A file that can be locked is what a dead
-worker has left: whoever finds it adds it to `ended.json` and removes it.
+worker has left: the process that finds it adds it to `ended.json` and removes it.
 """
 
 import contextlib

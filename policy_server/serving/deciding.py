@@ -160,8 +160,6 @@ class Decider:
         self, request: PendingRequest, seconds: float | None, loop: asyncio.AbstractEventLoop
     ) -> None:
         if self._waiting_rows >= self._most_waiting:
-            if request.stages is not None:
-                request.stages.turned_away = True
             request.fail(
                 Overloaded(f"{self._waiting_rows} decisions are waiting: try again later.")
             )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from policy_server.contract.records import Record
-from policy_server.errors import PolicyServerError, PreprocessorFailed
+from policy_server.errors import Overloaded, PolicyServerError, PreprocessorFailed
 from policy_server.policy.answers import Query
 from policy_server.policy.engines.engine import Floats
 from policy_server.policy.features import Features, Outcome, place_of
@@ -55,6 +55,8 @@ class PendingRequest:
         """Give the error to the caller, if it still waits."""
         if not self.done.done():
             self.done.set_exception(error)
+            if self.stages is not None:
+                self.stages.turned_away = isinstance(error, Overloaded)
 
 
 Ready = list[tuple[PendingRequest, Features]]

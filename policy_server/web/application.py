@@ -141,16 +141,10 @@ def create_application(
     application.add_middleware(
         AuditMiddleware, position=MiddlewarePosition.BEFORE_VALIDATION, log=service.audit
     )
-    if metrics is not None:
-        application.add_middleware(
-            MetricsPage, position=MiddlewarePosition.BEFORE_SWAGGER, metrics=metrics
-        )
     base, limit = specification["basePath"], limits.body_megabytes * BYTES_PER_MEGABYTE
-    _speak_others(application, service.plane, authenticator, limit)
+    _speak_others(application, service.plane, authenticator, limit, metrics)
     headed = functools.partial(AnswerHeaders, base=base, policy=page_policy(specification))
-    complete = _surrounded(UnreadBodies(application), base, surroundings, headed)
-    if observer is not None:
-        complete = ObservedRequests(complete, observer)
+    complete = _surrounded(UnreadBodies(application), base, surroundings, headed, observer)
     if not fast_path:
         return complete
     plane, origins = service.plane, surroundings.origins
@@ -160,9 +154,17 @@ def create_application(
 
 
 def _speak_others(
-    application: connexion.FlaskApp, plane: DataPlane, authenticator: Authenticator, limit: int
+    application: connexion.FlaskApp,
+    plane: DataPlane,
+    authenticator: Authenticator,
+    limit: int,
+    metrics: Metrics | None,
 ) -> None:
-    """Add the protocols beside the API; behind Gate, which was added there before."""
+    """Add what is spoken beside the API; behind Gate, which was added there before."""
+    if metrics is not None:
+        application.add_middleware(
+            MetricsPage, position=MiddlewarePosition.BEFORE_SWAGGER, metrics=metrics
+        )
     for protocol in PROTOCOLS:
         application.add_middleware(
             protocol,
@@ -178,13 +180,15 @@ def _surrounded(
     base: str,
     surroundings: Surroundings,
     headed: Callable[[ASGIApp], ASGIApp],
+    observer: Observer | None,
 ) -> ASGIApp:
     """The application as clients see it: its answers have all headers, and paths are found."""
     if surroundings.origins:
         application = CrossOrigin(application, surroundings.origins)
     named = headed(RequestIdMiddleware(application))
     found = named if base == BASE_PATH else SecondPath(named, BASE_PATH, base)
-    return Prefix(VerifiedCertificates(found, surroundings), surroundings)
+    complete = Prefix(VerifiedCertificates(found, surroundings), surroundings)
+    return complete if observer is None else ObservedRequests(complete, observer)
 
 
 def _connexion_application(

@@ -194,6 +194,20 @@ def test_stages_are_what_lies_between_their_marks(folder: MetricsFolder) -> None
     assert counts == [1] * 6
 
 
+def test_who_was_turned_away_or_waited_too_long_is_counted(folder: MetricsFolder) -> None:
+    recorder = Recorder(OPERATIONS)
+    folder.open(recorder)
+    turned_away = stages_of(0.001)
+    turned_away.turned_away = True
+    for status, stages in ((503, turned_away), (503, stages_of(0.001)), (504, stages_of(0.001))):
+        recorder.request("predict", status, b"", b"", None, stages)
+    answered(recorder)
+    totals = folder.totals()
+    assert value_of(totals, catalogue.OVERLOADS, POLICY) == 1
+    assert value_of(totals, catalogue.DEADLINES, POLICY) == 1
+    assert sum(requests_of(totals).values()) == 4
+
+
 def test_versions_and_labels_beyond_bounds_take_no_room(folder: MetricsFolder) -> None:
     recorder = Recorder(OPERATIONS)
     folder.open(recorder)

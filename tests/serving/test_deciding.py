@@ -15,7 +15,7 @@ import pytest
 from policy_server.contract.contract import Contract
 from policy_server.contract.reading import read_schema
 from policy_server.contract.records import Record
-from policy_server.errors import EngineFailed, ObservationError, PreprocessorFailed
+from policy_server.errors import EngineFailed, ObservationError, Overloaded, PreprocessorFailed
 from policy_server.policy.answers import Answer
 from policy_server.policy.engines.engine import Floats
 from policy_server.policy.network import Network
@@ -94,7 +94,10 @@ def decider(tmp_path: Path) -> Make:
     path.write_text(textwrap.dedent(CODE))
 
     def make(
-        mode: str, engine: SoftmaxOfSums | None = None, timing: Timing | None = None
+        mode: str,
+        engine: SoftmaxOfSums | None = None,
+        timing: Timing | None = None,
+        most_waiting: int = 20_000,
     ) -> Decider:
         isolated = mode == "isolated"
         here = UploadedPreprocessor(path, CONTRACT.decoder.to_dict)
@@ -105,7 +108,7 @@ def decider(tmp_path: Path) -> Make:
         timing = timing or (ALONE if mode == "direct" else TOGETHER)
         limits, each = ProcessLimits(seconds=1.0), timing.preprocessor_seconds
         process = PreprocessorProcess(path, limits, each=each) if isolated else None
-        return Decider(policy, process, timing)
+        return Decider(policy, process, timing, most_waiting)
 
     return make
 
@@ -253,6 +256,29 @@ def test_who_observes_a_request_sees_how_long_its_stages_took(decider: Make, mod
     assert alone.taken >= max(slow.ran, raw.ran)
     # Of each run one request tells how many rows it had; one that nobody observes was among them.
     assert sum(each.rows for each in observed) == (4 if mode == "direct" else 5)
+
+
+def test_who_is_turned_away_is_told_apart_from_who_fails(decider: Make) -> None:
+    observed = [Stages() for _ in range(3)]
+    first, beyond, beast = observed
+
+    async def ask() -> list[Any]:
+        each = decider("batched", most_waiting=1)
+        calls = [
+            each.decide([record(1), record(1)], "mode", stages=first),
+            each.decide([record(2)], "mode", stages=beyond),
+        ]
+        found: list[Any] = await asyncio.gather(*calls, return_exceptions=True)
+        failing = each.decide([record(666)], "mode", stages=beast)
+        found += await asyncio.gather(failing, return_exceptions=True)
+        await closed(each)
+        return found
+
+    answers, overloaded, failed = asyncio.run(ask())
+    assert len(answers) == 2
+    assert isinstance(overloaded, Overloaded)
+    assert isinstance(failed, PreprocessorFailed)
+    assert [each.turned_away for each in observed] == [False, True, False]
 
 
 @pytest.mark.parametrize("measured", [True, False], ids=["measured", "unknown"])

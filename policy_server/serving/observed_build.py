@@ -1,15 +1,17 @@
 """A build, and who wants to know what came of it and how long it took."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from policy_server.proving.build import build
 from policy_server.proving.report import BuildReport
 from policy_server.serving.stages import now
 
-Built = Callable[[Literal["ready", "incomplete", "rejected", "failed"], int], None]
-"""Is told what came of a build (it can serve, waits for parts, never can, or did not get so far),
-and its nanoseconds; in the thread of the build."""
+Outcome = Literal["ready", "incomplete", "rejected", "failed"]
+"""What came of a build: it can serve, waits for parts, never can, or did not get so far."""
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+Built = Callable[[Outcome, int], None]
+"""Is told of a build, and its nanoseconds; in the thread of the build."""
 
 
 def observed_build(built: Built, *parts: Any) -> BuildReport:

@@ -213,7 +213,7 @@ def test_a_new_version_is_swapped_to_and_builds_are_counted(run: Run) -> None:
         each["metric"]["outcome"]: int(each["value"][1])
         for each in run.prometheus.query("policy_server_builds_total")
     }
-    assert builds == {"ready": 1, "rejected": 1, "failed": 0}
+    assert builds == {"ready": 1, "rejected": 1, "failed": 0, "incomplete": 0}
     (swaps,) = series_of(run, "policy_server_swaps_total").values()
     assert swaps[-1] == WORKERS + KILLS + WORKERS + WORKERS
 

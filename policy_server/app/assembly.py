@@ -15,11 +15,13 @@ from policy_server.contract.contract import Contract
 from policy_server.contract.history import SchemaHistory
 from policy_server.errors import ConfigurationError, SchemaError
 from policy_server.resources import CHECKOUT
+from policy_server.serving.activation import Activation
 from policy_server.serving.data_plane import DataPlane
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.memory_tokens import MemoryTokens
 from policy_server.serving.publication import Publisher
 from policy_server.serving.shutdown import Shutdown
+from policy_server.serving.siblings import Siblings
 from policy_server.serving.versions import Versions
 from policy_server.store.registry import open_store
 from policy_server.web import handlers
@@ -51,10 +53,13 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
     base_path, contracts = settings.base_path, contracts_of(settings)
     store, shutdown = open_store(base_path), Shutdown(settings.drain_seconds)
     limits, servers = settings.build_limits, settings.engine_servers(settings.base_path)
-    kept = (settings.keep_versions, shutdown, settings.episode_seconds, servers)
+    activation = Activation(store, shutdown=shutdown)
+    kept = (settings.keep_versions, shutdown, settings.episode_seconds, servers, activation)
     measuring = Measuring(settings)
     publisher = measuring.watch_builds(Publisher(store, contracts, limits, *kept))
-    versions, registration = Versions(store, contracts, limits, servers), store.register()
+    versions = Versions(store, contracts, limits, servers, activation)
+    registration = store.register()
+    siblings = Siblings(store, registration)
     schemas, busy_polling = SchemaHistory(base_path), BusyPolling(settings.linger_microseconds)
     bodies = BodyLimits(settings.body_megabytes, settings.upload_megabytes)
 
@@ -69,14 +74,16 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
             None if key is None else MemoryTokens(key, contract.digest, settings.episode_seconds)
         )
         plane = DataPlane(live, contract, settings.request_seconds, tokens)
-        parts = (plane, schemas, clients, AuditLog(base_path), lacking)
-        service = Service(contract, live, publisher, versions, refresh, shutdown, *parts)
+        parts = (shutdown, siblings, plane, schemas, clients, AuditLog(base_path), lacking)
+        service = Service(contract, live, publisher, versions, refresh, *parts)
         options = (bodies, busy_polling, settings.fast_path, settings.surroundings)
         observed = (measuring.observe, measuring.metrics)
         answer = create_application(specification, api, service, authenticator, *options, *observed)
         return Application(contract, live, answer, State(service, authenticator))
 
-    return ApplicationSwitch(contracts, create, shutdown, settings.connection_limits, measuring)
+    return ApplicationSwitch(
+        contracts, create, shutdown, settings.connection_limits, siblings, measuring
+    )
 
 
 def app_or_exit(api: ModuleType = handlers) -> ApplicationSwitch:

@@ -8,10 +8,11 @@ from policy_server.app.protection import protect_base_path
 from policy_server.app.settings import Settings, contracts_of, read_settings
 from policy_server.commands.server_credentials import credentials_for
 from policy_server.commands.terminal import print_checks, print_warning, show_progress
-from policy_server.errors import SchemaError
+from policy_server.errors import SchemaError, VersionConflict
+from policy_server.serving.activation import Activation, VersionReport
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.policy_folder import open_policy_folder
-from policy_server.serving.publication import Publisher, VersionReport
+from policy_server.serving.publication import Publisher
 from policy_server.store.registry import open_store
 
 CREATED_BY = "the command line"
@@ -51,6 +52,8 @@ def publish(
                 report = publisher.publish(bundle, show_progress(), CREATED_BY)
                 entry.subject = report.version
     print_checks(report.checks)
+    if report.state != "active":
+        raise VersionConflict(f"Version {report.version} is not active: see the last check.")
     print(f"Version {report.version} is active.")
 
 
@@ -72,13 +75,15 @@ def check(folder: str, golden: str | None = None) -> None:
 
 def _publisher(settings: Settings) -> Publisher:
     protect_base_path(settings)
+    store = open_store(settings.base_path)
     return Publisher(
-        open_store(settings.base_path),
+        store,
         contracts_of(settings),
         settings.build_limits,
         settings.keep_versions,
         episode_seconds=settings.episode_seconds,
         servers=settings.engine_servers(settings.base_path),
+        activation=Activation(store),
     )
 
 

@@ -66,6 +66,12 @@ def show_report(report: dict[str, Any]) -> None:
     version = plain(str(report.get("version")))
     if report.get("state") == "active":
         st.success(f"Version {version} is active: it decides from now on.", icon=":material/check:")
+    elif report.get("state") == "complete":
+        st.error(
+            f"Version {version} is proven, but no worker could take it; what was active stays so. "
+            "The last check below says why.",
+            icon=":material/error:",
+        )
     else:
         st.warning(
             f"Version {version} is not complete yet; what was active stays so. "

@@ -16,6 +16,7 @@ from policy_server.errors import (
 )
 from policy_server.policy.engines.servers import NO_SERVERS, EngineServers
 from policy_server.resources import COMMAND
+from policy_server.serving.admission import Admission
 from policy_server.serving.file_watch import FileWatch
 from policy_server.serving.limits import ServingLimits
 from policy_server.serving.loading import AnotherContract, LiveVersion, load_version
@@ -70,8 +71,10 @@ class LivePolicy:
         self._lending = asyncio.Lock()
         self._files = FileWatch(store)
         self._registration = registration or store.register()
+        self._admission = Admission(store, self._registration)
         self._pinned = PinnedVersions(self._load)
         self._noted: dict[str, float] = {}
+        self._back_at = 0.0
 
     async def start(self) -> None:
         """Load the active version, if there is one."""
@@ -161,28 +164,44 @@ class LivePolicy:
         """Load the active version of the store, unless it is the one that decides already."""
         self._pinned.drop_unused()
         async with self._swap:
+            if self._live is not None:
+                self._admission.prove(self._live.name)
             name = self._store.active()
             if name is None or self._rests(name):
                 return
             if self._decides(name):
-                await self._files.look(name)
+                await self._look_at(name)
                 return
             if self._live is not None and not self._keeps_contract(name):
                 return  # another application serves it
             try:
-                loaded = await self._load(name)
+                loaded = await self._admission.load(name, self._load)
             except Exception as error:  # a damaged version fails in ways that cannot be listed
                 self._refuse(name, error)
                 possible = self._live is None and not isinstance(error, AnotherContract)
                 if possible and self.stands_in:
                     await self._stand_in(name)
             else:
+                if loaded is None:
+                    self._reason = f"another worker loads version {name} first."
+                    return
                 self._refused = None
                 self._replace(loaded)
 
     async def _load(self, name: str) -> LiveVersion:
         parts = (self._store, name, self._contract, self._limits, self._servers)
         return await load_version(*parts)
+
+    async def _look_at(self, name: str) -> None:
+        """Look whether the version that decides still may."""
+        reason, now = self._store.refusals.taken_back(name), time.monotonic()
+        if reason is not None and now >= self._back_at:
+            self._back_at = now + RETRY_SECONDS
+            if await self._stand_in(name):
+                self._refuse(name, NoActivePolicy(reason))
+                return
+        await self._files.look(name)
+        self._registration.accuse(self._damaged(name))
 
     def _damaged(self, name: str) -> str | None:
         damage = self._files.damage
@@ -204,6 +223,8 @@ class LivePolicy:
         before, self._live = self._live, loaded
         self._pinned.drop(loaded.name)
         self._registration.serve(loaded.name)
+        if self._refused is None:
+            self._registration.accuse(None)
         logger.info("version %s decides", loaded.name)
         self.swapped()
         if before is None:
@@ -213,8 +234,8 @@ class LivePolicy:
         else:
             before.close()
 
-    async def _stand_in(self, active: str) -> None:
-        """Let the newest other version that can be loaded decide."""
+    async def _stand_in(self, active: str) -> bool:
+        """Let the newest other version that can be loaded decide; returns whether one does."""
         for name in reversed(self._store.names()):
             with contextlib.suppress(VersionNotFound):
                 manifest = self._store.manifest(name)
@@ -222,11 +243,14 @@ class LivePolicy:
                 if name == active or not fits:
                     continue
                 try:
-                    self._replace(await self._load(name))
+                    loaded = await self._admission.load(name, self._load)
                 except Exception as error:  # as above
                     logger.error("version %s cannot be loaded either: %s", name, error)
                 else:
-                    return
+                    if loaded is not None:
+                        self._replace(loaded)
+                        return True
+        return False
 
     def _keeps_contract(self, name: str) -> bool:
         try:
@@ -248,3 +272,4 @@ class LivePolicy:
         if reason != self._reason:  # once, not at each new attempt
             logger.error("version %s cannot be loaded: %s", name, reason, exc_info=not known)
         self._refused, self._reason = (name, time.monotonic()), reason
+        self._registration.accuse(reason, name)

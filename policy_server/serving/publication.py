@@ -5,9 +5,8 @@ import logging
 import shutil
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 from policy_server.contract.contract import Contract
 from policy_server.contract.encoding import not_utf8
@@ -22,7 +21,8 @@ from policy_server.policy.engines.registry import OPEN_INFERENCE, TENSORFLOW_SER
 from policy_server.policy.engines.servers import NO_SERVERS, EngineServers
 from policy_server.proving.build import Progress
 from policy_server.proving.limits import BuildLimits
-from policy_server.proving.report import BuildReport, Check, checks_from
+from policy_server.proving.report import BuildReport
+from policy_server.serving.activation import Activation, VersionReport, report_of
 from policy_server.serving.bundle import Bundle, ReadableFile
 from policy_server.serving.contracts import Contracts
 from policy_server.serving.observed_build import Built, observed_build
@@ -47,21 +47,6 @@ MOST_UPLOADS = 4
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class VersionReport:
-    """What became of an upload.
-
-    Attributes:
-        version: Name of the version that was made, or that was there already.
-        state: Whether it decides now, or waits for further parts.
-        checks: What its build found out.
-    """
-
-    version: str
-    state: Literal["active", "incomplete"]
-    checks: tuple[Check, ...]
-
-
 class Publisher:
     """Makes versions of uploads.
 
@@ -75,6 +60,7 @@ class Publisher:
         shutdown: Of this process, which ends what is being made.
         episode_seconds: No episode lasts longer: so long a version is kept that began one.
         servers: That may run networks.
+        activation: Sees to it that workers take what is activated; by default it is not waited for.
 
     Attributes:
         built: Is told of each build.
@@ -89,8 +75,10 @@ class Publisher:
         shutdown: Shutdown | None = None,
         episode_seconds: float = 0.0,
         servers: EngineServers = NO_SERVERS,
+        activation: Activation | None = None,
     ) -> None:
         self._servers = servers
+        self._activation = activation or Activation(store, seconds=0.0)
         self._store = store
         self._contracts = contracts
         self._limits = limits
@@ -114,7 +102,13 @@ class Publisher:
             StoreFailed: The store cannot be written to; nothing was changed.
             Stopping, Overloaded: Nothing was changed; another worker or another time may do.
         """
-        with self._turn(), contextlib.ExitStack() as stages:
+        with self._turn():
+            before = self._store.active()
+            made = self._made(files, created_by)
+        return self._activation.settle(made, before)
+
+    def _made(self, files: Mapping[Part, ReadableFile], created_by: str) -> VersionReport:
+        with contextlib.ExitStack() as stages:
             contract = self._contracts.served()
             waiting: list[tuple[Path, set[Part], BuildReport]] = []
             rejections: list[BuildReport] = []
@@ -148,7 +142,7 @@ class Publisher:
             Stopping, Overloaded: Nothing was changed; another worker or another time may do.
         """
         with self._turn(), self._store.stage() as folder:
-            contract = self._contract_of(bundle)
+            before, contract = self._store.active(), self._contract_of(bundle)
             gathered = self._gather(folder, contract, bundle.parts, None)
             if (known := self._known(folder, contract, gathered)) and known.complete:
                 published = self._point(known)
@@ -158,7 +152,7 @@ class Publisher:
                 published = self._commit(folder, contract, gathered, report, created_by)
             if bundle.schema is not None:
                 self._contracts.save(contract)
-            return published
+        return self._activation.settle(published, before)
 
     def check(self, bundle: Bundle, progress: Progress) -> BuildReport:
         """Build a bundle and report the outcome; save and activate nothing."""
@@ -292,9 +286,3 @@ class Publisher:
         else:
             self._store.await_parts(manifest.name)
         return report_of(manifest)
-
-
-def report_of(manifest: Manifest) -> VersionReport:
-    """What to tell of a version that was just pointed to."""
-    state: Literal["active", "incomplete"] = "active" if manifest.complete else "incomplete"
-    return VersionReport(manifest.name, state, tuple(checks_from(manifest.checks)))

@@ -16,11 +16,10 @@ from policy_server.policy.engines.servers import NO_SERVERS, EngineServers
 from policy_server.proving.build import verify
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.report import BuildReport, Check, checks_from
+from policy_server.serving.activation import Activation, VersionReport, report_of
 from policy_server.serving.contracts import Contracts
-from policy_server.serving.publication import VersionReport, report_of
 from policy_server.store.manifest import Manifest
 from policy_server.store.store import Store
-from policy_server.store.workers import Worker
 from policy_server.version.parts import Part
 
 logger = logging.getLogger(__name__)
@@ -53,6 +52,14 @@ class Version(msgspec.Struct, omit_defaults=True):
     engine: str | None = None
 
 
+class ServingWorker(msgspec.Struct, omit_defaults=True):
+    """One worker, as `GET /versions` shows it; see Worker."""
+
+    pid: int
+    version: str | None
+    fault: str | None = None
+
+
 @dataclass(frozen=True)
 class VersionList:
     """All versions and workers.
@@ -63,7 +70,7 @@ class VersionList:
 
     active: str | None
     versions: list[Version]
-    workers: list[Worker]
+    workers: list[ServingWorker]
 
 
 class FieldError(msgspec.Struct, frozen=True):
@@ -96,6 +103,7 @@ class Versions:
         contracts: Know what they were proven against.
         limits: How much a replay of golden cases may take.
         servers: That may run networks.
+        activation: As of a Publisher.
     """
 
     def __init__(
@@ -104,7 +112,9 @@ class Versions:
         contracts: Contracts,
         limits: BuildLimits,
         servers: EngineServers = NO_SERVERS,
+        activation: Activation | None = None,
     ) -> None:
+        self._activation = activation or Activation(store, seconds=0.0)
         self._servers = servers
         self._store = store
         self._contracts = contracts
@@ -121,7 +131,8 @@ class Versions:
                 continue  # removed meanwhile, or damaged
             serving = sum(worker.version == name for worker in workers)
             versions.append(_version(manifest, active, serving))
-        return VersionList(active, versions, workers)
+        told = [ServingWorker(each.pid, each.version, each.fault) for each in workers]
+        return VersionList(active, versions, told)
 
     def activate(self, name: str) -> VersionReport:
         """Let a version decide from now on.
@@ -136,8 +147,9 @@ class Versions:
         damage = self._store.damage(name)
         if damage is not None:
             raise VersionConflict(f"Version {name} is damaged: {damage}. Upload its parts again.")
+        before = self._store.active()
         self._store.activate(name)
-        return report_of(manifest)
+        return self._activation.settle(report_of(manifest), before)
 
     def hash_of(self, name: str) -> str:
         """SHA-256 over what was uploaded for a version.

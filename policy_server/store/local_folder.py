@@ -7,8 +7,10 @@ BASE_PATH/
   candidate            name of the version that waits for further parts
   workers/             a locked file for each worker: what it serves
   episodes/            a file for each version that episodes began with: when one last did
+  refused/             a file for each version that workers died of, or that was taken back
   staging/             what is in the making; what a crash leaves there is swept away
   lock                 held while a version is made
+  loading.lock         held while a worker loads a version for which memory may be short
   pointers.lock        held for the moment in which a version comes, goes, or is pointed to
 """
 
@@ -28,6 +30,7 @@ from policy_server.store.copying import copy_folder
 from policy_server.store.disk import Pointer, locked, sync
 from policy_server.store.episodes import Episodes
 from policy_server.store.manifest import Manifest, number_of
+from policy_server.store.refusals import Refusals
 from policy_server.store.uses import Use, unused
 from policy_server.store.workers import Registration, Worker, registered
 
@@ -48,6 +51,7 @@ class LocalFolder:
         self._staging = base_path / "staging"
         self._workers = base_path / "workers"
         self.episodes = Episodes(base_path / "episodes")
+        self.refusals = Refusals(base_path / "refused")
         self._active = Pointer(base_path / "active")
         self._candidate = Pointer(base_path / "candidate")
 
@@ -62,7 +66,7 @@ class LocalFolder:
             yield
 
     def clean(self) -> None:
-        registered(self._workers)
+        self.workers()
         if not self._leftovers() and formats.is_of_today(self._base):
             return
         with contextlib.suppress(OSError, StoreFailed), (self._base / "lock").open("w") as lock:
@@ -128,8 +132,19 @@ class LocalFolder:
         with locked(self._base, "pointers.lock"):
             if not self.manifest(name).complete:
                 raise VersionConflict(f"Version {name} lacks parts and cannot decide.")
+            self.refusals.forget(name)
             self._active.write(name)
             self._candidate.clear()
+
+    def take_back(self, name: str, before: str | None) -> bool:
+        with locked(self._base, "pointers.lock"):
+            if self.active() != name:
+                return False
+            if before in self.names():
+                self._active.write(str(before))
+            else:
+                self._active.clear()
+            return True
 
     def deactivate(self) -> None:
         with locked(self._base, "pointers.lock"):
@@ -203,8 +218,21 @@ class LocalFolder:
     def register(self) -> Registration:
         return Registration(self._workers)
 
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[bool]:
+        with contextlib.ExitStack() as held:
+            try:
+                lock = held.enter_context((self._base / "loading.lock").open("w"))
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            except OSError:  # it cannot be written to: nobody waits for anybody
+                pass
+            yield True
+
     def workers(self) -> list[Worker]:
-        return registered(self._workers)
+        return registered(self._workers, self.refusals.note_death)
 
     def _renew(self) -> None:
         """Do what the process does first that holds the lock, and only that one may."""
@@ -232,4 +260,5 @@ class LocalFolder:
         self.folder(name).rename(removed)
         sync(self._versions)
         self.episodes.forget(name)
+        self.refusals.forget(name)
         shutil.rmtree(removed, ignore_errors=True)

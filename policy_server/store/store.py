@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from policy_server.store.episodes import Episodes
 from policy_server.store.manifest import Manifest
+from policy_server.store.refusals import Refusals
 from policy_server.store.uses import Use
 from policy_server.store.workers import Registration, Worker
 
@@ -23,9 +24,11 @@ class Store(Protocol):
 
     Attributes:
         episodes: When they last began with each version.
+        refusals: What is known against versions.
     """
 
     episodes: Episodes
+    refusals: Refusals
 
     def __init__(self, base_path: Path) -> None: ...
 
@@ -78,11 +81,18 @@ class Store(Protocol):
         """
 
     def activate(self, name: str) -> None:
-        """Let a version decide from now on; nothing is a candidate any more.
+        """Let a version decide from now on; nothing is a candidate any more, or known against it.
 
         Raises:
             VersionNotFound: There is no such version.
             VersionConflict: It lacks parts.
+            StoreFailed: The store cannot be written to.
+        """
+
+    def take_back(self, name: str, before: str | None) -> bool:
+        """Let the version before decide again, if this one is active still; returns whether it was.
+
+        Raises:
             StoreFailed: The store cannot be written to.
         """
 
@@ -146,6 +156,9 @@ class Store(Protocol):
 
     def register(self) -> Registration:
         """Count this process among the workers."""
+
+    def turn(self) -> AbstractContextManager[bool]:
+        """Hold the turn of loading what needs much memory; False where another process has it."""
 
     def workers(self) -> list[Worker]:
         """The workers that are alive."""

@@ -23,6 +23,7 @@ from policy_server.serving.data_plane import DataPlane
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.publication import Publisher
 from policy_server.serving.shutdown import Shutdown
+from policy_server.serving.siblings import Siblings
 from policy_server.serving.versions import Versions
 from policy_server.web import problems
 from policy_server.web.adapters.fallbacks import check_routing, validators
@@ -62,6 +63,7 @@ class Service:
         versions: Those that are there.
         refresh: Serves at once what was activated just now.
         shutdown: Of this process.
+        siblings: The other workers of this server.
         plane: Makes decisions of it.
         schemas: Every schema that was served.
         clients: The SDKs of the contract.
@@ -75,6 +77,7 @@ class Service:
     versions: Versions
     refresh: Callable[[], Awaitable[None]]
     shutdown: Shutdown
+    siblings: Siblings
     plane: DataPlane
     schemas: SchemaHistory
     clients: ClientLibrary

@@ -10,10 +10,10 @@ import msgspec
 from werkzeug.datastructures import FileStorage
 
 from policy_server.contract.operations import TIMEOUT_HEADER, VERSION_HEADER
-from policy_server.errors import NoActivePolicy
+from policy_server.serving.activation import VersionReport
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.decisions import Named
-from policy_server.serving.publication import VersionReport
+from policy_server.serving.readiness import readiness
 from policy_server.version.parts import Part
 from policy_server.web.adapters.connexion_request import decoded_body
 from policy_server.web.application import current_service, on_loop
@@ -164,17 +164,11 @@ def health_live() -> flask.Response:
 
 
 def health_ready() -> flask.Response:
-    """A policy decides; NoActivePolicy says why where none does."""
-    current_service().shutdown.check()
-    live = current_service().live
-    current = live.current()
-    if (fault := current.policy.fault) is not None:
-        raise NoActivePolicy(f"Version {current.name} cannot decide at present: {fault}.")
-    health: dict[str, Any] = {"status": "ok", "version": current.name}
-    if (detail := live.deviation or current.policy.degraded) is not None:
-        health |= {"status": "degraded", "detail": detail}
-    if lacking := current_service().sandbox_lacks:
-        health["sandbox_lacks"] = lacking
+    """Workers of this server decide; NoActivePolicy says why where none does."""
+    service = current_service()
+    health = readiness(service.live, service.siblings, service.shutdown)
+    if service.sandbox_lacks:
+        health["sandbox_lacks"] = service.sandbox_lacks
     return _json(health)
 
 

@@ -22,6 +22,7 @@ from policy_server.serving.contracts import Contracts
 from policy_server.serving.follower import following
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.shutdown import Shutdown
+from policy_server.serving.siblings import Siblings
 from policy_server.web.patience import ConnectionLimits
 from policy_server.web.state import KEY, State
 
@@ -95,9 +96,12 @@ class ApplicationSwitch:
             another version or contract at once.
         shutdown: Of this process; the worker begins it.
         connection_limits: Of this process; the worker keeps connections to them.
+        siblings: The other workers of this server.
         measuring: Measures the worker for as long as it is entered; gets this switch.
 
     Attributes:
+        is_needed: Clients need this worker: others cannot decide either, or it can.
+        is_worse: Others decide with a version that this worker cannot take.
         open_connections: How many connections there are; the worker says how to count them.
 
     Raises:
@@ -110,8 +114,11 @@ class ApplicationSwitch:
         create: Create,
         shutdown: Shutdown,
         connection_limits: ConnectionLimits,
+        siblings: Siblings,
         measuring: Measuring | None = None,
     ) -> None:
+        self.is_needed, self.is_worse = True, False
+        self.siblings = siblings
         self.shutdown = shutdown
         self.open_connections: Callable[[], int] = lambda: 0
         self._measuring = measuring or contextlib.nullcontext
@@ -157,13 +164,32 @@ class ApplicationSwitch:
             else:
                 await self._serve(contract)
         await self._current.live.refresh()
+        await self._look_at_siblings()
+
+    def leave(self) -> None:
+        """Begin the shutdown of this process."""
+        self.shutdown.begin()
+        self.siblings.leave()
+
+    def publish(self) -> None:
+        """Show the HTTP protocol the state of the current application."""
+        self._shared[KEY] = self._current.state
+
+    async def _look_at_siblings(self) -> None:
+        decides = self._current.decides_with is not None
+        if decides and self.siblings.told.fault is None:
+            self.is_needed, self.is_worse = True, False
+            return
+        self.is_needed = await asyncio.to_thread(self.siblings.need, decides=decides)
+        self.is_worse = await asyncio.to_thread(self.siblings.decide_better)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The life of the worker: start, follow the store, stop."""
         await receive()
         self._shared = scope.get("state", {})
         await self._start(self._current)
-        self._publish()
+        await self._look_at_siblings()
+        self.publish()
         # What is there now stays: without this the collector looks through all of it, for a tenth
         # of a second, whenever an application was made and another let go.
         gc.collect()
@@ -195,13 +221,10 @@ class ApplicationSwitch:
         if active in (None, self._next.decides_with) or self._current.decides_with is None:
             before, self._current, self._next = self._current, self._next, None
             self._current.live.stands_in = True
-            self._publish()
+            if KEY in self._shared:  # else connections are to end with their next answers
+                self.publish()
             logger.info("another contract is served: %s %s", contract.title, contract.version)
             self._retire(before)
-
-    def _publish(self) -> None:
-        """Show the HTTP protocol the state of the current application."""
-        self._shared[KEY] = self._current.state
 
     def _complain(self, reason: str) -> None:
         """Log a reason once, not at each look."""

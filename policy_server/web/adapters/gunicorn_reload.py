@@ -93,10 +93,13 @@ class Reload:
             arbiter.reap_workers()
             arbiter.murder_workers()
             dead = new.keys() - arbiter.WORKERS.keys()
-            if dead or time.monotonic() > deadline or self._is_to_end():
+            unable = any(worker.is_unable for worker in new.values())
+            if dead or unable or time.monotonic() > deadline or self._is_to_end():
                 for pid in new.keys() - dead:
                     arbiter.kill_worker(pid, signal.SIGTERM)
                 why = "ended" if dead else "did not decide in time"
+                if unable:
+                    why = "cannot take the version with which those of before decide"
                 raise ReloadFailed(f"a new worker {why}; what it said stands above")
             time.sleep(LOOK_SECONDS)
         type(arbiter).manage_workers(arbiter)

@@ -3,8 +3,10 @@
 import logging
 import mmap
 import os
+import socket
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from ssl import SSLContext
 from typing import Any, NoReturn
@@ -16,14 +18,14 @@ from uvicorn_worker import UvicornWorker
 from policy_server.errors import PolicyServerError
 from policy_server.serving.shutdown import Shutdown
 from policy_server.web.adapters.fallbacks import SERVER_OPTIONS, http_protocol
+from policy_server.web.adapters.listeners import Listeners
 from policy_server.web.descriptors import affordable
-from policy_server.web.state import KEY
+from policy_server.web.switch import ApplicationSwitch
 from policy_server.web.tls import HSTS, server_context
 
-CLOSE = (b"connection", b"close")
 CANNOT_START = 1
 """Exit code of a worker that cannot serve yet."""
-READY = 1
+READY, UNABLE = 1, 2
 PAUSE_SECONDS = 2.0
 """Between two tries to start a worker."""
 SPARE_SECONDS = 3.0
@@ -54,9 +56,14 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # untyped
         """It accepts connections; known to the master, too."""
         return self._ready[0] == READY
 
-    def show_ready(self) -> None:
-        """Let the master know that connections are accepted."""
-        self._ready[0] = READY
+    @property
+    def is_unable(self) -> bool:
+        """It cannot take the version with which others decide; known to the master, too."""
+        return self._ready[0] == UNABLE
+
+    def show(self, state: int) -> None:
+        """Let the master know how it stands with this worker."""
+        self._ready[0] = state
 
     def load_wsgi(self) -> None:
         """Load the application; leave if it cannot be loaded now."""
@@ -73,6 +80,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # untyped
             self.config.headers.append(HSTS)
         logging.getLogger("uvicorn.access").addFilter(_without_query)
         self._install_sigquit_handler()
+        self.wsgi.siblings.belong_to(_name_of(self.sockets))
         server = LeavingServer(self)
         await server.serve(sockets=self.sockets)
         if not server.started:
@@ -95,6 +103,11 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # untyped
         os._exit(CANNOT_START)
 
 
+def _name_of(sockets: Sequence[socket.socket]) -> str:
+    """What the workers of one server have in common."""
+    return " ".join(["listeners", *(str(os.fstat(each.fileno()).st_ino) for each in sockets)])
+
+
 def _without_query(record: logging.LogRecord) -> bool:
     """Cut the query of a path in the access log: clients put what they like there, secrets too."""
     if isinstance(record.args, tuple) and len(record.args) == ACCESS_ARGUMENTS:
@@ -109,40 +122,59 @@ def _context(config: Config, _default: object) -> SSLContext:
 
 
 class LeavingServer(Server):
-    """A server that tells that it will stop before it closes its listener.
+    """A server that accepts while clients need it, and tells that it will stop before it does.
 
-    From SIGTERM on readiness fails, and every answer asks its client to connect anew, which a load
-    balancer will do elsewhere. After the shutdown's seconds the listener is closed, requests that
-    are being answered end, and the process with them.
+    From SIGTERM on, and after as many requests as a worker may answer, readiness fails where there
+    is no other worker, and every answer asks its client to connect anew, which a load balancer will
+    do elsewhere. After the shutdown's seconds the listener is closed, requests that are being
+    answered end, and the process with them.
 
     Args:
-        worker: Of gunicorn; its application has a `shutdown`.
+        worker: Of gunicorn; its application is an ApplicationSwitch.
     """
 
     def __init__(self, worker: Worker) -> None:
         super().__init__(worker.config)
         self._worker = worker
-        self._shutdown: Shutdown = worker.wsgi.shutdown
+        self._application: ApplicationSwitch = worker.wsgi
+        self._listeners = Listeners(self, worker.sockets)
+        self._shutdown: Shutdown = self._application.shutdown
         self._close_at: float | None = None
         worker.wsgi.open_connections = lambda: len(self.server_state.connections)
         # A request that hangs is dropped before gunicorn would kill the process with all others.
         rest = worker.cfg.graceful_timeout - self._shutdown.seconds - SPARE_SECONDS
         self.config.timeout_graceful_shutdown = max(int(rest), 1)
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application; connections are accepted from the first tick on."""
+        await super().startup(sockets=[])
+
     async def on_tick(self, counter: int) -> bool:
         """Whether to stop now."""
-        if counter == 0:
-            self._worker.show_ready()
         if counter % SECOND_TICKS == 0:
             self._worker.notify()
             # Without a master nobody would ever stop it, and it keeps others from the port.
             self.should_exit |= os.getppid() != self._worker.ppid
         if not await super().on_tick(counter):
+            await self._take_part()
             return False
         if self._close_at is None:
-            self._shutdown.begin()
+            self._application.leave()
             self._close_at = time.monotonic() + self._shutdown.seconds
-            self.config.encoded_headers.append(CLOSE)
-            self.server_state.default_headers.append(CLOSE)
-            self.lifespan.state.pop(KEY, None)  # the short cut closes no connections
+            self._listeners.end_connections()
         return self.force_exit or time.monotonic() >= self._close_at
+
+    async def _take_part(self) -> None:
+        """Accept connections while clients need this worker."""
+        if self._application.is_needed and not self._listeners.are_open:
+            await self._listeners.open()
+            self._application.publish()
+        elif not self._application.is_needed and self._listeners.are_open:
+            self._worker.log.warning(
+                "this worker cannot decide, and others can: it leaves clients to them"
+            )
+            self._listeners.close()
+        if self._application.is_worse:
+            self._worker.show(UNABLE)
+        elif self._listeners.are_open:
+            self._worker.show(READY)

@@ -1,0 +1,56 @@
+"""The workers of one server, which accept from one listener: which of them decide.
+
+A worker that cannot decide leaves its clients to those that can.
+"""
+
+from policy_server.store.store import Store
+from policy_server.store.workers import Registration, Worker
+
+
+class Siblings:
+    """The other workers of this worker's server, as the store has them.
+
+    Where the store cannot be written to, workers know nothing of each other.
+
+    Args:
+        store: Has what every worker tells.
+        registration: Of this worker.
+    """
+
+    def __init__(self, store: Store, registration: Registration) -> None:
+        self._store = store
+        self._registration = registration
+
+    def belong_to(self, server: str) -> None:
+        """Say which server this is a worker of, before it registers."""
+        self._registration.server = server
+
+    @property
+    def told(self) -> Worker:
+        """What this worker tells the others."""
+        return self._registration.told
+
+    def others(self) -> list[Worker]:
+        """All others that do not leave."""
+        own = self.told
+        return [
+            each
+            for each in self._store.workers()
+            if each.server == own.server and each.pid != own.pid and not each.leaving
+        ]
+
+    def need(self, *, decides: bool) -> bool:
+        """Whether clients need this worker: it decides, or no other does or is about to."""
+        return decides or not any(
+            each.decides or (each.trying is not None and each.fault is None)
+            for each in self.others()
+        )
+
+    def decide_better(self) -> bool:
+        """Whether others decide with the active version, which this worker cannot take."""
+        refused = self.told.refused
+        return refused is not None and any(each.version == refused for each in self.others())
+
+    def leave(self) -> None:
+        """Tell the others that this worker is about to stop."""
+        self._registration.leave()

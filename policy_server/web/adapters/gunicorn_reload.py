@@ -95,14 +95,24 @@ class Reload:
             dead = new.keys() - arbiter.WORKERS.keys()
             unable = any(worker.is_unable for worker in new.values())
             if dead or unable or time.monotonic() > deadline or self._is_to_end():
-                for pid in new.keys() - dead:
-                    arbiter.kill_worker(pid, signal.SIGTERM)
+                self._end(new)
                 why = "ended" if dead else "did not decide in time"
                 if unable:
                     why = "cannot take the version with which those of before decide"
                 raise ReloadFailed(f"a new worker {why}; what it said stands above")
             time.sleep(LOOK_SECONDS)
         type(arbiter).manage_workers(arbiter)
+
+    def _end(self, workers: Iterable[int]) -> None:
+        """End workers and wait for that: with so many, gunicorn would end the oldest ones."""
+        arbiter, deadline = self._arbiter, time.monotonic() + self._arbiter.cfg.graceful_timeout
+        for sent in (signal.SIGTERM, signal.SIGKILL):
+            for pid in set(workers) & arbiter.WORKERS.keys():
+                arbiter.kill_worker(pid, sent)
+            while set(workers) & arbiter.WORKERS.keys() and time.monotonic() < deadline:
+                arbiter.reap_workers()
+                time.sleep(LOOK_SECONDS)
+            deadline += LOOK_SECONDS
 
     def _is_to_end(self) -> bool:
         """Whether a signal waits that ends the master; all that wait stay."""

@@ -83,7 +83,7 @@ PLUG_INS = {
     "web/protocols": {"protocol"},
     "store": {
         *("store", "content", "copying", "disk", "episodes", "formats", "leftovers"),
-        *("manifest", "privacy", "refusals", "uses", "workers"),
+        *("manifest", "privacy", "refusals", "served", "uses", "workers"),
     },
 }
 """Rooms of plug-ins, and the files there that are none: what all of them share."""

@@ -22,6 +22,7 @@ GENERATED = (
     "staging",
     "workers",
     "refused",
+    "served",
     "lock",
     "loading.lock",
     "clients",

@@ -21,6 +21,7 @@ from policy_server.serving.file_watch import FileWatch
 from policy_server.serving.limits import ServingLimits
 from policy_server.serving.loading import AnotherContract, LiveVersion, load_version
 from policy_server.serving.pinned import PinnedVersions
+from policy_server.store import served
 from policy_server.store.episodes import NOTE_SECONDS
 from policy_server.store.store import Store
 from policy_server.store.workers import Registration
@@ -74,7 +75,7 @@ class LivePolicy:
         self._admission = Admission(store, self._registration)
         self._pinned = PinnedVersions(self._load)
         self._noted: dict[str, float] = {}
-        self._back_at = 0.0
+        self._back_at = self._note_at = 0.0
 
     async def start(self) -> None:
         """Load the active version, if there is one."""
@@ -200,6 +201,9 @@ class LivePolicy:
             if await self._stand_in(name):
                 self._refuse(name, NoActivePolicy(reason))
                 return
+        if now >= self._note_at:
+            self._note_at = now + served.NOTE_SECONDS
+            self._store.served.note(name)
         await self._files.look(name)
         self._registration.accuse(self._damaged(name))
 
@@ -221,6 +225,7 @@ class LivePolicy:
 
     def _replace(self, loaded: LiveVersion) -> None:
         before, self._live = self._live, loaded
+        self._note_at = time.monotonic() + served.NOTE_SECONDS
         self._pinned.drop(loaded.name)
         self._registration.serve(loaded.name)
         if self._refused is None:

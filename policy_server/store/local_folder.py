@@ -8,6 +8,7 @@ BASE_PATH/
   workers/             a locked file for each worker: what it serves
   episodes/            a file for each version that episodes began with: when one last did
   refused/             a file for each version that workers died of, or that was taken back
+  served/              a file for each version that decided for long: when it last did
   staging/             what is in the making; what a crash leaves there is swept away
   lock                 held while a version is made
   loading.lock         held while a worker loads a version for which memory may be short
@@ -31,6 +32,7 @@ from policy_server.store.disk import Pointer, locked, sync
 from policy_server.store.episodes import Episodes
 from policy_server.store.manifest import Manifest, number_of
 from policy_server.store.refusals import Refusals
+from policy_server.store.served import Served
 from policy_server.store.uses import Use, unused
 from policy_server.store.workers import Registration, Worker, registered
 
@@ -52,6 +54,7 @@ class LocalFolder:
         self._workers = base_path / "workers"
         self.episodes = Episodes(base_path / "episodes")
         self.refusals = Refusals(base_path / "refused")
+        self.served = Served(base_path / "served")
         self._active = Pointer(base_path / "active")
         self._candidate = Pointer(base_path / "candidate")
 
@@ -172,9 +175,11 @@ class LocalFolder:
                 self._remove(name)
 
     def prune(self, count: int, episode_seconds: float = 0.0) -> list[str]:
-        removed = []
-        for name in self.names()[:-count]:
-            if self.episodes.may_run(name, episode_seconds):
+        removed: list[str] = []
+        names = self.names()
+        pinned = {*names[:1], *self.served.latest()}
+        for name in names[:-count]:
+            if name in pinned or self.episodes.may_run(name, episode_seconds):
                 continue
             with contextlib.suppress(VersionConflict, VersionNotFound):
                 self.delete(name)
@@ -261,4 +266,5 @@ class LocalFolder:
         sync(self._versions)
         self.episodes.forget(name)
         self.refusals.forget(name)
+        self.served.forget(name)
         shutil.rmtree(removed, ignore_errors=True)

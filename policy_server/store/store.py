@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from policy_server.store.episodes import Episodes
 from policy_server.store.manifest import Manifest
 from policy_server.store.refusals import Refusals
+from policy_server.store.served import Served
 from policy_server.store.uses import Use
 from policy_server.store.workers import Registration, Worker
 
@@ -25,10 +26,12 @@ class Store(Protocol):
     Attributes:
         episodes: When they last began with each version.
         refusals: What is known against versions.
+        served: Which versions have decided for long.
     """
 
     episodes: Episodes
     refusals: Refusals
+    served: Served
 
     def __init__(self, base_path: Path) -> None: ...
 
@@ -114,7 +117,8 @@ class Store(Protocol):
     def prune(self, count: int, episode_seconds: float = 0.0) -> list[str]:
         """Remove the oldest versions beyond a number, less those that are needed; returns names.
 
-        Those with which episodes may still run, which last so many seconds, are needed too.
+        Needed are those that `delete` refuses to remove, the first, those that decided last, and
+        those with which episodes may still run, which last so many seconds.
         """
 
     def active(self) -> str | None:

@@ -171,6 +171,11 @@ class ApplicationSwitch:
         self.shutdown.begin()
         self.siblings.leave()
 
+    async def can_be_missed(self) -> bool:
+        """Whether another worker decides, or none belongs to this server."""
+        others = await asyncio.to_thread(self.siblings.others)
+        return not others or any(each.decides for each in others)
+
     def publish(self) -> None:
         """Show the HTTP protocol the state of the current application."""
         self._shared[KEY] = self._current.state

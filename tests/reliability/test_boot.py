@@ -5,9 +5,10 @@ import os
 import re
 import shutil
 import signal
+import socket
+import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +16,8 @@ from pathlib import Path
 import requests
 
 from policy_server.contract.reading import read_schema
-from tests.support.server import PASSWORD, ROOT, USER, Server, free_port, gunicorn, running
+from tests.support.asking import Clients
+from tests.support.server import PASSWORD, ROOT, Server, environment, free_port, gunicorn, running
 
 MOST_SECONDS = 5
 WAIT_SECONDS = 40.0
@@ -65,12 +67,14 @@ def worker_of(server: Server) -> int:
 
 
 @contextlib.contextmanager
-def behind_a_read_only_mount(instance: Path, seconds: int) -> Iterator[Server]:
-    """A server without a password, whose store can be written to only after some seconds."""
+def behind_a_read_only_mount(instance: Path) -> Iterator[Server]:
+    """A server without a password, whose store can be written to once a worker has left."""
     port = free_port()
+    log = instance.with_name(f"{instance.name}-{port}.log")
     script = (
         f"mount --bind {instance} {instance} && mount -o remount,ro,bind {instance} && "
-        f"{{ (sleep {seconds}; mount -o remount,rw,bind {instance}) & }} && "
+        f"{{ (until grep -q 'exited with code 1' {log}; do sleep 0.5; done; "
+        f"mount -o remount,rw,bind {instance}) & }} && "
         f"exec {GUNICORN} app:app -b 127.0.0.1:{port} -w 1"
     )
     command = ["unshare", "--map-root-user", "--mount", "sh", "-c", script]
@@ -79,7 +83,7 @@ def behind_a_read_only_mount(instance: Path, seconds: int) -> Iterator[Server]:
 
 
 def test_without_a_password_a_read_only_store_is_waited_for(lpoc_instance: Path) -> None:
-    with behind_a_read_only_mount(lpoc_instance, seconds=6) as server:
+    with behind_a_read_only_mount(lpoc_instance) as server:
         # It came up, so the mount was changed; what was before is in the log.
         log = until(server, "one was generated")
         assert_soon(log)
@@ -121,16 +125,81 @@ def test_a_truncated_network_is_told_and_keeps_no_worker_from_serving(lpoc_insta
     assert log.count("Booting worker") == 1
 
 
-def test_recycled_workers_leave_in_good_order(lpoc_instance: Path) -> None:
-    port = free_port()
-    command = [GUNICORN, "app:app", "-b", f"127.0.0.1:{port}", "-w", "2", "--max-requests", "20"]
-    with running(command, port, lpoc_instance) as server:
-        answers: Counter[int] = Counter()
-        for _ in range(100):
-            with contextlib.suppress(requests.ConnectionError):
-                url = f"{server.url}/schema"
-                answers[requests.get(url, auth=(USER, PASSWORD), timeout=10).status_code] += 1
-        log = until(server, "Booting worker", times=4)
-        assert set(answers) == {200}
-    for told in ("exited with code", "was sent SIGABRT", "Traceback"):
+def test_recycled_workers_leave_in_good_order_and_lose_nothing(
+    published_warm: Path, tmp_path: Path
+) -> None:
+    """Both workers have answered enough at about the same time."""
+    base, port = shutil.copytree(published_warm, tmp_path / "base"), free_port()
+    command = [GUNICORN, "app:app", "-b", f"127.0.0.1:{port}", "-w", "2"]
+    command += ["--max-requests", "100", "--max-requests-jitter", "10"]
+    with running(command, port, base, POLICY_SERVER_DRAIN_SECONDS="1") as server:
+        until(server, "Application startup complete", times=2)
+        with Clients(server) as clients:
+            log = until(server, "Booting worker", times=6)
+        assert not clients.lost
+        answered = len(clients.seconds)
+    assert answered > 100
+    for told in ("exited with code", "was sent SIGABRT", "Traceback", "WORKER TIMEOUT"):
         assert told not in log
+
+
+def test_an_application_that_cannot_start_ends_its_worker_and_not_the_master(
+    lpoc_instance: Path,
+) -> None:
+    """What points to the version cannot be read: the worker has all but its policy."""
+    pointer = lpoc_instance / "active"
+    with gunicorn(lpoc_instance) as server:
+        await_status(server, "health/ready", 200)
+        name = pointer.read_text()
+        pointer.unlink()
+        pointer.mkdir()
+        os.kill(worker_of(server), signal.SIGKILL)
+        log = until(server, "exited with code 1", times=2)
+        assert server.process.poll() is None
+        assert "Traceback" in log or "Is a directory" in log
+        pointer.rmdir()
+        pointer.write_text(name)
+        await_status(server, "health/ready", 200)
+
+
+def test_a_contract_that_is_spoilt_under_a_server_is_waited_for(lpoc_instance: Path) -> None:
+    (lpoc_instance / "active").unlink()  # else the active version's own contract is served
+    contract = lpoc_instance / "contract.json"
+    whole = contract.read_text()
+    with gunicorn(lpoc_instance) as server:
+        contract.write_text(whole[: len(whole) // 2])
+        os.kill(worker_of(server), signal.SIGKILL)
+        log = until(server, "exited with code 1", times=2)
+        assert_soon(log)
+        assert "contract.json" in log
+        assert "Traceback" not in log
+        contract.write_text(whole)
+        await_status(server, "health/live", 200)
+
+
+def test_what_cannot_mend_itself_ends_the_master_in_a_sentence(
+    lpoc_instance: Path, tmp_path: Path
+) -> None:
+    """A schema that was never made, settings that are wrong, and an address that is taken."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        busy = taken.getsockname()[1]
+        for base, port, settings, told in (
+            (tmp_path / "empty", 0, {}, "schema"),
+            (lpoc_instance, 0, {"POLICY_SERVER_BODY_MEGABYTES": "plenty"}, "BODY_MEGABYTES"),
+            (lpoc_instance, busy, {}, f"in use: ('127.0.0.1', {busy})"),
+        ):
+            ended = subprocess.run(
+                [GUNICORN, "app:app", "-b", f"127.0.0.1:{port}"],
+                cwd=ROOT,
+                env=environment(base, POLICY_SERVER_PASSWORD=PASSWORD, **settings),
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert ended.returncode in (1, 2)
+            assert told in ended.stderr
+            assert "Traceback" not in ended.stderr
+            assert "Booting worker" not in ended.stderr

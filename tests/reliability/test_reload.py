@@ -6,73 +6,24 @@ import shutil
 import signal
 import statistics
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import requests
 
+from tests.support.asking import Clients
 from tests.support.checkout import ROOT
-from tests.support.server import PASSWORD, USER, Server, free_port, running_in
+from tests.support.server import Server, free_port, running_in
 
 PROGRAM = ("api.py", "app.py", "configuration.py", "generate.py", "gunicorn.conf.py")
 NEEDED = ("swagger.template.yaml", "pyproject.toml", "assets")
-WORKERS, CLIENTS = 2, 6
-PAUSE_SECONDS = 0.02
+WORKERS = 2
 SECONDS = 90.0
 EARLY = "policy_server/serving/live.py", "No policy can decide"
 LATE = "policy_server/web/handlers.py", '{"status": "ok"}'
 """A sentence of a module that the master's settings need, and one that only answering needs."""
-
-
-@dataclass
-class Clients:
-    """Clients that ask without pause, half of them by a new connection for each request.
-
-    Attributes:
-        seconds: What each request by a new connection took.
-        lost: What went wrong.
-    """
-
-    server: Server
-    seconds: list[float] = field(default_factory=list)
-    lost: list[object] = field(default_factory=list)
-    over: threading.Event = field(default_factory=threading.Event)
-
-    def __enter__(self) -> "Clients":
-        self._threads = [
-            threading.Thread(target=self._ask, args=(at % 2 == 0,)) for at in range(CLIENTS)
-        ]
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.over.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _ask(self, kept: bool) -> None:
-        session = requests.Session()
-        ask = session.post if kept else requests.post
-        while not self.over.wait(PAUSE_SECONDS):
-            began = time.perf_counter()
-            try:
-                answer = ask(
-                    f"{self.server.url}/predict",
-                    json={"warmth": 20.0},
-                    auth=(USER, PASSWORD),
-                    timeout=60,
-                )
-                if answer.status_code != 200:
-                    self.lost.append(answer.text)
-            except requests.RequestException as error:
-                self.lost.append(error)
-            if not kept:
-                self.seconds.append(time.perf_counter() - began)
 
 
 @pytest.fixture

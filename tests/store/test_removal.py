@@ -14,6 +14,7 @@ import pytest
 from policy_server.errors import StoreFailed, VersionConflict, VersionNotFound
 from policy_server.store.manifest import Manifest
 from policy_server.store.registry import open_store
+from policy_server.store.served import PINNED
 from policy_server.store.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -198,7 +199,23 @@ def test_the_newest_are_kept_and_whatever_somebody_needs(store: Store) -> None:
     assert store.prune(3) == [made[2]]
     assert store.prune(3) == []
     make(store, "later")
-    assert store.prune(3) == [made[0], made[5]]
+    assert store.prune(3) == [made[5]]
+    assert store.names()[0] == made[0], "the first stays"
+
+
+def test_versions_that_decided_last_are_kept_however_many_came_since(store: Store) -> None:
+    """A version that served for months is not pushed out by a day of trials."""
+    made = [make(store, str(number)).name for number in range(12)]
+    for number, name in enumerate(made[1:8]):
+        store.served.note(name)
+        file = store.folder(name).parents[1] / "served" / name
+        os.utime(file, (number, number))
+    assert store.prune(2) == [made[1], made[2], made[8], made[9]]
+    assert store.names() == [made[0], *made[3:8], *made[10:]]
+    assert len(made[3:8]) == PINNED
+    store.delete(made[3])  # an operator may
+    store.served.note(made[0])
+    assert made[3] not in store.served.latest()
 
 
 def test_a_content_is_known_again_by_its_hash(store: Store) -> None:

@@ -43,8 +43,10 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # untyped
 
     CONFIG_KWARGS = {  # noqa: RUF012  # the base class declares it so
         **SERVER_OPTIONS,
-        # uvicorn would go by the wall clock, and gunicorn kills who is silent: see LeavingServer.
+        # uvicorn would go by the wall clock, and gunicorn kills who is silent; and would let all
+        # workers leave at once that have answered enough: see LeavingServer.
         "callback_notify": None,
+        "limit_max_requests": None,
     }
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -82,7 +84,11 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # untyped
         self._install_sigquit_handler()
         self.wsgi.siblings.belong_to(_name_of(self.sockets))
         server = LeavingServer(self)
-        await server.serve(sockets=self.sockets)
+        try:
+            await server.serve(sockets=self.sockets)
+        except SystemExit:  # with a code that would end the master, too
+            if server.started:
+                raise
         if not server.started:
             self._give_up(None)
 
@@ -155,7 +161,7 @@ class LeavingServer(Server):
             self._worker.notify()
             # Without a master nobody would ever stop it, and it keeps others from the port.
             self.should_exit |= os.getppid() != self._worker.ppid
-        if not await super().on_tick(counter):
+        if not await super().on_tick(counter) and not await self._has_answered_enough():
             await self._take_part()
             return False
         if self._close_at is None:
@@ -163,6 +169,12 @@ class LeavingServer(Server):
             self._close_at = time.monotonic() + self._shutdown.seconds
             self._listeners.end_connections()
         return self.force_exit or time.monotonic() >= self._close_at
+
+    async def _has_answered_enough(self) -> bool:
+        """Whether to leave after so many requests (`--max-requests`); others decide meanwhile."""
+        if self._close_at is None and self.server_state.total_requests < self._worker.max_requests:
+            return False
+        return self._close_at is not None or await self._application.can_be_missed()
 
     async def _take_part(self) -> None:
         """Accept connections while clients need this worker."""

@@ -86,6 +86,7 @@ UVICORN_SERVER = Library(
             "Server.startup",
             "ServerState.connections",
             "ServerState.default_headers",
+            "ServerState.total_requests",
         ),
     },
 )
@@ -111,6 +112,7 @@ GUNICORN = Library(
             "Worker.cfg",
             "Worker.load_wsgi",
             "Worker.log",
+            "Worker.max_requests",
             "Worker.notify",
             "Worker.ppid",
             "Worker.sockets",

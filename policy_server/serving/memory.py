@@ -12,42 +12,44 @@ FILE_CACHE = ("inactive_file", "total_inactive_file")
 LIMITED = ((resource.RLIMIT_DATA, "VmData:"), (resource.RLIMIT_AS, "VmSize:"))
 
 
-def available_bytes() -> int:
-    """What may still be taken before the kernel refuses it, or ends a process for it."""
-    return max(min(_of_machine(), *_of_groups(), *_of_process()), 0)
+def available_bytes(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> int:
+    """What may still be taken before the kernel refuses it, or ends a process for it.
+
+    Args:
+        proc: Where the kernel tells of the machine and of this process.
+        groups: Where it tells of control groups, of either version.
+    """
+    of_machine = _kilobytes(proc / "meminfo", "MemAvailable:")
+    return max(min([of_machine, *_of_groups(proc, groups), *_of_process(proc)]), 0)
 
 
-def _of_machine() -> int:
-    return _kilobytes(Path("/proc/meminfo"), "MemAvailable:")
-
-
-def _of_process() -> list[int]:
+def _of_process(proc: Path) -> list[int]:
     """What the limits of this process leave (`ulimit`, LimitDATA of systemd)."""
     found = []
     for limit, taken in LIMITED:
         soft, _ = resource.getrlimit(limit)
         if soft != resource.RLIM_INFINITY:
-            found.append(soft - _kilobytes(Path("/proc/self/status"), taken))
+            found.append(soft - _kilobytes(proc / "self" / "status", taken))
     return found
 
 
-def _of_groups() -> list[int]:
+def _of_groups(proc: Path, groups: Path) -> list[int]:
     """What each control group leaves in which this process is, and those around it."""
     found = []
     with contextlib.suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
+        for line in (proc / "self" / "cgroup").read_text().splitlines():
             _, controllers, place = line.split(":", 2)
             if not controllers:
-                names = "memory.max", "memory.current"
-                root = Path("/sys/fs/cgroup")
+                root, names = groups, ("memory.max", "memory.current")
             elif "memory" in controllers.split(","):
+                root = groups / "memory"
                 names = "memory.limit_in_bytes", "memory.usage_in_bytes"
-                root = Path("/sys/fs/cgroup/memory")
             else:
                 continue
             group = root / place.lstrip("/")
             # In a container the root may be the group itself, and what lies between unseen.
-            found += [_left(each, *names) for each in (group, *group.parents) if root <= each]
+            around = [each for each in (group, *group.parents) if each.is_relative_to(root)]
+            found += [_left(each, *names) for each in around]
     return found
 
 

@@ -156,15 +156,17 @@ class ApplicationSwitch:
         """Serve the contract and the version that are active now."""
         if self.shutdown.begun:
             return  # who stops takes up nothing new
-        async with self._lock:
-            try:
-                contract = await asyncio.to_thread(self._contracts.served)
-            except SchemaError as error:  # what is in memory goes on
-                self._complain(str(error))
-            else:
-                await self._serve(contract)
-        await self._current.live.refresh()
-        await self._look_at_siblings()
+        try:
+            async with self._lock:
+                try:
+                    contract = await asyncio.to_thread(self._contracts.served)
+                except SchemaError as error:  # what is in memory goes on
+                    self._complain(str(error))
+                else:
+                    await self._serve(contract)
+            await self._current.live.refresh()
+        finally:
+            await self._look_at_siblings()
 
     def leave(self) -> None:
         """Begin the shutdown of this process."""

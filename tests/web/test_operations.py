@@ -165,7 +165,9 @@ def test_the_schema_is_served_as_it_was_given(lpoc_server: Server) -> None:
 def test_health_needs_no_credentials(lpoc_server: Server, published_lpoc: Path) -> None:
     assert lpoc_server.get("health/live", auth=None).json() == {"status": "ok"}
     version = (published_lpoc / "active").read_text().strip()
-    assert lpoc_server.get("health/ready", auth=None).json() == {"status": "ok", "version": version}
+    policy = {"status": "ok", "version": version, "workers": {"deciding": 1, "all": 1}}
+    ready = lpoc_server.get("health/ready", auth=None).json()
+    assert ready == {**policy, "policies": [{"policy": "default", **policy}]}
 
 
 def test_the_root_leads_to_the_ui(lpoc_server: Server) -> None:

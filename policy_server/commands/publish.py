@@ -9,10 +9,11 @@ from policy_server.app.settings import Settings, contracts_of, read_settings
 from policy_server.commands.server_credentials import credentials_for
 from policy_server.commands.terminal import print_checks, print_warning, show_progress
 from policy_server.errors import SchemaError, VersionConflict
-from policy_server.serving.activation import Activation, VersionReport
+from policy_server.serving.activation import Activation
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.policy_folder import open_policy_folder
 from policy_server.serving.publication import Publisher
+from policy_server.serving.version_report import VersionReport
 from policy_server.store.registry import open_store
 
 CREATED_BY = "the command line"

@@ -2,12 +2,11 @@
 
 import logging
 import time
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
-from policy_server.proving.report import Check, checks_from
+from policy_server.proving.report import Check
 from policy_server.serving.shutdown import Shutdown
-from policy_server.store.manifest import Manifest
+from policy_server.serving.version_report import VersionReport
 from policy_server.store.store import Store
 from policy_server.store.workers import Worker
 
@@ -19,27 +18,6 @@ BELIEVED_SECONDS = 4.0
 CHECK = "serving"
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class VersionReport:
-    """What became of an upload.
-
-    Attributes:
-        version: Name of the version that was made, or that was there already.
-        state: Whether it decides now, waits for further parts, or is whole and cannot be taken.
-        checks: What its build found out.
-    """
-
-    version: str
-    state: Literal["active", "complete", "incomplete"]
-    checks: tuple[Check, ...]
-
-
-def report_of(manifest: Manifest) -> VersionReport:
-    """What to tell of a version that was just pointed to."""
-    state: Literal["active", "incomplete"] = "active" if manifest.complete else "incomplete"
-    return VersionReport(manifest.name, state, tuple(checks_from(manifest.checks)))
 
 
 class Activation:

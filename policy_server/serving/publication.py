@@ -22,11 +22,12 @@ from policy_server.policy.engines.servers import NO_SERVERS, EngineServers
 from policy_server.proving.build import Progress
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.report import BuildReport
-from policy_server.serving.activation import Activation, VersionReport, report_of
+from policy_server.serving.activation import Activation
 from policy_server.serving.bundle import Bundle, ReadableFile
 from policy_server.serving.contracts import Contracts
 from policy_server.serving.observed_build import Built, observed_build
 from policy_server.serving.shutdown import Shutdown
+from policy_server.serving.version_report import VersionReport, report_of
 from policy_server.store.content import content_hash
 from policy_server.store.manifest import Manifest
 from policy_server.store.store import Store

@@ -18,7 +18,7 @@ def readiness(live: LivePolicy, siblings: Siblings, shutdown: Shutdown) -> dict[
         NoActivePolicy: None of them can decide.
         Stopping: All of them are about to stop.
     """
-    others = siblings.others()
+    others = siblings.others
     deciding = Counter(each.version for each in others if each.version is not None)
     faults = [each.fault for each in others if each.fault is not None]
     if not deciding:

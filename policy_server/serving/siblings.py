@@ -20,6 +20,7 @@ class Siblings:
     def __init__(self, store: Store, registration: Registration) -> None:
         self._store = store
         self._registration = registration
+        self._others: list[Worker] = []
 
     def belong_to(self, server: str) -> None:
         """Say which server this is a worker of, before it registers."""
@@ -30,26 +31,35 @@ class Siblings:
         """What this worker tells the others."""
         return self._registration.told
 
-    def others(self) -> list[Worker]:
-        """All others that do not leave."""
+    def look(self) -> None:
+        """Read what they tell; may take as long as the store's disk does."""
         own = self.told
-        return [
+        self._others = [
             each
             for each in self._store.workers()
             if each.server == own.server and each.pid != own.pid and not each.leaving
         ]
 
+    @property
+    def others(self) -> list[Worker]:
+        """All others that did not leave at the last look."""
+        return self._others
+
     def need(self, *, decides: bool) -> bool:
         """Whether clients need this worker: it decides, or no other does or is about to."""
         return decides or not any(
             each.decides or (each.trying is not None and each.fault is None)
-            for each in self.others()
+            for each in self._others
         )
 
     def decide_better(self) -> bool:
         """Whether others decide with the active version, which this worker cannot take."""
         refused = self.told.refused
-        return refused is not None and any(each.version == refused for each in self.others())
+        return refused is not None and any(each.version == refused for each in self._others)
+
+    def can_miss_it(self) -> bool:
+        """Whether this worker may leave: another decides, or there is none anyway."""
+        return not self._others or any(each.decides for each in self._others)
 
     def leave(self) -> None:
         """Tell the others that this worker is about to stop."""

@@ -16,8 +16,9 @@ from policy_server.policy.engines.servers import NO_SERVERS, EngineServers
 from policy_server.proving.build import verify
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.report import BuildReport, Check, checks_from
-from policy_server.serving.activation import Activation, VersionReport, report_of
+from policy_server.serving.activation import Activation
 from policy_server.serving.contracts import Contracts
+from policy_server.serving.version_report import VersionReport, report_of
 from policy_server.store.manifest import Manifest
 from policy_server.store.store import Store
 from policy_server.version.parts import Part

@@ -10,10 +10,10 @@ import msgspec
 from werkzeug.datastructures import FileStorage
 
 from policy_server.contract.operations import TIMEOUT_HEADER, VERSION_HEADER
-from policy_server.serving.activation import VersionReport
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.decisions import Named
 from policy_server.serving.readiness import readiness
+from policy_server.serving.version_report import VersionReport
 from policy_server.version.parts import Part
 from policy_server.web.adapters.connexion_request import decoded_body
 from policy_server.web.application import current_service, on_loop

@@ -8,8 +8,8 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from policy_server.contract.operations import BASE_PATH, OPERATIONS
 from policy_server.errors import Fault, FaultsError, RequestFailed, UploadRejected
-from policy_server.serving.activation import VersionReport
 from policy_server.serving.bundle import Bundle
+from policy_server.serving.version_report import VersionReport
 
 CONNECT_SECONDS = 10.0
 UPLOAD = OPERATIONS["upload_policy"]

@@ -154,8 +154,9 @@ class ApplicationSwitch:
 
     async def refresh(self) -> None:
         """Serve the contract and the version that are active now."""
-        if self.shutdown.begun:
-            return  # who stops takes up nothing new
+        if self.shutdown.begun:  # who stops takes up nothing new
+            await self._look_at_siblings()
+            return
         try:
             async with self._lock:
                 try:
@@ -174,21 +175,18 @@ class ApplicationSwitch:
         self.siblings.leave()
 
     async def can_be_missed(self) -> bool:
-        """Whether another worker decides, or none belongs to this server."""
-        others = await asyncio.to_thread(self.siblings.others)
-        return not others or any(each.decides for each in others)
+        """Whether clients will be answered without this worker."""
+        await self._look_at_siblings()
+        return self.siblings.can_miss_it()
 
     def publish(self) -> None:
         """Show the HTTP protocol the state of the current application."""
         self._shared[KEY] = self._current.state
 
     async def _look_at_siblings(self) -> None:
-        decides = self._current.decides_with is not None
-        if decides and self.siblings.told.fault is None:
-            self.is_needed, self.is_worse = True, False
-            return
-        self.is_needed = await asyncio.to_thread(self.siblings.need, decides=decides)
-        self.is_worse = await asyncio.to_thread(self.siblings.decide_better)
+        await asyncio.to_thread(self.siblings.look)
+        self.is_needed = self.siblings.need(decides=self._current.decides_with is not None)
+        self.is_worse = self.siblings.decide_better()
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The life of the worker: start, follow the store, stop."""

@@ -15,11 +15,11 @@ from policy_server.policy.output_mapper import OutputMapper
 from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import SchemaPreprocessor
 from policy_server.proving.limits import BuildLimits
-from policy_server.serving.activation import VersionReport
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.limits import ServingLimits
 from policy_server.serving.loading import load_version
 from policy_server.serving.publication import Publisher
+from policy_server.serving.version_report import VersionReport
 from policy_server.store.registry import open_store
 from policy_server.version.parts import Part
 from policy_server.version.version_parts import read_network

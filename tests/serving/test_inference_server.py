@@ -13,11 +13,11 @@ from scipy import special
 from policy_server.errors import EngineFailed, UploadRejected
 from policy_server.policy.engines.servers import EngineServers
 from policy_server.proving.limits import BuildLimits
-from policy_server.serving.activation import VersionReport
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.limits import ServingLimits
 from policy_server.serving.loading import load_version
 from policy_server.serving.publication import Publisher
+from policy_server.serving.version_report import VersionReport
 from policy_server.store.registry import open_store
 from policy_server.version.parts import Part
 from tests.serving.conftest import CONTRACT

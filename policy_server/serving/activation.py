@@ -50,7 +50,7 @@ class Activation:
         """
         if report.state != "active" or not self._seconds:
             return report
-        reason = self._reason(report.version)
+        reason = self._reason(report.version, before)
         if reason is None:
             return report
         logger.error("version %s is not taken: %s", report.version, reason)
@@ -59,7 +59,7 @@ class Activation:
             told += f" Version {before} decides on." if before else " There is none before it."
         return replace(report, state="complete", checks=(*report.checks, Check(CHECK, False, told)))
 
-    def _reason(self, name: str) -> str | None:
+    def _reason(self, name: str, before: str | None) -> str | None:
         """Why no worker decides with a version; None where one does, or none is there."""
         now = time.monotonic()
         deadline = now + self._seconds
@@ -67,7 +67,8 @@ class Activation:
         believed = now + BELIEVED_SECONDS if _refused(self._workers(), name) else now
         while not self._shutdown.begun and time.monotonic() < deadline:
             workers = self._workers()
-            if (reason := self._store.refusals.taken_back(name)) is not None:
+            reason = self._store.refusals.taken_back(name)
+            if reason is not None and before is not None:  # else there is nothing to go back to
                 return reason
             if not workers or _is_taken(workers, name):
                 return None
@@ -84,9 +85,10 @@ class Activation:
 
 
 def _is_taken(workers: list[Worker], name: str) -> bool:
-    """One decides with it; where its memory was measured, all do, as others may find too little."""
-    deciding = [each for each in workers if each.version == name]
-    return bool(deciding) and (len(deciding) == len(workers) or not any(w.bytes for w in deciding))
+    """One decides with it; where its memory was measured, all have tried: one may lack some."""
+    measured = any(each.bytes for each in workers if each.version == name)
+    tried = all(name in (each.version, each.refused) for each in workers)
+    return any(each.version == name for each in workers) and (tried or not measured)
 
 
 def _refused(workers: list[Worker], name: str) -> list[str]:

@@ -24,6 +24,25 @@ WAIT_SECONDS = 40.0
 BOOTED = re.compile(r"\[([\d :-]+) [+-]\d{4}\] \[(\d+)\] \[INFO\] Booting worker")
 LEFT = re.compile(r"\[([\d :-]+) [+-]\d{4}\] .*Worker \(pid:(\d+)\) exited with code 1")
 EXAMPLE = read_schema((ROOT / "examples" / "lpoc" / "schema.yaml").read_text("utf-8")).example()
+FAILING = """
+from pathlib import Path
+
+from app import app as real
+
+
+class App:
+    def __getattr__(self, name):
+        return getattr(real, name)
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "lifespan" and Path("{away}").exists():
+            raise OSError("the disk is away")
+        await real(scope, receive, send)
+
+
+app = App()
+"""
+"""The application, unable to start as long as a file is there."""
 GUNICORN = str(Path(sys.executable).parent / "gunicorn")
 
 
@@ -144,21 +163,19 @@ def test_recycled_workers_leave_in_good_order_and_lose_nothing(
 
 
 def test_an_application_that_cannot_start_ends_its_worker_and_not_the_master(
-    lpoc_instance: Path,
+    lpoc_instance: Path, tmp_path: Path
 ) -> None:
-    """What points to the version cannot be read: the worker has all but its policy."""
-    pointer = lpoc_instance / "active"
-    with gunicorn(lpoc_instance) as server:
+    """It can be loaded, and then fails before it serves, for a while."""
+    away = tmp_path / "away"
+    (tmp_path / "failing.py").write_text(FAILING.format(away=away))
+    with gunicorn(lpoc_instance, app="failing:app", PYTHONPATH=str(tmp_path)) as server:
         await_status(server, "health/ready", 200)
-        name = pointer.read_text()
-        pointer.unlink()
-        pointer.mkdir()
+        away.touch()
         os.kill(worker_of(server), signal.SIGKILL)
         log = until(server, "exited with code 1", times=2)
         assert server.process.poll() is None
-        assert "Traceback" in log or "Is a directory" in log
-        pointer.rmdir()
-        pointer.write_text(name)
+        assert "the disk is away" in log
+        away.unlink()
         await_status(server, "health/ready", 200)
 
 

@@ -42,23 +42,8 @@ MAY_IMPORT = {
     },
     "rpc": {"errors", "contract"},
     "commands": {
-<<<<<<< HEAD
-        "errors",
-        "rpc",
-        "export",
-        "resources",
-        "contract",
-        "proving",
-        "store",
-        "access",
-        "clients",
-        "serving",
-        "web",
-        "app",
-=======
-        *("errors", "export", "resources", "contract", "proving", "store"),
+        *("errors", "rpc", "export", "resources", "contract", "proving", "store"),
         *("access", "clients", "serving", "web", "app"),
->>>>>>> be84240 (Structure: metrics among the rooms, and short functions)
     },
 }
 HEAVY = ("tensorflow", "onnxruntime", "onnx", "tf2onnx", "torch", "ray")

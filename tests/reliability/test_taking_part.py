@@ -28,6 +28,7 @@ from tests.support.server import PASSWORD, USER, Server, gunicorn
 WORKERS = 2
 BODY = {"warmth": 20.0}
 WAIT_SECONDS = 90.0
+PAUSE_SECONDS = 0.02
 ASK_SECONDS = 1.5
 """Longer than workers need to notice what others do, and than a kept connection is waited for."""
 
@@ -81,6 +82,7 @@ def statuses(server: Server, seconds: float = ASK_SECONDS) -> Counter[int]:
             for ask in (requests.post, kept.post):
                 url = f"{server.url}/predict"
                 found[ask(url, json=BODY, auth=(USER, PASSWORD), timeout=60).status_code] += 1
+                time.sleep(PAUSE_SECONDS)
     return found
 
 
@@ -133,12 +135,6 @@ def test_a_worker_without_a_policy_leaves_clients_to_the_others(server: Server, 
     until(lambda: ready(server).json()["status"] == "ok", server)
 
 
-def test_a_single_worker_without_a_policy_says_why(base: Path) -> None:
-    with truncated(base), gunicorn(base) as server:
-        assert ready(server).status_code == 503
-        assert set(statuses(server, 0.5)) == {503}
-
-
 def test_what_kills_workers_is_loaded_no_more_until_it_is_activated_again(
     server: Server, base: Path, store: Store
 ) -> None:
@@ -162,7 +158,7 @@ def test_what_kills_workers_is_loaded_no_more_until_it_is_activated_again(
         until(lambda: len(deciding(server)) == WORKERS, server)
         deaths = len(set(killed))
         assert deaths >= MOST_DEATHS
-        assert set(statuses(server, 5.0)) == {200}
+        assert set(statuses(server, 4.0)) == {200}
         assert len(set(killed)) == deaths, "the loop has ended"
         assert {each["version"] for each in workers(server)} == {before}
         assert ready(server).json()["status"] == "degraded"

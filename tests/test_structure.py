@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "errors": set(),
     "files": set(),
     "resources": set(),
+    "logs": set(),
     "contract": {"errors", "files", "resources"},
     "policy": {"errors", "contract"},
     "version": {"errors", "contract", "policy"},
@@ -32,13 +33,14 @@ MAY_IMPORT = {
         *("errors", "resources", "contract", "policy"),
         *("version", "sandbox", "proving", "store"),
     },
+    "traces": {"errors", "logs", "serving"},
     "web": {
-        *("errors", "resources", "contract", "policy", "version"),
-        *("access", "clients", "metrics", "serving"),
+        *("errors", "resources", "logs", "contract", "policy", "version", "access", "metrics"),
+        *("serving", "traces", "clients"),
     },
     "app": {
-        *("errors", "resources", "contract", "policy", "sandbox", "proving"),
-        *("store", "access", "clients", "metrics", "serving", "web"),
+        *("errors", "resources", "logs", "contract", "policy", "sandbox", "proving", "store"),
+        *("access", "clients", "metrics", "serving", "traces", "web"),
     },
     "rpc": {"errors", "contract"},
     "commands": {

@@ -1,19 +1,21 @@
 """Wires the rooms into one application."""
 
-import logging
 import sys
 from types import ModuleType
 
 from policy_server.access.audit import AuditLog
 from policy_server.app.credentials import create_authenticator
 from policy_server.app.episodes import memory_key
+from policy_server.app.log_settings import format_of
 from policy_server.app.measuring import Measuring
+from policy_server.app.observers import Observers
 from policy_server.app.protection import protect
 from policy_server.app.settings import Settings, contracts_of, read_settings
 from policy_server.clients.library import ClientLibrary
 from policy_server.contract.contract import Contract
 from policy_server.contract.history import SchemaHistory
 from policy_server.errors import ConfigurationError, SchemaError
+from policy_server.logs import process_log
 from policy_server.resources import CHECKOUT
 from policy_server.serving.activation import Activation
 from policy_server.serving.data_plane import DataPlane
@@ -34,7 +36,6 @@ ASGI_WORKERS = ("uvicorn_worker", "uvicorn.workers", "gunicorn.workers.gasgi")
 """Modules of gunicorn's workers that speak ASGI: one of them is loaded where one is used."""
 APP_LOAD_ERROR = 4
 """Exit code of a worker after which gunicorn ends, instead of starting another."""
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwitch:
@@ -56,12 +57,13 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
     activation = Activation(store, shutdown=shutdown)
     kept = (settings.keep_versions, shutdown, settings.episode_seconds, servers, activation)
     measuring = Measuring(settings)
+    observers = Observers(settings, measuring)
     publisher = measuring.watch_builds(Publisher(store, contracts, limits, *kept))
     versions = Versions(store, contracts, limits, servers, activation)
     registration = store.register()
     siblings = Siblings(store, registration)
     schemas, busy_polling = SchemaHistory(base_path), BusyPolling(settings.linger_microseconds)
-    bodies = BodyLimits(settings.body_megabytes, settings.upload_megabytes)
+    told, bodies = observers.told, BodyLimits(settings.body_megabytes, settings.upload_megabytes)
 
     def create(contract: Contract, refresh: Refresh) -> Application:
         specification = contracts.specification(contract)
@@ -77,25 +79,25 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
         parts = (shutdown, siblings, plane, schemas, clients, AuditLog(base_path), lacking)
         service = Service(contract, live, publisher, versions, refresh, *parts)
         options = (bodies, busy_polling, settings.fast_path, settings.surroundings)
-        observed = (measuring.observe, measuring.metrics)
-        answer = create_application(specification, api, service, authenticator, *options, *observed)
-        return Application(contract, live, answer, State(service, authenticator))
+        shown = (told, measuring.metrics)
+        answer = create_application(specification, api, service, authenticator, *options, *shown)
+        return Application(contract, live, answer, State(service, authenticator, told.observer))
 
     return ApplicationSwitch(
-        contracts, create, shutdown, settings.connection_limits, siblings, measuring
+        contracts, create, shutdown, settings.connection_limits, siblings, observers
     )
 
 
 def app_or_exit(api: ModuleType = handlers) -> ApplicationSwitch:
     """The application of the environment's settings; exit code 2, with every fault, without one."""
+    process_log.start(format_of(), "info")
     _check_worker()
     try:
         settings = read_settings()
-        logging.basicConfig(format=LOG_FORMAT)
-        logging.getLogger("policy_server").setLevel("DEBUG" if settings.debug else "INFO")
+        process_log.start(settings.log_format, settings.level)
         return create_app(settings, api)
     except (ConfigurationError, SchemaError) as error:
-        print(error, file=sys.stderr)
+        process_log.last_words(error)
         raise SystemExit(2) from error
 
 
@@ -105,10 +107,9 @@ def _check_worker() -> None:
     if not is_gunicorn or any(name in sys.modules for name in ASGI_WORKERS):
         return
     configuration = f"-c {CHECKOUT / 'gunicorn.conf.py'}"
-    print(
+    process_log.last_words(
         "gunicorn did not read its configuration, or was told to use another worker (-k), which "
         f"cannot serve this application. Add {configuration}, leave -k out, or start "
-        "`policy-server serve`.",
-        file=sys.stderr,
+        "`policy-server serve`."
     )
     raise SystemExit(APP_LOAD_ERROR)

@@ -37,6 +37,7 @@ def serve(app: ApplicationSwitch, host: str | None = None, port: int | None = No
         forwarded_allow_ips=settings.trusted_proxies,
         headers=[] if tls is None else [HSTS],
         ssl_context_factory=tls,
+        log_config=None,  # as all others
         log_level="warning",
         access_log=False,
     )

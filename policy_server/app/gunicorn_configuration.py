@@ -2,36 +2,42 @@
 
 import gc
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
 from policy_server.app.credentials import check_secrets
+from policy_server.app.log_settings import format_of
 from policy_server.app.program import load_program
 from policy_server.app.protection import check_sandbox, check_store
 from policy_server.app.settings import contracts_of, read_settings
 from policy_server.errors import ConfigurationError, SchemaError
+from policy_server.logs import process_log
 from policy_server.web.adapters import fallbacks
 
 MEMORY = "/dev/shm"
 """A folder for signs of life of workers: no disk holds them up, and none need be written to."""
+LOGGER = "policy_server.web.adapters.gunicorn_logger.ProcessLogger"
 
 
 def _as_text(path: Path | None) -> str | None:
     return None if path is None else str(path)
 
 
+process_log.start(format_of(), "info")
 try:
     settings = read_settings()
+    process_log.start(settings.log_format, settings.level)
     check_sandbox(settings)
     check_store(settings)
     check_secrets(settings)
 except ConfigurationError as error:
-    print(error, file=sys.stderr)
+    process_log.last_words(error)
     raise SystemExit(2) from error
 
 bind = f"{settings.address}:{settings.port}"
 worker_class = fallbacks.worker_class(settings.connection_limits)
+logger_class = LOGGER
+loglevel = settings.log_level or "info"
 control_socket_disable = True
 graceful_timeout = 30
 worker_tmp_dir = MEMORY if os.access(MEMORY, os.W_OK) else None
@@ -46,7 +52,7 @@ def on_starting(server: Any) -> None:
         contracts = contracts_of(settings)
         contracts.specification(contracts.served())
     except SchemaError as error:
-        print(error, file=sys.stderr)
+        process_log.last_words(error)
         raise SystemExit(2) from error
     _load_for_workers()
 
@@ -64,7 +70,7 @@ def on_reload(server: Any) -> None:
 def _load_for_workers() -> None:
     """Load what workers begin with."""
     if worker_class == fallbacks.WORKER:  # else modules are missing that belong to it
-        load_program()
+        load_program(with_traces=settings.traces_endpoint is not None)
     # Workers share what nobody writes to: the collector would write to everything.
     gc.collect()
     gc.freeze()

@@ -5,7 +5,10 @@ in memory; and a worker that is started later, when the files may be those of an
 runs the program of all others.
 """
 
+import contextlib
 import importlib
+
+from policy_server.app.observers import SPANS
 
 MODULES = (
     "policy_server.app.assembly",
@@ -17,7 +20,10 @@ MODULES = (
 """These, and all that they import. Others, such as TensorFlow's, are loaded where they are used."""
 
 
-def load_program() -> None:
-    """Load them."""
+def load_program(*, with_traces: bool = False) -> None:
+    """Load them, and what makes traces, where it is installed."""
     for name in MODULES:
         importlib.import_module(name)
+    if with_traces:
+        with contextlib.suppress(ImportError):  # each worker says so
+            importlib.import_module(SPANS)

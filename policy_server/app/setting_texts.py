@@ -10,6 +10,7 @@ from policy_server.clients.swagger_codegen import SwaggerCodegen
 
 GENERATORS = (OpenApiGenerator.name, SwaggerCodegen.name)
 LEAST_KEY_CHARACTERS = 32
+MOST_SECONDS = 86_400
 BOOLEANS = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
     **dict.fromkeys(("false", "0", "no", "off"), False),
@@ -43,6 +44,17 @@ def fraction(text: str) -> float:
         number = -1.0
     if not 0 <= number <= 1:
         raise ValueError("is a number from 0 to 1")
+    return number
+
+
+def seconds(text: str) -> float:
+    """A length of time."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 < number <= MOST_SECONDS:
+        raise ValueError(f"is a number of seconds, up to {MOST_SECONDS}")
     return number
 
 

@@ -10,12 +10,14 @@ from policy_server.app import setting_texts
 from policy_server.app.credential_settings import CredentialSettings
 from policy_server.app.engine_settings import EngineSettings
 from policy_server.app.episode_settings import EpisodeSettings
+from policy_server.app.log_settings import LogSettings
 from policy_server.app.metrics_settings import MetricsSettings
 from policy_server.app.openid import sign_in
 from policy_server.app.openid_settings import OpenIdSettings
 from policy_server.app.sdk_settings import SdkSettings
 from policy_server.app.setting import given, setting, twice_given
 from policy_server.app.sources import misspelt, variables_in, without_links
+from policy_server.app.trace_settings import TraceSettings
 from policy_server.app.wire_settings import WireSettings
 from policy_server.contract.actions import ActionSettings
 from policy_server.contract.sign_in import SignIn
@@ -37,10 +39,12 @@ DISK_COPIES = 3
 class Settings(
     EngineSettings,
     EpisodeSettings,
+    LogSettings,
     MetricsSettings,
     OpenIdSettings,
     SdkSettings,
     CredentialSettings,
+    TraceSettings,
     WireSettings,
 ):
     """The settings of one process; secrets do not show in its representation."""
@@ -51,7 +55,6 @@ class Settings(
         setting_texts.path("instance"),
         "Folder of everything generated and uploaded",
     )
-    debug: bool = setting("DEBUG", setting_texts.boolean, False, "Log more, for developers")
     tuple_actions: bool | None = setting(
         "TUPLE",
         setting_texts.boolean,

@@ -137,6 +137,7 @@ class Recorder:
         name: object,
         identity: object,
         stages: Stages,
+        target: object = None,
     ) -> None:
         """Count a request, and how long its stages took; as web/observing.py calls an Observer."""
         known = self._requests.get((operation, status, version))

@@ -31,6 +31,7 @@ class Stages:
         ran: The last run of the network ended.
         answered: The answer is written.
         rows: Observations that the network ran together; one request of each run knows.
+        body: What was sent, where somebody wants that.
         turned_away: Too many waited when it came.
     """
 
@@ -43,6 +44,7 @@ class Stages:
     ran = 0
     answered = 0
     rows = 0
+    body = b""
     turned_away = False
 
 

@@ -37,7 +37,7 @@ from policy_server.web.fast_path import FastPath
 from policy_server.web.gate import Gate
 from policy_server.web.limits import BYTES_PER_MEGABYTE, BodyMiddleware
 from policy_server.web.metrics_page import Metrics, MetricsPage
-from policy_server.web.observing import ObservedRequests, Observer
+from policy_server.web.observing import NOBODY, Observed, ObservedRequests
 from policy_server.web.prefix import Prefix
 from policy_server.web.protocols.registry import PROTOCOLS
 from policy_server.web.request_ids import RequestIdMiddleware
@@ -118,7 +118,7 @@ def create_application(
     busy_polling: BusyPolling,
     fast_path: bool = True,
     surroundings: Surroundings | None = None,
-    observer: Observer | None = None,
+    observed: Observed = NOBODY,
     metrics: Metrics | None = None,
 ) -> ASGIApp:
     """Make the application.
@@ -132,7 +132,7 @@ def create_application(
         busy_polling: Keeps this process awake for the next request; one for all contracts.
         fast_path: Answer predictions of which everything is in order before connexion sees them.
         surroundings: What stands between clients and the server; nothing where it is not given.
-        observer: Told of each request that is answered.
+        observed: Who is told of each request that is answered.
         metrics: What `/metrics` answers; None where it is off.
 
     Raises:
@@ -147,13 +147,13 @@ def create_application(
     base, limit = specification["basePath"], limits.body_megabytes * BYTES_PER_MEGABYTE
     _speak_others(application, service.plane, authenticator, limit, metrics)
     headed = functools.partial(AnswerHeaders, base=base, policy=page_policy(specification))
-    complete = _surrounded(UnreadBodies(application), base, surroundings, headed, observer)
+    complete = _surrounded(UnreadBodies(application), base, surroundings, headed, observed)
     if not fast_path:
         return complete
     plane, origins = service.plane, surroundings.origins
     bases = (base, f"{surroundings.prefix}{base}")
     matcher = RequestMatcher(plane, authenticator, bases, limit, alone=not origins)
-    return FastPath(complete, plane, matcher, limit, busy_polling, observer)
+    return FastPath(complete, plane, matcher, limit, busy_polling, *observed)
 
 
 def _speak_others(
@@ -183,7 +183,7 @@ def _surrounded(
     base: str,
     surroundings: Surroundings,
     headed: Callable[[ASGIApp], ASGIApp],
-    observer: Observer | None,
+    observed: Observed,
 ) -> ASGIApp:
     """The application as clients see it: its answers have all headers, and paths are found."""
     if surroundings.origins:
@@ -191,7 +191,9 @@ def _surrounded(
     named = headed(RequestIdMiddleware(application))
     found = named if base == BASE_PATH else SecondPath(named, BASE_PATH, base)
     complete = Prefix(VerifiedCertificates(found, surroundings), surroundings)
-    return complete if observer is None else ObservedRequests(complete, observer)
+    if observed.observer is None:
+        return complete
+    return ObservedRequests(complete, observed.observer, observed.body_bytes)
 
 
 def _connexion_application(

@@ -1,6 +1,7 @@
 """Writes to the audit log who asked for a change, and what came of it."""
 
 import asyncio
+import logging
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
@@ -14,6 +15,8 @@ from policy_server.web import problems
 from policy_server.web.adapters.connexion_request import identity_of, operation_of
 from policy_server.web.request_ids import request_id
 from policy_server.web.security import address_of
+
+logger = logging.getLogger(__name__)
 
 NOTED = "policy_server.audit"
 """Where operations note what they are about, in the extensions of the scope."""
@@ -83,6 +86,9 @@ class AuditMiddleware:
             hashes=[Hash(*each) for each in noted["hashes"].items()],
         )
         await asyncio.to_thread(self._log.write, entry)
+        known = {"user": str(identity or "") or None, "operation": operation.id, "status": status}
+        about = f" {entry.subject}" if entry.subject else ""
+        logger.info("%s: %s%s", entry.outcome, operation.id, about, extra=known)
 
 
 def _outcome(status: int) -> Outcome:

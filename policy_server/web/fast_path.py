@@ -55,6 +55,7 @@ class FastPath:
         limit_bytes: Larger bodies are handed on.
         busy_polling: Told by the HTTP protocol of requests and answers.
         observer: Told of requests that are answered here.
+        body_bytes: So many of a body it wants to see.
     """
 
     def __init__(
@@ -65,12 +66,14 @@ class FastPath:
         limit_bytes: int,
         busy_polling: BusyPolling,
         observer: Observer | None = None,
+        body_bytes: int = 0,
     ) -> None:
         self.busy_polling = busy_polling
         self._app = app
         self._plane = plane
         self._limit = limit_bytes
         self._observer = observer
+        self._body_bytes = body_bytes
         self.match, self.recall, self.remember = matcher.match, matcher.recall, matcher.remember
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,6 +113,8 @@ class FastPath:
             return self._plane.decide(request, request.route.decode(body))
         stages = Stages()
         stages.began = now()
+        if self._body_bytes:
+            stages.body = body[: self._body_bytes]
         decoded = request.route.decode(body)
         stages.decoded = now()
         return self._plane.decide(request, decoded, None, stages)
@@ -128,7 +133,7 @@ class FastPath:
         if self._observer is None:
             return self._plane.decide(request, decoded)
         stages = Stages()
-        stages.began, stages.decoded = began, now()
+        stages.began, stages.decoded, stages.body = began, now(), body[: self._body_bytes]
         return self._plane.decide(request, decoded, None, stages)
 
     def reply(self, accepted: Accepted, pending: PendingDecision) -> Reply:
@@ -145,8 +150,9 @@ class FastPath:
         headers += [(b"content-length", b"%d" % len(content)), (ID_HEADER, name)]
         if self._observer is not None and pending.stages is not None:
             pending.stages.answered = now()
-            operation = accepted.request.route.operation.id
-            self._observer(operation, status, version, name, accepted.identity, pending.stages)
+            operation, identity = accepted.request.route.operation.id, accepted.identity
+            told = (status, version, name, identity, pending.stages, accepted.target)
+            self._observer(operation, *told)
         return Reply(status, headers, content)
 
 

@@ -5,13 +5,14 @@ of connexion.
 """
 
 from collections.abc import MutableMapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from policy_server.access.identity import Identity
 from policy_server.contract.operations import VERSION_HEADER, wire_name
 from policy_server.serving.stages import Stages, now
+from policy_server.traces.context import TraceParent, trace_headers, trace_parent
 from policy_server.web.adapters.connexion_request import identity_of, operation_of
 from policy_server.web.request_ids import HEADER as ID
 
@@ -19,6 +20,28 @@ VERSION = wire_name(VERSION_HEADER)
 STAGES = "policy_server.stages"
 """Where the stages of a request are, in the extensions of the scope."""
 UNFORESEEN = 500
+
+
+class Target(NamedTuple):
+    """What a request is for, as far as anybody is told.
+
+    Attributes:
+        method: Of HTTP; empty where the request could not be read.
+        path: As it was sent, without the query, in which clients put what they like; or why the
+            request could not be read.
+        traceparent: The header of this name: what called, in whose trace.
+        tracestate: The header of this name.
+    """
+
+    method: str
+    path: str
+    traceparent: bytes = b""
+    tracestate: bytes = b""
+
+    @property
+    def trace(self) -> TraceParent | None:
+        """What called; None where nothing says so. Read when it is asked: most never are."""
+        return trace_parent(self.traceparent, self.tracestate) if self.traceparent else None
 
 
 class Observer(Protocol):
@@ -35,6 +58,7 @@ class Observer(Protocol):
         name: bytes,
         identity: Identity | None,
         stages: Stages,
+        target: Target,
     ) -> None:
         """Note a request.
 
@@ -45,7 +69,23 @@ class Observer(Protocol):
             name: The request's, as `X-Request-Id` has it.
             identity: Who sent it, as far as that was asked.
             stages: Of those that decide; of others, `began` and `answered` alone.
+            target: What it was for.
         """
+
+
+class Observed(NamedTuple):
+    """Who is told of requests, and what of their bodies.
+
+    Attributes:
+        observer: Is told of each that is answered; None where nobody wants to know.
+        body_bytes: So many of a body it wants to see.
+    """
+
+    observer: Observer | None = None
+    body_bytes: int = 0
+
+
+NOBODY = Observed()
 
 
 class ObservedRequests:
@@ -54,11 +94,13 @@ class ObservedRequests:
     Args:
         app: What answers.
         observer: Is told.
+        body_bytes: So many of a body it wants to see.
     """
 
-    def __init__(self, app: ASGIApp, observer: Observer) -> None:
+    def __init__(self, app: ASGIApp, observer: Observer, body_bytes: int = 0) -> None:
         self._app = app
         self._observer = observer
+        self._body_bytes = body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -69,6 +111,7 @@ class ObservedRequests:
         stages.began = now()
         scope.setdefault("extensions", {})[STAGES] = stages
         status, headers = 0, {}
+        receive = _seen(receive, stages, self._body_bytes) if self._body_bytes else receive
 
         async def send_observed(message: Message) -> None:
             nonlocal status, headers
@@ -95,7 +138,39 @@ class ObservedRequests:
             headers.get(ID, b""),
             identity_of(scope),
             stages,
+            Target(scope["method"], _path(scope), *trace_headers(scope["headers"])),
         )
+
+
+def _path(scope: Scope) -> str:
+    raw: bytes = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogateescape")
+    return raw.partition(b"?")[0].decode("latin-1")
+
+
+def _seen(receive: Receive, stages: Stages, most_bytes: int) -> Receive:
+    """As `receive`, and the stages get the begin of the body."""
+
+    async def receive_seen() -> Message:
+        message = await receive()
+        rest = most_bytes - len(stages.body)
+        if rest > 0:
+            stages.body += message.get("body", b"")[:rest]
+        return message
+
+    return receive_seen
+
+
+def together(*observers: Observer | None) -> Observer | None:
+    """All of these as one; None where there are none."""
+    told = [each for each in observers if each is not None]
+    if len(told) < 2:
+        return told[0] if told else None
+
+    def observe(*request: Any) -> None:
+        for each in told:
+            each(*request)
+
+    return cast(Observer, observe)
 
 
 def stages_of(scope: MutableMapping[str, Any]) -> Stages | None:

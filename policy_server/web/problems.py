@@ -133,7 +133,7 @@ def answer(
     """
     status, title, detail = describe(error, to_manager=role is Role.MANAGE)
     if status in (500, 507):
-        _log(error, f"{instance}: {title}")
+        _log(error, title, instance)
     faults = error.faults if isinstance(error, errors.FaultsError) else ()
     content, headers = problem(status, title, detail, instance, faults)
     if isinstance(error, errors.TooManyFailures):
@@ -141,15 +141,16 @@ def answer(
     return status, content, headers
 
 
-def _log(error: errors.PolicyServerError, what: str) -> None:
+def _log(error: errors.PolicyServerError, what: str, instance: str) -> None:
     """Log a failure of the server; what uploaded code said may quote an observation."""
+    known = {"request_id": instance}
     if not isinstance(error, errors.PreprocessorFailed) or logger.isEnabledFor(logging.DEBUG):
         cause = error.cause if isinstance(error, errors.PreprocessorFailed) else str(error)
-        logger.error("%s: %s", what, cause, exc_info=error)
+        logger.error("%s: %s", what, cause, exc_info=error, extra=known)
         return
     place = PLACE.search(error.cause)
     cause = error.cause.partition(": ")[0] + (place[0] if place else "")
-    logger.error("%s: %s; DEBUG=True logs what else it said", what, cause)
+    logger.error("%s: %s; DEBUG=True logs what else it said", what, cause, extra=known)
 
 
 async def answer_own_error(request: ConnexionRequest, error: Exception) -> ConnexionResponse:
@@ -179,7 +180,8 @@ async def answer_http_error(request: ConnexionRequest, error: Exception) -> Conn
 
 async def answer_crash(request: ConnexionRequest, error: Exception) -> ConnexionResponse:
     """Answer what nobody foresaw: the log gets all of it, the client a name to ask for."""
-    logger.error("%s: unforeseen", request_id(request.scope), exc_info=error)
+    known = {"request_id": request_id(request.scope)}
+    logger.error("unforeseen: %s", type(error).__name__, exc_info=error, extra=known)
     status = http.HTTPStatus.INTERNAL_SERVER_ERROR
     detail = UNSAID[errors.PolicyServerError]
     return _response(request, status.value, status.phrase, detail)

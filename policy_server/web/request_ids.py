@@ -8,14 +8,13 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from policy_server.contract.operations import REQUEST_ID_HEADER, wire_name
+from policy_server.logs.request import about
+from policy_server.traces.context import trace_headers, trace_parent
 
 HEADER = wire_name(REQUEST_ID_HEADER)
 SANE_ID = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")
 NAME_BITS = 128
 SCOPE_KEY = "policy_server.request_id"
-
-_names = random.Random()
-"""Seeded by the system; names need not be secret, and the system's own source takes longer."""
 
 
 class RequestIdMiddleware:
@@ -39,7 +38,9 @@ class RequestIdMiddleware:
                 message["headers"] = [*message.get("headers", ()), (HEADER, name)]
             await send(message)
 
-        await self._app(scope, receive, send_named)
+        trace = trace_parent(*trace_headers(scope["headers"]))
+        with about(request_id=scope[SCOPE_KEY], trace_id=None if trace is None else trace.trace_id):
+            await self._app(scope, receive, send_named)
 
 
 def request_id(scope: MutableMapping[str, Any]) -> str:
@@ -56,5 +57,9 @@ def name_of(scope: Scope) -> bytes:
 
 
 def new_name() -> bytes:
-    """A name that no other request has."""
-    return b"%032x" % _names.getrandbits(NAME_BITS)
+    """A name that no other request has.
+
+    It need not be secret, and the system's own source takes longer. Workers begin as copies of one
+    process: the module's source of chance begins anew in each of them, one of our own would not.
+    """
+    return b"%032x" % random.getrandbits(NAME_BITS)

@@ -19,9 +19,11 @@ from policy_server.contract.operations import (
 )
 from policy_server.serving.data_plane import DataPlane
 from policy_server.serving.decisions import DecisionRequest
+from policy_server.traces.context import TRACEPARENT, TRACESTATE
 from policy_server.web.cross_origin import ORIGIN
 from policy_server.web.gate import SITE, comes_from_another_site
 from policy_server.web.limits import LENGTH, TRANSFER, plain_media_type
+from policy_server.web.observing import Target
 from policy_server.web.request_ids import HEADER as ID
 from policy_server.web.request_ids import SANE_ID
 from policy_server.web.security import address_of, read_credentials
@@ -45,12 +47,14 @@ class Accepted(NamedTuple):
         identity: Of the client.
         length: Bytes of the body; -1 where it comes in chunks.
         name: The request's, if the client gave it one.
+        target: What is told of it.
     """
 
     request: DecisionRequest
     identity: Identity
     length: int
     name: bytes | None
+    target: Target
 
 
 class RequestMatcher:
@@ -129,13 +133,18 @@ class RequestMatcher:
             version=headers.get(VERSION),
             timeout=timeout,
         )
-        return Accepted(request, identity, length, name)
+        return Accepted(request, identity, length, name, _target(headers, scope))
 
     def _identity(self, headers: dict[bytes, bytes], scope: Scope) -> Identity | None:
         credentials = read_credentials(headers)
         if credentials is None:
             return None
         return self._authenticator.recall(credentials, address_of(scope))
+
+
+def _target(headers: Mapping[bytes, bytes], scope: Scope) -> Target:
+    trace = (headers.get(TRACEPARENT, b""), headers.get(TRACESTATE, b""))
+    return Target(scope["method"], scope["path"], *trace)
 
 
 def _is_json(media_type: bytes) -> bool:

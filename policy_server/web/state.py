@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from policy_server.access.authenticator import Authenticator
     from policy_server.web.application import Service
     from policy_server.web.fast_path import FastPath
+    from policy_server.web.observing import Observer
 
 KEY = "policy_server"
 """Under which the state of ASGI, a dictionary, has it."""
@@ -21,12 +22,14 @@ class State:
     Attributes:
         service: What the operations work with.
         authenticator: Knows who may do what.
+        observer: Is told of each request that is answered; None where nobody wants to know.
         fast_path: Answers predictions of which everything is in order; None where it is off.
         loop: The event loop on which the policy decides; None before the worker starts.
     """
 
     service: "Service"
     authenticator: "Authenticator"
+    observer: "Observer | None" = None
     fast_path: "FastPath | None" = None
     loop: asyncio.AbstractEventLoop | None = None
 

@@ -108,6 +108,7 @@ GUNICORN = Library(
     "gunicorn",
     "27.0",
     {
+        "gunicorn.glogging": ("Logger.error_log", "Logger.reopen_files", "Logger.setup"),
         "gunicorn.workers.base": (
             "Worker.cfg",
             "Worker.load_wsgi",

@@ -12,9 +12,11 @@ import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from policy_server.serving.stages import Stages, now
 from policy_server.web import problems
 from policy_server.web.answer_headers import USUAL_BYTES
 from policy_server.web.fast_path import FastPath
+from policy_server.web.observing import Target
 from policy_server.web.patience import ConnectionLimits, Patience
 from policy_server.web.request_body import Body, body_of
 from policy_server.web.request_head import NOT_HTTP, Malformed, RequestHead
@@ -220,6 +222,14 @@ class Connection(HttpToolsProtocol):
         parts += (USUAL_BYTES, b"connection: close\r\n\r\n" if last else b"\r\n", content)
         self.transport.write(b"".join(parts))
 
+    def _tell_refused(self, status: int, name: bytes, detail: str) -> None:
+        """Tell observers of a request that was not read to its end."""
+        state: State | None = self.app_state.get(KEY)
+        if state is not None and state.observer is not None:
+            stages = Stages()
+            stages.began = stages.answered = now()
+            state.observer("", status, b"", name, None, stages, Target("", detail))
+
     def _out_of_patience(self, detail: str) -> None:
         if self.transport.is_closing():
             return
@@ -247,6 +257,7 @@ class Connection(HttpToolsProtocol):
                 headers.append((b"accept-encoding", b"identity"))
             headers += [(b"content-length", b"%d" % len(content)), (ID_HEADER, name)]
             self._write(status, headers, content, last=True)
+            self._tell_refused(status, name, detail)
         if self.transport.can_write_eof():
             self.transport.write_eof()
             self.flow.resume_reading()

@@ -1,0 +1,1 @@
+"""Traces: what a request went through, for a collector of OpenTelemetry."""

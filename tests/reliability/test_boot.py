@@ -21,8 +21,8 @@ from tests.support.server import PASSWORD, ROOT, Server, environment, free_port,
 
 MOST_SECONDS = 5
 WAIT_SECONDS = 40.0
-BOOTED = re.compile(r"\[([\d :-]+) [+-]\d{4}\] \[(\d+)\] \[INFO\] Booting worker")
-LEFT = re.compile(r"\[([\d :-]+) [+-]\d{4}\] .*Worker \(pid:(\d+)\) exited with code 1")
+BOOTED = re.compile(r"^(\S+)Z INFO (\d+) gunicorn.error: Booting worker", re.MULTILINE)
+LEFT = re.compile(r"^(\S+)Z .*Worker \(pid:(\d+)\) exited with code 1", re.MULTILINE)
 EXAMPLE = read_schema((ROOT / "examples" / "lpoc" / "schema.yaml").read_text("utf-8")).example()
 FAILING = """
 from pathlib import Path

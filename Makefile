@@ -37,6 +37,9 @@ ALONE := $(addprefix tests/reliability/test_,attack.py boot.py churn.py soak.py)
 # Which policies `make frameworks` makes; without names all.
 CASES :=
 
+# Options of `make soak`.
+SOAK :=
+
 # What `make swagger-ui` carries, and the files of it that serve and say whose they are.
 SWAGGER_UI := 5.35.0
 CARRIED := swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css oauth2-redirect.html oauth2-redirect.js LICENSE NOTICE package.json
@@ -100,8 +103,8 @@ benchmark-gpu: $(GPU)  ## measure from which size on networks are faster on a de
 benchmark-metrics: $(DEVELOP) system-packages  ## measure what metrics cost, print the table (4 minutes)
 	$(BIN)/python -m benchmarks.metrics
 
-soak: $(DEVELOP)  ## swap every 5 seconds under load, for 20 minutes, and print what was left over
-	$(BIN)/python -m tests.reliability.soak
+soak: $(DEVELOP)  ## kills, reloads, upgrades, damage and swaps under load, for 10 minutes; print what was lost (SOAK="--only swap ...")
+	$(BIN)/python -m tests.reliability.soak $(SOAK)
 
 fuzz: $(DEVELOP)  ## a million damaged uploads and a million streams of HTTP (an hour or more); print what was found
 	$(BIN)/python -m tests.fuzz

@@ -1,13 +1,21 @@
-"""A long run under load with swap after swap: `python -m tests.reliability.soak --seconds 1200`.
+"""A long run under load in which everything happens: `python -m tests.reliability.soak`.
 
-What may leak is looked at after every swap: memory, processes, descriptors and files of
-the server. Each version has a preprocessor, and so a process beside each worker.
+Clients ask without end, half of them on kept connections, half on a fresh one for each request,
+while workers are killed and hang, the server is reloaded, renewed and upgraded, files are spoilt,
+the store is away, and versions are swapped. Every answer is compared with the version that it
+names, every connection that broke with the deaths of processes, and what the server holds
+(memory, processes, descriptors, files) with what it held before.
 """
 
 import argparse
+import itertools
+import logging
 import os
+import sys
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -15,16 +23,44 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from tests.support.churn import ACTIONS, SCHEMA, Crowd, children, parts_of, upload, versions
-from tests.support.server import Server, gunicorn, run_command
+from tests.reliability.disturbances import DISTURBANCES, Death, Trial, swap
+from tests.support.checkout import copy_program
+from tests.support.churn import ASK, SCHEMA, children, mixed_up
+from tests.support.crowd import Broken, Crowd
+from tests.support.server import free_port, run_command, running_in
 
-CLIENTS, WORKERS, KEPT = 4, 2, 3
+KEPT = 3
 SETTLING_SWAPS = 2 * KEPT
 """Until then there are fewer versions than are kept, and allocators still grow their pools."""
+HUNG_SECONDS = 6
+"""Of silence, after which the master takes a worker for hung."""
 THIRDS = 3
 
+logger = logging.getLogger(__name__)
 
-@dataclass
+Disturbance = Callable[[Trial], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is run.
+
+    Attributes:
+        seconds: At least; the last round is finished.
+        fresh: How many of the clients open a connection for each request.
+        disturbances: What happens in each round, in this order.
+        every: Seconds from one disturbance to the next, if it is over by then.
+    """
+
+    seconds: float
+    clients: int
+    fresh: int
+    workers: int
+    disturbances: Sequence[Disturbance] = DISTURBANCES
+    every: float = 0.0
+
+
+@dataclass(frozen=True)
 class Sample:
     """What the server holds at one moment, all its processes together.
 
@@ -44,19 +80,28 @@ class Soak:
     """What came of a run.
 
     Attributes:
-        samples: One after each swap, once it had settled.
-        failures: Answers that were not those of one whole version.
-        breaks: Connections that broke with a request under way.
+        happened: How often each disturbance did.
+        statuses: Of all answers.
+        wrong: Answers that were not those of one whole version.
+        lost: Requests that nobody answered, and for which no process had died.
+        broken: Connections on which a process died.
+        retried: Kept connections that ended before an answer, of which no process had died.
         p99_seconds: Of all answers.
+        samples: One after each disturbance.
+        quiet: Before the clients began, and after they had ended.
     """
 
     seconds: float
-    swaps: int
-    answers: int
-    failures: int
-    breaks: int
+    happened: Counter[str]
+    statuses: Counter[int]
+    wrong: int
+    lost: list[Broken]
+    broken: int
+    retried: list[Broken]
     p99_seconds: float
+    longest_seconds: float
     samples: list[Sample]
+    quiet: tuple[Sample, Sample]
 
     @property
     def growth(self) -> float:
@@ -65,70 +110,95 @@ class Soak:
         third = max(len(memory) // THIRDS, 1)
         return median(memory[-third:]) / median(memory[:third]) - 1
 
-    def counts(self, of: Callable[[Sample], int]) -> tuple[int, int]:
-        """The first and the last count of something."""
-        return of(self.samples[0]), of(self.samples[-1])
+    def left_over(self) -> dict[str, tuple[int, int]]:
+        """What there is more of than before: processes, descriptors, files."""
+        before, after = self.quiet
+        counts = {
+            "processes": (before.processes, after.processes),
+            "descriptors": (before.descriptors, after.descriptors),
+            "files": (before.files, after.files),
+        }
+        return {name: (first, last) for name, (first, last) in counts.items() if last > first}
 
 
-def soak(folder: Path, seconds: float, swap_seconds: float) -> Soak:
-    """Swap every so many seconds, for so long, while clients ask.
+def soak(folder: Path, plan: Plan) -> Soak:
+    """Let everything happen for so long, while clients ask.
 
     Args:
-        folder: An empty one, for all that the server writes.
-        seconds: Of the whole run.
-        swap_seconds: From one swap to the next.
+        folder: An empty one, for all that the server reads and writes.
+        plan: What is run.
     """
+    with _trial(folder, plan.workers) as trial:
+        for _ in range(SETTLING_SWAPS):
+            swap(trial)
+        look = (trial, [trial.base, folder / "temporary"])
+        before, samples, happened = _sample(*look), [], Counter[str]()
+        with Crowd(trial.server.port, plan.clients, ASK, plan.fresh).asking() as crowd:
+            start = due = time.monotonic()
+            for number, disturbance in enumerate(itertools.cycle(plan.disturbances)):
+                if number % len(plan.disturbances) == 0 and time.monotonic() > start + plan.seconds:
+                    break
+                began = time.monotonic()
+                disturbance(trial)
+                happened[disturbance.__name__] += 1
+                logger.info("%s: %.1f s", disturbance.__name__, time.monotonic() - began)
+                samples.append(_sample(*look))
+                due += plan.every
+                time.sleep(max(due - time.monotonic(), 0.0))
+            seconds = time.monotonic() - start
+        time.sleep(1.0)  # connections are being closed
+        quiet = before, _sample(*look)
+        excused = [each for each in crowd.broken if _has_died(each, trial.deaths)]
+        took = [answer.seconds for answer in crowd.answers]
+        return Soak(
+            seconds,
+            happened,
+            Counter(answer.status for answer in crowd.answers),
+            len(mixed_up(crowd.answers, trial.numbers)),
+            [each for each in crowd.lost if each not in excused],
+            len(excused),
+            [each for each in crowd.broken if each.retried and each not in excused],
+            float(np.quantile(took, 0.99)),
+            max(took),
+            samples,
+            quiet,
+        )
+
+
+@contextmanager
+def _trial(folder: Path, workers: int) -> Iterator[Trial]:
     base, temporary = folder / "instance", folder / "temporary"
     temporary.mkdir()
     made = run_command("schema", "-", "--noclients", base_path=base, text=SCHEMA)
     assert made.returncode == 0, made.stderr
+    program, port = copy_program(folder / "program"), free_port()
+    command = [str(Path(sys.executable).with_name("gunicorn")), "app:app", "-w", str(workers)]
+    command += ["-b", f"127.0.0.1:{port}", "--timeout", str(HUNG_SECONDS)]
     settings = {"POLICY_SERVER_KEEP_VERSIONS": str(KEPT), "TMPDIR": str(temporary)}
-    with gunicorn(base, WORKERS, **settings) as server:
-        numbers = {_swap(server, 0): 0}
-        samples = []
-        with Crowd(server.port, CLIENTS).asking() as crowd:
-            start = time.monotonic()
-            swaps = 0
-            while time.monotonic() < start + seconds:
-                swaps += 1
-                number = swaps % ACTIONS
-                numbers[_swap(server, number)] = number
-                time.sleep(max(start + swaps * swap_seconds - time.monotonic(), 0.5))
-                if swaps >= SETTLING_SWAPS:
-                    samples.append(sample(server.process.pid, [base, temporary]))
-    answers = crowd.answers
-    return Soak(
-        time.monotonic() - start,
-        swaps,
-        len(answers),
-        sum(not _sound(answer.body, numbers.get(answer.version)) for answer in answers),
-        crowd.breaks.total(),
-        float(np.quantile([answer.seconds for answer in answers], 0.99)),
-        samples,
-    )
+    with running_in(program, command, port, base, settings) as server:
+        trial = Trial(server, program, base, workers, KEPT, server.process.pid)
+        try:
+            yield trial
+        finally:
+            trial.end()
 
 
-def _swap(server: Server, number: int) -> str:
-    """Upload a version, and wait until all workers decide with it."""
-    version = upload(server.url, parts_of(number, preprocessor=True))
-    while [worker["version"] for worker in versions(server.url)["workers"]] != [version] * WORKERS:
-        time.sleep(0.02)
-    return version
+def _has_died(broken: Broken, deaths: Sequence[Death]) -> bool:
+    """Whether a process was being killed while this connection was open."""
+    return any(death.start <= broken.at and death.end >= broken.since for death in deaths)
 
 
-def _sound(body: dict[str, object], number: int | None) -> bool:
-    return (body.get("action"), body.get("meaning")) == (number, f"v{number}")
-
-
-def sample(master: int, folders: list[Path]) -> Sample:
+def _sample(trial: Trial, folders: list[Path]) -> Sample:
     """What the server holds now."""
-    pids = [master, *_descendants(master)]
-    return Sample(
-        sum(_memory(pid) for pid in pids),
-        len(pids),
-        sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids),  # noqa: PTH208
-        sum(1 for folder in folders for _ in folder.rglob("*")),
-    )
+    while True:
+        with suppress(FileNotFoundError, ProcessLookupError):  # what ends meanwhile is not counted
+            pids = [trial.master, *_descendants(trial.master)]
+            return Sample(
+                sum(_memory(pid) for pid in pids),
+                len(pids),
+                sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids),  # noqa: PTH208
+                sum(1 for folder in folders for _ in folder.rglob("*")),
+            )
 
 
 def _descendants(pid: int) -> list[int]:
@@ -145,25 +215,45 @@ def _memory(pid: int) -> int:
 
 
 def main() -> None:
-    """Run a soak and print its figures."""
+    """Run a soak, print its figures, and end with 1 where something was wrong or lost."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=1200.0)
-    parser.add_argument("--swap-seconds", type=float, default=5.0)
-    arguments = parser.parse_args()
+    parser.add_argument("--seconds", type=float, default=600.0)
+    parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--only", choices=[each.__name__ for each in DISTURBANCES])
+    parser.add_argument("--every", type=float, default=0.0, help="seconds between disturbances")
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    only = [each for each in DISTURBANCES if given.only in (None, each.__name__)]
+    plan = Plan(given.seconds, given.clients, given.clients // 2, given.workers, only, given.every)
     with TemporaryDirectory() as folder:
-        run = soak(Path(folder), arguments.seconds, arguments.swap_seconds)
-    print("| | first | last |\n|---|---|---|")
-    for name, of in (
-        ("memory, MB", lambda sample: round(sample.memory / 1e6)),
-        ("processes", lambda sample: sample.processes),
-        ("descriptors", lambda sample: sample.descriptors),
-        ("files", lambda sample: sample.files),
-    ):
-        first, last = run.counts(of)
-        print(f"| {name} | {first} | {last} |")
-    print(f"\n{run.seconds:.0f} s, {run.swaps} swaps, {run.answers} answers")
-    print(f"{run.failures} failures, {run.breaks} broken connections")
-    print(f"p99 {run.p99_seconds * 1e3:.0f} ms, memory growth {run.growth:.2%}")
+        run = soak(Path(folder), plan)
+    print(_told(run))
+    raise SystemExit(bool(run.wrong or run.lost or set(run.statuses) != {200}))
+
+
+def _told(run: Soak) -> str:
+    before, after = run.quiet
+    happened = ", ".join(f"{name} {times}" for name, times in run.happened.items())
+    rows = [
+        ("memory, MB", round(before.memory / 1e6), round(after.memory / 1e6)),
+        ("processes", before.processes, after.processes),
+        ("descriptors", before.descriptors, after.descriptors),
+        ("files", before.files, after.files),
+    ]
+    return "\n".join(
+        [
+            f"{run.seconds:.0f} s: {happened}",
+            f"{run.statuses.total()} answers, by status {dict(run.statuses)}, {run.wrong} wrong",
+            f"{run.broken} connections of killed processes broken, {len(run.lost)} requests lost, "
+            f"{len(run.retried)} asked again on another connection",
+            f"p99 {run.p99_seconds * 1e3:.0f} ms, longest {run.longest_seconds:.1f} s, "
+            f"memory growth {run.growth:.2%}",
+            "| | before | after |\n|---|---|---|",
+            *(f"| {name} | {first} | {last} |" for name, first, last in rows),
+            *(f"{each}" for each in [*run.lost, *run.retried][:20]),
+        ]
+    )
 
 
 if __name__ == "__main__":

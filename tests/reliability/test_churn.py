@@ -2,6 +2,7 @@
 
 import io
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,16 +15,17 @@ from policy_server.serving.publication import Publisher
 from policy_server.store.registry import open_store
 from policy_server.version.parts import Part
 from tests.support.churn import (
+    ASK,
     SCHEMA,
-    Answer,
-    Crowd,
     Killer,
     activate,
+    mixed_up,
     parts_of,
     upload,
     versions,
 )
 from tests.support.contracts import read_contracts
+from tests.support.crowd import Answer, Crowd
 from tests.support.server import Server, gunicorn, run_command
 
 CLIENTS, WORKERS, VERSIONS = 32, 4, 20
@@ -60,22 +62,12 @@ def p99(answers: list[Answer]) -> float:
     return float(np.quantile([answer.seconds for answer in answers], 0.99))
 
 
-def mixed_up(answers: list[Answer], numbers: dict[str, int]) -> list[Answer]:
-    """Answers whose version, action and meaning are not those of one version."""
-    return [
-        answer
-        for answer in answers
-        if (answer.body.get("action"), answer.body.get("meaning"))
-        != (numbers[answer.version], f"v{numbers[answer.version]}")
-    ]
-
-
 def test_swaps_and_deaths_lose_nothing_and_mix_nothing_up(server: Server, base: Path) -> None:
     first = upload(server.url, parts_of(0))
     numbers = {first: 0}
     until(lambda: serving(server) == [first] * WORKERS)
     kills = Killer(server.process.pid, open_store(base))
-    with Crowd(server.port, CLIENTS).asking() as crowd:
+    with Crowd(server.port, CLIENTS, ASK).asking() as crowd:
         quiet = time.monotonic()
         time.sleep(QUIET_SECONDS)
         with kills.killing():
@@ -95,7 +87,7 @@ def test_swaps_and_deaths_lose_nothing_and_mix_nothing_up(server: Server, base: 
     without, during = crowd.since(deaths, swaps), crowd.since(swaps, end)
     print(
         f"\n{len(crowd.answers)} answers, {len({answer.version for answer in crowd.answers})} "
-        f"versions seen, {len(kills.killed)} workers killed, {crowd.breaks.total()} connections "
+        f"versions seen, {len(kills.killed)} workers killed, {len(crowd.broken)} connections "
         f"broken; p99 {p99(crowd.since(quiet, deaths)) * 1e3:.0f} ms in quiet, "
         f"{p99(without) * 1e3:.0f} ms with deaths, {p99(during) * 1e3:.0f} ms with deaths and "
         f"swaps; all workers swapped {(settled - last) * 1e3:.0f} ms after the last activation"
@@ -104,7 +96,8 @@ def test_swaps_and_deaths_lose_nothing_and_mix_nothing_up(server: Server, base: 
     assert {answer.status for answer in crowd.answers} == {200}
     assert mixed_up(crowd.answers, numbers) == []
     assert len({answer.version for answer in crowd.answers}) > VERSIONS / 2
-    assert all(broken <= len(kills.killed) for broken in crowd.breaks.values())
+    broken = Counter(each.client for each in crowd.broken)
+    assert all(times <= len(kills.killed) for times in broken.values())
     assert p99(during) < 5 * p99(without)
     assert settled - last < 1.0
     assert {answer.version for answer in crowd.since(settled + 0.1)} == {back}

@@ -14,11 +14,9 @@ import pytest
 import requests
 
 from tests.support.asking import Clients
-from tests.support.checkout import ROOT
+from tests.support.checkout import ROOT, copy_program
 from tests.support.server import Server, free_port, running_in
 
-PROGRAM = ("api.py", "app.py", "configuration.py", "generate.py", "gunicorn.conf.py")
-NEEDED = ("swagger.template.yaml", "pyproject.toml", "assets")
 WORKERS = 2
 SECONDS = 90.0
 EARLY = "policy_server/serving/live.py", "No policy can decide"
@@ -28,18 +26,7 @@ LATE = "policy_server/web/handlers.py", '{"status": "ok"}'
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of the program, which a test may change."""
-    folder = tmp_path / "program"
-    shutil.copytree(
-        ROOT / "policy_server",
-        folder / "policy_server",
-        ignore=shutil.ignore_patterns("__pycache__", "frontend"),
-    )
-    for name in PROGRAM:
-        shutil.copy(ROOT / name, folder / name)
-    for name in NEEDED:
-        (folder / name).symlink_to(ROOT / name)
-    return folder
+    return copy_program(tmp_path / "program")
 
 
 @pytest.fixture

@@ -1,22 +1,28 @@
-"""Swap after swap under load: nothing fails, and nothing is left over. `make soak` runs longer."""
+"""Under load, nothing is wrong, lost or left over. `make soak` runs longer."""
 
 from pathlib import Path
 
-from tests.reliability.soak import soak
+from tests.reliability.disturbances import DISTURBANCES, swap
+from tests.reliability.soak import Plan, soak
 
-SECONDS, SWAP_SECONDS = 20.0, 1.2
+SECONDS, SWAP_SECONDS = 14.0, 1.2
 MOST_GROWTH = 0.02
 
 
 def test_nothing_is_left_over_after_many_swaps(tmp_path: Path) -> None:
-    run = soak(tmp_path, SECONDS, SWAP_SECONDS)
+    plan = Plan(SECONDS, clients=4, fresh=0, workers=2, disturbances=(swap,), every=SWAP_SECONDS)
+    run = soak(tmp_path, plan)
     assert len(run.samples) >= 5
-    assert (run.failures, run.breaks) == (0, 0)
-    for of in (
-        lambda sample: sample.processes,
-        lambda sample: sample.descriptors,
-        lambda sample: sample.files,
-    ):
-        first, last = run.counts(of)
-        assert last <= first
+    assert set(run.statuses) == {200}
+    assert (run.wrong, run.lost, run.retried, run.broken) == (0, [], [], 0)
+    assert run.left_over() == {}
     assert run.growth < MOST_GROWTH
+
+
+def test_whatever_happens_nothing_is_answered_wrongly_and_nothing_is_lost(tmp_path: Path) -> None:
+    """But the connections of killed processes: all that can happen, once."""
+    run = soak(tmp_path, Plan(seconds=0, clients=6, fresh=3, workers=2))
+    assert run.happened.keys() == {each.__name__ for each in DISTURBANCES}
+    assert set(run.statuses) == {200}
+    assert (run.wrong, run.lost) == (0, [])
+    assert run.left_over() == {}

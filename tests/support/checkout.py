@@ -5,6 +5,8 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = ("api.py", "app.py", "configuration.py", "generate.py", "gunicorn.conf.py")
+NEEDED = ("swagger.template.yaml", "pyproject.toml", "assets")
 
 
 def tracked_files() -> list[str]:
@@ -23,4 +25,18 @@ def copy_checkout(folder: Path) -> Path:
     for name in tracked_files():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+def copy_program(folder: Path) -> Path:
+    """Copy what the server runs into a folder, where a test may change it; returns the folder."""
+    shutil.copytree(
+        ROOT / "policy_server",
+        folder / "policy_server",
+        ignore=shutil.ignore_patterns("__pycache__", "frontend"),
+    )
+    for name in PROGRAM:
+        shutil.copy(ROOT / name, folder / name)
+    for name in NEEDED:
+        (folder / name).symlink_to(ROOT / name)
     return folder

@@ -1,14 +1,12 @@
-"""Policies that can be told apart by every answer, and clients that ask while these are swapped."""
+"""Policies that can be told apart by every answer, and what swaps them and kills their workers."""
 
-import asyncio
 import contextlib
 import json
 import os
 import signal
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,8 @@ import numpy as np
 import requests
 
 from policy_server.store.store import Store
+from tests.support.beside import beside
+from tests.support.crowd import Answer
 from tests.support.networks import linear_onnx
 from tests.support.raw_requests import JSON, USER_HEADER, Request
 from tests.support.server import PASSWORD, USER
@@ -28,8 +28,6 @@ observations:
 """
 BODY = json.dumps({"x": [1, 1.5, 2]}).encode()
 ASK = Request(b"/api/predict", BODY, (JSON, USER_HEADER)).encoded()
-PAUSE_SECONDS = 0.01
-"""Between an answer and the next request of a client: 32 of them are to leave the machine room."""
 RETRY_SECONDS = 0.2
 LEAST_WORKERS = 3
 
@@ -53,83 +51,6 @@ def parts_of(number: int, *, preprocessor: bool = False) -> dict[str, tuple[str,
         code = f"def preprocess(observation):\n    return {features}\n"
         parts["preprocessor_file"] = ("preprocessor.py", code.encode())
     return parts
-
-
-@dataclass
-class Answer:
-    """What one request got, and when it did."""
-
-    at: float
-    seconds: float
-    status: int
-    version: str
-    body: dict[str, Any]
-
-
-@contextlib.contextmanager
-def _beside(work: Callable[[], None], over: threading.Event) -> Iterator[None]:
-    """Do something in a thread while the block runs; `over` tells it that the block has ended."""
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
-@dataclass
-class Crowd:
-    """Clients that ask one after the other, each on a connection of its own.
-
-    Attributes:
-        answers: All that came, in order.
-        breaks: Of each client: connections that broke with a request under way.
-    """
-
-    port: int
-    clients: int
-    answers: list[Answer] = field(default_factory=list)
-    breaks: Counter[int] = field(default_factory=Counter)
-    _over: threading.Event = field(default_factory=threading.Event)
-
-    @contextlib.contextmanager
-    def asking(self) -> Iterator["Crowd"]:
-        """Ask while the block runs."""
-        with _beside(lambda: asyncio.run(self._ask_all()), self._over):
-            yield self
-
-    def since(self, start: float, end: float = float("inf")) -> list[Answer]:
-        """The answers that came between two moments."""
-        return [answer for answer in self.answers if start <= answer.at < end]
-
-    async def _ask_all(self) -> None:
-        await asyncio.gather(*(self._ask(client) for client in range(self.clients)))
-
-    async def _ask(self, client: int) -> None:
-        while not self._over.is_set():
-            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-            try:
-                while not self._over.is_set() and not reader.at_eof():
-                    answer = await _answer(reader, writer)
-                    self.answers.append(answer)
-                    await asyncio.sleep(PAUSE_SECONDS)
-            except (ConnectionError, asyncio.IncompleteReadError):
-                self.breaks[client] += 1
-            finally:
-                writer.close()
-
-
-async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Answer:
-    start = time.monotonic()
-    writer.write(ASK)
-    head = await reader.readuntil(b"\r\n\r\n")
-    first, *lines = head.decode().split("\r\n")
-    headers = dict(line.lower().split(": ", 1) for line in lines if line)
-    body = await reader.readexactly(int(headers["content-length"]))
-    end = time.monotonic()
-    version = headers.get("x-policy-version", "")
-    return Answer(end, end - start, int(first.split()[1]), version, json.loads(body))
 
 
 def upload(url: str, parts: dict[str, tuple[str, bytes]]) -> str:
@@ -159,6 +80,21 @@ def _until_answered(method: str, url: str, **options: Any) -> dict[str, Any]:
         return found
 
 
+def mixed_up(answers: Iterable[Answer], numbers: Mapping[str, int]) -> list[Answer]:
+    """Answers whose version, action and meaning are not those of one version.
+
+    Args:
+        answers: Of any status.
+        numbers: Of each version, with which number its parts were made.
+    """
+    return [
+        answer
+        for answer in answers
+        if (answer.body.get("action"), answer.body.get("meaning"))
+        != (number := numbers.get(answer.version), f"v{number}")
+    ]
+
+
 @dataclass
 class Killer:
     """Ends a worker every second with SIGKILL, in whatever phase it is, while three are there.
@@ -177,7 +113,7 @@ class Killer:
     @contextlib.contextmanager
     def killing(self) -> Iterator["Killer"]:
         """Kill while the block runs."""
-        with _beside(self._kill_all, self._over):
+        with beside(self._kill_all, self._over):
             yield self
 
     def _kill_all(self) -> None:

@@ -15,11 +15,13 @@ from policy_server.app.gunicorn_configuration import (
     keyfile,
     logger_class,
     loglevel,
+    on_exit,
     on_reload,
     on_starting,
     when_ready,
     worker_class,
     worker_tmp_dir,
+    workers,
 )
 
 __all__ = [
@@ -32,9 +34,11 @@ __all__ = [
     "keyfile",
     "logger_class",
     "loglevel",
+    "on_exit",
     "on_reload",
     "on_starting",
     "when_ready",
     "worker_class",
     "worker_tmp_dir",
+    "workers",
 ]

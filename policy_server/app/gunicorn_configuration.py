@@ -7,8 +7,9 @@ from typing import Any
 
 from policy_server.app.credentials import check_secrets
 from policy_server.app.log_settings import format_of
+from policy_server.app.processors import usable_processors
 from policy_server.app.program import load_program
-from policy_server.app.protection import check_sandbox, check_store
+from policy_server.app.protection import check_sandbox, check_store, check_temporary_files
 from policy_server.app.settings import contracts_of, read_settings
 from policy_server.errors import ConfigurationError, SchemaError
 from policy_server.logs import process_log
@@ -29,12 +30,14 @@ try:
     process_log.start(settings.log_format, settings.level)
     check_sandbox(settings)
     check_store(settings)
+    check_temporary_files()
     check_secrets(settings)
 except ConfigurationError as error:
     process_log.last_words(error)
     raise SystemExit(2) from error
 
 bind = f"{settings.address}:{settings.port}"
+workers = settings.workers or usable_processors()
 worker_class = fallbacks.worker_class(settings.connection_limits)
 logger_class = LOGGER
 loglevel = settings.log_level or "info"
@@ -48,6 +51,8 @@ certfile, keyfile = map(_as_text, (settings.tls_certificate, settings.tls_key))
 
 def on_starting(server: Any) -> None:
     """Say what is wrong with the contract once, instead of once a worker and for ever."""
+    if settings.workers is None and server.cfg.workers == workers:
+        server.log.info("workers: %d, one for each processor; WEB_CONCURRENCY sets others", workers)
     try:
         contracts = contracts_of(settings)
         contracts.specification(contracts.served())
@@ -55,6 +60,7 @@ def on_starting(server: Any) -> None:
         process_log.last_words(error)
         raise SystemExit(2) from error
     _load_for_workers()
+    fallbacks.prepare_notices(server, worker_class)
 
 
 def when_ready(server: Any) -> None:
@@ -65,6 +71,11 @@ def when_ready(server: Any) -> None:
 def on_reload(server: Any) -> None:
     """Have the new program, before there are new workers."""
     _load_for_workers()
+
+
+def on_exit(server: Any) -> None:
+    """Tell who follows."""
+    fallbacks.hand_over(server, worker_class)
 
 
 def _load_for_workers() -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import tempfile
 
 from policy_server.app.settings import Settings
 from policy_server.errors import ConfigurationError, Fault, StoreFailed
@@ -48,6 +49,22 @@ def check_store(settings: Settings) -> None:
         raise ConfigurationError(str(error)) from error
 
 
+def check_temporary_files() -> None:
+    """Refuse to start where no folder takes temporary files: uploads and builds have some.
+
+    Raises:
+        ConfigurationError: There is none; with the remedy.
+    """
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        detail = "names no folder that can be written to, nor is there one in the usual places"
+        remedy = "set it to one (containers: `--tmpfs /tmp`)."
+        raise ConfigurationError(
+            "Temporary files cannot be written.", [Fault("TMPDIR", f"{detail}: {remedy}")]
+        ) from error
+
+
 def protect(settings: Settings) -> tuple[str, ...]:
     """Close BASE_PATH to others, and log what is not protected.
 
@@ -55,10 +72,11 @@ def protect(settings: Settings) -> tuple[str, ...]:
         What uploaded code is not kept from.
 
     Raises:
-        ConfigurationError: As `check_sandbox` and `check_store`.
+        ConfigurationError: As `check_sandbox`, `check_store` and `check_temporary_files`.
     """
     check_sandbox(settings)
     check_store(settings)
+    check_temporary_files()
     if (remedy := keep_private(settings.base_path)) is not None:
         logger.warning("%s", remedy)
     lacking = sandbox_lacks(settings)

@@ -40,9 +40,17 @@ def twice_given(given: Collection[str], settings: Collection[Field[Any]]) -> Ite
 def given(name: str, *sources: Mapping[str, str | None]) -> tuple[str, str]:
     """The variable that gives a setting in the first source that has it, and its text.
 
-    An empty text counts as not given, and ends of lines do not count, which files from Windows
+    A name that is ours comes before a bare one, wherever that stands: other programs set those. An
+    empty text counts as not given, and ends of lines do not count, which files from Windows
     leave in it.
     """
     names = (f"{OURS}{name}", name) if name in BARE else (name,)
-    found = ((each, (source.get(each) or "").strip("\r\n")) for source in sources for each in names)
+    found = ((each, (source.get(each) or "").strip("\r\n")) for each in names for source in sources)
     return next((pair for pair in found if pair[1]), (name, ""))
+
+
+def elsewhere(variable: str) -> str:
+    """What to do where another program has set a variable: set ours, which comes first."""
+    if variable not in BARE:
+        return ""
+    return f"; where another program sets {variable}, set {OURS}{variable}, which comes first"

@@ -15,7 +15,7 @@ from policy_server.app.metrics_settings import MetricsSettings
 from policy_server.app.openid import sign_in
 from policy_server.app.openid_settings import OpenIdSettings
 from policy_server.app.sdk_settings import SdkSettings
-from policy_server.app.setting import given, setting, twice_given
+from policy_server.app.setting import elsewhere, given, setting, twice_given
 from policy_server.app.sources import misspelt, variables_in, without_links
 from policy_server.app.trace_settings import TraceSettings
 from policy_server.app.wire_settings import WireSettings
@@ -267,7 +267,7 @@ def read_settings(
             values[each.name] = each.metadata["parse"](text)
         except ValueError as error:
             shown = f", not {text!r}" if each.repr else ""
-            faults.append(Fault(variable, f"{error}{shown}."))
+            faults.append(Fault(variable, f"{error}{shown}{elsewhere(variable)}."))
     faults += twice_given(values, fields(Settings))
     settings = Settings(**values)
     faults += settings.openid_faults({fault.place for fault in faults})

@@ -21,6 +21,12 @@ class WireSettings:
     port: int = setting(
         "PORT", setting_texts.count(0, 65_535), 8080, "Port to listen on; 0 takes a free one"
     )
+    workers: int | None = setting(
+        "WEB_CONCURRENCY",
+        setting_texts.count(1, 1_000),
+        None,
+        "Processes that answer; not set: one for each processor that they may use",
+    )
     connections: int = setting(
         "POLICY_SERVER_CONNECTIONS",
         setting_texts.count(8, 1_000_000),

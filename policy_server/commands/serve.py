@@ -17,7 +17,8 @@ def serve(host: str | None = None, port: int | None = None, workers: int | None 
     Args:
         host: Address to listen on, instead of HOST; without either 127.0.0.1.
         port: Port to listen on, instead of PORT; without either 8080.
-        workers: Processes that answer, instead of WEB_CONCURRENCY; without either 1.
+        workers: Processes that answer, instead of WEB_CONCURRENCY; without either one
+            for each processor.
     """
     settings = read_settings({"host": host, "port": port})
     if workers is not None and workers < 1:

@@ -1,8 +1,5 @@
-"""Below a path of a larger site, and from wherever the server is started."""
+"""Below a path of a larger site."""
 
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,11 +9,10 @@ from policy_server.app.settings import Settings, read_settings
 from policy_server.errors import ConfigurationError
 from policy_server.web.prefix import PREFIX
 from tests.support.raw_requests import BASIC
-from tests.support.server import ROOT, Server, environment, free_port, gunicorn, running_in
+from tests.support.server import Server, gunicorn
 from tests.support.warm import OBSERVATION
 
 HEADERS = {"Authorization": BASIC.decode(), "Content-Type": "application/json"}
-GUNICORN = str(Path(sys.executable).with_name("gunicorn"))
 
 
 def base_of(server: Server, path: str = "/api", **headers: str) -> str:
@@ -102,48 +98,3 @@ def test_what_is_no_prefix_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigurationError, match="POLICY_SERVER_PREFIX: is a path such as"):
         settings_of(tmp_path, POLICY_SERVER_PREFIX=text)
     assert PREFIX.fullmatch(text) is None
-
-
-@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 here")
-def test_an_address_of_ipv6_is_listened_on(published_warm: Path) -> None:
-    port = free_port()
-    command = [GUNICORN, "app:app", "-w", "1"]
-    given = environment(published_warm, POLICY_SERVER_PASSWORD="a password of tests", HOST="[::1]")
-    with subprocess.Popen(
-        command, cwd=ROOT, env={**given, "PORT": str(port)}, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stderr
-        for line in process.stderr:
-            if "Listening at" in line:
-                break
-        process.terminate()
-        assert f"http://[::1]:{port}" in line
-
-
-def test_the_configuration_is_read_from_another_folder(
-    published_warm: Path, tmp_path: Path
-) -> None:
-    port = free_port()
-    command = [GUNICORN, "--chdir", str(ROOT), "-c", str(ROOT / "gunicorn.conf.py"), "app:app"]
-    with running_in(
-        tmp_path, [*command, "-b", f"127.0.0.1:{port}"], port, published_warm, {}
-    ) as server:
-        assert server.get("health/ready").ok
-
-
-@pytest.mark.parametrize("options", [[], ["-k", "gthread"]])
-def test_a_worker_that_cannot_serve_it_says_so_at_the_start(
-    published_warm: Path, tmp_path: Path, options: list[str]
-) -> None:
-    done = subprocess.run(
-        [GUNICORN, "--chdir", str(ROOT), "app:app", "-b", f"127.0.0.1:{free_port()}", *options],
-        cwd=tmp_path,
-        env=environment(published_warm),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode != 0
-    assert f"-c {ROOT / 'gunicorn.conf.py'}" in done.stderr
-    assert "Traceback" not in done.stderr

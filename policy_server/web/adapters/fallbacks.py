@@ -71,6 +71,27 @@ def prepare_reload(server: Any, chosen: type[Any] | str) -> None:
         gunicorn_reload.install(server)
 
 
+def prepare_notices(server: Any, chosen: type[Any] | str) -> None:
+    """Let gunicorn's master tell systemd when requests are answered, where its worker is ours.
+
+    Args:
+        server: The master, before it listens.
+        chosen: Its worker, from `worker_class`.
+    """
+    if chosen == WORKER:
+        from policy_server.web.adapters import gunicorn_systemd
+
+        gunicorn_systemd.install(server)
+
+
+def hand_over(server: Any, chosen: type[Any] | str) -> None:
+    """Let a master that ends tell systemd which one follows it; arguments as above."""
+    if chosen == WORKER:
+        from policy_server.web.adapters import gunicorn_systemd
+
+        gunicorn_systemd.hand_over(server)
+
+
 def validators(load: Load = importlib.import_module) -> dict[str, Any] | None:
     """What connexion validates requests with; None is what it has itself."""
     if _differ(UNSAFE_VALIDATION, load, known.CONNEXION_VALIDATION):

@@ -109,8 +109,9 @@ soak: $(DEVELOP)  ## kills, reloads, upgrades, damage and swaps under load, for 
 fuzz: $(DEVELOP)  ## a million damaged uploads and a million streams of HTTP (an hour or more); print what was found
 	$(BIN)/python -m tests.fuzz
 
-sbom: $(DEVELOP)  ## list what is inside, as CycloneDX, in dist/sbom.json
+sbom: $(DEVELOP)  ## list what is inside, as CycloneDX, in dist/sbom.json; and what is in each image
 	$(BIN)/uv run --quiet --script deploy/sbom.py dist/sbom.json
+	for image in slim gpu; do $(BIN)/uv run --quiet --script deploy/sbom.py dist/sbom-$$image.json requirements-$$image.txt; done
 
 certificates:  ## make a certificate for development, of NAMES, in the folder CERTIFICATES
 	@sh deploy/certificates.sh $(CERTIFICATES) $(NAMES)

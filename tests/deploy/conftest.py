@@ -69,12 +69,13 @@ def image(dockerfile: Dockerfile, tmp_path_factory: pytest.TempPathFactory) -> I
 @pytest.fixture(scope="session")
 def container(dockerfile: Dockerfile, image: Image) -> Iterator[Container]:
     port = free_port()
-    command = [word.replace(":8080", f"127.0.0.1:{port}") for word in dockerfile.command("model")]
     variables = {
         **dockerfile.environment("model"),
         "BASE_PATH": str(image.base_path),
+        "HOST": "127.0.0.1",  # not of every network, as in a container
+        "PORT": str(port),
         "WEB_CONCURRENCY": "2",
     }
     ready = answers(f"http://127.0.0.1:{port}/api/health/ready")
-    with running(command, image.folder, variables, ready) as process:
+    with running(dockerfile.command("model"), image.folder, variables, ready) as process:
         yield Container(image, port, process.pid)

@@ -6,6 +6,7 @@ import shlex
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import Template
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -18,17 +19,21 @@ class Stage:
 
 
 class Dockerfile:
-    """The stages of a Dockerfile by name, in order."""
+    """The stages of a Dockerfile by name, in order; arguments before the first have defaults."""
 
     def __init__(self, text: str) -> None:
         self.stages: dict[str, Stage] = {}
+        self.arguments: dict[str, str] = {}
         lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
         for line in re.sub(r"\\\n", " ", "\n".join(lines)).splitlines():
             if not line.strip():
                 continue
             keyword, _, argument = line.strip().partition(" ")
-            if keyword == "FROM":
-                parent, _, name = argument.partition(" AS ")
+            if keyword == "ARG" and not self.stages:
+                name, _, default = argument.strip().partition("=")
+                self.arguments[name] = default
+            elif keyword == "FROM":
+                parent, _, name = Template(argument).substitute(self.arguments).partition(" AS ")
                 self.stages[name] = Stage(name, parent)
             else:
                 list(self.stages.values())[-1].instructions.append((keyword, argument.strip()))
@@ -56,6 +61,11 @@ class Dockerfile:
     def runs(self, stage: str) -> list[str]:
         """Every RUN of a stage."""
         return [value for word, value in self.lineage(stage) if word == "RUN"]
+
+    def labels(self, stage: str) -> dict[str, str]:
+        """Every LABEL of a stage."""
+        pairs = [value for word, value in self.lineage(stage) if word == "LABEL"]
+        return dict(item.split("=", 1) for value in pairs for item in shlex.split(value))
 
     def command(self, stage: str) -> list[str]:
         """CMD, which must be in exec form."""

@@ -56,15 +56,16 @@ def slim(
     base_path = tmp_path_factory.mktemp("slim-state") / "instance"
     shutil.copytree(image.base_path, base_path, ignore=shutil.ignore_patterns("credentials"))
     port = free_port()
-    command = [word.replace(":8080", f"127.0.0.1:{port}") for word in dockerfile.command("slim")]
     variables = {
         **dockerfile.environment("slim"),
         "BASE_PATH": str(base_path),
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
         "WEB_CONCURRENCY": "1",
         "PYTHONPATH": str(folder),
     }
     ready = answers(f"http://127.0.0.1:{port}/api/health/ready")
-    with running(command, folder, variables, ready) as process:
+    with running(dockerfile.command("slim"), folder, variables, ready) as process:
         yield Container(Image(folder, base_path, ()), port, process.pid)
 
 

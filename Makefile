@@ -22,8 +22,9 @@ export MYPY_CACHE_DIR := $(VENV)/.mypy_cache
 
 # Programs of the tests, which are the names of Debian's packages too.
 PROGRAMS := chromium curl gcc nginx openssl sslscan strace wrk
-# What compiles the SDKs: program:package, and libraries of R, whose names are the packages'.
-COMPILERS := javac:default-jdk-headless mvn:maven node:nodejs npm:npm R:r-base-core
+# What compiles the SDKs, and others that come in a package of another name: program:package, and
+# libraries of R, whose names are the packages'.
+COMPILERS := javac:default-jdk-headless mvn:maven node:nodejs npm:npm R:r-base-core systemd-analyze:systemd
 R_LIBRARIES := base64enc curl httr2 jsonlite r6 stringr
 
 # Prometheus comes as its two programs alone (96 MB), into VENV: its package would start a service.

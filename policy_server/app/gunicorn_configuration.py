@@ -73,6 +73,11 @@ def on_reload(server: Any) -> None:
     _load_for_workers()
 
 
+def pre_exec(server: Any) -> None:
+    """Pass the listeners on to the second master."""
+    fallbacks.prepare_renewal(server, worker_class)
+
+
 def on_exit(server: Any) -> None:
     """Tell who follows."""
     fallbacks.hand_over(server, worker_class)

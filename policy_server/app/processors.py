@@ -30,10 +30,10 @@ def _quotas(groups: Path, membership: Path) -> Iterator[float]:
     for line in lines:
         number, controllers, path = line.split(":", 2)
         if number == "0":
-            hierarchies, names = (groups,), ("cpu.max",)
+            hierarchies, names = [groups], ["cpu.max"]
         elif "cpu" in controllers.split(","):
-            hierarchies = (groups / controllers, groups / "cpu")
-            names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+            hierarchies = [groups / controllers, groups / "cpu"]
+            names = ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
         else:
             continue
         inner = PurePosixPath(path).relative_to("/")

@@ -71,6 +71,19 @@ def prepare_reload(server: Any, chosen: type[Any] | str) -> None:
         gunicorn_reload.install(server)
 
 
+def prepare_renewal(server: Any, chosen: type[Any] | str) -> None:
+    """Let gunicorn's master pass on its listeners, in the process that becomes another master.
+
+    Args:
+        server: The master.
+        chosen: Its worker, from `worker_class`.
+    """
+    if chosen == WORKER:
+        from policy_server.web.adapters import gunicorn_reload
+
+        gunicorn_reload.pass_listeners(server)
+
+
 def prepare_notices(server: Any, chosen: type[Any] | str) -> None:
     """Let gunicorn's master tell systemd when requests are answered, where its worker is ours.
 

@@ -130,6 +130,14 @@ def install(arbiter: Any) -> None:
     arbiter.reload = Reload(arbiter)
 
 
+def pass_listeners(arbiter: Any) -> None:
+    """Let a second master find its listeners, also those that are systemd's.
+
+    gunicorn looks for these where systemd has put them, and has itself moved them.
+    """
+    arbiter.systemd = False
+
+
 def _taken_out(modules: dict[str, ModuleType]) -> dict[str, ModuleType]:
     """Take the program's modules out of those that are loaded; returns them."""
     names = [name for name in modules if name.split(".", maxsplit=1)[0] in OURS]

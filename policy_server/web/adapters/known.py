@@ -132,6 +132,7 @@ GUNICORN = Library(
             "Arbiter.reexec_pid",
             "Arbiter.reload",
             "Arbiter.setup",
+            "Arbiter.systemd",
         ),
     },
 )

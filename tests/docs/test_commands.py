@@ -19,7 +19,7 @@ from tests.deploy.processes import answers, clean_environment, running, wait_unt
 from tests.support.server import free_port
 
 PAGES = sorted(ROOT.glob("docs/*.md"))
-SERVED = [ROOT / f"docs/{name}.md" for name in ("operations", "protocols")]
+SERVED = [ROOT / f"docs/{name}.md" for name in ("operations", "protocols", "runbook")]
 """Pages whose commands ask a server, which the first of them starts."""
 UNIT = (ROOT / "deploy/policy-server.service").read_text(encoding="utf-8")
 
@@ -73,8 +73,8 @@ def test_an_operator_can_follow_the_page(checkout: Path) -> None:
     assert serve.startswith("gunicorn ")
     with served(serve, checkout, port):
         output = "".join(run(block, checkout) for block in others)
-        # Three uploads, the list, and the version that the page goes back to.
-        assert output.count('"state":"active"') == 5
+        # Three uploads, the list in either page, and the version that the first goes back to.
+        assert output.count('"state":"active"') == 6
         assert "It would serve. Nothing was activated." in output
         versions = sorted((checkout / "instance/versions").iterdir())
         # One of the folder, however often it was published, and one of the model that was uploaded
@@ -115,7 +115,9 @@ def test_commands_that_need_other_machines_name_what_is_there(line: str) -> None
     elif words[:2] == ["sudo", "useradd"]:
         assert f"User={words[-1]}\n" in UNIT
     elif words[:2] == ["sudo", "systemctl"]:
-        assert (ROOT / f"deploy/{words[-1]}.service").is_file()
+        units = [word if "." in word else f"{word}.service" for word in words if "policy-" in word]
+        assert units
+        assert all((ROOT / "deploy" / unit).is_file() for unit in units)
     elif words[:2] == ["make", "certificates"]:
         assert "\ncertificates:" in (ROOT / "Makefile").read_text(encoding="utf-8")
     elif words[:2] == ["curl", "--cacert"]:
@@ -130,7 +132,11 @@ def test_commands_that_need_other_machines_name_what_is_there(line: str) -> None
 def check_docker(words: list[str], dockerfile: Dockerfile) -> None:
     options = dict(itertools.pairwise(words))
     state = dockerfile.environment("model")["BASE_PATH"]
-    if words[1] == "build":
+    if words[1] == "buildx":
+        assert words[-1] == dockerfile.arguments["PYTHON"].partition("@")[0]
+    elif words[1] == "build":
+        if "--build-arg" in options:
+            assert options["--build-arg"] == f"PYTHON={dockerfile.arguments['PYTHON']}"
         assert options.get("--target", dockerfile.last) in dockerfile.stages
     elif words[1] == "run":
         assert options["-p"] == ":".join([dockerfile.value("model", "EXPOSE")] * 2)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import Field, field
 from typing import Any
 
+from policy_server.contract.fields.field import shortened
 from policy_server.errors import Fault
 
 FILE = "_FILE"
@@ -49,8 +50,14 @@ def given(name: str, *sources: Mapping[str, str | None]) -> tuple[str, str]:
     return next((pair for pair in found if pair[1]), (name, ""))
 
 
-def elsewhere(variable: str) -> str:
-    """What to do where another program has set a variable: set ours, which comes first."""
-    if variable not in BARE:
-        return ""
-    return f"; where another program sets {variable}, set {OURS}{variable}, which comes first"
+def refused(variable: str, error: ValueError, text: str | None) -> Fault:
+    """The fault of a setting that cannot be used.
+
+    Args:
+        variable: Which gave it.
+        error: What it must be.
+        text: What it is; None for a secret.
+    """
+    shown = "" if text is None else f", not {shortened(text)!r}"
+    remedy = f"; where another program sets {variable}, set {OURS}{variable}, which comes first"
+    return Fault(variable, f"{error}{shown}{remedy if variable in BARE else ''}.")

@@ -1,5 +1,6 @@
 """How the text of a setting is read; what cannot be used raises ValueError with what can be."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,10 +8,12 @@ from policy_server.access.keys import LEAST_CHARACTERS
 from policy_server.access.secret_files import secret_in
 from policy_server.clients.openapi_generator import OpenApiGenerator
 from policy_server.clients.swagger_codegen import SwaggerCodegen
+from policy_server.contract.fields.field import shortened
 
 GENERATORS = (OpenApiGenerator.name, SwaggerCodegen.name)
 LEAST_KEY_CHARACTERS = 32
 MOST_SECONDS = 86_400
+MOST_DIGITS = 100
 BOOLEANS = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
     **dict.fromkeys(("false", "0", "no", "off"), False),
@@ -28,7 +31,8 @@ def count(least: int, most: int) -> Callable[[str], int]:
     """A whole number between two bounds."""
 
     def parse(text: str) -> int:
-        number = int(text) if text.isascii() and text.isdigit() else -1
+        digits = text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS
+        number = int(text) if digits else -1
         if not least <= number <= most:
             raise ValueError(f"is a whole number from {least} to {most}")
         return number
@@ -60,19 +64,24 @@ def seconds(text: str) -> float:
 
 def path(text: str) -> Path:
     """A path; `~` is the home folder."""
-    return Path(text).expanduser().absolute()
+    try:
+        found = Path(text).expanduser().absolute()
+        os.fsencode(found)
+        found.exists()
+    except (OSError, RuntimeError, UnicodeEncodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ValueError(f"is a path that can be looked into ({why})") from error
+    if "\0" in text:
+        raise ValueError("is a path without zeros")
+    return found
 
 
 def folder(text: str) -> Path:
     """The path of a folder, which may still have to be made."""
     found = path(text)
-    try:
-        there = next(each for each in (found, *found.parents) if each.exists())
-        sound = "\0" not in text and there.is_dir()
-    except OSError as error:
-        raise ValueError(f"is a folder that can be looked into ({error.strerror})") from error
-    if not sound:
-        raise ValueError(f"is a folder, and {there} is none")
+    there = next(each for each in (found, *found.parents) if each.exists())
+    if not there.is_dir():
+        raise ValueError(f"is a folder, and {shortened(str(there))} is none")
     return found
 
 

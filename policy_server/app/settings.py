@@ -15,13 +15,13 @@ from policy_server.app.metrics_settings import MetricsSettings
 from policy_server.app.openid import sign_in
 from policy_server.app.openid_settings import OpenIdSettings
 from policy_server.app.sdk_settings import SdkSettings
-from policy_server.app.setting import elsewhere, given, setting, twice_given
+from policy_server.app.setting import given, refused, setting, twice_given
 from policy_server.app.sources import misspelt, variables_in, without_links
 from policy_server.app.trace_settings import TraceSettings
 from policy_server.app.wire_settings import WireSettings
 from policy_server.contract.actions import ActionSettings
 from policy_server.contract.sign_in import SignIn
-from policy_server.errors import ConfigurationError, Fault
+from policy_server.errors import ConfigurationError
 from policy_server.proving.limits import BuildLimits
 from policy_server.resources import TEMPLATE
 from policy_server.sandbox.limits import EngineLimits, ProcessLimits
@@ -266,8 +266,7 @@ def read_settings(
         try:
             values[each.name] = each.metadata["parse"](text)
         except ValueError as error:
-            shown = f", not {text!r}" if each.repr else ""
-            faults.append(Fault(variable, f"{error}{shown}{elsewhere(variable)}."))
+            faults.append(refused(variable, error, text if each.repr else None))
     faults += twice_given(values, fields(Settings))
     settings = Settings(**values)
     faults += settings.openid_faults({fault.place for fault in faults})

@@ -1,6 +1,8 @@
 """Settings as people, editors and platforms write them: each counts, or is named with a remedy."""
 
+import re
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from types import MappingProxyType
 
@@ -120,3 +122,39 @@ def test_the_folder_of_all_state_is_a_folder(tmp_path: Path) -> None:
         assert repr(wrong) in told
     new = tmp_path / "is" / "made"
     assert settings_of(tmp_path, environment={"BASE_PATH": str(new)}).base_path == new
+
+
+NONSENSE = (
+    "/dev/null",
+    "/",
+    " ",
+    "-1",
+    "nan",
+    "\0",
+    "\ud800",
+    "9" * 5_000,
+    "x" * 100_000,
+    "ä\n",
+    "~nobody/x",
+)
+
+
+PAIR = ("POLICY_SERVER_TLS_CERTIFICATE", "POLICY_SERVER_TLS_KEY")
+
+
+@pytest.mark.parametrize("value", NONSENSE, ids=map(str, range(len(NONSENSE))))
+def test_no_setting_fails_on_nonsense_but_in_a_sentence(tmp_path: Path, value: str) -> None:
+    """As it comes from the environment, where any bytes may stand, and from `.env`."""
+    for name in sorted({each.metadata["name"] for each in fields(Settings)}):
+        given = dict.fromkeys(PAIR if name in PAIR else (name,), value)
+        try:
+            settings_of(tmp_path, environment=given)
+        except ConfigurationError as error:
+            summary, *faults = str(error).splitlines()
+            assert summary == "The settings cannot be used."
+            assert faults
+            for fault in faults:
+                place, _, sentence = fault.strip().partition(": ")
+                assert place.startswith(("POLICY_SERVER_OIDC_", *given)), fault
+                assert re.match("(is|are|cannot|names) ", sentence), fault[:300]
+                assert len(fault) < 400, fault[:400]

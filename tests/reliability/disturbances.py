@@ -164,10 +164,12 @@ def reload(trial: Trial) -> None:
 
 
 def reload_and_kill(trial: Trial) -> None:
-    """SIGHUP, and the death of any worker, old or new, before all are replaced."""
+    """SIGHUP, and the death of any worker, old or new: the reload goes on, or is refused."""
+    before, said = trial.worker_pids(), trial.said(REFUSED)
     os.kill(trial.master, signal.SIGHUP)
     time.sleep(trial.rng.uniform(0, 4))
     trial.kill(set(children(trial.master)))
+    trial.until(lambda: trial.said(REFUSED) > said or not trial.worker_pids() & before)
     trial.settle()
 
 

@@ -136,7 +136,8 @@ def soak(folder: Path, plan: Plan) -> Soak:
         with Crowd(trial.server.port, plan.clients, ASK, plan.fresh).asking() as crowd:
             start = due = time.monotonic()
             for number, disturbance in enumerate(itertools.cycle(plan.disturbances)):
-                if number % len(plan.disturbances) == 0 and time.monotonic() > start + plan.seconds:
+                is_round = number % len(plan.disturbances) == 0
+                if number and is_round and time.monotonic() > start + plan.seconds:
                     break
                 began = time.monotonic()
                 disturbance(trial)

@@ -167,7 +167,7 @@ def test_a_server_that_was_started_by_the_command_is_renewed_by_usr2(
     base = tmp_path / "base"
     shutil.copytree(published_warm, base)
     port = free_port()
-    command = [sys.executable, "generate.py", "serve", "--port", str(port)]
+    command = [sys.executable, "generate.py", "serve", "--port", str(port), "--workers", "1"]
     with running_in(ROOT, command, port, base, {}) as server:
         old = live_pids(server)
         os.kill(server.process.pid, signal.SIGUSR2)

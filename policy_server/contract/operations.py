@@ -11,6 +11,8 @@ from enum import Enum, IntEnum
 from types import MappingProxyType
 from urllib.parse import quote
 
+JSON, ZIP, TEXT = "application/json", "application/zip", "text/plain"
+
 BASE_PATH = "/api"
 """What the paths of the operations begin with."""
 
@@ -83,7 +85,7 @@ class Body(Enum):
         """As `consumes` of the specification has it; empty where there is no body."""
         if self is Body.NONE:
             return ""
-        return "multipart/form-data" if self is Body.FILES else "application/json"
+        return "multipart/form-data" if self is Body.FILES else JSON
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ class Operation:
         has_mode: The query parameter `deterministic` takes the most probable actions instead.
         seconds: How long it may take.
         audited: What is asked, by whom, and what came of it goes to the audit log.
+        answer: Type of what is answered where all went well; empty where that has no body.
     """
 
     id: str
@@ -111,6 +114,7 @@ class Operation:
     has_mode: bool = False
     seconds: float = ANSWER_SECONDS
     audited: bool = False
+    answer: str = JSON
 
     def permits(self, role: Role) -> bool:
         """Whether a client of that role may ask it."""
@@ -131,6 +135,10 @@ def _manages(
     return Operation(name, "post", path, Role.MANAGE, body, draws, draws, BUILD_SECONDS, changes)
 
 
+def _hands_out_clients(name: str, path: str) -> Operation:
+    return Operation(name, "get", path, Role.PREDICT, seconds=BUILD_SECONDS, answer=ZIP)
+
+
 _ALL = (
     _predicts("predict", Body.OBSERVATION, seeded=True),
     _predicts("predict_deterministic", Body.OBSERVATION),
@@ -144,18 +152,18 @@ _ALL = (
     _manages("upload_preprocessor", "/preprocessor", Body.FILES, changes=True),
     _manages("upload_output_mapper", "/outputmapper", Body.FILES, changes=True),
     Operation("versions", "get", "/versions", Role.MANAGE),
-    Operation("delete_version", "delete", "/versions/{version}", Role.MANAGE, audited=True),
+    Operation(
+        "delete_version", "delete", "/versions/{version}", Role.MANAGE, audited=True, answer=""
+    ),
     _manages("activate_version", "/versions/{version}/activate", Body.NONE, changes=True),
     _manages("verify_version", "/versions/{version}/verify", Body.NONE),
     _manages(
         "predict_batch_with_version", "/versions/{version}/predict_batch", Body.BATCH, draws=True
     ),
     Operation("audit", "get", "/audit", Role.MANAGE),
-    Operation("schema", "get", "/schema", Role.PREDICT),
-    Operation("clients", "get", "/clients", Role.PREDICT, seconds=BUILD_SECONDS),
-    Operation(
-        "clients_of_language", "get", "/clients/{language}", Role.PREDICT, seconds=BUILD_SECONDS
-    ),
+    Operation("schema", "get", "/schema", Role.PREDICT, answer=TEXT),
+    _hands_out_clients("clients", "/clients"),
+    _hands_out_clients("clients_of_language", "/clients/{language}"),
     Operation("health_live", "get", "/health/live"),
     Operation("health_ready", "get", "/health/ready"),
 )

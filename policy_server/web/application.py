@@ -38,6 +38,7 @@ from policy_server.web.gate import Gate
 from policy_server.web.limits import BYTES_PER_MEGABYTE, BodyMiddleware
 from policy_server.web.metrics_page import Metrics, MetricsPage
 from policy_server.web.observing import NOBODY, Observed, ObservedRequests
+from policy_server.web.negotiation import Negotiation
 from policy_server.web.prefix import Prefix
 from policy_server.web.protocols.registry import PROTOCOLS
 from policy_server.web.request_ids import RequestIdMiddleware
@@ -215,6 +216,7 @@ def _connexion_application(
     )
     for error, answer in problems.ANSWERS.items():
         application.add_error_handler(error, answer)
+    application.add_middleware(Negotiation, position=MiddlewarePosition.BEFORE_VALIDATION)
     application.add_middleware(
         BodyMiddleware,
         position=MiddlewarePosition.BEFORE_VALIDATION,

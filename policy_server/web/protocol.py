@@ -20,10 +20,12 @@ from policy_server.web.patience import ConnectionLimits
 from policy_server.web.request_head import (
     END_OF_HEAD,
     LONE_LINE_FEED,
-    NOT_HTTP,
+    REQUEST_LINE,
     HeadTooLarge,
     Malformed,
     RequestHead,
+    TargetTooLong,
+    explained,
     read_head,
 )
 from policy_server.web.request_matcher import Accepted
@@ -42,11 +44,15 @@ class Known(NamedTuple):
 class Protocol(Connection):
     """One connection."""
 
-    __slots__ = ("_ending", "_known", "_last_head", "_peer", "_pending", "_repeats", "_searched")
+    __slots__ = (
+        *("_ending", "_known", "_last_head", "_line_ended", "_peer", "_pending", "_repeats"),
+        "_searched",
+    )
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._searched = 0  # of what is held, for the end of a head
+        self._line_ended = False  # the request line, of a head that is on its way
         self._last_head = b""
         self._peer = b""  # whose heads are remembered: others may not ask for what was
         self._repeats = False  # the head that came last was remembered
@@ -151,6 +157,7 @@ class Protocol(Connection):
         head = bytes(held[: end + len(END_OF_HEAD)])
         del held[: len(head)]
         self._searched = 0
+        self._line_ended = False
         self._patience.end()
         fast = self._fast()
         accepted = fast.recall(self._peer + head) if fast is not None else None
@@ -162,11 +169,17 @@ class Protocol(Connection):
 
     def _check_incomplete_head(self) -> None:
         """Refuse at once what can become no head any more."""
-        held, limit = self._held, self.limits.head_bytes
+        held, limit, searched = self._held, self.limits.head_bytes, max(self._searched - 1, 0)
         begins = held[:1].isupper() or held == EMPTY_LINE[:1]
-        if not begins or LONE_LINE_FEED.search(held, max(self._searched - 1, 0), limit):
-            raise Malformed(NOT_HTTP)
+        if not begins or LONE_LINE_FEED.search(held, searched, limit):
+            raise explained(held)
+        if not self._line_ended and held.find(b"\r\n", searched, limit) >= 0:
+            self._line_ended = True
+            if not REQUEST_LINE.match(held):
+                raise explained(held)
         if len(held) >= limit:
+            if not self._line_ended:
+                raise TargetTooLong(f"A request line has fewer than {limit:,} bytes here.")
             raise HeadTooLarge(f"A head has at most {limit:,} bytes here.")
         self._searched = len(held)
 
@@ -190,7 +203,7 @@ class Protocol(Connection):
 
     def _read(self, head: bytes) -> RequestHead:
         if not head[:1].isupper() or head.count(b"\n") != head.count(b"\r\n"):
-            raise Malformed(NOT_HTTP)
+            raise explained(head)
         if head.count(b"\n") - 2 > self.limits.head_lines:
             raise HeadTooLarge(f"A head has at most {self.limits.head_lines} headers here.")
         return read_head(head)

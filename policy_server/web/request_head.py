@@ -13,11 +13,18 @@ END_OF_HEAD = b"\r\n\r\n"
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 FIELD = rb"(?:" + TOKEN + rb":[^\x00-\x08\x0a-\x1f\x7f]*+\r\n)"
 """No space before the colon, no folded line, no control character."""
-HEAD = re.compile(
+LINE = (
     rb"([A-Z]{1,20}) (?:https?://[^/?#\x00-\x20\x7f-\xff]++(?=/))?(/[!\"$-~]*+) "
-    rb"HTTP/1\.([01])\r\n" + FIELD + rb"*+\r\n"
+    rb"HTTP/1\.([01])\r\n"
 )
+REQUEST_LINE = re.compile(LINE)
+HEAD = re.compile(LINE + FIELD + rb"*+\r\n")
 TRAILER = re.compile(FIELD)
+VERSION = re.compile(rb"[A-Z]{1,20} [!-~]+ (HTTP/(?!1\.[01]\r)[0-9.]{1,9})\r\n")
+VERSIONLESS = re.compile(rb"[A-Z]{1,20} [!-~]+ ?\r\n")
+"""A request line as HTTP/0.9 has it."""
+TLS = re.compile(rb"\x16\x03[\x00-\x04]")
+"""How a client begins that speaks TLS."""
 COMPRESSED = re.compile(rb"(?:(?:x-)?(?:gzip|compress)|deflate|br|zstd)[ \t]*,[ \t]*chunked", re.I)
 DIGITS = re.compile(rb"[0-9]{1,18}")
 LONE_LINE_FEED = re.compile(rb"(?<!\r)\n")
@@ -42,10 +49,22 @@ class HeadTooLarge(Malformed):
     status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
 
+class TargetTooLong(Malformed):
+    """A request line that nobody reads to its end."""
+
+    status = HTTPStatus.REQUEST_URI_TOO_LONG
+
+
+class VersionUnsupported(Malformed):
+    """A request of another HTTP than is spoken here."""
+
+    status = HTTPStatus.HTTP_VERSION_NOT_SUPPORTED
+
+
 class Compressed(Malformed):
     """A body that its head announces as compressed on its way."""
 
-    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    status = HTTPStatus.NOT_IMPLEMENTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +133,7 @@ def read_head(head: bytes) -> RequestHead:
     """
     match = HEAD.fullmatch(head)
     if match is None:
-        raise Malformed(NOT_HTTP)
+        raise explained(head)
     method, target, digit = match.groups()
     minor = int(digit)
     headers = []
@@ -139,6 +158,22 @@ def read_head(head: bytes) -> RequestHead:
     )
 
 
+def explained(begin: bytes | bytearray) -> Malformed:
+    """Why something is no head, as far as its beginning tells."""
+    if TLS.match(begin):
+        return Malformed(
+            "This begins as TLS does, and plain HTTP is spoken at this port: ask http://, or let "
+            "the server have a certificate."
+        )
+    if (match := VERSION.match(begin)) is not None:
+        return VersionUnsupported(
+            f"HTTP/1.1 and HTTP/1.0 are spoken here, not {match[1].decode()}."
+        )
+    if VERSIONLESS.match(begin):
+        return Malformed("The request line names no version of HTTP: HTTP/1.1 is spoken here.")
+    return Malformed(NOT_HTTP)
+
+
 def _check_singles(headers: list[tuple[bytes, bytes]]) -> None:
     for single in (b"host", b"content-length", b"transfer-encoding"):
         if sum(name == single for name, _ in headers) > 1:
@@ -156,8 +191,8 @@ def _length(named: dict[bytes, bytes], minor: int) -> int:
         framed = length is None and bool(minor)
         if framed and COMPRESSED.fullmatch(transfer):
             raise Compressed(
-                "Bodies are taken as they are, not with Transfer-Encoding: "
-                f"{transfer.decode()}. Send it uncompressed."
+                f"Bodies are not taken with Transfer-Encoding: {transfer.decode()}. Compress it "
+                "with Content-Encoding: gzip, or send it uncompressed."
             )
         if not framed or transfer.lower() != b"chunked":
             raise Malformed(

@@ -22,7 +22,9 @@ from policy_server.serving.decisions import DecisionRequest
 from policy_server.traces.context import TRACEPARENT, TRACESTATE
 from policy_server.web.cross_origin import ORIGIN
 from policy_server.web.gate import SITE, comes_from_another_site
-from policy_server.web.limits import LENGTH, TRANSFER, plain_media_type
+from policy_server.web.limits import ENCODING, LENGTH, TRANSFER
+from policy_server.web.media_types import accepts, plain_media_type
+from policy_server.web.negotiation import ACCEPT
 from policy_server.web.observing import Target
 from policy_server.web.request_ids import HEADER as ID
 from policy_server.web.request_ids import SANE_ID
@@ -111,7 +113,8 @@ class RequestMatcher:
             length is not None
             and length <= self._limit
             and _is_json(headers.get(b"content-type", b""))
-            and b"content-encoding" not in headers
+            and ENCODING not in headers
+            and accepts(headers.get(ACCEPT, b""))
             and b"%" not in scope.get("raw_path", b"")
             and (BROWSERS.isdisjoint(headers) or not comes_from_another_site(scope))
             and (self._alone or ORIGIN not in headers)

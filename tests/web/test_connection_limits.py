@@ -95,7 +95,6 @@ def check_problem(received: bytes, status: int) -> None:
         LIVE + b"X-Space : a\r\n\r\n",
         LIVE + b"X: a\nTransfer-Encoding: chunked\r\n\r\n",
         LIVE.replace(b"\r\n", b"\n"),
-        LIVE.replace(b"1.1", b"2.0") + b"\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00",
         KNOWN + b"Content-Length: 17\r\nContent-Length: 17\r\n\r\n" + BODY,
         KNOWN + b"Content-Length: 17\r\nTransfer-Encoding: chunked\r\n\r\n" + BODY,
@@ -113,12 +112,47 @@ def test_what_is_not_http_is_refused_at_once_as_a_problem(
     check_problem(until_closed(plain), 400)
 
 
+@pytest.mark.parametrize(
+    ("begin", "status", "detail"),
+    [
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "ask http://"),
+        (b"GET /\r\n", 400, "no version of HTTP"),
+        (b"GET / \r\n", 400, "no version of HTTP"),
+        (b"GET /api/health/live\r\n\r\n", 400, "no version of HTTP"),
+        (b"GET / HTTP/2.0\r\n", 505, "not HTTP/2.0"),
+        (b"GET / HTTP/0.9\r\n\r\n", 505, "not HTTP/0.9"),
+        (LIVE.replace(b"1.1", b"1.2") + b"\r\n", 505, "not HTTP/1.2"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "not HTTP/2.0"),
+        (b"GET / HTTP/x\r\n", 400, "RFC 9112"),
+        (b"GET /" + b"a" * HEAD_BYTES, 414, "request line"),
+        (b"GET /" + b"a" * HEAD_BYTES + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, "request line"),
+    ],
+)
+def test_what_is_no_request_line_is_explained_at_once(
+    plain: socket.socket, begin: bytes, status: int, detail: str
+) -> None:
+    plain.sendall(begin)
+    received = until_closed(plain)
+    check_problem(received, status)
+    assert detail in json.loads(received.partition(b"\r\n\r\n")[2])["detail"]
+
+
+def test_a_refusal_within_a_body_has_the_name_that_its_head_gave(plain: socket.socket) -> None:
+    named = KNOWN + b"X-Request-Id: order-66\r\nTransfer-Encoding: chunked\r\n\r\n"
+    plain.sendall(named + b"no size\r\n")
+    received = until_closed(plain)
+    check_problem(received, 400)
+    assert b"x-request-id: order-66\r\n" in received
+
+
 @pytest.mark.parametrize("coding", [b"gzip, chunked", b"X-GZIP ,\tchunked", b"br,chunked"])
 def test_bodies_compressed_on_their_way_are_refused_by_name(
     plain: socket.socket, coding: bytes
 ) -> None:
     plain.sendall(KNOWN + b"Transfer-Encoding: " + coding + b"\r\n\r\n")
-    check_problem(until_closed(plain), 415)
+    received = until_closed(plain)
+    check_problem(received, 501)
+    assert coding.decode() in json.loads(received.partition(b"\r\n\r\n")[2])["detail"]
 
 
 @pytest.mark.parametrize("line", [b"X: " + b"a" * HEAD_BYTES, b"X: a\r\n" * HEADERS + b"X: a"])

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Any
 
 from connexion.datastructures import MediaTypeDict
-from connexion.exceptions import BadRequestProblem, UnsupportedMediaTypeProblem
+from connexion.exceptions import BadRequestProblem
 from connexion.validators import (
     JSONRequestBodyValidator,
     MultiPartFormDataValidator,
@@ -27,6 +27,7 @@ from policy_server.web.adapters.connexion_request import DECODED, operation_of
 from policy_server.web.explaining import SUMMARY, Explainer, validator_of
 from policy_server.web.faults import fault_of, faults_of
 from policy_server.web.json_text import parse_json
+from policy_server.web.limits import unsupported_type
 from policy_server.web.outdated import outdated
 from policy_server.web.receiving import READING, REFUSAL, replayed, whole_body
 from policy_server.web.state import state_of
@@ -65,8 +66,10 @@ class StrictJsonValidator(JSONRequestBodyValidator):  # type: ignore[misc]
         if not int(Headers(scope=scope).get("content-length", 0)):
             raise BadRequestProblem("A body is required.")
         if not _is_utf8(self._encoding):
-            raise UnsupportedMediaTypeProblem(
-                f"JSON is sent as UTF-8, not as {self._encoding[:40]!r}."
+            operation = operation_of(scope)
+            assert operation is not None
+            raise unsupported_type(
+                f"JSON is sent as UTF-8, not as {self._encoding[:40]!r}.", operation
             )
         body = await whole_body(receive)
         read = functools.partial(_read, body or b"", scope, self._schema)

@@ -21,7 +21,7 @@ from policy_server.web.patience import ConnectionLimits, Patience
 from policy_server.web.request_body import Body, body_of
 from policy_server.web.request_head import NOT_HTTP, Malformed, RequestHead
 from policy_server.web.request_ids import HEADER as ID_HEADER
-from policy_server.web.request_ids import new_name
+from policy_server.web.request_ids import name_of, new_name
 from policy_server.web.state import KEY, State
 from policy_server.web.surroundings import PEER
 
@@ -240,21 +240,18 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, status: int, detail: str) -> None:
         """Say what is wrong, and read no further."""
-        self._refused, answered = True, False
+        self._refused, answered, name = True, False, new_name()
         self._held.clear()
         self._patience.end()
         self._unset_keepalive_if_required()
         if self._body is not None:  # of a request that is under way
-            answered = self.cycle.response_started
+            answered, name = self.cycle.response_started, name_of(cast(Any, self.scope))
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         if not answered:
-            name = new_name()
             phrase = http.HTTPStatus(status).phrase
             content, named = problems.problem(status, phrase, detail, name.decode())
             headers = [(key.lower().encode(), value.encode()) for key, value in named.items()]
-            if status == http.HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
-                headers.append((b"accept-encoding", b"identity"))
             headers += [(b"content-length", b"%d" % len(content)), (ID_HEADER, name)]
             self._write(status, headers, content, last=True)
             self._tell_refused(status, name, detail)

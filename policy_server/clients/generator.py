@@ -14,6 +14,7 @@ from typing import Protocol
 from policy_server.clients.languages import Language
 from policy_server.clients.names import Package
 from policy_server.contract.specification import Specification
+from policy_server.errors import ClientsUnavailable
 
 Progress = Callable[[str], None]
 Outcomes = Mapping[str, Path | str]
@@ -71,18 +72,29 @@ class Generator(Protocol):
 
 
 def run(command: Sequence[str], folder: Path) -> Iterator[str]:
-    """Run a program in a folder: its lines as they come, and at last `exit N` where N is not 0."""
-    with subprocess.Popen(
-        command,
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        start_new_session=True,
-    ) as process:
+    """Run a program in a folder: its lines as they come, and at last `exit N` where N is not 0.
+
+    Raises:
+        ClientsUnavailable: It cannot be started.
+    """
+    try:
+        started = subprocess.Popen(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ClientsUnavailable(
+            f"SDKs cannot be made here: {command[0]} cannot be started: "
+            f"{error.strerror or error}. Install it again, or let the server run it."
+        ) from error
+    with started as process:
         watch = threading.Timer(BUILD_SECONDS, process.kill)
         watch.start()
         try:

@@ -14,9 +14,11 @@ import re
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TextIO
 
 from policy_server.clients.archive import read_zip, write_zip
 from policy_server.clients.build import build_files
@@ -32,14 +34,19 @@ from policy_server.errors import (
     ClientsUnavailable,
     ConfigurationError,
     Fault,
+    PolicyServerError,
+    StoreFailed,
 )
 from policy_server.files import write_atomically
 
+FAILURES = "failures.json"
 WHOLE = "clients"
 """Name of the zip that holds every language."""
 KEPT_CONTENTS = 4
 """SDKs of so many contracts are kept, the newest."""
 UNFINISHED = ".building-"
+AGAIN_SECONDS = 60.0
+"""After a build that failed the next request begins another; until then requests say why."""
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +59,7 @@ class ClientLibrary:
         contract: What they are for.
         specification: The contract as it is served.
         generator: What writes their code.
+        again_seconds: After which a build that failed may be tried again.
     """
 
     def __init__(
@@ -60,12 +68,15 @@ class ClientLibrary:
         contract: Contract,
         specification: Specification,
         generator: Generator,
+        again_seconds: float = AGAIN_SECONDS,
     ) -> None:
         self._folder = base_path / "clients"
         self._contract = contract
         self._specification = without_sign_in(specification)
         self._generator = generator
+        self._again_seconds = again_seconds
         self._building: threading.Thread | None = None
+        self._failure: tuple[PolicyServerError, float] | None = None  # of a build here, and when
 
     def archive(self, language: str | None = None) -> bytes:
         """The zip of one language, or of all. Starts a build where there is none yet.
@@ -73,7 +84,8 @@ class ClientLibrary:
         Raises:
             ClientsBuilding: A build has begun; ask again.
             ClientsFailed: This language cannot be had, or none can.
-            ClientsUnavailable: There is nothing to build with.
+            ClientsUnavailable: There is nothing to build with, or nowhere to keep it.
+            StoreFailed: What was built could not be kept.
         """
         try:
             folder = self._shelf()
@@ -82,18 +94,35 @@ class ClientLibrary:
             if newest is None:
                 raise
             folder = newest
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             return (folder / f"{language or WHOLE}.zip").read_bytes()
-        failures = _failures(folder)
-        if language in failures:
-            raise ClientsFailed(f"There is no SDK for {language}: {failures[language]}")
-        if language is None and failures and failures.keys() >= self._known():
-            raise ClientsFailed(f"There are no SDKs: {next(iter(failures.values()))}")
         if language is not None and language not in self._known():
             raise ClientsFailed(f"There is no SDK for {language}: {self._generator.name} has none.")
         self._generator.version()
+        with self._opened_lock():
+            pass  # that it can be kept is known before anybody is told to ask again
+        if (refusal := self._refusal(language, folder)) is not None:
+            raise refusal
         self._start()
         raise ClientsBuilding("The SDKs are being made; ask again in a moment.")
+
+    def _refusal(self, language: str | None, folder: Path) -> PolicyServerError | None:
+        """Why there is nothing and will be nothing for a while; None where a build may help."""
+        failures = _failures(folder)
+        refusal = None
+        if language in failures:
+            refusal = ClientsFailed(f"There is no SDK for {language}: {failures[language]}")
+        elif language is None and failures and failures.keys() >= self._known():
+            refusal = ClientsFailed(f"There are no SDKs: {next(iter(failures.values()))}")
+        if refusal is not None:
+            if time.time() > _age(folder / FAILURES) + self._again_seconds:
+                self._start()  # the next request is told what came of it
+            return refusal
+        if self._failure is not None:
+            error, failed = self._failure
+            if time.monotonic() < failed + self._again_seconds:
+                return error
+        return None
 
     @property
     def folder(self) -> Path:
@@ -163,15 +192,23 @@ class ClientLibrary:
         try:
             with self._locked(wait=False):
                 self._build(list(NAMES), lambda _: None)
+            self._failure = None
         except BlockingIOError:
             pass  # another process builds
-        except Exception:  # unforeseen, and a request must not wait for ever
-            logger.exception("The SDKs could not be made.")
-            self._give_up("the build crashed; the log has the cause.")
+        except Exception as error:  # a request must not wait for ever
+            self._failure = self._explained(error), time.monotonic()
 
-    def _give_up(self, reason: str) -> None:
-        failures = dict.fromkeys(sorted(self._known()), reason)
-        write_atomically(self._shelf() / "failures.json", json.dumps(failures))
+    def _explained(self, error: Exception) -> PolicyServerError:
+        if isinstance(error, ClientsUnavailable):
+            return error
+        again = f"It is tried again when somebody asks {self._again_seconds:g} seconds later."
+        if isinstance(error, OSError):
+            return StoreFailed(
+                f"The SDKs cannot be kept in {self._folder}: {error.strerror or error}. Make room "
+                f"there, or let the server write to it. {again}"
+            )
+        logger.error("The SDKs could not be made.", exc_info=error)
+        return ClientsFailed(f"There are no SDKs: the build crashed, the log says why. {again}")
 
     def _build(self, names: Sequence[str], progress: Progress) -> dict[str, str]:
         shelf = self._shelf()
@@ -186,7 +223,7 @@ class ClientLibrary:
         failures = {name: why for name, why in _failures(shelf).items() if name not in names}
         with tempfile.TemporaryDirectory(dir=self._folder, prefix=UNFINISHED) as temporary:
             failures |= self._fill(shelf, missing, Path(temporary), progress)
-            write_atomically(shelf / "failures.json", json.dumps(failures))
+            write_atomically(shelf / FAILURES, json.dumps(failures))
             self._put_whole(shelf, failures)
         self._forget()
         return failures
@@ -230,15 +267,21 @@ class ClientLibrary:
         for old in [path for path in contents if path.name != self._content][KEPT_CONTENTS - 1 :]:
             shutil.rmtree(old, ignore_errors=True)
 
+    def _opened_lock(self) -> TextIO:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            return (self._folder / "lock").open("a")
+        except OSError as error:
+            raise ClientsUnavailable(
+                f"SDKs cannot be kept in {self._folder}: {error.strerror or error}. Let the server "
+                "write there, or run `python generate.py clients` once with the same BASE_PATH "
+                "where that may be written to: what lies there is handed out."
+            ) from error
+
     @contextlib.contextmanager
     def _locked(self, *, wait: bool) -> Iterator[None]:
         """Be the only one who builds; raises BlockingIOError where another one is."""
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            lock = (self._folder / "lock").open("w")
-        except OSError as error:
-            raise ClientsUnavailable(f"SDKs cannot be kept in {self._folder}: {error}.") from error
-        with lock:
+        with self._opened_lock() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             yield
 
@@ -249,7 +292,7 @@ def _age(path: Path) -> float:
 
 def _failures(shelf: Path) -> dict[str, str]:
     try:
-        failures: dict[str, str] = json.loads((shelf / "failures.json").read_bytes())
-    except FileNotFoundError:
+        failures: dict[str, str] = json.loads((shelf / FAILURES).read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return {}
     return failures

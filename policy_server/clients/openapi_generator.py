@@ -47,6 +47,7 @@ class OpenApiGenerator:
     def version(self) -> str:
         """See Generator."""
         find_jar()
+        find_java()
         return f"{self.name} {importlib.metadata.version(DISTRIBUTION)}"
 
     def languages(self) -> Sequence[Language]:

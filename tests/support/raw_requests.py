@@ -1,18 +1,17 @@
 """Requests as bytes, valid and hostile, and a connection that sends them as they are."""
 
 import base64
-import gzip
 import json
 import math
 import socket
 import time
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.support.negotiated import ACCEPTS, CODINGS, WAYS, packed
 from tests.support.server import KEY, PASSWORD, USER
 
 Header = tuple[bytes, bytes]
@@ -385,13 +384,8 @@ EXTRA: list[tuple[Header, ...]] = [
     ((b"X-Request-Id", b"first"), (b"X-Request-Id", b"second")),
     ((b"X-Request-Id", b"not sane"), (b"x-request-id", b"second")),
     ((b"Accept", b"text/html"),),
-    ((b"Accept", b"text/html, */*;q=0.8"),),
-    ((b"Accept", b"application/json;q=0, */*"),),
-    ((b"Accept", b"application/*;q=0.001"),),
-    ((b"Accept", b"application/json; charset=utf-8"),),
-    ((b"Accept", b'nonsense;q=x,,"'),),
+    *(((b"Accept", value),) for value in ACCEPTS),
     ((b"Accept", b"text/csv"), (b"Accept", b"application/json")),
-    ((b"Accept", b""),),
     ((b"Accept-Encoding", b"gzip, br"),),
     ((b"Content-Encoding", b"gzip"),),
     ((b"Content-Encoding", b"br"),),
@@ -423,19 +417,6 @@ QUERIES = [
 METHODS = [b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"TRACE"]
 
 
-CODINGS = {"x-gzip": b"X-Gzip", "deflate": b"deflate"}
-
-
-def _packed(body: bytes, how: str) -> bytes:
-    """A body compressed, in order or damaged."""
-    whole = gzip.compress(body, mtime=0)
-    if how == "deflate":
-        return zlib.compress(body)
-    if how == "two":
-        return gzip.compress(body[:9], mtime=0) + gzip.compress(body[9:], mtime=0)
-    return {"cut": whole[:-3], "more": whole + b"more"}.get(how, whole)
-
-
 def _seldom(ordinary: Any, others: Sequence[Any], one_in: int = 4) -> st.SearchStrategy[Any]:
     """The ordinary, or once in a while one of the others."""
     return st.integers(1, one_in).flatmap(
@@ -454,8 +435,8 @@ def requests(draw: st.DrawFn, ground: Ground) -> Request:
     headers += draw(_seldom((USER_HEADER,), CREDENTIALS))
     headers += draw(_seldom((), EXTRA))
     body = draw(bodies(ground, operation))
-    if coding := draw(_seldom(None, ["gzip", "x-gzip", "deflate", "two", "cut", "more"])):
-        body = _packed(body, coding)
+    if coding := draw(_seldom(None, WAYS)):
+        body = packed(body, coding)
         headers.append((b"Content-Encoding", CODINGS.get(coding, b"gzip")))
     seeded = operation in DRAWS and draw(st.integers(0, 4)) > 0
     return Request(

@@ -117,7 +117,9 @@ def test_there_are_only_so_many_members() -> None:
         ("text/csv", False),
         ("text/*", False),
         ("application/xml, text/html;q=0.9", False),
-        ("application/problem+json", False),
+        ("application/problem+json", True),  # of Python's SDKs, for what is a text or a zip
+        ("application/problem+json;q=0", False),
+        ("application/json;q=0, application/problem+json", False),
         ("application/json;q=0", False),
         ("application/json;q=0.000, */*", False),
         ("*/*;q=0", False),

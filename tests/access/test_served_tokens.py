@@ -18,7 +18,10 @@ from playwright.sync_api import Browser
 from policy_server.contract.reading import read_schema
 from tests.access.openid_provider import OpenIdProvider, openid_provider
 from tests.access.signing import AUDIENCE, claims_of, rsa_key, signed
+from tests.deploy.processes import answers
+from tests.deploy.processes import running as proxy_running
 from tests.support.browser import chromium, watched_page
+from tests.support.nginx import nginx_command
 from tests.support.server import KEY, ROOT, Server, free_port, run_command, running
 
 EXAMPLE = read_schema((ROOT / "examples/lpoc/schema.yaml").read_text()).example()
@@ -26,6 +29,18 @@ PATIENCE_SECONDS = 60.0
 LEEWAY_SECONDS = 2
 NOT_ACCEPTED = (401, 429)
 """429, where others from the same address were refused before."""
+BELOW = "/site/policy"
+SITE = """
+server {{
+    listen 127.0.0.1:{port};
+    location {below}/ {{
+        rewrite ^{below}(/.*)$ $1 break;
+        proxy_pass http://127.0.0.1:{server};
+        proxy_set_header Host $http_host;
+        proxy_set_header X-Forwarded-Prefix {below};
+    }}
+}}
+"""
 STRANGER, SECOND, THIRD = rsa_key("first"), rsa_key("second"), rsa_key("third")
 
 
@@ -51,9 +66,17 @@ def port() -> int:
 
 
 @pytest.fixture(scope="module")
-def openid(port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenIdProvider]:
-    redirect = f"http://127.0.0.1:{port}/api/ui/oauth2-redirect.html"
-    with openid_provider(tmp_path_factory.mktemp("provider"), [redirect]) as provider:
+def proxy_port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def openid(
+    port: int, proxy_port: int, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OpenIdProvider]:
+    sites = (f"http://127.0.0.1:{port}", f"http://127.0.0.1:{proxy_port}{BELOW}")
+    redirects = [f"{site}/api/ui/oauth2-redirect.html" for site in sites]
+    with openid_provider(tmp_path_factory.mktemp("provider"), redirects) as provider:
         yield provider
 
 
@@ -260,8 +283,24 @@ def browser() -> Iterator[Browser]:
 
 
 def test_a_person_signs_in_through_the_swagger_ui(server: Server, browser: Browser) -> None:
+    sign_in_and_decide(browser, server.url)
+
+
+def test_a_person_signs_in_below_a_path_of_a_larger_site(
+    server: Server, browser: Browser, proxy_port: int, tmp_path: Path
+) -> None:
+    """The provider sends the browser back to where the page was shown, not to the server's root."""
+    site = SITE.format(port=proxy_port, server=server.port, below=BELOW)
+    where = f"http://127.0.0.1:{proxy_port}{BELOW}/api"
+    with proxy_running(
+        nginx_command(tmp_path, site), tmp_path, {}, answers(f"{where}/health/live")
+    ):
+        sign_in_and_decide(browser, where)
+
+
+def sign_in_and_decide(browser: Browser, api: str) -> None:
     with watched_page(browser) as page:
-        page.goto(f"{server.url}/ui/")
+        page.goto(f"{api}/ui/")
         page.click("button.authorize")
         code = page.locator(".auth-container", has_text="oauth2_code").first
         assert code.locator("input#client_id_accessCode").input_value() == "page"
@@ -282,3 +321,4 @@ def test_a_person_signs_in_through_the_swagger_ui(server: Server, browser: Brows
         assert "200" in answer.inner_text()
         assert '"probability"' in answer.inner_text()
         assert "Bearer ey" in operation.locator(".curl-command").inner_text()
+        assert f"{api}/predict" in operation.locator(".request-url").inner_text()

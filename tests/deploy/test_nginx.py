@@ -1,17 +1,27 @@
 """deploy/nginx is what nginx takes, and the server behind it is reached as it says."""
 
 import http.client
+import http.server
 import re
 import runpy
 import ssl
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import requests
 
 from policy_server.app.settings import Settings
-from policy_server.contract.operations import ANSWER_SECONDS, BUILD_SECONDS, OPERATIONS
+from policy_server.contract.operations import (
+    ANSWER_SECONDS,
+    BUILD_SECONDS,
+    OPERATIONS,
+    Body,
+    Operation,
+)
 from policy_server.proving.build import START_SECONDS
 from tests.deploy.conftest import Container
 from tests.deploy.dockerfile import ROOT
@@ -20,6 +30,9 @@ from tests.support.contracts import contract_of, kept_contracts
 from tests.support.nginx import GIVEN, HOST, Site, shipped_site
 
 BUILD = ROOT / "policy_server/proving"
+BELOW = GIVEN[GIVEN.index("    # location ^~ /policy/ {") : GIVEN.index("    location / {")]
+PARAMETERS = re.compile(r"{(\w+)}")
+LATE_SECONDS = 3.0
 LONG_LOCATION = GIVEN.partition("    location ~ ")[2]
 
 
@@ -103,20 +116,21 @@ def test_an_upload_passes_whole(proxy: Site, container: Container) -> None:
 
 def test_a_body_above_the_upload_limit_ends_at_nginx(proxy: Site) -> None:
     limit = Settings().upload_megabytes * 1_000_000
+    assert announced(proxy, "/api/model", limit + 1) == 413
+    assert announced(proxy, "/api/model", limit) == 100
 
-    def status(size: int) -> int:
-        context = ssl.create_default_context(cafile=str(proxy.authority))
-        connection = http.client.HTTPSConnection("127.0.0.1", proxy.port, context=context)
-        connection.putrequest("POST", "/api/model")
-        connection.putheader("Content-Length", str(size))
-        connection.putheader("Expect", "100-continue")
-        connection.endheaders()
-        line = connection.sock.recv(100).decode()
-        connection.close()
-        return int(line.split()[1])
 
-    assert status(limit + 1) == 413
-    assert status(limit) == 100
+def announced(proxy: Site, path: str, size: int) -> int:
+    """What is said of a body that is announced and never sent."""
+    context = ssl.create_default_context(cafile=str(proxy.authority))
+    connection = http.client.HTTPSConnection("127.0.0.1", proxy.port, context=context, timeout=60)
+    connection.putrequest("POST", path)
+    connection.putheader("Content-Length", str(size))
+    connection.putheader("Expect", "100-continue")
+    connection.endheaders()
+    line = connection.sock.recv(100).decode()
+    connection.close()
+    return int(line.split()[1])
 
 
 def test_nginx_waits_longer_for_an_upload_than_its_build_may_take() -> None:
@@ -153,6 +167,84 @@ def test_every_long_operation_of_the_contract_has_the_long_time(tmp_path: Path) 
             found[is_long].add(name)
     assert {"upload_policy", "upload_model", "verify_version"} < found[True]
     assert {"predict", "predict_batch", "health_ready", "versions"} < found[False]
+
+
+class Late(http.server.BaseHTTPRequestHandler):
+    """Answers whatever it is asked, and takes its time."""
+
+    def do_GET(self) -> None:
+        time.sleep(LATE_SECONDS)
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def do_DELETE(self) -> None:
+        self.do_GET()
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The shipped file, a minute of which is a second, with a path of a larger site beside.
+
+    Behind it is what answers after three of its minutes: longer than any short operation may take.
+    """
+    folder = tmp_path_factory.mktemp("hasty")
+    late = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Late)
+    threading.Thread(target=late.serve_forever, daemon=True).start()
+    changes = {
+        BELOW: BELOW.replace("    # ", "    "),
+        "_timeout 4200s;": "_timeout 70s;",
+        "proxy_read_timeout 60s;": "proxy_read_timeout 1s;",
+        "rate=20r/s": "rate=5000r/s",
+    }
+    site = shipped_site(folder, late.server_port, changes)
+    with running(site.command, folder, {}, answers(f"http://127.0.0.1:{site.plain_port}")):
+        yield site
+    late.shutdown()
+    late.server_close()
+
+
+def paths_of(operation: Operation) -> list[str]:
+    path = operation.path_with(**dict.fromkeys(PARAMETERS.findall(operation.path), "3-0a1b2c3d"))
+    return [f"{prefix}/api{path}" for prefix in ("", "/policy")]
+
+
+def test_nginx_waits_for_every_long_operation(hasty: Site) -> None:
+    def status(asked: tuple[Operation, str]) -> int:
+        operation, path = asked
+        answer = requests.request(
+            operation.method, hasty.url + path, verify=str(hasty.authority), timeout=60
+        )
+        if answer.status_code != 200:
+            assert answer.headers["Content-Type"] == "application/problem+json"
+            assert answer.json()["status"] == answer.status_code
+        return answer.status_code
+
+    asked = [(each, path) for each in OPERATIONS.values() for path in paths_of(each)]
+    with ThreadPoolExecutor(len(asked)) as pool:
+        found = list(pool.map(status, asked))
+    for (operation, path), code in zip(asked, found, strict=True):
+        long = operation.seconds == BUILD_SECONDS or path.startswith("/policy/")
+        assert code == (200 if long else 504), path
+
+
+def test_nginx_takes_what_an_operation_takes(hasty: Site) -> None:
+    settings = Settings()
+    most = settings.upload_megabytes * 1_000_000
+    for operation in OPERATIONS.values():
+        if operation.body is Body.NONE:
+            continue
+        uploads = operation.body is Body.FILES
+        megabytes = settings.upload_megabytes if uploads else settings.body_megabytes
+        for path in paths_of(operation):
+            assert announced(hasty, path, megabytes * 1_000_000) == 100, path
+            assert announced(hasty, path, most + 1) == 413, path
 
 
 def test_nginx_lets_go_of_kept_connections_before_the_server_does() -> None:

@@ -3,6 +3,9 @@
 from policy_server.web.handlers import (
     activate_version,
     audit,
+    build,
+    build_answer,
+    builds,
     clients,
     clients_of_language,
     delete_version,
@@ -28,6 +31,9 @@ from policy_server.web.handlers import (
 __all__ = [
     "activate_version",
     "audit",
+    "build",
+    "build_answer",
+    "builds",
     "clients",
     "clients_of_language",
     "delete_version",

@@ -15,6 +15,8 @@ PolicyServerError
 |- EpisodesUnavailable                        there is no key to sign memories with
 |- UploadTooLarge
 |- UploadRejected                             an uploaded part can never serve
+|- BuildNotFound                              no build of that id is remembered
+|- BuildLost                                  the process ended that built
 |- StoreFailed                                the disk is full, or may not be written to
 |- PreprocessorFailed                         uploaded code failed at run time
 |- ClientsUnavailable                         there is nothing to make SDKs with
@@ -150,6 +152,14 @@ class UploadTooLarge(PolicyServerError):
 
 class UploadRejected(FaultsError):
     """An upload that can never serve; nothing was changed."""
+
+
+class BuildNotFound(PolicyServerError):
+    """No build of that id is remembered."""
+
+
+class BuildLost(PolicyServerError):
+    """The process that built ended before the build did."""
 
 
 class StoreFailed(PolicyServerError):

@@ -69,7 +69,7 @@ PLUG_INS = {
     "proving/readers": {"reader"},
     "web/protocols": {"protocol"},
     "store": {
-        *("store", "content", "copying", "disk", "episodes", "formats", "leftovers"),
+        *("store", "builds", "content", "copying", "disk", "episodes", "formats", "leftovers"),
         *("manifest", "privacy", "refusals", "served", "uses", "workers"),
     },
 }

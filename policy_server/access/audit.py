@@ -30,7 +30,7 @@ TAIL_BYTES = 65_536
 """More than the longest entry."""
 MOST_TEXT = 2_000
 COMMAND_LINE = "command line"
-Outcome = Literal["done", "refused", "failed"]
+Outcome = Literal["begun", "done", "refused", "failed"]
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,8 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
         kind: What proved it: `user`, `key`, `token` or `system`.
         address: From where.
         operation: Of the contract, or the command.
-        outcome: What came of it; one that was refused or failed has changed nothing.
+        outcome: What came of it; one that was refused or failed has changed nothing. Of one that
+            was begun, another entry of the same request says how it ended.
         subject: The version, user or key that it was about.
         hashes: Of what was sent or changed, by the name of the part.
         status: Of the answer over HTTP.

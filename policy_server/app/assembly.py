@@ -18,6 +18,7 @@ from policy_server.errors import ConfigurationError, SchemaError
 from policy_server.logs import process_log
 from policy_server.resources import CHECKOUT
 from policy_server.serving.activation import Activation
+from policy_server.serving.builds import Builds
 from policy_server.serving.data_plane import DataPlane
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.memory_tokens import MemoryTokens
@@ -25,10 +26,12 @@ from policy_server.serving.publication import Publisher
 from policy_server.serving.shutdown import Shutdown
 from policy_server.serving.siblings import Siblings
 from policy_server.serving.versions import Versions
+from policy_server.store.builds import BuildRecords
 from policy_server.store.registry import open_store
 from policy_server.web import handlers
 from policy_server.web.application import BodyLimits, Service, create_application
 from policy_server.web.busy_polling import BusyPolling
+from policy_server.web.problems import problem_document
 from policy_server.web.state import State
 from policy_server.web.switch import Application, ApplicationSwitch, Refresh
 
@@ -62,6 +65,7 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
     versions = Versions(store, contracts, limits, servers, activation)
     registration = store.register()
     siblings = Siblings(store, registration)
+    builds = Builds(BuildRecords(base_path), shutdown, problem_document)
     schemas, busy_polling = SchemaHistory(base_path), BusyPolling(settings.linger_microseconds)
     told, bodies = observers.told, BodyLimits(settings.body_megabytes, settings.upload_megabytes)
 
@@ -76,16 +80,17 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
             None if key is None else MemoryTokens(key, contract.digest, settings.episode_seconds)
         )
         plane = DataPlane(live, contract, settings.request_seconds, tokens)
-        parts = (shutdown, siblings, plane, schemas, clients, AuditLog(base_path), lacking)
-        service = Service(contract, live, publisher, versions, refresh, *parts)
+        making = (publisher, builds, versions, refresh, shutdown, siblings)
+        parts = (plane, schemas, clients, AuditLog(base_path), lacking)
+        service = Service(contract, live, *making, *parts)
         options = (bodies, busy_polling, settings.fast_path, settings.surroundings)
         shown = (told, measuring.metrics)
         answer = create_application(specification, api, service, authenticator, *options, *shown)
         return Application(contract, live, answer, State(service, authenticator, told.observer))
 
-    return ApplicationSwitch(
-        contracts, create, shutdown, settings.connection_limits, siblings, observers
-    )
+
+    following = (siblings, observers, builds.wait)
+    return ApplicationSwitch(contracts, create, shutdown, settings.connection_limits, *following)
 
 
 def app_or_exit(api: ModuleType = handlers) -> ApplicationSwitch:

@@ -12,7 +12,7 @@ import jinja2
 from policy_server.clients.languages import Language, observation_fields
 from policy_server.clients.names import Package, camel_case, snake_case, words_of
 from policy_server.clients.specification import CLOSED, VERSION_FIELD
-from policy_server.contract.operations import BASE_PATH, HEADERS, OPERATIONS
+from policy_server.contract.operations import BASE_PATH, HEADERS, OPERATIONS, PREFERRED
 from policy_server.contract.specification import Specification, operations
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -133,6 +133,8 @@ class Sdk:
             "schema_hash": self._schema_hash,
             "url": DEFAULT_URL,
             "headers": HEADERS,
+            "preferred": PREFERRED,
+            "answer_of_build": OPERATIONS["build_answer"].path.split("{build}"),
             "groups": _groups(self._specification, self._language),
             "fields": self._fields(),
             "decide": self._decide(),

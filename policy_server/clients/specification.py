@@ -17,8 +17,12 @@ UNDOCUMENTED = ("example", "default")
 VERSION_FIELD = "policy_version"
 """The field of answers in our clients for VERSION_HEADER."""
 
-HANDS_OUT_SDKS = frozenset({OPERATIONS[name].path for name in ("clients", "clients_of_language")})
-"""Paths that SDKs do not know."""
+UNKNOWN = frozenset(
+    {OPERATIONS[name].path for name in ("clients", "clients_of_language", "build_answer")}
+)
+"""Paths that SDKs do not have: those that hand out SDKs, and the one that they ask themselves."""
+ACCEPTED = "202"
+"""An answer that SDKs do not hand on: they ask until there is another one."""
 
 CLOSED = "x-closed"
 """Says to templates that a definition takes no other properties than its own."""
@@ -27,7 +31,8 @@ CLOSED = "x-closed"
 def client_specification(specification: Specification, *, security: bool) -> Specification:
     """The specification of the SDKs.
 
-    It knows no host and no operations that hand out SDKs; documentation stands on one line; whole
+    It knows no host, no operations that hand out SDKs, and no answers that something has only
+    begun; documentation stands on one line; whole
     numbers say whether they fit into 32 bits; and an enumeration is only kept where every
     generator can spell its values, with a name for each.
 
@@ -38,9 +43,9 @@ def client_specification(specification: Specification, *, security: bool) -> Spe
     """
     given = copy.deepcopy(specification)
     given.pop("host", None)
-    given["paths"] = {
-        path: item for path, item in given["paths"].items() if path not in HANDS_OUT_SDKS
-    }
+    given["paths"] = {path: item for path, item in given["paths"].items() if path not in UNKNOWN}
+    for operation in operations(given):
+        operation["responses"].pop(ACCEPTED, None)
     cleaned: Specification = _cleaned(given)
     _drop_headers(cleaned)
     if not security:

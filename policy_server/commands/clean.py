@@ -13,6 +13,7 @@ GENERATED = (
     "episodes",
     "access",
     "audit",
+    "builds",
     "format",
     "active",
     "active.new",

@@ -94,7 +94,7 @@ def _publish_to(url: str, bundle: Bundle, settings: Settings, *, by_name: bool) 
 
     who = credentials_for(settings, url, by_name)
     credentials = remote.Bearer(who) if isinstance(who, str) else remote.password_of(*who)
-    return remote.publish_to(url, bundle, credentials)
+    return remote.publish_to(url, bundle, credentials, show_progress())
 
 
 def _tell_of_schema(bundle: Bundle, settings: Settings) -> None:

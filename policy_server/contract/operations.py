@@ -26,6 +26,8 @@ KEY_HEADER = "X-API-Key"
 """An API key."""
 CERTIFICATE_HEADER = "X-Client-Certificate-Subject"
 """Subject of the client's certificate, from a proxy that has verified it."""
+PREFER_HEADER, PREFERRED = "Prefer", "respond-async"
+"""How a client says that it would rather ask for a build than wait for it (RFC 7240)."""
 SCHEMA_HEADER = "X-Schema-Hash"
 """Hash of the schema that an SDK was made for."""
 HEADERS: Mapping[str, str] = MappingProxyType(
@@ -36,6 +38,7 @@ HEADERS: Mapping[str, str] = MappingProxyType(
         "key": KEY_HEADER,
         "certificate": CERTIFICATE_HEADER,
         "schema": SCHEMA_HEADER,
+        "prefer": PREFER_HEADER,
     }
 )
 """As templates call them."""
@@ -103,6 +106,7 @@ class Operation:
         seconds: How long it may take.
         audited: What is asked, by whom, and what came of it goes to the audit log.
         answer: Type of what is answered where all went well; empty where that has no body.
+        deferred: Answered at once, where the client prefers that, with a build to ask for.
     """
 
     id: str
@@ -115,6 +119,7 @@ class Operation:
     seconds: float = ANSWER_SECONDS
     audited: bool = False
     answer: str = JSON
+    deferred: bool = False
 
     def permits(self, role: Role) -> bool:
         """Whether a client of that role may ask it."""
@@ -129,10 +134,10 @@ def _predicts(name: str, body: Body, *, seeded: bool = False, has_mode: bool = F
     return Operation(name, "post", f"/{name}", Role.PREDICT, body, seeded, has_mode)
 
 
-def _manages(
-    name: str, path: str, body: Body, *, draws: bool = False, changes: bool = False
-) -> Operation:
-    return Operation(name, "post", path, Role.MANAGE, body, draws, draws, BUILD_SECONDS, changes)
+def _manages(name: str, path: str, body: Body, *, changes: bool = True) -> Operation:
+    return Operation(
+        name, "post", path, Role.MANAGE, body, seconds=BUILD_SECONDS, audited=changes, deferred=True
+    )
 
 
 def _hands_out_clients(name: str, path: str) -> Operation:
@@ -147,19 +152,29 @@ _ALL = (
     _predicts("predict_raw", Body.FEATURES, seeded=True),
     _predicts("step", Body.STEP, seeded=True, has_mode=True),
     _predicts("step_batch", Body.STEPS, seeded=True, has_mode=True),
-    _manages("upload_policy", "/policy", Body.FILES, changes=True),
-    _manages("upload_model", "/model", Body.FILES, changes=True),
-    _manages("upload_preprocessor", "/preprocessor", Body.FILES, changes=True),
-    _manages("upload_output_mapper", "/outputmapper", Body.FILES, changes=True),
+    _manages("upload_policy", "/policy", Body.FILES),
+    _manages("upload_model", "/model", Body.FILES),
+    _manages("upload_preprocessor", "/preprocessor", Body.FILES),
+    _manages("upload_output_mapper", "/outputmapper", Body.FILES),
     Operation("versions", "get", "/versions", Role.MANAGE),
     Operation(
         "delete_version", "delete", "/versions/{version}", Role.MANAGE, audited=True, answer=""
     ),
-    _manages("activate_version", "/versions/{version}/activate", Body.NONE, changes=True),
-    _manages("verify_version", "/versions/{version}/verify", Body.NONE),
-    _manages(
-        "predict_batch_with_version", "/versions/{version}/predict_batch", Body.BATCH, draws=True
+    _manages("activate_version", "/versions/{version}/activate", Body.NONE),
+    _manages("verify_version", "/versions/{version}/verify", Body.NONE, changes=False),
+    Operation(
+        "predict_batch_with_version",
+        "post",
+        "/versions/{version}/predict_batch",
+        Role.MANAGE,
+        Body.BATCH,
+        seeded=True,
+        has_mode=True,
+        seconds=BUILD_SECONDS,
     ),
+    Operation("builds", "get", "/builds", Role.MANAGE),
+    Operation("build", "get", "/builds/{build}", Role.MANAGE),
+    Operation("build_answer", "get", "/builds/{build}/answer", Role.MANAGE),
     Operation("audit", "get", "/audit", Role.MANAGE),
     Operation("schema", "get", "/schema", Role.PREDICT, answer=TEXT),
     _hands_out_clients("clients", "/clients"),

@@ -20,6 +20,7 @@ from policy_server.contract.operations import (
     MAX_RAW_ITEMS,
     MAX_SEED,
     OPERATIONS,
+    PREFERRED,
     TIMEOUT_PATTERN,
 )
 from policy_server.contract.pointers import pointer_to, steps_of
@@ -40,6 +41,7 @@ FACTS: Mapping[str, Any] = {
         "seed": MAX_SEED,
         "timeout": TIMEOUT_PATTERN,
     },
+    "preferred": PREFERRED,
 }
 """What the template is given beside the contract: the same for every contract."""
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch")

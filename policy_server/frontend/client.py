@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,12 +15,16 @@ from policy_server.contract.operations import (
     BASE_PATH,
     KEY_HEADER,
     OPERATIONS,
+    PREFER_HEADER,
+    PREFERRED,
     VERSION_HEADER,
 )
 from policy_server.errors import Fault, RequestFailed
 
 Json = dict[str, Any]
 CONNECT_SECONDS = 5
+ACCEPTED, ASK_SECONDS = 202, 0.5
+"""How a server says that a build goes on, and how soon it is asked again."""
 TOKEN_POINTS = 2
 BELOW_API = re.compile(rf"(?<!/){BASE_PATH}(/.*)?$")
 
@@ -165,9 +170,16 @@ class Client:
         return Answered(_json(answer, self.url), answer.headers.get(VERSION_HEADER, ""))
 
     def upload(self, operation: str, files: Mapping[str, tuple[str, bytes]]) -> Json:
-        """Upload files, by the names of their parts; raises like `post`."""
-        seconds = OPERATIONS[operation].seconds
-        return _json(self._ask("POST", self.address(operation), seconds, files=files), self.url)
+        """Upload files, by the names of their parts, and wait for the build; raises like `post`."""
+        seconds, headers = OPERATIONS[operation].seconds, {PREFER_HEADER: PREFERRED}
+        address = self.address(operation)
+        answer = self._ask("POST", address, seconds, files=files, headers=headers)
+        deadline = time.monotonic() + seconds
+        while answer.status_code == ACCEPTED and time.monotonic() < deadline:
+            time.sleep(ASK_SECONDS)
+            build = answer.headers["Location"].rpartition("/")[2]
+            answer = self._ask("GET", self.address("build_answer", build=build))
+        return _json(answer, self.url)
 
     def _ask(
         self, method: str, address: str, seconds: float = ANSWER_SECONDS, **options: Any
@@ -187,7 +199,7 @@ class Client:
             raise RequestFailed(
                 f"No server answers at {self.url}: start it, or check the address."
             ) from error
-        if answer.status_code != 200:
+        if answer.status_code not in (200, ACCEPTED):
             raise _refusal(answer, self.url)
         return answer
 

@@ -88,7 +88,12 @@ class Publisher:
         self.built: Built = lambda outcome, nanoseconds: None
         self._seats = threading.Semaphore(MOST_UPLOADS)
 
-    def upload(self, files: Mapping[Part, ReadableFile], created_by: str = "") -> VersionReport:
+    def upload(
+        self,
+        files: Mapping[Part, ReadableFile],
+        created_by: str = "",
+        progress: Progress = logger.debug,
+    ) -> VersionReport:
         """Make a version of new parts and the other parts of the one before.
 
         The one before is the version that waits for parts, if there is one and the new parts fit
@@ -97,6 +102,7 @@ class Publisher:
         Args:
             files: What is new: a part, or a model and its description.
             created_by: The user who uploads it.
+            progress: Told what is being done, a few words at a time.
 
         Raises:
             UploadRejected: It can never serve; nothing was changed.
@@ -120,7 +126,7 @@ class Publisher:
                 parts = self._gather(folder, contract, files, base)
                 if known := self._known(folder, contract, parts):
                     return self._point(known)
-                report = self._build(folder, contract, list(files), logger.debug)
+                report = self._build(folder, contract, list(files), progress)
                 if report.ready:
                     return self._commit(folder, contract, parts, report, created_by)
                 if report.rejected is None:

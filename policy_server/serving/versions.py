@@ -13,7 +13,7 @@ from policy_server.contract.contract import Contract
 from policy_server.errors import UploadRejected, VersionConflict, VersionNotFound
 from policy_server.policy.engines.registry import ENGINES
 from policy_server.policy.engines.servers import NO_SERVERS, EngineServers
-from policy_server.proving.build import verify
+from policy_server.proving.build import Progress, verify
 from policy_server.proving.limits import BuildLimits
 from policy_server.proving.report import BuildReport, Check, checks_from
 from policy_server.serving.activation import Activation
@@ -160,8 +160,12 @@ class Versions:
         """
         return self._store.manifest(name).hash
 
-    def verify(self, name: str) -> Verification:
+    def verify(self, name: str, progress: Progress = logger.debug) -> Verification:
         """Replay the golden cases of a version, active or not, in a process of its own.
+
+        Args:
+            name: Of the version.
+            progress: Told what is being done, a few words at a time.
 
         Raises:
             VersionNotFound: There is no such version.
@@ -175,14 +179,14 @@ class Versions:
                 )
             if not manifest.complete:
                 raise VersionConflict(f"Version {name} lacks parts and cannot decide.")
-            report = self._replayed(self._store.folder(name), contract)
+            report = self._replayed(self._store.folder(name), contract, progress)
         errors = [FieldError(fault.place, fault.detail) for fault in report.faults]
         passed = all(check.passed for check in report.checks)
         return Verification(name, passed, report.checks, errors)
 
-    def _replayed(self, folder: Path, contract: Contract) -> BuildReport:
+    def _replayed(self, folder: Path, contract: Contract, progress: Progress) -> BuildReport:
         try:
-            report = verify(folder, contract, self._limits, logger.debug, self._servers)
+            report = verify(folder, contract, self._limits, progress, self._servers)
         except UploadRejected as error:  # the process died, or took too long
             report = BuildReport()
             report.reject(error)

@@ -19,6 +19,7 @@ from policy_server.contract.contract import Contract
 from policy_server.contract.history import SchemaHistory
 from policy_server.contract.operations import BASE_PATH, OPERATIONS, Body
 from policy_server.contract.specification import Specification
+from policy_server.serving.builds import Builds
 from policy_server.serving.data_plane import DataPlane
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.publication import Publisher
@@ -61,6 +62,7 @@ class Service:
         contract: What clients may send.
         live: The policy that decides.
         publisher: Makes versions of uploads.
+        builds: Go on behind an answer.
         versions: Those that are there.
         refresh: Serves at once what was activated just now.
         shutdown: Of this process.
@@ -75,6 +77,7 @@ class Service:
     contract: Contract
     live: LivePolicy
     publisher: Publisher
+    builds: Builds
     versions: Versions
     refresh: Callable[[], Awaitable[None]]
     shutdown: Shutdown

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping, MutableMapping
+from http import HTTPStatus
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -72,26 +73,42 @@ class AuditMiddleware:
             raise
 
     async def _write(self, scope: Scope, operation: Operation, status: int, detail: str) -> None:
-        identity, noted = identity_of(scope), scope["extensions"][NOTED]
-        entry = Entry(
-            who="" if identity is None else identity.name,
-            kind="" if identity is None else identity.kind,
-            address=address_of(scope),
-            operation=operation.id,
-            outcome=_outcome(status),
-            status=status,
-            detail=detail,
-            request=request_id(scope),
-            subject=noted["subject"],
-            hashes=[Hash(*each) for each in noted["hashes"].items()],
-        )
+        entry = entry_of(scope, operation, status, detail)
         await asyncio.to_thread(self._log.write, entry)
         known = {"user": str(identity or "") or None, "operation": operation.id, "status": status}
         about = f" {entry.subject}" if entry.subject else ""
         logger.info("%s: %s%s", entry.outcome, operation.id, about, extra=known)
 
 
+def entry_of(
+    scope: MutableMapping[str, Any], operation: Operation, status: int, detail: str
+) -> Entry:
+    """What the log says of a request.
+
+    Args:
+        scope: Of the request.
+        operation: That was asked.
+        status: Of the answer.
+        detail: Why it was refused.
+    """
+    identity, noted = identity_of(scope), scope["extensions"][NOTED]
+    return Entry(
+        who="" if identity is None else identity.name,
+        kind="" if identity is None else identity.kind,
+        address=address_of(scope),
+        operation=operation.id,
+        outcome=_outcome(status),
+        status=status,
+        detail=detail,
+        request=request_id(scope),
+        subject=noted["subject"],
+        hashes=[Hash(*each) for each in noted["hashes"].items()],
+    )
+
+
 def _outcome(status: int) -> Outcome:
+    if status == HTTPStatus.ACCEPTED:
+        return "begun"
     if status < 400:
         return "done"
     return "refused" if status < 500 else "failed"

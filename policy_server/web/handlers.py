@@ -18,6 +18,7 @@ from policy_server.version.parts import Part
 from policy_server.web.adapters.connexion_request import decoded_body
 from policy_server.web.application import current_service, on_loop
 from policy_server.web.auditing import note
+from policy_server.web.deferring import Progress, answer_of, answered
 from policy_server.web.observing import stages_of
 
 Json = dict[str, Any]
@@ -80,7 +81,8 @@ def upload_policy(
     if schema_file is not None:
         _note_files([("schema", schema_file)])
     bundle = Bundle(parts, schema_file.read() if schema_file is not None else None)
-    return _published(current_service().publisher.publish(bundle, created_by=user))
+    publish = current_service().publisher.publish
+    return answered(lambda progress: _published(publish(bundle, progress, user), progress))
 
 
 def upload_model(
@@ -109,12 +111,14 @@ def versions() -> flask.Response:
 def activate_version(version: str) -> flask.Response:
     """Let a version decide from now on."""
     note(connexion.request.scope, version)
-    return _published(current_service().versions.activate(version))
+    activate = current_service().versions.activate
+    return answered(lambda progress: _published(activate(version), progress))
 
 
 def verify_version(version: str) -> flask.Response:
     """Replay the golden cases of a version."""
-    return _json(current_service().versions.verify(version))
+    verify = current_service().versions.verify
+    return answered(lambda progress: verify(version, progress), "verification")
 
 
 def delete_version(version: str) -> flask.Response:
@@ -136,6 +140,21 @@ def predict_batch_with_version(
     decoded = decoded_body()
     stages = stages_of(connexion.request.scope)
     return _decided(*on_loop(plane.answer_with, version, request, decoded, stages))
+
+
+def builds() -> flask.Response:
+    """Builds that clients asked to be answered later."""
+    return _json({"builds": current_service().builds.list()})
+
+
+def build(build: str) -> flask.Response:
+    """What a build has done so far, and what came of it."""
+    return _json(current_service().builds.get(build))
+
+
+def build_answer(build: str) -> flask.Response:
+    """What a build's own request would have been answered, once that is known."""
+    return answer_of(current_service().builds.get(build))
 
 
 def audit(limit: int = 100, before: int | None = None) -> flask.Response:
@@ -185,7 +204,8 @@ def _archive(language: str | None) -> flask.Response:
 
 def _upload(files: dict[Part, FileStorage], user: str) -> flask.Response:
     _note_files(files.items())
-    return _published(current_service().publisher.upload(files, user))
+    upload = current_service().publisher.upload
+    return answered(lambda progress: _published(upload(files, user, progress), progress))
 
 
 def _note_files(files: Iterable[tuple[str, FileStorage]]) -> None:
@@ -205,10 +225,12 @@ def _note_hash(version: str) -> None:
     )
 
 
-def _published(report: VersionReport) -> flask.Response:
+def _published(report: VersionReport, progress: Progress) -> VersionReport:
+    """Have this worker decide with what was activated, before anybody is told."""
+    progress("serving it")
     _note_hash(report.version)
     on_loop(current_service().refresh)
-    return _json(report)
+    return report
 
 
 def _decision(

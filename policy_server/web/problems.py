@@ -37,6 +37,8 @@ STATUSES: dict[type[errors.PolicyServerError], tuple[int, str]] = {
     errors.EpisodesUnavailable: (501, "No episodes"),
     errors.UploadTooLarge: (413, "Too large"),
     errors.UploadRejected: (422, "Upload rejected"),
+    errors.BuildNotFound: (404, "No such build"),
+    errors.BuildLost: (500, "Build lost"),
     errors.StoreFailed: (507, "Not stored"),
     errors.PreprocessorFailed: (500, "Preprocessor failed"),
     errors.EngineFailed: (500, "Engine failed"),
@@ -139,6 +141,12 @@ def answer(
     if isinstance(error, errors.TooManyFailures):
         headers["Retry-After"] = str(math.ceil(error.seconds))
     return status, content, headers
+
+
+def problem_document(error: errors.PolicyServerError, instance: str) -> tuple[int, dict[str, Any]]:
+    """Status and document of the answer to one of our own errors, for a client that may manage."""
+    status, content, _ = answer(error, instance, Role.MANAGE)
+    return status, msgspec.json.decode(content, type=dict[str, Any])
 
 
 def _log(error: errors.PolicyServerError, what: str, instance: str) -> None:

@@ -1,18 +1,28 @@
 """Publishing to a server that runs, here or elsewhere."""
 
-from typing import Any
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import msgspec
 import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from policy_server.contract.operations import BASE_PATH, OPERATIONS
+from policy_server.contract.operations import BASE_PATH, OPERATIONS, PREFER_HEADER, PREFERRED
 from policy_server.errors import Fault, FaultsError, RequestFailed, UploadRejected
+from policy_server.serving.builds import Build
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.version_report import VersionReport
 
 CONNECT_SECONDS = 10.0
-UPLOAD = OPERATIONS["upload_policy"]
+UPLOAD, BUILD = OPERATIONS["upload_policy"], OPERATIONS["build"]
+ASK_SECONDS = 0.5
+"""Between two questions how far a build is."""
+SILENCE_SECONDS = 60.0
+"""A build goes on by itself; so long it may be that no request for it is answered."""
+PASSING = (429, 502, 503, 504)
+"""What proxies and servers say that are busy, or about to start."""
+Answer = TypeVar("Answer")
 
 
 class Bearer(AuthBase):
@@ -32,40 +42,97 @@ def password_of(user: str, password: str) -> AuthBase:
     return HTTPBasicAuth(user.encode(), password.encode())
 
 
-def publish_to(url: str, bundle: Bundle, credentials: AuthBase) -> VersionReport:
+def publish_to(
+    url: str,
+    bundle: Bundle,
+    credentials: AuthBase,
+    progress: Callable[[str], None] = lambda _: None,
+) -> VersionReport:
     """Publish a bundle to a running server.
+
+    It is asked to answer at once and build behind that, so that no proxy in between has to wait
+    for the build. A server that does not know this answers when the build is done.
 
     Args:
         url: Where the server is; with or without `/api`.
         bundle: What it is to build, prove and activate.
         credentials: Of somebody who may replace the policy.
+        progress: Told what the server does, a few words at a time.
 
     Raises:
         UploadRejected: The server refused the bundle; nothing was changed.
         RequestFailed: It cannot be reached, or refused the credentials.
     """
-    address = f"{url.rstrip('/').removesuffix(BASE_PATH)}{BASE_PATH}{UPLOAD.path}"
+    base = f"{url.rstrip('/').removesuffix(BASE_PATH)}{BASE_PATH}"
+    address = f"{base}{UPLOAD.path}"
     files: dict[str, Any] = {f"{part}_file": (part, file) for part, file in bundle.parts.items()}
     if bundle.schema is not None:
         files["schema_file"] = ("schema.yaml", bundle.schema)
-    try:
-        response = requests.post(
+    with requests.Session() as session:
+        session.auth = credentials
+        response = _asked(
+            session.post,
             address,
             files=files,
-            auth=credentials,
+            headers={PREFER_HEADER: PREFERRED},
             timeout=(CONNECT_SECONDS, UPLOAD.seconds),
-            allow_redirects=False,  # a form that was sent on would be another request
         )
-    except requests.RequestException as error:
-        raise RequestFailed(f"{address} cannot be reached: {error}") from error
+        if response.status_code == requests.codes.accepted:
+            return _awaited(session, base, _build(response, address), progress)
     if response.status_code == requests.codes.ok:
         return _report(response, address)
     raise _refusal(response, address)
 
 
-def _report(response: requests.Response, address: str) -> VersionReport:
+def _asked(
+    method: Callable[..., requests.Response], address: str, **options: Any
+) -> requests.Response:
     try:
-        return msgspec.json.decode(response.content, type=VersionReport)
+        # A form that was sent on would be another request.
+        return method(address, allow_redirects=False, **options)
+    except requests.RequestException as error:
+        raise RequestFailed(f"{address} cannot be reached: {error}") from error
+
+
+def _awaited(
+    session: requests.Session, base: str, build: Build, progress: Callable[[str], None]
+) -> VersionReport:
+    """What comes of a build; a proxy in between may fail for a while."""
+    address = f"{base}{BUILD.path_with(build=build.build)}"
+    told, heard = 0, time.monotonic()
+    while build.state == "running":
+        for step in build.steps[told:]:
+            progress(step.name)
+        told = len(build.steps)
+        time.sleep(ASK_SECONDS)
+        try:
+            response = _asked(session.get, address, timeout=(CONNECT_SECONDS, BUILD.seconds))
+        except RequestFailed:
+            if time.monotonic() > heard + SILENCE_SECONDS:
+                raise
+            continue
+        if response.status_code == requests.codes.ok:
+            build, heard = _build(response, address), time.monotonic()
+        elif response.status_code not in PASSING or time.monotonic() > heard + SILENCE_SECONDS:
+            raise _refusal(response, address)
+    for step in build.steps[told:]:
+        progress(step.name)
+    if build.report is None:
+        raise _error_of(build.problem, build.status or 500, address)
+    return msgspec.convert(build.report, VersionReport)
+
+
+def _build(response: requests.Response, address: str) -> Build:
+    return _decoded(response, address, Build)
+
+
+def _report(response: requests.Response, address: str) -> VersionReport:
+    return _decoded(response, address, VersionReport)
+
+
+def _decoded(response: requests.Response, address: str, kind: type[Answer]) -> Answer:
+    try:
+        return msgspec.json.decode(response.content, type=kind)
     except msgspec.MsgspecError as error:
         raise RequestFailed(
             f"{address} is no policy server: {error}.", status=response.status_code
@@ -73,16 +140,24 @@ def _report(response: requests.Response, address: str) -> VersionReport:
 
 
 def _refusal(response: requests.Response, address: str) -> FaultsError:
-    """The error that a problem document tells of."""
-    status = response.status_code
+    """The error that an answer tells of."""
     try:
-        problem = response.json()
+        document = response.json()
+    except ValueError:
+        document = None
+    where = response.headers.get("Location")
+    return _error_of(
+        document, response.status_code, address, f"; it leads to {where}" if where else ""
+    )
+
+
+def _error_of(problem: Any, status: int, address: str, remedy: str = "") -> FaultsError:
+    """The error that a problem document tells of."""
+    try:
         faults = [Fault(each["pointer"], each["detail"]) for each in problem.get("errors", ())]
         # The detail repeats the first fault, for those who read nothing else.
         summary = problem["detail"].removesuffix(str(faults[0]) if faults else "").strip()
-    except (ValueError, LookupError, TypeError, AttributeError):
-        where = response.headers.get("Location")
-        remedy = f"; it leads to {where}" if where else ""
+    except (LookupError, TypeError, AttributeError):
         return RequestFailed(f"{address} answered {status}{remedy}.", status=status)
     if status == requests.codes.unprocessable:
         return UploadRejected(summary, faults)

@@ -98,6 +98,7 @@ class ApplicationSwitch:
         connection_limits: Of this process; the worker keeps connections to them.
         siblings: The other workers of this server.
         measuring: Measures the worker for as long as it is entered; gets this switch.
+        await_builds: Called at the end, waits for builds that go on behind an answer.
 
     Attributes:
         is_needed: Clients need this worker: others cannot decide either, or it can.
@@ -116,6 +117,7 @@ class ApplicationSwitch:
         connection_limits: ConnectionLimits,
         siblings: Siblings,
         measuring: Measuring | None = None,
+        await_builds: Callable[[], None] = lambda: None,
     ) -> None:
         self.is_needed, self.is_worse = True, False
         self.siblings = siblings
@@ -125,6 +127,7 @@ class ApplicationSwitch:
         self.connection_limits = connection_limits
         self._contracts = contracts
         self._create = create
+        self._await_builds = await_builds
         self._current = create(contracts.served(), self.refresh)
         self._next: Application | None = None
         self._complaint = ""
@@ -202,6 +205,7 @@ class ApplicationSwitch:
         async with following(self.refresh), self._measuring(self):
             await send({"type": "lifespan.startup.complete"})
             await receive()
+            await asyncio.to_thread(self._await_builds)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -258,6 +258,10 @@ def test_versions_are_uploaded_listed_gone_back_from_and_removed(
     assert report["state"] == "active"
     assert all(check["passed"] for check in report["checks"])
     uploaded = report["version"]
+    latest = service.server.get("builds").json()["builds"][
+        0
+    ]  # it was not waited for in one request
+    assert (latest["operation"], latest["report"]["version"]) == (f"upload_{part}", uploaded)
     assert uploaded == active.read_text().strip() != before
     steps = [step("versions"), step("activate_version", version=before)]
     listed, activated = answered(drive(service, steps))

@@ -52,6 +52,22 @@ def test_it_does_not_matter_who_takes_the_prefix_off(server: Server) -> None:
         assert server.session.get(f"{site}{odd}", headers=HEADERS, timeout=60).status_code == 404
 
 
+def test_a_build_is_where_its_client_sees_the_server(server: Server, trusting: Server) -> None:
+    """Whichever path the client asked, and whoever says it: it is found there."""
+    said = {"X-Forwarded-Prefix": "/of/a/proxy", "X-Forwarded-For": "8.8.8.8"}
+    for made, base, headers in (
+        (server, "/site/policy/api", {}),
+        (trusting, "/of/a/proxy/api", said),
+        (trusting, "/api", {}),
+    ):
+        version = made.get("versions").json()["active"]
+        given = {**headers, "Prefer": "respond-async"}
+        begun = made.post(f"versions/{version}/activate", None, headers=given)
+        assert begun.headers["Location"] == f"{base}/builds/{begun.json()['build']}"
+    again = server.url.removesuffix("/api") + "/site/policy/api/builds"
+    assert server.session.get(again, headers=HEADERS, timeout=60).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("said", "base"),
     [

@@ -5,6 +5,7 @@ from typing import Any
 
 import connexion
 import flask
+from werkzeug.datastructures import ImmutableMultiDict
 
 from policy_server.access.identity import Identity
 from policy_server.contract.decoding import REFUSED
@@ -37,6 +38,15 @@ def identity_of(scope: MutableMapping[str, Any]) -> Identity | None:
     """Who sent a request; None until connexion has checked the credentials."""
     context = scope.get("extensions", {}).get(CONTEXT, {})
     return (context.get("token_info") or {}).get("identity")
+
+
+def keep_files() -> None:
+    """Let the files of the request that is being answered outlive it, as long as they are used.
+
+    A request of Werkzeug's closes, at its end, those that it knows of.
+    """
+    request: flask.Request = flask.request._get_current_object()  # type: ignore[attr-defined]
+    request.__dict__["files"] = ImmutableMultiDict()
 
 
 def decoded_body() -> Sequence[Any]:

@@ -88,7 +88,6 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
         answer = create_application(specification, api, service, authenticator, *options, *shown)
         return Application(contract, live, answer, State(service, authenticator, told.observer))
 
-
     following = (siblings, observers, builds.wait)
     return ApplicationSwitch(contracts, create, shutdown, settings.connection_limits, *following)
 

@@ -111,10 +111,12 @@ class Publisher:
         """
         with self._turn():
             before = self._store.active()
-            made = self._made(files, created_by)
+            made = self._made(files, created_by, progress)
         return self._activation.settle(made, before)
 
-    def _made(self, files: Mapping[Part, ReadableFile], created_by: str) -> VersionReport:
+    def _made(
+        self, files: Mapping[Part, ReadableFile], created_by: str, progress: Progress
+    ) -> VersionReport:
         with contextlib.ExitStack() as stages:
             contract = self._contracts.served()
             waiting: list[tuple[Path, set[Part], BuildReport]] = []

@@ -38,8 +38,8 @@ from policy_server.web.fast_path import FastPath
 from policy_server.web.gate import Gate
 from policy_server.web.limits import BYTES_PER_MEGABYTE, BodyMiddleware
 from policy_server.web.metrics_page import Metrics, MetricsPage
-from policy_server.web.observing import NOBODY, Observed, ObservedRequests
 from policy_server.web.negotiation import Negotiation
+from policy_server.web.observing import NOBODY, Observed, ObservedRequests
 from policy_server.web.prefix import Prefix
 from policy_server.web.protocols.registry import PROTOCOLS
 from policy_server.web.request_ids import RequestIdMiddleware

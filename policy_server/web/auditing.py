@@ -75,7 +75,11 @@ class AuditMiddleware:
     async def _write(self, scope: Scope, operation: Operation, status: int, detail: str) -> None:
         entry = entry_of(scope, operation, status, detail)
         await asyncio.to_thread(self._log.write, entry)
-        known = {"user": str(identity or "") or None, "operation": operation.id, "status": status}
+        known = {
+            "user": str(identity_of(scope) or "") or None,
+            "operation": operation.id,
+            "status": status,
+        }
         about = f" {entry.subject}" if entry.subject else ""
         logger.info("%s: %s%s", entry.outcome, operation.id, about, extra=known)
 

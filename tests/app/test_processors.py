@@ -66,7 +66,8 @@ def test_a_server_has_a_worker_for_each_processor_and_says_so(
     base, port = Path(shutil.copytree(published_warm, tmp_path / "base")), free_port()
     gunicorn = str(Path(sys.executable).with_name("gunicorn"))
     first = str(min(os.sched_getaffinity(0)))
-    command = ["taskset", "--cpu-list", first, gunicorn, "app:app", "-b", f"127.0.0.1:{port}"]
+    command = ["env", "-u", "WEB_CONCURRENCY", "taskset", "--cpu-list", first]
+    command += [gunicorn, "app:app", "-b", f"127.0.0.1:{port}"]
     with running(command, port, base) as server:
         assert len(server.get("versions").json()["workers"]) == 1
         log = server.log.read_text()

@@ -65,14 +65,17 @@ class Server:
 
 
 def environment(base_path: Path, **settings: str) -> dict[str, str]:
-    """The environment of a server or a command: this one's, less settings, plus those given."""
+    """The environment of a server or a command: this one's, less settings, plus those given.
+
+    Its server has one worker, where nothing says otherwise, on machines of any size.
+    """
     ours = ("BASE_PATH", "HOST", "PORT", "DEBUG", "TUPLE", "DISCRETE_ACTIONS")
     kept = {
         name: value
         for name, value in os.environ.items()
         if name not in ours and not name.startswith("POLICY_SERVER_")
     }
-    return {**kept, "BASE_PATH": str(base_path), **settings}
+    return {**kept, "BASE_PATH": str(base_path), "WEB_CONCURRENCY": "1", **settings}
 
 
 def run_command(

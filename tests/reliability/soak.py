@@ -47,6 +47,7 @@ class Plan:
 
     Attributes:
         seconds: At least; the last round is finished.
+        rounds: At least.
         fresh: How many of the clients open a connection for each request.
         disturbances: What happens in each round, in this order.
         every: Seconds from one disturbance to the next, if it is over by then.
@@ -58,6 +59,7 @@ class Plan:
     workers: int
     disturbances: Sequence[Disturbance] = DISTURBANCES
     every: float = 0.0
+    rounds: int = 1
 
 
 @dataclass(frozen=True)
@@ -136,8 +138,9 @@ def soak(folder: Path, plan: Plan) -> Soak:
         with Crowd(trial.server.port, plan.clients, ASK, plan.fresh).asking() as crowd:
             start = due = time.monotonic()
             for number, disturbance in enumerate(itertools.cycle(plan.disturbances)):
-                is_round = number % len(plan.disturbances) == 0
-                if number and is_round and time.monotonic() > start + plan.seconds:
+                rounds, more = divmod(number, len(plan.disturbances))
+                is_due = rounds >= plan.rounds and time.monotonic() > start + plan.seconds
+                if not more and is_due:
                     break
                 began = time.monotonic()
                 disturbance(trial)

@@ -183,7 +183,15 @@ class NoActivePolicy(PolicyServerError):
 
 
 class Overloaded(PolicyServerError):
-    """More decisions are waiting than may wait."""
+    """More is waiting than may wait, or than could be done in time.
+
+    Attributes:
+        seconds: Until it may be asked again.
+    """
+
+    def __init__(self, message: str, seconds: float = 2.0) -> None:
+        self.seconds = seconds
+        super().__init__(message)
 
 
 class DeadlineExceeded(PolicyServerError):
@@ -235,5 +243,9 @@ class EngineFailed(PolicyServerError):
     """The network could not be run; the cause goes to the log and never to a client."""
 
 
-class EngineUnavailable(EngineFailed):
+class ServerFailed(EngineFailed):
+    """The server that runs the network failed, whatever it was asked for."""
+
+
+class EngineUnavailable(ServerFailed):
     """The server that runs the network failed a moment ago, and does not answer rightly yet."""

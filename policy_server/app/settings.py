@@ -120,7 +120,7 @@ class Settings(
         "POLICY_SERVER_REQUEST_SECONDS",
         setting_texts.count(1, 86_400),
         60,
-        "Most that the header `X-Request-Timeout` can ask for; more counts as this",
+        "Most that `X-Request-Timeout` can ask for, and that a request waits for others without it",
     )
     upload_megabytes: int = setting(
         "POLICY_SERVER_UPLOAD_MEGABYTES", setting_texts.count(1, 10_000), 200, "Largest upload"
@@ -201,9 +201,10 @@ class Settings(
     @property
     def serving_limits(self) -> ServingLimits:
         """How much the decisions of a worker may take."""
-        limits = self.build_limits.isolation
+        limits, waiting = self.build_limits.isolation, self.waiting_decisions
         engine = EngineLimits(self.model_megabytes, self.engine_seconds)
-        return ServingLimits(limits if limits.confined else None, self.waiting_decisions, engine)
+        isolation = limits if limits.confined else None
+        return ServingLimits(isolation, waiting, engine, self.request_seconds)
 
     @property
     def connection_limits(self) -> ConnectionLimits:

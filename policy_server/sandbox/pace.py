@@ -1,11 +1,13 @@
 """How many observations go to a preprocessor together, so that they end within their time."""
 
-from policy_server.policy.timing import MAX_BATCH
+from policy_server.policy.timing import MAX_BATCH, PIECE_SECONDS
 
 SHARE = 0.2
 """Of the time of a batch: what is expected of it. The rest is for a machine that is busy."""
 FASTER = 4
 """At most so many times as many observations as before."""
+LEAST_SECONDS = PIECE_SECONDS / MAX_BATCH
+"""What is quicker makes no difference."""
 
 
 class Pace:
@@ -21,13 +23,27 @@ class Pace:
     def __init__(self, seconds: float, each: float = 0.0) -> None:
         self._seconds = SHARE * seconds
         self._each = each or self._seconds  # one, to begin with
+        self._is_known = bool(each)
+
+    @property
+    def each(self) -> float:
+        """Seconds that one observation takes; 0 while nobody knows."""
+        return self._each if self._is_known else 0.0
 
     @property
     def rows(self) -> int:
         """Observations that the next batch may have, 1 or more."""
-        return max(1, min(MAX_BATCH, int(self._seconds / self._each)))
+        return self.rows_within(self._seconds)
+
+    def rows_within(self, seconds: float) -> int:
+        """Observations that should end within some time, 1 or more."""
+        return max(1, min(MAX_BATCH, int(seconds / self._each)))
 
     def note(self, rows: int, seconds: float) -> None:
         """Learn that a batch of so many took so long."""
-        least = self._seconds / MAX_BATCH
-        self._each = max(seconds / max(rows, 1), self._each / FASTER, least)
+        self._each = max(seconds / max(rows, 1), self._each / FASTER, LEAST_SECONDS)
+        self._is_known = True
+
+    def note_lost(self) -> None:
+        """Learn that a batch took too long, which one of its observations may have done."""
+        self._each = min(self._each * FASTER, self._seconds)

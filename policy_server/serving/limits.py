@@ -13,8 +13,12 @@ class ServingLimits:
         isolation: Of the process that runs an uploaded preprocessor; None runs it in the worker.
         engine: Of the process that runs a network which no worker runs.
         waiting_decisions: Requests that come when so many decisions wait are turned away.
+        engine: Of the process that runs a network which no worker runs.
+        waiting_decisions: Requests that come when so many decisions wait are turned away.
+        waiting_seconds: So are those that would wait for longer, unless they say how long they may.
     """
 
     isolation: ProcessLimits | None = None
     waiting_decisions: int = 20_000
     engine: EngineLimits = field(default_factory=EngineLimits)
+    waiting_seconds: float = 60.0

@@ -169,11 +169,11 @@ def _decider(
     if parts.code is not None and limits.isolation is not None:
         each = network.timing.preprocessor_seconds
         process = PreprocessorProcess(
-            parts.code, limits.isolation, network.feature_width, each=each
+            parts.code, limits.isolation, network.feature_width, each=each, spare=True
         )
     here = parts.preprocessor(contract) if process is None else None
     policy = Policy(contract, network, parts.engine, here, parts.mapper)
-    return Decider(policy, process, network.timing, limits.waiting_decisions)
+    return Decider(policy, process, network.timing, limits)
 
 
 def _read_network(folder: Path, name: str, contract: Contract) -> Network:

@@ -10,7 +10,6 @@ from policy_server.policy.engines.engine import Floats
 from policy_server.policy.features import Features
 from policy_server.policy.policy import Policy
 from policy_server.serving.pending import PendingRequest
-from policy_server.serving.stages import Stages
 
 
 class StepQuery(NamedTuple):
@@ -51,18 +50,19 @@ class PendingSteps(PendingRequest):
         steps: Sequence[StepQuery],
         query: Query,
         done: "asyncio.Future[list[DecidedStep]]",
-        stages: Stages | None = None,
+        seconds: float | None = None,
     ) -> None:
-        super().__init__([step.record for step in steps], None, query, None, done, stages)
+        super().__init__([step.record for step in steps], None, query, None, done, seconds)
         self.steps = steps
 
     def place(self, row: int, rows: int) -> str:
         """JSON pointer to the observation of one of its steps."""
         return self.steps[row].place
 
-    def engine_rows(self, policy: Policy, features: Features) -> Features:
-        """What the network takes for its features: beside them, what episodes carry."""
-        return policy.continued(features, [step.state for step in self.steps])
+    def engine_rows(self, policy: Policy, features: Features, start: int) -> Features:
+        """What the network takes for features: beside them, what episodes carry."""
+        steps = self.steps[start : start + len(features)]
+        return policy.continued(features, [step.state for step in steps])
 
     def answers(self, policy: Policy, rows: Floats) -> list[DecidedStep]:
         """What follows from the network's rows; raises ObservationError."""

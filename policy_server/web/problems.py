@@ -138,7 +138,7 @@ def answer(
         _log(error, title, instance)
     faults = error.faults if isinstance(error, errors.FaultsError) else ()
     content, headers = problem(status, title, detail, instance, faults)
-    if isinstance(error, errors.TooManyFailures):
+    if isinstance(error, errors.TooManyFailures | errors.Overloaded):
         headers["Retry-After"] = str(math.ceil(error.seconds))
     return status, content, headers
 

@@ -91,7 +91,7 @@ def test_it_decides_in_the_worker_itself_also_where_code_is_kept_apart(desk: Des
     try:
         live.start()
         decider = live.current().decider
-        assert decider._process is None
+        assert decider.runner.process is None
         answer = live.decide(OBSERVATION, "describe")
     finally:
         live.close()

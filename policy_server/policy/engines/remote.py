@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 import numpy as np
 
-from policy_server.errors import EngineFailed, EngineUnavailable
+from policy_server.errors import EngineFailed, EngineUnavailable, ServerFailed
 from policy_server.policy.engines.engine import Floats
 from policy_server.policy.engines.http_client import Connection, HttpAnswer, HttpClient
 from policy_server.policy.engines.recorded import Recorded
@@ -112,7 +112,7 @@ class RemoteEngine:
         """Turn float32[B, F] into float32[B, W].
 
         Raises:
-            EngineFailed: The server is absent, slow, or answers nonsense.
+            ServerFailed: The server is absent, slow, or answers nonsense.
         """
         if self.fault is not None:
             raise EngineUnavailable(self.fault)
@@ -122,7 +122,7 @@ class RemoteEngine:
             return await self._run(features)
         except EngineFailed as error:
             self._look()
-            failed = EngineFailed(self._words(error))
+            failed = ServerFailed(self._words(error))
             for note in getattr(error, "__notes__", ()):
                 failed.add_note(note)
             raise failed from error

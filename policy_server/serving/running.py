@@ -1,0 +1,237 @@
+"""A round of decisions: features are made, the network is run, answers are told."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter, thread_time
+from typing import TypeVar
+
+from policy_server.contract.records import Record
+from policy_server.errors import DeadlineExceeded, EngineFailed, PreprocessorFailed, ServerFailed
+from policy_server.policy.answers import Answer, Query
+from policy_server.policy.engines.engine import Floats
+from policy_server.policy.features import Features, Outcome
+from policy_server.policy.policy import Policy
+from policy_server.policy.timing import (
+    MAX_BATCH,
+    PIECE_SECONDS,
+    QUICK_SECONDS,
+    LearnedTiming,
+    Timing,
+)
+from policy_server.sandbox.preprocessor_process import BatchLost, PreprocessorProcess
+from policy_server.serving.pending import (
+    LATE,
+    PendingRequest,
+    Piece,
+    Ready,
+    fail_all,
+    ready_of,
+    records_of,
+    stacked,
+)
+
+LONG_ANSWERS = 1_000
+"""Decisions; to word more of them takes longer, too."""
+MOST_NUMBERS = 4_000_000
+"""Of the states that go together."""
+
+Result = TypeVar("Result")
+
+
+class Runner:
+    """Runs pieces of requests by one policy, one round at a time where the event loop is left.
+
+    Where a round fails as a whole, and one of its rows may be to blame, nobody is told: its pieces
+    are returned, to be run again, each row by itself.
+
+    Args:
+        policy: Loaded and warm.
+        process: Runs its uploaded preprocessor; None where it has none, or runs in this process.
+        timing: How long its parts take, as the build measured.
+
+    Attributes:
+        doubts: The last run was odd: the next one is measured more exactly.
+    """
+
+    def __init__(self, policy: Policy, process: PreprocessorProcess | None, timing: Timing) -> None:
+        self.policy = policy
+        self.process = process
+        self.is_awaited = process is not None or policy.is_awaited
+        here = timing.preprocessor_seconds if process is None else 0.0
+        self._timing = LearnedTiming(timing, here)
+        memory = policy.network.memory
+        self._most_rows = MAX_BATCH if memory is None else MOST_NUMBERS // memory.width + 1
+        self._thread: ThreadPoolExecutor | None = None
+        self.doubts = False
+
+    @property
+    def rows(self) -> int:
+        """Observations of one piece: as many as should end within a piece's time; 1 or more."""
+        most = min(self._timing.rows, self._most_rows)
+        return most if self.process is None else min(most, self.process.rows_within(PIECE_SECONDS))
+
+    @property
+    def row_seconds(self) -> float:
+        """About how long one observation of many takes."""
+        return self._timing.row_seconds + (0.0 if self.process is None else self.process.each)
+
+    def leaves_loop(self, rows: int) -> bool:
+        """So many would hold up the event loop."""
+        return self.is_awaited or self._timing.seconds(rows) > QUICK_SECONDS
+
+    def decide(
+        self, records: Sequence[Record], query: Query, seed: int | None, seconds: float | None
+    ) -> list[Answer]:
+        """Decide here and now on what takes no time; raises what Policy raises.
+
+        Raises:
+            DeadlineExceeded: It took more than these seconds all the same.
+        """
+        began = perf_counter()
+        if seconds == 0:
+            raise DeadlineExceeded(LATE.format(seconds))
+        answers = self.policy.decide(records, query, seed)
+        taken = perf_counter() - began
+        self.doubts |= taken > QUICK_SECONDS
+        if seconds is not None and taken > seconds:
+            raise DeadlineExceeded(LATE.format(seconds))
+        return answers
+
+    def run(self, pieces: Sequence[Piece]) -> Sequence[Piece]:
+        """Run pieces here and now; returns those that are to be run again."""
+        ready: Ready = []
+        try:
+            clock = self._clock
+            began = clock()
+            records = records_of(pieces)
+            ready = ready_of(pieces, self._outcome(records) if records else None, self.policy)
+            if not ready:
+                return ()
+            rows = self.policy.run(stacked(ready))
+            self._note(len(rows), clock() - began)
+        except Exception as error:  # whatever it is, nobody is to wait for ever
+            return _blamed(pieces, ready, error)
+        for request in _put(ready, rows):
+            request.tell(self.policy)
+        return ()
+
+    async def run_elsewhere(self, pieces: Sequence[Piece]) -> Sequence[Piece]:
+        """As `run`; the event loop goes on meanwhile."""
+        ready: Ready = []
+        again: Sequence[Piece] = ()
+        try:
+            records = records_of(pieces)
+            try:
+                outcome, spent = await self._outcome_elsewhere(records) if records else (None, 0.0)
+            except BatchLost:
+                again = [piece for piece in pieces if piece.request.features is None]
+                pieces = [piece for piece in pieces if piece.request.features is not None]
+                outcome, spent = None, 0.0
+            ready = ready_of(pieces, outcome, self.policy)
+            if not ready:
+                return again
+            rows, taken = await self._run_elsewhere(stacked(ready))
+            self._note(len(rows), spent + taken)
+        except Exception as error:  # see above
+            return [*again, *_blamed(pieces, ready, error)]
+        for request in _put(ready, rows):
+            await self._tell(request)
+        return again
+
+    def close(self) -> None:
+        """Let go of processes and threads; whoever comes late begins new ones."""
+        if self.process is not None:
+            self.process.close()
+        if self._thread is not None:
+            self._thread.shutdown(wait=False)
+            self._thread = None
+        self.policy.close()
+
+    def _outcome(self, records: list[Record]) -> Outcome | PreprocessorFailed:
+        try:
+            return self.policy.outcome(records)
+        except PreprocessorFailed as error:  # of these records; requests with features go on
+            return error
+
+    async def _outcome_elsewhere(
+        self, records: list[Record]
+    ) -> tuple[Outcome | PreprocessorFailed, float]:
+        """What came of records, and the seconds that this process has spent on it."""
+        if self.process is None:
+            return await self._measured(len(records), self._outcome, records)
+        try:
+            return self.policy.fitting(await self.process.run(records), records), 0.0
+        except BatchLost:
+            raise
+        except PreprocessorFailed as error:
+            return error, 0.0
+
+    async def _run_elsewhere(self, features: Features) -> tuple[Floats, float]:
+        """What the network gives, and how many seconds that took."""
+        if self.policy.is_awaited:
+            began = perf_counter()
+            return await self.policy.run_async(features), perf_counter() - began
+        return await self._measured(len(features), self.policy.run, features)
+
+    @property
+    def _clock(self) -> Callable[[], float]:
+        """Of the processor in doubt, which others may keep busy; to ask it takes a while."""
+        return thread_time if self.doubts else perf_counter
+
+    def _note(self, rows: int, seconds: float) -> None:
+        look = self._timing.note if self.doubts else self._timing.is_odd
+        self.doubts = look(rows, seconds)
+
+    async def _tell(self, request: PendingRequest) -> None:
+        if request.rows <= LONG_ANSWERS or request.done.done():
+            request.tell(self.policy)
+            return
+        try:
+            request.succeed(await self._threaded(request.result, self.policy))
+        except Exception as error:
+            request.fail(error)
+
+    async def _measured(
+        self, rows: int, call: Callable[..., Result], *arguments: object
+    ) -> tuple[Result, float]:
+        """What a call gives that works on so many rows, and the seconds of its thread."""
+        if self._timing.seconds(rows) > QUICK_SECONDS:
+            return await self._threaded(_timed, self._clock, call, *arguments)
+        return _timed(self._clock, call, *arguments)
+
+    async def _threaded(self, call: Callable[..., Result], *arguments: object) -> Result:
+        """Call something in a thread that belongs to these decisions alone."""
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, "deciding")
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)
+
+
+def _timed(
+    clock: Callable[[], float], call: Callable[..., Result], *arguments: object
+) -> tuple[Result, float]:
+    """What a call gives, and the seconds that it took."""
+    began = clock()
+    return call(*arguments), clock() - began
+
+
+def _put(ready: Ready, rows: Floats) -> list[PendingRequest]:
+    """Give requests what the network gives of their pieces; returns those that are complete."""
+    complete = []
+    start = 0
+    for piece, features in ready:
+        end = start + len(features)
+        if piece.request.put(piece, rows[start:end]):
+            complete.append(piece.request)
+        start = end
+    return complete
+
+
+def _blamed(pieces: Sequence[Piece], ready: Ready, error: Exception) -> Sequence[Piece]:
+    """Pieces of which one may have made the network fail; where none may, all are told."""
+    run = [piece for piece, _ in ready]
+    one_of_them = isinstance(error, EngineFailed) and not isinstance(error, ServerFailed)
+    if one_of_them and sum(piece.rows for piece in run) > 1:
+        return run
+    fail_all(pieces, error)
+    return ()

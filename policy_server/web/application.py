@@ -36,6 +36,7 @@ from policy_server.web.certificates import VerifiedCertificates
 from policy_server.web.cross_origin import CrossOrigin
 from policy_server.web.fast_path import FastPath
 from policy_server.web.gate import Gate
+from policy_server.web.health import Health
 from policy_server.web.limits import BYTES_PER_MEGABYTE, BodyMiddleware
 from policy_server.web.metrics_page import Metrics, MetricsPage
 from policy_server.web.negotiation import Negotiation
@@ -230,6 +231,9 @@ def _connexion_application(
     )
     application.add_middleware(
         StaticAnswers, position=MiddlewarePosition.BEFORE_SWAGGER, specification=specification
+    )
+    application.add_middleware(
+        Health, position=MiddlewarePosition.BEFORE_SWAGGER, base=specification["basePath"]
     )
     return application
 

@@ -12,14 +12,15 @@ from werkzeug.datastructures import FileStorage
 from policy_server.contract.operations import TIMEOUT_HEADER, VERSION_HEADER
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.decisions import Named
-from policy_server.serving.readiness import readiness
 from policy_server.serving.version_report import VersionReport
 from policy_server.version.parts import Part
 from policy_server.web.adapters.connexion_request import decoded_body
 from policy_server.web.application import current_service, on_loop
 from policy_server.web.auditing import note
 from policy_server.web.deferring import Progress, answer_of, answered
+from policy_server.web.health import ALIVE, health_of
 from policy_server.web.observing import stages_of
+from policy_server.web.state import state_of
 
 Json = dict[str, Any]
 
@@ -179,16 +180,12 @@ def clients_of_language(language: str) -> flask.Response:
 
 def health_live() -> flask.Response:
     """The process answers."""
-    return _json({"status": "ok"})
+    return _json(ALIVE)
 
 
 def health_ready() -> flask.Response:
     """Workers of this server decide; NoActivePolicy says why where none does."""
-    service = current_service()
-    health = readiness(service.live, service.siblings, service.shutdown)
-    if service.sandbox_lacks:
-        health["sandbox_lacks"] = service.sandbox_lacks
-    return _json(health)
+    return _json(health_of(state_of(connexion.request.scope)))
 
 
 def _archive(language: str | None) -> flask.Response:

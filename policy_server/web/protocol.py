@@ -251,6 +251,7 @@ class Protocol(Connection):
         if self._held:
             self._resume_reading()
             self._read_on()
+        self._end_if_all_answered()
 
     def _answer(self, known: Known, pending: PendingDecision, body: bytes) -> None:
         fast, head, accepted = known
@@ -259,7 +260,8 @@ class Protocol(Connection):
         except Exception:  # nobody foresaw it: connexion's handlers log it and say so
             self._answer_ordinarily(head, body)
             return
-        self._send(status, headers, content, last=self._ending)
+        last = self._ending or (self._sent_all and not self._held)
+        self._send(status, headers, content, last=last)
 
     def _answer_ordinarily(self, head: bytes, body: bytes) -> None:
         """Have a request of uvicorn's answer what the fast path did not."""

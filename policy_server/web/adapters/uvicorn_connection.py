@@ -31,6 +31,7 @@ FORWARDED = b"x-forwarded-for"
 LOOKED_AT = 32
 """Of which one is closed where there are too many: to look at all would serve who opens them."""
 ALL_TAKEN = "All connections that this process keeps are busy: ask again."
+CUT = "The connection ended before the request was complete."
 FAREWELL_SECONDS = 1.0
 """Before a connection is ended from here: a reset could overtake a refusal, or lose a request."""
 
@@ -39,7 +40,7 @@ class Connection(HttpToolsProtocol):
     """One connection; one request is answered at a time, and what follows it waits."""
 
     # uvicorn's own attributes are as many as one dictionary shares between connections.
-    __slots__ = ("_began_at", "_body", "_held", "_patience", "_refused", "_used_at")
+    __slots__ = ("_began_at", "_body", "_held", "_patience", "_refused", "_sent_all", "_used_at")
     limits = ConnectionLimits()
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -47,6 +48,7 @@ class Connection(HttpToolsProtocol):
         self._held = bytearray()  # came, and is not read yet
         self._body: Body | None = None  # of the request that is being read
         self._refused = False
+        self._sent_all = False  # the client has shut down its side of the connection
         self._began_at = self.loop.time()
         self._used_at = 0.0  # never
         self._patience = Patience(
@@ -66,6 +68,25 @@ class Connection(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn closes at once
+        """The client sends nothing more: what it sent whole is answered, what is cut is refused."""
+        if self.scheme == "https" or self._refused or self.transport.is_closing():
+            return False  # TLS ends as a whole
+        self._sent_all = True
+        if self._is_answering() and not self._held and self._body is None:
+            self._close_after_answer()
+        self._end_if_all_answered()
+        return True
+
+    def _end_if_all_answered(self) -> None:
+        """Close a connection on which nothing more comes, once nothing is owed any more."""
+        if not self._sent_all or self.is_busy() or self.transport.is_closing():
+            return
+        if self._held or not self.is_idle():
+            self._refuse(http.HTTPStatus.BAD_REQUEST, CUT)
+        else:
+            self.transport.close()
+
     def on_response_complete(self) -> None:
         """Go on with what came meanwhile."""
         super().on_response_complete()
@@ -74,6 +95,7 @@ class Connection(HttpToolsProtocol):
         elif not self.transport.is_closing():
             self._used_at = self.loop.time()
             self._read_on()
+            self._end_if_all_answered()
 
     def timeout_keep_alive_handler(self) -> None:
         """Close a connection that nobody has used for so long."""
@@ -185,6 +207,8 @@ class Connection(HttpToolsProtocol):
         self._body = None
         if piece:
             self.on_body(piece)
+        if self._sent_all and not self._held:
+            self._close_after_answer()
         self.on_message_complete()
         if self.cycle.response_complete and not self.transport.is_closing():
             self._use()

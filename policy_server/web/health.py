@@ -1,0 +1,55 @@
+"""Health: answered by the event loop itself, whatever keeps the threads of this process busy."""
+
+from typing import Any
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from policy_server.contract.operations import OPERATIONS
+from policy_server.serving.readiness import readiness
+from policy_server.web.state import State, state_of
+
+ALIVE: dict[str, Any] = {"status": "ok"}
+
+
+class Health:
+    """Answers `GET` of the operations of health.
+
+    A balancer that is not answered within its second takes a worker for dead, so these wait for no
+    thread, as connexion's operations do behind decisions and uploads. What is asked otherwise is
+    handed on.
+
+    Args:
+        app: What answers everything else.
+        base: Where the API lies.
+    """
+
+    def __init__(self, app: ASGIApp, base: str) -> None:
+        self._app = app
+        self._live, self._ready = (
+            f"{base}{OPERATIONS[name].path}" for name in ("health_live", "health_ready")
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        path = scope["path"] if scope["type"] == "http" else None
+        asked = path in (self._live, self._ready) and scope["method"] == "GET"
+        if not asked or scope["query_string"]:  # connexion says what is wrong with that
+            await self._app(scope, receive, send)
+        else:
+            told = ALIVE if path == self._live else health_of(state_of(scope))
+            await JSONResponse(told)(scope, receive, send)
+
+
+def health_of(state: State) -> dict[str, Any]:
+    """What the workers of this server decide with, and what is wrong with it.
+
+    Raises:
+        NoActivePolicy: None of them can decide; the message says why.
+        Stopping: All of them are about to stop.
+    """
+    service = state.service
+    health = readiness(service.live, service.siblings, service.shutdown)
+    if service.sandbox_lacks:
+        health["sandbox_lacks"] = service.sandbox_lacks
+    return health

@@ -33,7 +33,7 @@ PROMETHEUS := prometheus promtool
 # So many files of tests run at a time: one for each processor, and one more, as some of them wait.
 PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # What compares times, or needs so many swaps in a time, and so has the machine for itself.
-ALONE := $(addprefix tests/reliability/test_,attack.py boot.py churn.py soak.py)
+ALONE := $(addprefix tests/reliability/test_,attack.py boot.py churn.py slow_network.py soak.py)
 
 # Which policies `make frameworks` makes; without names all.
 CASES :=

@@ -201,10 +201,9 @@ class Settings(
     @property
     def serving_limits(self) -> ServingLimits:
         """How much the decisions of a worker may take."""
-        limits, waiting = self.build_limits.isolation, self.waiting_decisions
-        engine = EngineLimits(self.model_megabytes, self.engine_seconds)
-        isolation = limits if limits.confined else None
-        return ServingLimits(isolation, waiting, engine, self.request_seconds)
+        limits = self.build_limits.isolation
+        rest = self.waiting_decisions, EngineLimits(self.model_megabytes, self.engine_seconds)
+        return ServingLimits(limits if limits.confined else None, *rest, self.request_seconds)
 
     @property
     def connection_limits(self) -> ConnectionLimits:

@@ -5,6 +5,7 @@ What waits when the event loop turns goes together; nothing waits for company.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from time import perf_counter
 
 from policy_server.contract.records import Record
 from policy_server.errors import Overloaded
@@ -51,6 +52,7 @@ class Decider:
         self._came = 0
         self._alone = True
         self._busy: asyncio.Task[None] | None = None
+        self._row_seconds = self._round_ends = 0.0  # of what is run now
 
     def decide(
         self,
@@ -124,7 +126,7 @@ class Decider:
             self._run_now(request, loop)
 
     def _wait(self, request: PendingRequest, loop: asyncio.AbstractEventLoop) -> None:
-        refusal = self._refusal(request) if self._rounds else None
+        refusal = self._refusal(request) if self._rounds or self._busy is not None else None
         if refusal is not None:
             request.fail(refusal)
             return
@@ -137,22 +139,23 @@ class Decider:
     def _refusal(self, request: PendingRequest) -> Overloaded | None:
         """Why a request cannot wait behind those that do.
 
-        Where nobody waits, any may be tried: how long it takes, is known better afterwards.
+        Where there are none, any may be tried: how long it takes, is known better afterwards.
         """
-        waiting, each = self._rounds.rows, self.runner.row_seconds
+        waiting, each = self._rounds.rows, self._row_seconds
         seconds = self._rounds.rows_before(request.rows) * each
-        told = f"{waiting} decisions are waiting"
+        seconds += max(self._round_ends - perf_counter(), 0.0)
+        retry = max(seconds, RETRY_SECONDS)
         if waiting >= self._most_waiting:
-            return Overloaded(f"{told}: try again later.", max(seconds, RETRY_SECONDS))
+            return Overloaded(f"{waiting} decisions are waiting: try again later.", retry)
         own, most = 0.0, self._most_seconds
         if request.seconds is not None:
             own, most = request.rows * each, request.seconds
         if seconds + own <= most:
             return None
         return Overloaded(
-            f"{told}, which takes about {seconds:.1f} seconds: this would not be decided within "
-            f"{most:g} seconds. Try again later.",
-            max(seconds, RETRY_SECONDS),
+            f"It would not be decided within {most:g} seconds: those before it take about "
+            f"{seconds:.1f}, and it takes about {request.rows * each:.1f}. Try again later.",
+            retry,
         )
 
     def _decide_now(
@@ -186,7 +189,7 @@ class Decider:
         at once; the answers are the same either way.
         """
         self._alone, self._came = self._came < 2, 0
-        self._one_is_quick = not (self.runner.doubts or self.runner.leaves_loop(1))
+        self._one_is_quick = not self.runner.leaves_loop(1)
         if not self.runner.leaves_loop(self._rounds.rows):
             while self._rounds:
                 self._run_round()
@@ -201,6 +204,9 @@ class Decider:
         try:
             while self._rounds:
                 pieces = self._rounds.next(self.runner.rows)
+                self._row_seconds = self.runner.row_seconds
+                rows = sum(piece.rows for piece in pieces)
+                self._round_ends = perf_counter() + rows * self._row_seconds
                 self._rounds.again(await self.runner.run_elsewhere(pieces))
                 await asyncio.sleep(0)  # a round may have been so short that nothing was awaited
         finally:

@@ -1,8 +1,10 @@
 """A round of decisions: features are made, the network is run, answers are told."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from statistics import median
 from time import perf_counter, thread_time
 from typing import TypeVar
 
@@ -12,14 +14,9 @@ from policy_server.policy.answers import Answer, Query
 from policy_server.policy.engines.engine import Floats
 from policy_server.policy.features import Features, Outcome
 from policy_server.policy.policy import Policy
-from policy_server.policy.timing import (
-    MAX_BATCH,
-    PIECE_SECONDS,
-    QUICK_SECONDS,
-    LearnedTiming,
-    Timing,
-)
+from policy_server.policy.timing import MAX_BATCH, PIECE_SECONDS, Timing
 from policy_server.sandbox.preprocessor_process import BatchLost, PreprocessorProcess
+from policy_server.serving.learned_timing import QUICK_SECONDS, LearnedTiming
 from policy_server.serving.pending import (
     LATE,
     PendingRequest,
@@ -36,6 +33,9 @@ LONG_ANSWERS = 1_000
 MOST_NUMBERS = 4_000_000
 """Of the states that go together."""
 
+LATELY = 3
+"""Rounds; one that took long for once says nothing of those to come."""
+
 Result = TypeVar("Result")
 
 
@@ -51,7 +51,7 @@ class Runner:
         timing: How long its parts take, as the build measured.
 
     Attributes:
-        doubts: The last run was odd: the next one is measured more exactly.
+        doubts: The last run was odd: the next one is measured more exactly, and in a thread.
     """
 
     def __init__(self, policy: Policy, process: PreprocessorProcess | None, timing: Timing) -> None:
@@ -63,6 +63,7 @@ class Runner:
         memory = policy.network.memory
         self._most_rows = MAX_BATCH if memory is None else MOST_NUMBERS // memory.width + 1
         self._thread: ThreadPoolExecutor | None = None
+        self._delays = deque([1.0], LATELY)
         self.doubts = False
 
     @property
@@ -73,12 +74,16 @@ class Runner:
 
     @property
     def row_seconds(self) -> float:
-        """About how long one observation of many takes."""
-        return self._timing.row_seconds + (0.0 if self.process is None else self.process.each)
+        """About how long one observation of many takes, on a machine as busy as lately."""
+        each = 0.0 if self.process is None else self.process.each
+        return (self._timing.row_seconds + each) * median(self._delays)
 
     def leaves_loop(self, rows: int) -> bool:
-        """So many would hold up the event loop."""
-        return self.is_awaited or self._timing.seconds(rows) > QUICK_SECONDS
+        """So many would hold up the event loop, or may."""
+        return self.is_awaited or self._is_long(rows)
+
+    def _is_long(self, rows: int) -> bool:
+        return self.doubts or self._timing.seconds(rows) > QUICK_SECONDS
 
     def decide(
         self, records: Sequence[Record], query: Query, seed: int | None, seconds: float | None
@@ -102,14 +107,13 @@ class Runner:
         """Run pieces here and now; returns those that are to be run again."""
         ready: Ready = []
         try:
-            clock = self._clock
-            began = clock()
+            began = perf_counter()
             records = records_of(pieces)
             ready = ready_of(pieces, self._outcome(records) if records else None, self.policy)
             if not ready:
                 return ()
             rows = self.policy.run(stacked(ready))
-            self._note(len(rows), clock() - began)
+            self.doubts = self._timing.is_odd(len(rows), perf_counter() - began)
         except Exception as error:  # whatever it is, nobody is to wait for ever
             return _blamed(pieces, ready, error)
         for request in _put(ready, rows):
@@ -118,21 +122,34 @@ class Runner:
 
     async def run_elsewhere(self, pieces: Sequence[Piece]) -> Sequence[Piece]:
         """As `run`; the event loop goes on meanwhile."""
+        rows = sum(piece.rows for piece in pieces)
+        began = perf_counter()
+        again = await self._run_pieces(pieces, self.policy.is_awaited or self._is_long(rows))
+        taken = perf_counter() - began
+        expected = self._timing.seconds(rows)
+        if self.process is not None:
+            expected += rows * self.process.each
+        self._delays.append(max(taken / expected, 1.0) if taken > QUICK_SECONDS else 1.0)
+        return again
+
+    async def _run_pieces(self, pieces: Sequence[Piece], exact: bool) -> Sequence[Piece]:
         ready: Ready = []
         again: Sequence[Piece] = ()
         try:
             records = records_of(pieces)
+            outcome, spent = None, 0.0
             try:
-                outcome, spent = await self._outcome_elsewhere(records) if records else (None, 0.0)
+                if records:
+                    outcome, spent = await self._outcome_elsewhere(records, exact)
             except BatchLost:
                 again = [piece for piece in pieces if piece.request.features is None]
                 pieces = [piece for piece in pieces if piece.request.features is not None]
-                outcome, spent = None, 0.0
             ready = ready_of(pieces, outcome, self.policy)
             if not ready:
                 return again
-            rows, taken = await self._run_elsewhere(stacked(ready))
-            self._note(len(rows), spent + taken)
+            rows, taken = await self._run_elsewhere(stacked(ready), exact)
+            look = self._timing.note if exact else self._timing.is_odd
+            self.doubts = look(len(rows), spent + taken)
         except Exception as error:  # see above
             return [*again, *_blamed(pieces, ready, error)]
         for request in _put(ready, rows):
@@ -140,7 +157,7 @@ class Runner:
         return again
 
     def close(self) -> None:
-        """Let go of processes and threads; whoever comes late begins new ones."""
+        """Let go of processes and threads; a request that comes late begins new ones."""
         if self.process is not None:
             self.process.close()
         if self._thread is not None:
@@ -155,11 +172,11 @@ class Runner:
             return error
 
     async def _outcome_elsewhere(
-        self, records: list[Record]
+        self, records: list[Record], threaded: bool
     ) -> tuple[Outcome | PreprocessorFailed, float]:
         """What came of records, and the seconds that this process has spent on it."""
         if self.process is None:
-            return await self._measured(len(records), self._outcome, records)
+            return await self._measured(threaded, self._outcome, records)
         try:
             return self.policy.fitting(await self.process.run(records), records), 0.0
         except BatchLost:
@@ -167,21 +184,12 @@ class Runner:
         except PreprocessorFailed as error:
             return error, 0.0
 
-    async def _run_elsewhere(self, features: Features) -> tuple[Floats, float]:
+    async def _run_elsewhere(self, features: Features, threaded: bool) -> tuple[Floats, float]:
         """What the network gives, and how many seconds that took."""
         if self.policy.is_awaited:
             began = perf_counter()
             return await self.policy.run_async(features), perf_counter() - began
-        return await self._measured(len(features), self.policy.run, features)
-
-    @property
-    def _clock(self) -> Callable[[], float]:
-        """Of the processor in doubt, which others may keep busy; to ask it takes a while."""
-        return thread_time if self.doubts else perf_counter
-
-    def _note(self, rows: int, seconds: float) -> None:
-        look = self._timing.note if self.doubts else self._timing.is_odd
-        self.doubts = look(rows, seconds)
+        return await self._measured(threaded, self.policy.run, features)
 
     async def _tell(self, request: PendingRequest) -> None:
         if request.rows <= LONG_ANSWERS or request.done.done():
@@ -193,12 +201,12 @@ class Runner:
             request.fail(error)
 
     async def _measured(
-        self, rows: int, call: Callable[..., Result], *arguments: object
+        self, threaded: bool, call: Callable[..., Result], *arguments: object
     ) -> tuple[Result, float]:
-        """What a call gives that works on so many rows, and the seconds of its thread."""
-        if self._timing.seconds(rows) > QUICK_SECONDS:
-            return await self._threaded(_timed, self._clock, call, *arguments)
-        return _timed(self._clock, call, *arguments)
+        """What a call gives, and the seconds it took: in a thread, those of the processor alone."""
+        if threaded:
+            return await self._threaded(_timed, thread_time, call, *arguments)
+        return _timed(perf_counter, call, *arguments)
 
     async def _threaded(self, call: Callable[..., Result], *arguments: object) -> Result:
         """Call something in a thread that belongs to these decisions alone."""

@@ -76,7 +76,7 @@ class Runner:
     def row_seconds(self) -> float:
         """About how long one observation of many takes, on a machine as busy as lately."""
         each = 0.0 if self.process is None else self.process.each
-        return (self._timing.row_seconds + each) * median(self._delays)
+        return self._timing.row_seconds * median(self._delays) + each
 
     def leaves_loop(self, rows: int) -> bool:
         """So many would hold up the event loop, or may."""
@@ -122,17 +122,7 @@ class Runner:
 
     async def run_elsewhere(self, pieces: Sequence[Piece]) -> Sequence[Piece]:
         """As `run`; the event loop goes on meanwhile."""
-        rows = sum(piece.rows for piece in pieces)
-        began = perf_counter()
-        again = await self._run_pieces(pieces, self.policy.is_awaited or self._is_long(rows))
-        taken = perf_counter() - began
-        expected = self._timing.seconds(rows)
-        if self.process is not None:
-            expected += rows * self.process.each
-        self._delays.append(max(taken / expected, 1.0) if taken > QUICK_SECONDS else 1.0)
-        return again
-
-    async def _run_pieces(self, pieces: Sequence[Piece], exact: bool) -> Sequence[Piece]:
+        exact = self.policy.is_awaited or self._is_long(sum(piece.rows for piece in pieces))
         ready: Ready = []
         again: Sequence[Piece] = ()
         try:
@@ -147,7 +137,11 @@ class Runner:
             ready = ready_of(pieces, outcome, self.policy)
             if not ready:
                 return again
+            began = perf_counter()
             rows, taken = await self._run_elsewhere(stacked(ready), exact)
+            wall = perf_counter() - began
+            slowed = exact and taken > 0.0 and wall > QUICK_SECONDS
+            self._delays.append(wall / taken if slowed else 1.0)
             look = self._timing.note if exact else self._timing.is_odd
             self.doubts = look(len(rows), spent + taken)
         except Exception as error:  # see above

@@ -33,3 +33,26 @@ def test_no_observations_teach_nothing_that_ends_it() -> None:
     for _ in range(3):
         pace.note(0, 0.01)
     assert pace.rows >= 10
+
+
+def test_a_batch_that_was_lost_makes_the_next_ones_smaller() -> None:
+    pace = Pace(5.0, 0.01)
+    for rows in (100, 25, 6, 1, 1):
+        assert pace.rows == rows
+        pace.note_lost()
+
+
+def test_one_observation_that_was_slow_says_nothing_of_those_that_wait() -> None:
+    pace = Pace(5.0, 0.001)
+    pace.note(1, 4.0)
+    assert pace.each == 0.001
+    assert Pace(5.0).each == 0.0, "nobody knows"
+    for _ in range(3):
+        pace.note(10, 0.2)
+    assert pace.each == 0.02
+
+
+def test_pieces_of_any_length_are_found() -> None:
+    assert Pace(5.0, 0.019).rows_within(0.04) == 2
+    assert Pace(5.0, 0.1).rows_within(0.04) == 1
+    assert Pace(5.0, 2e-5).rows_within(0.04) == MAX_BATCH

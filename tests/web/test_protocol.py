@@ -3,6 +3,7 @@
 import json
 import signal
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,6 +140,72 @@ def test_a_server_that_is_told_to_end_answers_first(base_path: Path) -> None:
         server.process.send_signal(signal.SIGTERM)
         assert actions_of(plain, 1) == [WARM]
         assert plain.recv(1) == b""
+
+
+@pytest.fixture(scope="module", params=["True", "False"], ids=["fast path", "connexion"])
+def either(base_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
+    with gunicorn(base_path, POLICY_SERVER_FAST_PATH=request.param) as running:
+        yield running
+
+
+def half_closed(server: Server, raw: bytes) -> list[tuple[int, bytes]]:
+    """Status and body of all answers to a client that sends so much, and then no more."""
+    with plain_socket(server) as plain:
+        plain.sendall(raw)
+        plain.shutdown(socket.SHUT_WR)
+        received = b""
+        while chunk := plain.recv(65536):
+            received += chunk
+    found = []
+    while received:
+        head, _, rest = received.partition(b"\r\n\r\n")
+        lines = dict(line.split(b": ", 1) for line in head.lower().split(b"\r\n")[1:])
+        length = int(lines[b"content-length"])
+        found.append((int(head.split()[1]), rest[:length]))
+        received = rest[length:]
+        assert received or lines.get(b"connection") == b"close" or b"GET" in raw
+    return found
+
+
+def test_a_client_that_sends_no_more_gets_its_answers(either: Server) -> None:
+    chunked = Request(LATE.path, LATE.body, chunked=True)
+    health = Request(b"/api/health/ready", b"", (), method=b"GET")
+    for requests, actions in (
+        ([QUICK], [WARM]),
+        ([LATE], [WARM]),
+        ([chunked], [WARM]),
+        ([LATE, COLD, QUICK], [WARM, 1 - WARM, WARM]),
+    ):
+        answers = half_closed(either, b"".join(each.encoded() for each in requests))
+        assert [status for status, _ in answers] == [200] * len(requests)
+        assert [json.loads(body)["action"] for _, body in answers] == actions
+    assert [status for status, _ in half_closed(either, health.encoded())] == [200]
+    assert half_closed(either, b"") == []
+
+
+@pytest.mark.parametrize("cut", [1, 30, -20, -1])
+def test_a_request_that_is_cut_is_refused(either: Server, cut: int) -> None:
+    """In its head or in its body, after others that are answered first."""
+    chunked = Request(LATE.path, LATE.body, chunked=True)
+    for raw in (QUICK.encoded()[:cut], chunked.encoded()[:cut]):
+        ((status, body),) = half_closed(either, raw)
+        assert status == 400
+        assert "ended before the request was complete" in json.loads(body)["detail"]
+    before, after = half_closed(either, LATE.encoded() + QUICK.encoded()[:cut])
+    assert (before[0], after[0]) == (200, 400)
+
+
+def test_connections_that_are_reset_cost_nothing(either: Server) -> None:
+    for _ in range(20):
+        for raw in (LATE.encoded(), LATE.encoded()[:-3], QUICK.encoded()[:30]):
+            plain = plain_socket(either)
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            plain.sendall(raw)
+            plain.close()
+    start = time.monotonic()
+    assert either.post("predict_deterministic", {"warmth": 20.0}).ok
+    assert time.monotonic() - start < 20 * 0.5 / 2, "what nobody waits for is not decided"
+    assert "Traceback" not in either.log.read_text()
 
 
 def test_changed_credentials_are_refused_on_the_short_cut_too(base_path: Path) -> None:

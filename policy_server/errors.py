@@ -244,7 +244,7 @@ class EngineFailed(PolicyServerError):
 
 
 class ServerFailed(EngineFailed):
-    """The server that runs the network failed, whatever it was asked for."""
+    """What runs the network elsewhere failed, whatever it was asked for."""
 
 
 class EngineUnavailable(ServerFailed):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from policy_server.errors import EngineFailed
+from policy_server.errors import EngineFailed, ServerFailed
 from policy_server.policy.engines.engine import Floats
 from policy_server.policy.network import Network
 from policy_server.policy.timing import MAX_BATCH
@@ -136,13 +136,13 @@ class EngineProcess:
         try:
             greeting = await child.begin(self._task.as_json(), WORDS, START_SECONDS)
         except (TimeoutError, ConnectionError) as error:
-            raise EngineFailed(f"the engine's process did not start ({child.end()})") from error
+            raise ServerFailed(f"the engine's process did not start ({child.end()})") from error
         except BaseException:
             child.end()
             raise
         if greeting != DONE or self._closed:
             child.end()
-            raise EngineFailed(greeting[1:].decode(errors="replace") or "it is needed no more")
+            raise ServerFailed(greeting[1:].decode(errors="replace") or "it is needed no more")
         self._child = child
         child.lost.add_done_callback(lambda _: self._replace(child))
         return child

@@ -42,7 +42,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     (folder / "slow_app.py").write_text(APP)
     settings = {"PYTHONPATH": str(folder), SECONDS: str(RUN_SECONDS)}
     settings |= {"OPENBLAS_NUM_THREADS": "1"}
-    with gunicorn(base_path, app="slow_app:app", **settings) as server:
+    with gunicorn(base_path, 1, "slow_app:app", **settings) as server:
         for _ in range(WARM):
             assert server.post("predict", json.loads(OBSERVATION)).ok
         yield server

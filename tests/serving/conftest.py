@@ -10,6 +10,7 @@ from policy_server.proving.limits import BuildLimits
 from policy_server.store.registry import open_store
 from policy_server.store.store import Store
 from policy_server.version.parts import Part, name_by_content
+from tests.serving.deciders import Make, maker
 from tests.support.contracts import contract_of
 from tests.support.networks import linear_onnx
 
@@ -47,3 +48,9 @@ def make_version(
 def store(tmp_path: Path) -> Store:
     """An empty store."""
     return open_store(tmp_path / "base")
+
+
+@pytest.fixture
+def decider(tmp_path: Path) -> Make:
+    """Makes deciders: `mode` is direct, batched or isolated."""
+    return maker(tmp_path)

@@ -32,6 +32,7 @@ STARTS = (
     "tests.sandbox.conftest",
     "tests.reliability",
     "tests.serving.conftest",
+    "tests.serving.deciders",
     "tests.support.browser",
     "tests.support.churn",
     "tests.support.counterparts",

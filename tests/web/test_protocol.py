@@ -195,17 +195,17 @@ def test_a_request_that_is_cut_is_refused(either: Server, cut: int) -> None:
     assert (before[0], after[0]) == (200, 400)
 
 
-def test_connections_that_are_reset_cost_nothing(either: Server) -> None:
+def test_connections_that_are_reset_cost_nothing(server: Server) -> None:
     for _ in range(20):
         for raw in (LATE.encoded(), LATE.encoded()[:-3], QUICK.encoded()[:30]):
-            plain = plain_socket(either)
+            plain = plain_socket(server)
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             plain.sendall(raw)
             plain.close()
     start = time.monotonic()
-    assert either.post("predict_deterministic", {"warmth": 20.0}).ok
+    assert server.post("predict_deterministic", {"warmth": 20.0}).ok
     assert time.monotonic() - start < 20 * 0.5 / 2, "what nobody waits for is not decided"
-    assert "Traceback" not in either.log.read_text()
+    assert "Traceback" not in server.log.read_text()
 
 
 def test_changed_credentials_are_refused_on_the_short_cut_too(base_path: Path) -> None:

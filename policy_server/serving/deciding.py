@@ -84,7 +84,9 @@ class Decider:
         return request.done
 
     def _decides_now(self, rows: int) -> bool:
-        return self._alone and self._one_is_quick and not self._came and rows == 1
+        """A quick one that is alone, or that nothing would go together with."""
+        first = not self._together or (self._alone and not self._came)
+        return first and self._one_is_quick and rows == 1
 
     def decide_features(
         self,

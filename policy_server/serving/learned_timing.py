@@ -28,6 +28,7 @@ class LearnedTiming:
 
     Attributes:
         rows: That take no longer than a piece may; 1 or more.
+        quick_rows: That may hold up an event loop; 0 where not even one may.
     """
 
     def __init__(self, timing: Timing, preprocessor_seconds: float = 0.0) -> None:
@@ -53,6 +54,8 @@ class LearnedTiming:
 
     def is_odd(self, rows: int, seconds: float) -> bool:
         """Whether a run took much longer than expected, or is expected to be slow and was not."""
+        if seconds <= QUICK_SECONDS and not self._judged:
+            return False  # as nearly always
         expected = self.seconds(rows)
         if seconds > MISJUDGED * expected:
             return seconds > QUICK_SECONDS
@@ -91,7 +94,16 @@ class LearnedTiming:
             elif before is not None:
                 seconds = max(seconds, self._expected[before] * (1 << place - before))
             self._expected.append(seconds)
-        self.rows = self._fitting()
+        self.rows, self.quick_rows = self._fitting(), self._quick()
+
+    def _quick(self) -> int:
+        if self._expected[LAST] <= QUICK_SECONDS:
+            return int(MAX_BATCH * QUICK_SECONDS / self._expected[LAST])
+        place = next(at for at in range(LAST + 1) if self._expected[at] > QUICK_SECONDS)
+        if place == 0:
+            return 0
+        size, seconds = 1 << place - 1, self._expected[place - 1]
+        return size + int(size * (QUICK_SECONDS - seconds) / (self._expected[place] - seconds))
 
     def _fitting(self) -> int:
         most = max(PIECE_SECONDS, MORE * self._expected[0])

@@ -83,7 +83,7 @@ class Runner:
         return self.is_awaited or self._is_long(rows)
 
     def _is_long(self, rows: int) -> bool:
-        return self.doubts or self._timing.seconds(rows) > QUICK_SECONDS
+        return self.doubts or rows > self._timing.quick_rows
 
     def decide(
         self, records: Sequence[Record], query: Query, seed: int | None, seconds: float | None

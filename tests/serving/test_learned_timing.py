@@ -77,3 +77,12 @@ def test_a_machine_that_has_time_again_is_believed() -> None:
         timing.note(1, 1e-6)
     assert timing.seconds(1) == pytest.approx(LearnedTiming(QUICK).seconds(1))
     assert timing.rows == LearnedTiming(QUICK).rows
+
+
+@given(SECONDS, SECONDS, SECONDS)
+def test_so_many_hold_up_no_event_loop(one: float, eight: float, many: float) -> None:
+    timing = LearnedTiming(Timing((one, eight, many)))
+    if timing.quick_rows:
+        assert timing.seconds(timing.quick_rows) <= QUICK_SECONDS * (1 + 1e-9)
+    else:
+        assert timing.seconds(1) > QUICK_SECONDS

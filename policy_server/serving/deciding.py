@@ -19,6 +19,7 @@ from policy_server.serving.pending import PendingRequest
 from policy_server.serving.pending_steps import DecidedStep, PendingSteps, StepQuery
 from policy_server.serving.rounds import Rounds
 from policy_server.serving.running import Runner
+from policy_server.serving.stages import Stages
 
 RETRY_SECONDS = 2.0
 """Least that is told to come again in."""
@@ -60,22 +61,28 @@ class Decider:
         query: Query,
         seed: int | None = None,
         seconds: float | None = None,
+        stages: Stages | None = None,
     ) -> "asyncio.Future[list[Answer]]":
         """Decide on records.
 
         The future raises what Policy raises, for these records alone; Overloaded, where too many
-        wait, or for too long; DeadlineExceeded, where it takes more than these seconds.
+        wait, or for too long; DeadlineExceeded, where it takes more than these seconds. `stages` is
+        filled in.
         """
         if self._decides_now(len(records)):
-            return self._decide_now(records, query, seed, seconds)
-        return self._ask(records, None, query, seed, seconds)
+            return self._decide_now(records, query, seed, seconds, stages)
+        return self._ask(records, None, query, seed, seconds, stages)
 
     def decide_steps(
-        self, steps: Sequence[StepQuery], query: Query, seconds: float | None = None
+        self,
+        steps: Sequence[StepQuery],
+        query: Query,
+        seconds: float | None = None,
+        stages: Stages | None = None,
     ) -> "asyncio.Future[list[DecidedStep]]":
         """Decide on steps of episodes; the future raises as that of `decide`."""
         loop = asyncio.get_running_loop()
-        request = PendingSteps(steps, query, loop.create_future(), seconds)
+        request = PendingSteps(steps, query, loop.create_future(), seconds, stages)
         if self._decides_now(len(steps)):
             self._await_turn(loop)
             self._run_now(request, loop)
@@ -94,9 +101,10 @@ class Decider:
         query: Query,
         seed: int | None = None,
         seconds: float | None = None,
+        stages: Stages | None = None,
     ) -> "asyncio.Future[list[Answer]]":
         """Decide on input vectors; the future raises as that of `decide`."""
-        return self._ask((), features, query, seed, seconds)
+        return self._ask((), features, query, seed, seconds, stages)
 
     def close(self, closed: Callable[[], None] = lambda: None) -> None:
         """Let go of processes, once nobody waits any more; then call `closed`."""
@@ -108,6 +116,11 @@ class Decider:
             self.runner.close()
             closed()
 
+    @property
+    def waiting(self) -> int:
+        """Decisions that wait for their turn."""
+        return self._rounds.rows
+
     def _ask(
         self,
         records: Sequence[Record],
@@ -115,9 +128,11 @@ class Decider:
         query: Query,
         seed: int | None,
         seconds: float | None,
+        stages: Stages | None,
     ) -> "asyncio.Future[list[Answer]]":
         loop = asyncio.get_running_loop()
-        request = PendingRequest(records, features, query, seed, loop.create_future(), seconds)
+        done: asyncio.Future[list[Answer]] = loop.create_future()
+        request = PendingRequest(records, features, query, seed, done, seconds, stages)
         self._take(request, loop)
         return request.done
 
@@ -161,13 +176,18 @@ class Decider:
         )
 
     def _decide_now(
-        self, records: Sequence[Record], query: Query, seed: int | None, seconds: float | None
+        self,
+        records: Sequence[Record],
+        query: Query,
+        seed: int | None,
+        seconds: float | None,
+        stages: Stages | None,
     ) -> "asyncio.Future[list[Answer]]":
         loop = asyncio.get_running_loop()
         self._await_turn(loop)
         done: asyncio.Future[list[Answer]] = loop.create_future()
         try:
-            done.set_result(self.runner.decide(records, query, seed, seconds))
+            done.set_result(self.runner.decide(records, query, seed, seconds, stages))
         except Exception as error:
             done.set_exception(error)
         return done

@@ -11,6 +11,7 @@ from policy_server.contract.records import Record
 from policy_server.errors import (
     DeadlineExceeded,
     ObservationError,
+    Overloaded,
     PolicyServerError,
     PreprocessorFailed,
 )
@@ -18,6 +19,7 @@ from policy_server.policy.answers import Query
 from policy_server.policy.engines.engine import Floats
 from policy_server.policy.features import Features, Outcome, place_of
 from policy_server.policy.policy import Policy
+from policy_server.serving.stages import RoundStages, Stages
 
 NOTHING: Features = np.empty((0, 0), np.float32)
 LATE = "It was not decided within {:g} seconds."
@@ -34,11 +36,12 @@ class PendingRequest:
         taken: So many of its first rows are run, or were.
         alone_until: Rows before that one are run each by itself: something failed for all of them.
         queued: It waits for its next piece.
+        stages: Of the request, where somebody wants to know.
     """
 
     __slots__ = (
         *("_began", "_missing", "_outputs", "_refusal", "alone_until", "done", "features", "query"),
-        *("queued", "records", "rows", "seconds", "seed", "taken"),
+        *("queued", "records", "rows", "seconds", "seed", "stages", "taken"),
     )
 
     def __init__(
@@ -49,6 +52,7 @@ class PendingRequest:
         seed: int | None,
         done: "asyncio.Future[list[Any]]",
         seconds: float | None = None,
+        stages: Stages | None = None,
     ) -> None:
         self.records = records
         self.features = features
@@ -57,6 +61,7 @@ class PendingRequest:
         self.seed = seed
         self.done = done
         self.seconds = seconds
+        self.stages = stages
         self._began = perf_counter() if seconds is not None else 0.0
         self.taken = self.alone_until = 0
         self.queued = False
@@ -152,6 +157,8 @@ class PendingRequest:
         """Give the error to the caller, if it still waits."""
         if not self.done.done():
             self.done.set_exception(error)
+            if self.stages is not None:
+                self.stages.turned_away = isinstance(error, Overloaded)
 
 
 class Piece(NamedTuple):
@@ -192,6 +199,12 @@ def records_of(pieces: Sequence[Piece]) -> list[Record]:
     if len(pieces) == 1:
         return list(pieces[0].records)
     return [record for piece in pieces for record in piece.records]
+
+
+def stages_of(pieces: Sequence[Piece]) -> RoundStages:
+    """What those want to know of the round that are observed."""
+    requests = [piece.request for piece in pieces]
+    return RoundStages([(each.stages, each.done) for each in requests if each.stages is not None])
 
 
 def ready_of(

@@ -10,6 +10,7 @@ from policy_server.policy.engines.engine import Floats
 from policy_server.policy.features import Features
 from policy_server.policy.policy import Policy
 from policy_server.serving.pending import PendingRequest
+from policy_server.serving.stages import Stages
 
 
 class StepQuery(NamedTuple):
@@ -51,8 +52,10 @@ class PendingSteps(PendingRequest):
         query: Query,
         done: "asyncio.Future[list[DecidedStep]]",
         seconds: float | None = None,
+        stages: Stages | None = None,
     ) -> None:
-        super().__init__([step.record for step in steps], None, query, None, done, seconds)
+        records = [step.record for step in steps]
+        super().__init__(records, None, query, None, done, seconds, stages)
         self.steps = steps
 
     def place(self, row: int, rows: int) -> str:

@@ -26,7 +26,9 @@ from policy_server.serving.pending import (
     ready_of,
     records_of,
     stacked,
+    stages_of,
 )
+from policy_server.serving.stages import Stages, decide_observed
 
 LONG_ANSWERS = 1_000
 """Decisions; to word more of them takes longer, too."""
@@ -86,7 +88,12 @@ class Runner:
         return self.doubts or rows > self._timing.quick_rows
 
     def decide(
-        self, records: Sequence[Record], query: Query, seed: int | None, seconds: float | None
+        self,
+        records: Sequence[Record],
+        query: Query,
+        seed: int | None,
+        seconds: float | None,
+        stages: Stages | None = None,
     ) -> list[Answer]:
         """Decide here and now on what takes no time; raises what Policy raises.
 
@@ -96,7 +103,10 @@ class Runner:
         began = perf_counter()
         if seconds == 0:
             raise DeadlineExceeded(LATE.format(seconds))
-        answers = self.policy.decide(records, query, seed)
+        if stages is None:
+            answers = self.policy.decide(records, query, seed)
+        else:
+            answers = decide_observed(self.policy, records, query, seed, stages)
         taken = perf_counter() - began
         self.doubts |= taken > QUICK_SECONDS
         if seconds is not None and taken > seconds:
@@ -106,13 +116,16 @@ class Runner:
     def run(self, pieces: Sequence[Piece]) -> Sequence[Piece]:
         """Run pieces here and now; returns those that are to be run again."""
         ready: Ready = []
+        stages = stages_of(pieces)
         try:
             began = perf_counter()
             records = records_of(pieces)
             ready = ready_of(pieces, self._outcome(records) if records else None, self.policy)
+            stages.preprocessed()
             if not ready:
                 return ()
             rows = self.policy.run(stacked(ready))
+            stages.ran(len(rows))
             self.doubts = self._timing.is_odd(len(rows), perf_counter() - began)
         except Exception as error:  # whatever it is, nobody is to wait for ever
             return _blamed(pieces, ready, error)
@@ -125,6 +138,7 @@ class Runner:
         exact = self.policy.is_awaited or self._is_long(sum(piece.rows for piece in pieces))
         ready: Ready = []
         again: Sequence[Piece] = ()
+        stages = stages_of(pieces)
         try:
             records = records_of(pieces)
             outcome, spent = None, 0.0
@@ -135,11 +149,13 @@ class Runner:
                 again = [piece for piece in pieces if piece.request.features is None]
                 pieces = [piece for piece in pieces if piece.request.features is not None]
             ready = ready_of(pieces, outcome, self.policy)
+            stages.preprocessed()
             if not ready:
                 return again
             began = perf_counter()
             rows, taken = await self._run_elsewhere(stacked(ready), exact)
             wall = perf_counter() - began
+            stages.ran(len(rows))
             slowed = exact and taken > 0.0 and wall > QUICK_SECONDS
             self._delays.append(wall / taken if slowed else 1.0)
             look = self._timing.note if exact else self._timing.is_odd

@@ -23,6 +23,7 @@ from policy_server.policy.timing import Timing
 from policy_server.sandbox.limits import ProcessLimits
 from policy_server.sandbox.preprocessor_process import PreprocessorProcess
 from policy_server.serving.deciding import Decider
+from policy_server.serving.limits import ServingLimits
 
 CONTRACT = Contract(read_schema("observations: {x: {type: float}, y: {type: float}}"))
 CODE = """
@@ -99,6 +100,7 @@ def maker(folder: Path) -> Make:
         engine: SoftmaxOfSums | None = None,
         timing: Timing | None = None,
         spare: bool = True,
+        most_waiting: int = 20_000,
     ) -> Decider:
         isolated = mode == "isolated"
         here = UploadedPreprocessor(path, CONTRACT.decoder.to_dict)
@@ -111,7 +113,7 @@ def maker(folder: Path) -> Make:
         process = None
         if isolated:
             process = PreprocessorProcess(path, limits, each=each, spare=spare)
-        return Decider(policy, process, timing)
+        return Decider(policy, process, timing, ServingLimits(waiting_decisions=most_waiting))
 
     return make
 

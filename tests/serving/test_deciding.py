@@ -12,6 +12,7 @@ import pytest
 from policy_server.errors import (
     EngineFailed,
     ObservationError,
+    Overloaded,
     PreprocessorFailed,
 )
 from policy_server.policy.answers import Answer

@@ -5,7 +5,7 @@ from types import ModuleType
 
 from policy_server.access.audit import AuditLog
 from policy_server.app.credentials import create_authenticator
-from policy_server.app.episodes import memory_key
+from policy_server.app.episodes import memory_key, memory_tokens
 from policy_server.app.log_settings import format_of
 from policy_server.app.measuring import Measuring
 from policy_server.app.observers import Observers
@@ -21,7 +21,6 @@ from policy_server.serving.activation import Activation
 from policy_server.serving.builds import Builds
 from policy_server.serving.data_plane import DataPlane
 from policy_server.serving.live import LivePolicy
-from policy_server.serving.memory_tokens import MemoryTokens
 from policy_server.serving.publication import Publisher
 from policy_server.serving.shutdown import Shutdown
 from policy_server.serving.siblings import Siblings
@@ -59,12 +58,10 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
     limits, servers = settings.build_limits, settings.engine_servers(settings.base_path)
     activation = Activation(store, shutdown=shutdown)
     kept = (settings.keep_versions, shutdown, settings.episode_seconds, servers, activation)
-    measuring = Measuring(settings)
-    observers = Observers(settings, measuring)
+    observers = Observers(settings, measuring := Measuring(settings))
     publisher = measuring.watch_builds(Publisher(store, contracts, limits, *kept))
     versions = Versions(store, contracts, limits, servers, activation)
-    registration = store.register()
-    siblings = Siblings(store, registration)
+    siblings = Siblings(store, registration := store.register())
     builds = Builds(BuildRecords(base_path), shutdown, problem_document)
     schemas, busy_polling = SchemaHistory(base_path), BusyPolling(settings.linger_microseconds)
     told, bodies = observers.told, BodyLimits(settings.body_megabytes, settings.upload_megabytes)
@@ -76,16 +73,14 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> ApplicationSwi
         )
         schemas.save(contract.schema)
         clients = ClientLibrary(base_path, contract, specification, settings.generator)
-        tokens = (
-            None if key is None else MemoryTokens(key, contract.digest, settings.episode_seconds)
-        )
+        tokens = memory_tokens(settings, key, contract)
         plane = DataPlane(live, contract, settings.request_seconds, tokens)
         making = (publisher, builds, versions, refresh, shutdown, siblings)
         parts = (plane, schemas, clients, AuditLog(base_path), lacking)
         service = Service(contract, live, *making, *parts)
-        options = (bodies, busy_polling, settings.fast_path, settings.surroundings)
-        shown = (told, measuring.metrics)
-        answer = create_application(specification, api, service, authenticator, *options, *shown)
+        options = (bodies, busy_polling, settings.fast_path, settings.surroundings, told)
+        shown = (service, authenticator, *options, measuring.metrics)
+        answer = create_application(specification, api, *shown)
         return Application(contract, live, answer, State(service, authenticator, told.observer))
 
     following = (siblings, observers, builds.wait)

@@ -7,7 +7,9 @@ from policy_server.access.kept_key import kept_key
 from policy_server.access.secret_files import secret_in
 from policy_server.app import setting_texts
 from policy_server.app.settings import Settings
+from policy_server.contract.contract import Contract
 from policy_server.errors import ConfigurationError, Fault
+from policy_server.serving.memory_tokens import MemoryTokens
 
 KEPT = "memory_key"
 """Below BASE_PATH: the key that was made."""
@@ -39,3 +41,10 @@ def _given(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         fault = Fault("POLICY_SERVER_MEMORY_KEY_FILE", f"{error}.")
         raise ConfigurationError("The settings cannot be used.", [fault]) from error
+
+
+def memory_tokens(settings: Settings, key: bytes | None, contract: Contract) -> MemoryTokens | None:
+    """What writes and reads the memories of a contract's episodes; None where there is no key."""
+    if key is None:
+        return None
+    return MemoryTokens(key, contract.digest, settings.episode_seconds)

@@ -183,12 +183,13 @@ def test_old_versions_go_but_those_in_use_stay(store: Store, tmp_path: Path) -> 
     contracts = kept_contracts(CONTRACT, tmp_path / "base")
     publisher = Publisher(store, contracts, BuildLimits(), retain=2)
     made = [upload(publisher, Part.MODEL, linear_onnx(3, 4, seed)) for seed in range(2)]
-    use = store.use(made[0])
-    made += [upload(publisher, Part.MODEL, linear_onnx(3, 4, seed)) for seed in range(2, 4)]
-    assert store.names() == [made[0], *made[2:]]
+    use = store.use(made[1])
+    made += [upload(publisher, Part.MODEL, linear_onnx(3, 4, seed)) for seed in range(2, 5)]
+    first = made[0]  # stays, too
+    assert store.names() == [first, made[1], *made[3:]]
     use.close()
-    made.append(upload(publisher, Part.MODEL, linear_onnx(3, 4, 4)))
-    assert store.names() == made[3:]
+    made.append(upload(publisher, Part.MODEL, linear_onnx(3, 4, 5)))
+    assert store.names() == [first, *made[4:]]
 
 
 def damage(store: Store, name: str) -> Path:

@@ -1,12 +1,10 @@
 """The program: finds the command, runs it, and says how it ended."""
 
 import sys
-import tomllib
 from collections.abc import Sequence
-from importlib import metadata
 
 from policy_server.errors import PolicyServerError
-from policy_server.resources import CHECKOUT, FOLDER
+from policy_server.resources import release
 
 INSTALLED = "policy-server"
 FAILED, INTERRUPTED = 2, 130
@@ -30,14 +28,6 @@ def main(arguments: Sequence[str] | None = None, name: str = INSTALLED) -> None:
         raise SystemExit(FAILED) from error
 
 
-def version() -> str:
-    """Of what is installed, or of the checkout."""
-    if FOLDER != CHECKOUT:
-        return metadata.version(INSTALLED)
-    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return str(project["version"])
-
-
 def _run(program: str, words: list[str]) -> None:
     # Loading all that commands need takes a second, in which Ctrl+C may come too.
     import fire
@@ -50,7 +40,7 @@ def _run(program: str, words: list[str]) -> None:
         print(help.overview(program, COMMANDS))
         return
     if words[0] == "--version":
-        print(f"{INSTALLED} {version()}")
+        print(f"{INSTALLED} {release()}")
         return
     name, *rest = words
     if name not in COMMANDS:

@@ -27,6 +27,7 @@ from policy_server.policy.policy import Policy
 from policy_server.serving.data_plane import DataPlane
 from policy_server.serving.decisions import DecisionRequest, Named, Route
 from policy_server.serving.loading import LiveVersion
+from policy_server.serving.stages import Stages, now
 
 NAME = "default"
 """Of the policy, as a model."""
@@ -97,8 +98,14 @@ class InferenceModel:
             kinds.append(TensorKind(f"{VALUES}{name}", datatype, (-1, *(field.axes or (1,)))))
         return tuple(kinds)
 
-    async def infer(self, request: InferenceRequest) -> tuple[list[Tensor], Named]:
+    async def infer(
+        self, request: InferenceRequest, stages: Stages | None = None
+    ) -> tuple[list[Tensor], Named]:
         """Decide on each row.
+
+        Args:
+            request: What is wanted.
+            stages: Filled in on the way.
 
         Returns:
             The outputs in the order in which they are wanted, and what decided.
@@ -120,7 +127,9 @@ class InferenceModel:
         if INPUTS in wanted:
             query = "mode_and_inputs" if request.deterministic else "draw_and_inputs"
         asked = DecisionRequest(route, query, request.seed, request.version, request.seconds)
-        pending = self._plane.decide(asked, decoded, live)
+        if stages is not None:
+            stages.decoded = now()
+        pending = self._plane.decide(asked, decoded, live, stages)
         await pending.done
         answers, version = pending.answer()
         return [_output(kinds[name], answers) for name in wanted], version

@@ -32,6 +32,7 @@ from policy_server.serving.data_plane import DataPlane
 from policy_server.serving.inference import DECIDES, InferenceModel
 from policy_server.serving.loading import LiveVersion
 from policy_server.web import problems
+from policy_server.web.adapters.connexion_request import note_client
 from policy_server.web.receiving import READING, body_up_to
 from policy_server.web.request_ids import request_id
 from policy_server.web.security import address_of, read_credentials
@@ -153,6 +154,7 @@ class InferenceProtocol(ABC):
             raise NotAuthenticated(problems.DETAILS[HTTPStatus.UNAUTHORIZED])
         if not DECIDES.permits(identity.role):
             raise NotAuthorised(f"The role `{DECIDES.role.name.lower()}` may ask for decisions.")
+        note_client(scope, DECIDES, identity)
         return identity
 
 

@@ -5,12 +5,12 @@ import contextlib
 import os
 import platform
 from collections.abc import AsyncIterator, Callable
-from importlib import metadata
 from pathlib import Path
 
 from policy_server.metrics import catalogue
 from policy_server.metrics.layout import POLICY
 from policy_server.metrics.recorder import Recorder
+from policy_server.resources import release
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.observed_build import OUTCOMES, Outcome
 
@@ -107,11 +107,3 @@ class Meter:
                 recorder.put(self._info, 0)
             recorder.put(slot, 1)
             self._info = slot
-
-
-def release() -> str:
-    """Of the server, as it is installed; `checkout` where it is not."""
-    try:
-        return metadata.version("policy-server")
-    except metadata.PackageNotFoundError:
-        return "checkout"

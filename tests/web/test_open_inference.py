@@ -384,3 +384,21 @@ def test_the_row_format_says_what_is_wrong(
     assert answer.status_code == status, answer.text
     assert answer.json().keys() == {"error"}
     assert words in answer.json()["error"], answer.text
+
+
+def test_it_is_counted_as_the_operation_that_does_the_same(server: Server) -> None:
+    def counted() -> float:
+        text = requests.get(f"{server.url.removesuffix('/api')}/metrics", timeout=30).text
+        rows = [
+            line
+            for line in text.splitlines()
+            if line.startswith("policy_server_requests_total")
+            and 'operation="predict_batch"' in line
+            and 'status="200"' in line
+        ]
+        return sum(float(line.split()[1]) for line in rows)
+
+    before = counted()
+    infer(server, {"inputs": tensors(OBSERVATIONS)}).raise_for_status()
+    ask(server, "/v1/models/default:predict", {"instances": OBSERVATIONS}).raise_for_status()
+    assert counted() == before + 2

@@ -28,6 +28,12 @@ def operation_of(scope: MutableMapping[str, Any]) -> Operation | None:
     return None if name is None else OPERATIONS[name]
 
 
+def note_client(scope: MutableMapping[str, Any], operation: Operation, identity: Identity) -> None:
+    """Note who asks for what, where connexion is not asked: logs and metrics tell it alike."""
+    scope["extensions"][ROUTING] = {"operation_id": operation.id}
+    scope["extensions"][CONTEXT] = {"token_info": {"identity": identity}}
+
+
 def role_of(scope: MutableMapping[str, Any]) -> Role:
     """The role of a request's client; NONE until connexion has checked the credentials."""
     identity = identity_of(scope)

@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope
 
 from policy_server.contract.tensors import TensorKind
 from policy_server.errors import NoActivePolicy, ObservationError, Stopping
+from policy_server.resources import release
 from policy_server.serving.inference import NAME, InferenceRequest
 from policy_server.serving.loading import LiveVersion
 from policy_server.web.inference import (
@@ -20,6 +21,7 @@ from policy_server.web.inference import (
     known_model,
     only,
 )
+from policy_server.web.observing import stages_of
 from policy_server.web.receiving import READING
 from policy_server.web.tensor_wire import read_message, write_message
 
@@ -31,7 +33,6 @@ HEALTH = frozenset({"/v2/health/live", "/v2/health/ready"})
 MODEL = re.compile(
     r"/v2/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?(?P<what>/infer|/ready)?"
 )
-PROGRAM = "0.1.0"
 EXTENSIONS = ["binary_tensor_data", "model_repository"]
 
 
@@ -54,7 +55,7 @@ class OpenInference(InferenceProtocol):
             return await self._infer(scope, receive, known_model(found.groupdict(), NAME))
         only(scope, "GET", "HEAD")
         if path == self.root:
-            return _json({"name": "policy-server", "version": PROGRAM, "extensions": EXTENSIONS})
+            return _json({"name": "policy-server", "version": release(), "extensions": EXTENSIONS})
         if path in HEALTH:
             if path.endswith("ready"):
                 self.ready(scope)
@@ -107,16 +108,15 @@ class OpenInference(InferenceProtocol):
             asked = self.plane.seconds_of(f"{parameters.timeout / 1e6:.9f}")
             seconds = asked if seconds is None or asked is None else min(asked, seconds)
         wanted = None if version is None else version.encode()
-        outputs, decided = await self.model.infer(
-            InferenceRequest(
-                inputs,
-                [each.name for each in message.outputs or ()],
-                parameters.seed,
-                parameters.deterministic,
-                headers.get(VERSION, wanted) if wanted is None else wanted,
-                seconds,
-            )
+        request = InferenceRequest(
+            inputs,
+            [each.name for each in message.outputs or ()],
+            parameters.seed,
+            parameters.deterministic,
+            headers.get(VERSION) if wanted is None else wanted,
+            seconds,
         )
+        outputs, decided = await self.model.infer(request, stages_of(scope))
         head: dict[str, Any] = {"model_name": NAME, "model_version": decided.name}
         if message.id is not None:
             head["id"] = message.id

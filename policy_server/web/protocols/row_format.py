@@ -15,6 +15,7 @@ from policy_server.contract.operations import MAX_SEED
 from policy_server.errors import ObservationError
 from policy_server.serving.inference import DECIDES, NAME
 from policy_server.web.inference import VERSION, InferenceProtocol, Reply, known_model, only
+from policy_server.web.observing import stages_of
 
 MODELS = "/v1/models"
 MODEL = re.compile(
@@ -87,7 +88,7 @@ class RowFormat(InferenceProtocol):
         except REFUSED as error:
             detail = str(error).replace("observations", "instances")
             raise ObservationError(f"These are no instances. {detail}.") from error
-        answer, decided = await self.plane.answer(request, decoded)
+        answer, decided = await self.plane.answer(request, decoded, stages_of(scope))
         return Reply(msgspec.json.encode(answer), headers=[(VERSION, decided.header)])
 
 

@@ -3,17 +3,15 @@
 import importlib.util
 import sys
 
-from policy_server.app.assembly import app_or_exit
 from policy_server.app.settings import read_settings
 from policy_server.errors import ConfigurationError, Fault
-from policy_server.web.limits import BYTES_PER_MEGABYTE
 
 PORT = 8001
 """Triton's."""
 
 
 def grpc(host: str | None = None, port: int = PORT) -> None:
-    """Answer the Open Inference Protocol over gRPC, with what is published, until SIGTERM.
+    """Answer the Open Inference Protocol over gRPC, until SIGTERM or Ctrl+C.
 
     It follows the same store as the workers of `serve`, has the same settings and credentials, and
     needs no other server. Run several on ports of their own for more than one processor.
@@ -26,7 +24,10 @@ def grpc(host: str | None = None, port: int = PORT) -> None:
     if importlib.util.find_spec("grpc") is None:
         remedy = "pip install grpcio, or policy-server[grpc]."
         raise ConfigurationError("gRPC is not installed.", [Fault("grpcio", remedy)])
+    # All that serves takes a second to import, for which no other command is to wait.
+    from policy_server.app.assembly import app_or_exit
     from policy_server.rpc.server import Listening, serve
+    from policy_server.web.limits import BYTES_PER_MEGABYTE
 
     certificate, key = settings.tls_certificate, settings.tls_key
     secret = None

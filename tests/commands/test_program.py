@@ -102,7 +102,7 @@ def test_the_version_is_that_of_the_project(tmp_path: Path) -> None:
         (["pulbish", "x"], "pulbish is no command; did you mean publish?"),
         (
             ["quxx"],
-            "quxx is no command; there are schema, describe, export, check, publish, serve, user",
+            "quxx is no command; there are schema, describe, export, check, publish, serve, grpc, user",
         ),
         (["publish", LPOC, "--gloden", "x"], "--gloden: is no option; did you mean --golden?"),
         (["serve", "--threads=3"], "--threads: is no option; there are --host, --port, --workers."),
@@ -114,7 +114,7 @@ def test_the_version_is_that_of_the_project(tmp_path: Path) -> None:
         (["clean", "everything"], "everything: is one argument too many."),
         (["clean", "--yes", "--yes"], "--yes: is given twice."),
         (["serve", "--port", "http"], "--port: is a whole number, not 'http'."),
-        (["serve", "--port", "70000"], "PORT: is a whole number from 0 to 65535, not '70000'."),
+        (["serve", "--port", "70000"], "PORT: is a whole number from 0 to 65535, not '70000'"),
         (["serve", "--workers", "0"], "--workers: is a whole number from 1 on, not 0."),
         (["serve", "--workers", "many"], "--workers: is a whole number, not 'many'."),
     ],

@@ -102,7 +102,7 @@ def test_the_version_is_that_of_the_project(tmp_path: Path) -> None:
         (["pulbish", "x"], "pulbish is no command; did you mean publish?"),
         (
             ["quxx"],
-            "quxx is no command; there are schema, describe, export, check, publish, serve, grpc, user",
+            "quxx is no command; there are schema, describe, export, check, publish, serve, grpc",
         ),
         (["publish", LPOC, "--gloden", "x"], "--gloden: is no option; did you mean --golden?"),
         (["serve", "--threads=3"], "--threads: is no option; there are --host, --port, --workers."),

@@ -31,6 +31,10 @@ class Siblings:
         """What this worker tells the others."""
         return self._registration.told
 
+    def tell(self, version: str | None) -> None:
+        """Tell the others what this worker decides with from now on, if with anything."""
+        self._registration.serve(version)
+
     def look(self) -> None:
         """Read what they tell; may take as long as the store's disk does."""
         own = self.told

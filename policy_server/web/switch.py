@@ -230,6 +230,7 @@ class ApplicationSwitch:
         if active in (None, self._next.decides_with) or self._current.decides_with is None:
             before, self._current, self._next = self._current, self._next, None
             self._current.live.stands_in = True
+            self.siblings.tell(self._current.decides_with)
             if KEY in self._shared:  # else connections are to end with their next answers
                 self.publish()
             logger.info("another contract is served: %s %s", contract.title, contract.version)

@@ -20,7 +20,7 @@ from tests.support.server import Server, free_port, running_in
 WORKERS = 2
 SECONDS = 90.0
 EARLY = "policy_server/serving/live.py", "No policy can decide"
-LATE = "policy_server/web/handlers.py", '{"status": "ok"}'
+LATE = "policy_server/web/health.py", '{"status": "ok"}'
 """A sentence of a module that the master's settings need, and one that only answering needs."""
 
 

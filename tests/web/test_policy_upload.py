@@ -219,8 +219,17 @@ def test_without_a_schema_the_contract_stays_and_parts_are_not_carried_over(
     await_schema(server, described)
 
 
+def ready_with_all(server: Server) -> Any:
+    """What readiness says once both workers decide."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while (told := server.get("health/ready").json())["workers"]["deciding"] < 2:
+        assert time.monotonic() < deadline, server.log.read_text()
+        time.sleep(0.1)
+    return told
+
+
 def test_what_is_refused_changes_nothing(server: Server, speeds: Path, lights: Path) -> None:
-    before = server.get("swagger.json").content, server.get("health/ready").json()
+    before = server.get("swagger.json").content, ready_with_all(server)
     bad_schema = {"schema_file": ("s.yaml", b"observations:\n  a: {type: str}\n  b: 3\n")}
     refused = upload(server, parts_of(speeds) | bad_schema)
     assert refused.status_code == 422

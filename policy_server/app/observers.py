@@ -9,14 +9,13 @@ from collections.abc import AsyncIterator
 from policy_server.app.measuring import Measuring
 from policy_server.app.settings import Settings
 from policy_server.logs.process_log import log
+from policy_server.traces.context import SPANS
 from policy_server.traces.exporting import Exporting
 from policy_server.web.access_log import MOST_OBSERVATION_BYTES, AccessLog
 from policy_server.web.observing import Observed, together
 from policy_server.web.switch import ApplicationSwitch
 from policy_server.web.tracing import Tracing
 
-SPANS = "policy_server.traces.spans"
-"""Needs OpenTelemetry, which takes a while to load."""
 NOT_INSTALLED = (
     "no traces are made: OTEL_EXPORTER_OTLP_ENDPOINT is set, but OpenTelemetry is not installed "
     "(%s). Install policy-server[traces], or unset it."

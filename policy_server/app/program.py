@@ -8,7 +8,7 @@ runs the program of all others.
 import contextlib
 import importlib
 
-from policy_server.app.observers import SPANS
+from policy_server.traces.context import SPANS
 
 MODULES = (
     "policy_server.app.assembly",

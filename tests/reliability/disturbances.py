@@ -186,7 +186,7 @@ def refuse_settings(trial: Trial) -> None:
 
 def upgrade(trial: Trial) -> None:
     """Another program, first broken: a worker that dies meanwhile is replaced by the old one."""
-    path = trial.program / "policy_server/web/handlers.py"
+    path = trial.program / "policy_server/web/health.py"
     source, said = path.read_text(), trial.said(REFUSED)
     _replace(path, f"{source}\nthis is no Python\n")
     os.kill(trial.master, signal.SIGHUP)

@@ -77,6 +77,10 @@ class Sample:
     files: int
 
 
+SPARE_SECONDS = 4.0
+"""In which each worker has its spare process of the preprocessor beside the one that works."""
+
+
 @dataclass
 class Soak:
     """What came of a run.
@@ -133,6 +137,7 @@ def soak(folder: Path, plan: Plan) -> Soak:
     with _trial(folder, plan.workers) as trial:
         for _ in range(SETTLING_SWAPS):
             swap(trial)
+        time.sleep(SPARE_SECONDS)
         look = (trial, [trial.base, folder / "temporary"])
         before, samples, happened = _sample(*look), [], Counter[str]()
         with Crowd(trial.server.port, plan.clients, ASK, plan.fresh).asking() as crowd:

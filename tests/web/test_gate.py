@@ -63,6 +63,12 @@ ODD_PATHS = [
 ]
 
 
+def complaints(server: Server) -> list[str]:
+    """What the log has beside the requests that failed."""
+    lines = server.log.read_text().splitlines()
+    return [line for line in lines if "policy_server.web.access_log" not in line]
+
+
 @pytest.fixture(scope="module", params=["on", "off"])
 def server(request: pytest.FixtureRequest, published_lpoc: Path) -> Iterator[Server]:
     """A server with the fast path, and one without."""
@@ -113,7 +119,7 @@ def test_to_look_is_allowed_to_all(connection: Connection, headers: tuple[Header
 
 @pytest.mark.parametrize("path", ODD_PATHS)
 def test_an_odd_path_is_one_404(server: Server, connection: Connection, path: bytes) -> None:
-    before = server.log.read_text()
+    before = complaints(server)
     for method in (b"POST", b"GET", b"DELETE"):
         for credentials in ((), (USER_HEADER,), (KEY_HEADER,)):
             request = Request(path, json.dumps(EXAMPLE).encode(), (JSON, *credentials))
@@ -122,7 +128,7 @@ def test_an_odd_path_is_one_404(server: Server, connection: Connection, path: by
             problem = json.loads(answer.body)
             assert problem["title"] == "Not Found"
             assert "/api/ui" in problem["detail"]
-    assert server.log.read_text() == before
+    assert complaints(server) == before
 
 
 @pytest.mark.parametrize(

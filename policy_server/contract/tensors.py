@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -45,6 +46,9 @@ ENCODED: Mapping[str, tuple[str, ...]] = {"uint8": ("UINT8",), "float32": ("FP32
 """The same, of fields that JSON has as text, by the type of their bytes."""
 FEATURES = "features"
 """The network's own input vectors, instead of the tensors of fields."""
+MAX_FAULTS = 100
+MOST_TOLD = 20
+"""Names in a sentence."""
 SUMMARY = "These tensors are no observations."
 
 
@@ -126,6 +130,11 @@ class ObservationTensors:
         return records
 
     def _faults(self, tensors: Sequence[Tensor]) -> list[Fault]:
+        known = len(self._schema.fields)
+        if len(tensors) > known:  # before anything looks at each of them
+            return [
+                Fault("/inputs", f"{len(tensors)} tensors were sent; there are {known} fields.")
+            ]
         names = [each.name for each in tensors]
         missing = [name for name in self._schema.fields if self._lacks(name, names)]
         faults = [Fault("/inputs", f"`{name}` is missing.") for name in missing]
@@ -133,7 +142,7 @@ class ObservationTensors:
         rows = {len(each.values) for each in tensors if each.values.ndim}
         if len(rows) > 1:
             faults.append(Fault("/inputs", f"all tensors have as many rows, not {sorted(rows)}."))
-        return faults or row_faults(max(rows, default=0))
+        return faults[:MAX_FAULTS] or row_faults(max(rows, default=0))
 
     def _lacks(self, name: str, names: Sequence[str]) -> bool:
         return name in self._schema.required and name not in names
@@ -142,8 +151,9 @@ class ObservationTensors:
         """What is wrong with one tensor, in sentences."""
         field = self._schema.fields.get(tensor.name)
         if field is None:
-            known = ", ".join(f"`{name}`" for name in self._schema.fields)
-            return [f"`{tensor.name}` is no field; there are {known}."]
+            known = ", ".join(f"`{name}`" for name in islice(self._schema.fields, MOST_TOLD))
+            more = ", ..." if len(self._schema.fields) > MOST_TOLD else ""
+            return [f"`{tensor.name}` is no field; there are {known}{more}."]
         if names.count(tensor.name) > 1:
             return [f"`{tensor.name}` comes more than once."]
         taken, axes = self._taken[tensor.name], _axes(field)

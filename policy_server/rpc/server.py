@@ -41,6 +41,8 @@ PASSED = tuple(
 ANSWERED = tuple(name.lower() for name in (REQUEST_ID_HEADER, VERSION_HEADER))
 JSON_LENGTH = "inference-header-content-length"
 MOST_SECONDS = 999_999.0
+MOST_CALLS = 64
+"""At a time: a message is received whole before anybody is asked who sends it."""
 OVERHEAD_BYTES = 65_536
 """Of a message, beside what the same is over HTTP."""
 
@@ -190,7 +192,7 @@ async def _serve(application: ASGIApp, listening: Listening, ready: Callable[[in
         ("grpc.so_reuseport", 0),
     )
     async with alive(application):
-        server = grpc.aio.server(options=options)
+        server = grpc.aio.server(options=options, maximum_concurrent_rpcs=MOST_CALLS)
         server.add_generic_rpc_handlers((InferenceService(application).handlers(),))
         port = _listen(server, listening)
         await server.start()

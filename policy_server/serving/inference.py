@@ -1,7 +1,7 @@
 """The policy as a model of an inference server: tensors of observations to tensors of actions."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +37,8 @@ VALUES = "values."
 """What the names of outputs begin with that hold a declared action."""
 LOWEST = np.finfo(np.float32).min
 """Stands for minus infinity, which JSON has not: a mask's word for an action that is forbidden."""
+MOST_CHARACTERS = 100
+"""Of a name that a client has made up, in an answer."""
 LONG_NUMBERS = 16_384
 """Larger inputs are read away from the event loop."""
 
@@ -114,15 +116,11 @@ class InferenceModel:
             ObservationError: The inputs are none, or an output that is wanted is none.
             PolicyServerError: What deciding raises.
         """
-        live = self._plane.current()
+        route, decoded = await self._read(request.inputs)
+        live = self._plane.current()  # only now: reading may have taken a while
         kinds = {each.name: each for each in self.outputs(live)}
         wanted = list(request.outputs or kinds)
-        unknown = [name for name in wanted if name not in kinds]
-        if unknown or len(set(wanted)) < len(wanted):
-            known = ", ".join(f"`{name}`" for name in kinds)
-            detail = f"{', '.join(unknown) or 'doubled'}: each of {known} may be wanted once."
-            raise ObservationError("There is no such output.", [Fault("/outputs", detail)])
-        route, decoded = await self._read(request.inputs)
+        _check_wanted(wanted, kinds)
         query: Query = "mode" if request.deterministic else "draw"
         if INPUTS in wanted:
             query = "mode_and_inputs" if request.deterministic else "draw_and_inputs"
@@ -162,6 +160,18 @@ class InferenceModel:
         if faults:
             raise ObservationError(SUMMARY, faults)
         return _route(_feature_rows), tensor.values.astype(np.float64)
+
+
+def _check_wanted(wanted: Sequence[str], kinds: Collection[str]) -> None:
+    """Raise ObservationError unless each that is wanted is an output, and is wanted once."""
+    strange = next((name for name in wanted if name not in kinds), None)
+    if strange is None and len(set(wanted)) == len(wanted):
+        return
+    known = ", ".join(f"`{name}`" for name in kinds)
+    said = "An output is wanted twice."
+    if strange is not None:
+        said = f"`{strange[:MOST_CHARACTERS]}` is no output."
+    raise ObservationError(said, [Fault("/outputs", f"there are {known}.")])
 
 
 def _feature_rows(policy: Policy, numbers: Any) -> Features:

@@ -14,6 +14,7 @@ from policy_server.contract.tensors import DATATYPES, REAL, TEXT, Tensor
 from policy_server.errors import ObservationError
 
 MAX_AXES = 8
+MAX_TENSORS = 10_000
 LENGTH = struct.Struct("<I")
 Size = Annotated[int, Meta(ge=0, le=2**31)]
 SUMMARY = "This is no inference request."
@@ -69,10 +70,10 @@ class Parameters(msgspec.Struct, forbid_unknown_fields=True):
 class Message(msgspec.Struct):
     """The JSON of a request."""
 
-    inputs: list[Input]
+    inputs: Annotated[list[Input], Meta(max_length=MAX_TENSORS)]
     id: str | None = None
     parameters: Parameters = msgspec.field(default_factory=Parameters)
-    outputs: list[Output] | None = None
+    outputs: Annotated[list[Output], Meta(max_length=MAX_TENSORS)] | None = None
 
 
 def read_message(body: bytes, json_length: int | None) -> tuple[Message, list[Tensor]]:
@@ -170,8 +171,9 @@ def _item_type(given: Input) -> Any:
 def _of_bytes(given: Input, content: bytes) -> Tensor:
     count = _count(given.shape)
     if given.datatype == TEXT:
+        found = _texts(given, content, count)  # so many there are: a shape may say anything
         texts = np.empty(count, object)
-        texts[:] = _texts(given, content, count)
+        texts[:] = found
         return Tensor(given.name, TEXT, texts.reshape(given.shape))
     _item_type(given)
     dtype = DATATYPES[given.datatype]

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -165,7 +166,8 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "nothing": ({}, "inputs"),
     "no field": (changed("gear", name="geer"), "`geer` is no field"),
     "a field that is missing": (changed("gear", name="extra"), "`gear` is missing"),
-    "twice": ([*changed("gear"), *tensors(OBSERVATIONS[:1])[1:2]], "comes more than once"),
+    "twice": (changed("extra", name="gear", datatype="INT64", data=[1]), "comes more than once"),
+    "more than fields": ([*changed("gear"), *changed("gear")], "14 tensors came; there are 7"),
     "another datatype": (changed("gear", datatype="FP32"), "`gear` is INT64"),
     "no datatype": (changed("gear", datatype="INT63"), "one of FP16"),
     "another shape": (changed("ray", shape=[1, 3], data=[1, 2, 3]), "`ray` has the shape [-1, 2]"),
@@ -215,7 +217,7 @@ def test_parameters_that_would_change_nothing_are_refused(server: Server) -> Non
         assert answer.status_code == 400, answer.text
         assert next(iter(parameters)) in answer.json()["error"]
     unknown = infer(server, {"inputs": changed("gear"), "outputs": [{"name": "reward"}]})
-    assert (unknown.status_code, "reward" in unknown.json()["error"]) == (400, True)
+    assert (unknown.status_code, "`reward` is no output" in unknown.json()["error"]) == (400, True)
 
 
 @pytest.mark.parametrize(
@@ -241,6 +243,46 @@ def test_every_refusal_is_an_error_as_the_clients_read_it(
     assert answer.json().keys() == {"error"}
     assert ("WWW-Authenticate" in answer.headers) == (status == 401)
     assert answer.headers["X-Request-Id"]
+
+
+def test_a_shape_takes_no_memory_before_there_are_values(server: Server) -> None:
+    """Two thousand million texts, of which not one byte was sent."""
+    given = [
+        {**each, "shape": [2**31 - 1, 1], "parameters": {"binary_data_size": 0}}
+        for each in changed("kind")
+    ]
+    for each in given:
+        del each["data"]
+    before = memory_of(server)
+    for each in given:
+        answer = infer(server, {"inputs": [each]})
+        assert (answer.status_code, answer.json().keys()) == (400, {"error"})
+    assert memory_of(server) < before + 50_000_000
+
+
+def memory_of(server: Server) -> int:
+    """The most that any worker of a server has taken so far, in bytes."""
+    pid = server.process.pid
+    workers = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    lines = [Path(f"/proc/{each}/status").read_text() for each in workers]
+    return max(int(text.split("VmHWM:")[1].split()[0]) for text in lines) * 1024
+
+
+def test_many_tensors_are_refused_before_each_is_looked_at(server: Server) -> None:
+    began = time.monotonic()
+    infer(server, {"inputs": changed("gear")})
+    usual = time.monotonic() - began
+    one = {"name": "gear", "datatype": "INT64", "shape": [1], "data": [1]}
+    began = time.monotonic()
+    for count, words in ((9_000, "there are 7 fields"), (60_000, "10000")):
+        answer = infer(server, {"inputs": [one] * count})
+        assert (answer.status_code, words in answer.json()["error"]) == (400, True), answer.text
+        assert len(answer.text) < 1_000
+    wanted = [{"name": "x" * 1_000}] * 9_000
+    answer = infer(server, {"inputs": tensors(OBSERVATIONS[:1]), "outputs": wanted})
+    assert (answer.status_code, len(answer.text) < 1_000) == (400, True)
+    # Comparing each with each would take some thousand times as long as one request.
+    assert time.monotonic() - began < 500 * max(usual, 0.005)
 
 
 def test_health_is_told_to_anybody(server: Server) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope
 
+from policy_server.contract.decoding import LONG_BYTES
 from policy_server.contract.tensors import TensorKind
 from policy_server.errors import NoActivePolicy, ObservationError, Stopping
 from policy_server.resources import release
@@ -27,8 +28,6 @@ from policy_server.web.tensor_wire import read_message, write_message
 
 JSON_LENGTH = b"inference-header-content-length"
 BYTES_TYPE = b"application/octet-stream"
-LONG_BYTES = 65_536
-"""Longer bodies are read away from the event loop."""
 HEALTH = frozenset({"/v2/health/live", "/v2/health/ready"})
 MODEL = re.compile(
     r"/v2/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?(?P<what>/infer|/ready)?"

@@ -1,7 +1,8 @@
 """The row format of TensorFlow Serving and of KServe's version 1: instances to predictions."""
 
+import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
@@ -10,12 +11,14 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope
 
-from policy_server.contract.decoding import REFUSED
+from policy_server.contract.decoding import LONG_BYTES, REFUSED
 from policy_server.contract.operations import MAX_SEED
 from policy_server.errors import ObservationError
+from policy_server.serving.decisions import Decode
 from policy_server.serving.inference import DECIDES, NAME
 from policy_server.web.inference import VERSION, InferenceProtocol, Reply, known_model, only
 from policy_server.web.observing import stages_of
+from policy_server.web.receiving import READING
 
 MODELS = "/v1/models"
 MODEL = re.compile(
@@ -83,13 +86,23 @@ class RowFormat(InferenceProtocol):
         request = self.plane.request_for(DECIDES.id, version=wanted, **options)
         request = request._replace(seconds=seconds)
         try:
-            rows = msgspec.json.decode(body, type=Rows)
-            decoded = request.route.decode(b'{"observations":%b}' % bytes(rows.instances))
+            if len(body) <= LONG_BYTES:
+                decoded = _instances(body, request.route.decode)
+            else:
+                loop = asyncio.get_running_loop()
+                decode = request.route.decode
+                decoded = await loop.run_in_executor(READING, _instances, body, decode)
         except REFUSED as error:
             detail = str(error).replace("observations", "instances")
             raise ObservationError(f"These are no instances. {detail}.") from error
         answer, decided = await self.plane.answer(request, decoded, stages_of(scope))
         return Reply(msgspec.json.encode(answer), headers=[(VERSION, decided.header)])
+
+
+def _instances(body: bytes, decode: Decode) -> Sequence[Any]:
+    """The observations of a body, as those of a batch; raises what the decoder raises."""
+    rows = msgspec.json.decode(body, type=Rows)
+    return decode(b'{"observations":%b}' % bytes(rows.instances))
 
 
 def _options(query: bytes) -> dict[str, Any]:

@@ -167,7 +167,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "no field": (changed("gear", name="geer"), "`geer` is no field"),
     "a field that is missing": (changed("gear", name="extra"), "`gear` is missing"),
     "twice": (changed("extra", name="gear", datatype="INT64", data=[1]), "comes more than once"),
-    "more than fields": ([*changed("gear"), *changed("gear")], "14 tensors came; there are 7"),
+    "more than fields": ([*changed("gear"), *changed("gear")], "14 tensors were sent; there are 7"),
     "another datatype": (changed("gear", datatype="FP32"), "`gear` is INT64"),
     "no datatype": (changed("gear", datatype="INT63"), "one of FP16"),
     "another shape": (changed("ray", shape=[1, 3], data=[1, 2, 3]), "`ray` has the shape [-1, 2]"),

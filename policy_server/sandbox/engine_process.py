@@ -140,9 +140,16 @@ class EngineProcess:
         except BaseException:
             child.end()
             raise
-        if greeting != DONE or self._closed:
+        if greeting != DONE:
             child.end()
-            raise ServerFailed(greeting[1:].decode(errors="replace") or "it is needed no more")
+            words = greeting[1:].decode(errors="replace")
+            raise ServerFailed(
+                f"the engine's process did not start (it may take {self._limits.megabytes} MB of "
+                f"memory): {words}"
+            )
+        if self._closed:
+            child.end()
+            raise ServerFailed("it is needed no more")
         self._child = child
         child.lost.add_done_callback(lambda _: self._replace(child))
         return child

@@ -196,6 +196,7 @@ class PreprocessorProcess:
         if self._child is None and self._preparing is not None:
             await asyncio.wait([self._preparing])
             self._take_spare()
+            self._prepare_later()  # what was to be the spare one serves
         if self._child is None:
             try:
                 await self.start()

@@ -7,6 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from policy_server.contract.operations import OPERATIONS
 from policy_server.serving.readiness import readiness
+from policy_server.web.adapters.connexion_request import note_operation
 from policy_server.web.state import State, state_of
 
 ALIVE: dict[str, Any] = {"status": "ok"}
@@ -26,19 +27,20 @@ class Health:
 
     def __init__(self, app: ASGIApp, base: str) -> None:
         self._app = app
-        self._live, self._ready = (
-            f"{base}{OPERATIONS[name].path}" for name in ("health_live", "health_ready")
-        )
+        self._operations = {
+            f"{base}{operation.path}": operation
+            for operation in (OPERATIONS["health_live"], OPERATIONS["health_ready"])
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        path = scope["path"] if scope["type"] == "http" else None
-        asked = path in (self._live, self._ready) and scope["method"] == "GET"
-        if not asked or scope["query_string"]:  # connexion says what is wrong with that
-            await self._app(scope, receive, send)
-        else:
-            told = ALIVE if path == self._live else health_of(state_of(scope))
-            await JSONResponse(told)(scope, receive, send)
+        operation = self._operations.get(scope["path"]) if scope["type"] == "http" else None
+        if operation is None or scope["method"] != "GET" or scope["query_string"]:
+            await self._app(scope, receive, send)  # connexion says what is wrong with that
+            return
+        note_operation(scope, operation)
+        told = ALIVE if operation.id == "health_live" else health_of(state_of(scope))
+        await JSONResponse(told)(scope, receive, send)
 
 
 def health_of(state: State) -> dict[str, Any]:

@@ -43,6 +43,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     (policy / "schema.yaml").write_text(SCHEMA)
     (policy / "model.onnx").write_bytes(linear_onnx(FEATURES, OUTPUTS))
     with gunicorn(publish(policy, folder / "instance"), workers=WORKERS) as running:
+        until(lambda: running.get("health/ready").json()["workers"]["deciding"] == WORKERS)
         yield running
 
 

@@ -28,9 +28,14 @@ def operation_of(scope: MutableMapping[str, Any]) -> Operation | None:
     return None if name is None else OPERATIONS[name]
 
 
+def note_operation(scope: MutableMapping[str, Any], operation: Operation) -> None:
+    """Note what is asked for, where connexion does not route: logs and metrics tell it alike."""
+    scope.setdefault("extensions", {})[ROUTING] = {"operation_id": operation.id}
+
+
 def note_client(scope: MutableMapping[str, Any], operation: Operation, identity: Identity) -> None:
-    """Note who asks for what, where connexion is not asked: logs and metrics tell it alike."""
-    scope["extensions"][ROUTING] = {"operation_id": operation.id}
+    """Note who asks for what, where connexion checks no credentials."""
+    note_operation(scope, operation)
     scope["extensions"][CONTEXT] = {"token_info": {"identity": identity}}
 
 

@@ -22,11 +22,13 @@ from benchmarks.wrk import run_wrk
 from policy_server.contract.operations import OPERATIONS
 from policy_server.metrics.recorder import Recorder
 from policy_server.serving.stages import Stages, now
+from policy_server.web.observing import Target
 
 FIELDS, HIDDEN = 10, 64
 CONNECTIONS = (1, 16, 64)
 DECISIONS, REPEATS = 2_000, 100
 ON, OFF = "true", "false"
+TARGET = Target("POST", "/api/predict")
 USER_TICKS, SYSTEM_TICKS = 11, 12
 """Of the words of /proc/PID/stat behind the name."""
 
@@ -47,7 +49,7 @@ def cost_of_a_decision() -> float:
         stages.ran = ran = now()
         stages.run, stages.rows = ran - made, 1
         stages.answered = now()
-        request("predict", 200, b"1-0a1b2c3d", b"", None, stages)
+        request("predict", 200, b"1-0a1b2c3d", b"", None, stages, TARGET)
 
     def once() -> float:
         began = time.process_time()

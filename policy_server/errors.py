@@ -114,6 +114,14 @@ class VersionConflict(PolicyServerError):
     """The version is not in a state that allows the operation."""
 
 
+class PolicyNotFound(PolicyServerError):
+    """The server has no policy of that name."""
+
+
+class PolicyConflict(PolicyServerError):
+    """No policy of that name can be made."""
+
+
 class MemoryWanted(PolicyServerError):
     """The policy decides on steps of episodes alone; the message says how to ask it."""
 

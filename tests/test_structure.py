@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "sandbox": {"errors", "files", "contract", "policy"},
     "proving": {"errors", "resources", "contract", "policy", "version", "sandbox"},
     "export": set(),
-    "store": {"errors", "files"},
+    "store": {"errors", "files", "contract"},
     "access": {"errors", "files", "contract"},
     "clients": {"errors", "files", "contract"},
     "frontend": {"errors", "contract"},
@@ -70,7 +70,7 @@ PLUG_INS = {
     "web/protocols": {"protocol"},
     "store": {
         *("store", "builds", "content", "copying", "disk", "episodes", "formats", "leftovers"),
-        *("manifest", "privacy", "refusals", "served", "uses", "workers"),
+        *("manifest", "policies", "privacy", "refusals", "served", "uses", "workers"),
     },
 }
 """Rooms of plug-ins, and the files there that are none: what all of them share."""

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from weakref import WeakSet
 
@@ -35,6 +35,7 @@ class Authenticator:
         sources: Are asked in this order.
         failures: Of this worker.
         describe: How logs call credentials that were refused, without what is secret of them.
+        before: Is asked before all of them, and forgets for itself.
     """
 
     def __init__(
@@ -42,7 +43,9 @@ class Authenticator:
         sources: Sequence[Source],
         failures: Failures | None = None,
         describe: Describe = scheme_of,
+        before: "Authenticator | None" = None,
     ) -> None:
+        self._before = before
         self._sources = tuple(sources)
         self._failures = Failures() if failures is None else failures
         self._describe = describe
@@ -52,6 +55,10 @@ class Authenticator:
         self._refresh_at = 0.0
         self._expires = math.inf
 
+    def with_sources(self, sources: Sequence[Source]) -> "Authenticator":
+        """One that asks further sources after those of this one; failures count together."""
+        return Authenticator(sources, self._failures, self._describe, self)
+
     def recall(self, credentials: Credentials, address: str) -> Identity | None:
         """Whose credentials these are, if that is known without waiting.
 
@@ -60,7 +67,7 @@ class Authenticator:
             address: From where.
         """
         self._refresh()
-        for source in self._sources:
+        for source in self._all():
             identity = source.recall(credentials, address)
             if identity is not None:
                 return identity
@@ -76,7 +83,7 @@ class Authenticator:
         if identity is not None:
             return identity
         try:
-            for source in self._sources:
+            for source in self._all():
                 identity = await source.identify(credentials, address)
                 if identity is not None:
                     return identity
@@ -85,6 +92,9 @@ class Authenticator:
             raise
         self._refuse(credentials, address)
         return None
+
+    def _all(self) -> Iterable[Source]:
+        return self._sources if self._before is None else (*self._before._all(), *self._sources)
 
     def _refuse(self, credentials: Credentials, address: str) -> None:
         """Count and log what nobody has."""
@@ -109,6 +119,8 @@ class Authenticator:
         """
         memory: Memory[Any] = Memory()
         self._requests.add(memory)
+        if self._before is not None:
+            self._before._requests.add(memory)
         return memory
 
     def recall_request(self, memory: Memory[Any], head: bytes) -> Any:
@@ -136,6 +148,8 @@ class Authenticator:
         now = time.monotonic()
         if now < self._refresh_at:
             return
+        if self._before is not None:
+            self._before._refresh()
         changed = [source.refresh() for source in self._sources]  # each is asked
         if any(changed) or time.time() >= self._expires:
             for memory in self._requests:

@@ -9,11 +9,11 @@ import uvicorn
 from policy_server.app.settings import read_settings
 from policy_server.web.adapters.fallbacks import http_protocol
 from policy_server.web.descriptors import affordable
-from policy_server.web.switch import ApplicationSwitch
 from policy_server.web.tls import HSTS, server_context
+from policy_server.web.worker import WorkerApplication
 
 
-def serve(app: ApplicationSwitch, host: str | None = None, port: int | None = None) -> None:
+def serve(app: WorkerApplication, host: str | None = None, port: int | None = None) -> None:
     """Run the development server.
 
     Args:

@@ -17,7 +17,7 @@ from policy_server.serving.publication import Publisher
 from policy_server.web.measuring import Meter
 from policy_server.web.metrics_page import Metrics
 from policy_server.web.observing import Observer
-from policy_server.web.switch import ApplicationSwitch
+from policy_server.web.worker import WorkerApplication
 
 logger = logging.getLogger(__name__)
 
@@ -45,20 +45,20 @@ class Measuring:
             self.observe = self._recorder.request
             self.metrics = Metrics(self._totals, metrics_readers(settings))
 
-    def watch_builds(self, publisher: Publisher) -> Publisher:
-        """Count the builds of a publisher."""
+    def watch_builds(self, publisher: Publisher, policy: str) -> Publisher:
+        """Count the builds of a policy's publisher."""
         if self._meter is not None:
-            publisher.built = self._meter.built
+            publisher.built = self._meter.built(policy)
         return publisher
 
-    def watch_swaps(self, live: LivePolicy) -> LivePolicy:
+    def watch_swaps(self, live: LivePolicy, policy: str) -> LivePolicy:
         """Count the versions that a policy takes up."""
         if self._meter is not None:
-            live.swapped = self._meter.swapped
+            live.swapped = self._meter.swapped(policy)
         return live
 
     @contextlib.asynccontextmanager
-    async def __call__(self, switch: ApplicationSwitch) -> AsyncIterator[None]:
+    async def __call__(self, worker: WorkerApplication) -> AsyncIterator[None]:
         """Count together with the other workers for as long as the block runs."""
         if self._meter is None:
             yield
@@ -69,7 +69,7 @@ class Measuring:
         except OSError as error:
             self._folder = None
             logger.warning("/metrics is not answered: workers cannot count together: %s", error)
-        async with self._meter.looking(lambda: switch.live, lambda: switch.open_connections()):
+        async with self._meter.looking(worker.loaded, lambda: worker.open_connections()):
             yield
 
     def _totals(self) -> Totals:

@@ -13,8 +13,8 @@ from policy_server.traces.context import SPANS
 from policy_server.traces.exporting import Exporting
 from policy_server.web.access_log import MOST_OBSERVATION_BYTES, AccessLog
 from policy_server.web.observing import Observed, together
-from policy_server.web.switch import ApplicationSwitch
 from policy_server.web.tracing import Tracing
+from policy_server.web.worker import WorkerApplication
 
 NOT_INSTALLED = (
     "no traces are made: OTEL_EXPORTER_OTLP_ENDPOINT is set, but OpenTelemetry is not installed "
@@ -51,9 +51,9 @@ class Observers:
             logger.warning(SHOWS)
 
     @contextlib.asynccontextmanager
-    async def __call__(self, switch: ApplicationSwitch) -> AsyncIterator[None]:
+    async def __call__(self, worker: WorkerApplication) -> AsyncIterator[None]:
         """Measure for as long as the block runs; then pass on what traces still wait."""
-        async with self._measuring(switch):
+        async with self._measuring(worker):
             yield
         if self._exporting is not None:
             await asyncio.to_thread(self._exporting.close)

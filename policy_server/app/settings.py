@@ -14,6 +14,7 @@ from policy_server.app.log_settings import LogSettings
 from policy_server.app.metrics_settings import MetricsSettings
 from policy_server.app.openid import sign_in
 from policy_server.app.openid_settings import OpenIdSettings
+from policy_server.app.policy_settings import PolicySettings
 from policy_server.app.sdk_settings import SdkSettings
 from policy_server.app.setting import given, refused, setting, twice_given
 from policy_server.app.sources import misspelt, variables_in, without_links
@@ -42,6 +43,7 @@ class Settings(
     LogSettings,
     MetricsSettings,
     OpenIdSettings,
+    PolicySettings,
     SdkSettings,
     CredentialSettings,
     TraceSettings,
@@ -276,12 +278,16 @@ def read_settings(
     return settings
 
 
-def contracts_of(settings: Settings) -> Contracts:
-    """The contracts below BASE_PATH, as these settings have them."""
+def contracts_of(settings: Settings, *, is_server: bool = True) -> Contracts:
+    """The contracts below BASE_PATH, as these settings have them.
+
+    Args:
+        settings: Of the policy.
+        is_server: Its API is that of the server, which other policies are made and removed with.
+    """
     base = settings.base_path
-    return Contracts(
-        open_store(base), base, TEMPLATE, settings.actions, lambda: sign_in_of(settings)
-    )
+    rest = (TEMPLATE, settings.actions, lambda: sign_in_of(settings), is_server)
+    return Contracts(open_store(base), base, *rest)
 
 
 def sign_in_of(settings: Settings) -> SignIn | None:

@@ -4,32 +4,41 @@ from collections.abc import Sequence
 
 from policy_server.app.settings import Settings, contracts_of, read_settings
 from policy_server.clients.library import ClientLibrary
+from policy_server.commands.policy import settings_for
 from policy_server.commands.terminal import show_progress
 from policy_server.contract.contract import Contract
+from policy_server.contract.policy_names import DEFAULT, path_of
 from policy_server.errors import ClientsFailed
 
 
-def clients(language: str | None = None, engine: str | None = None) -> None:
+def clients(
+    language: str | None = None, engine: str | None = None, policy: str | None = None
+) -> None:
     """Make the SDKs of the contract that is served.
 
     Args:
         language: Only these, separated by commas: python, java, scala, r, typescript.
         engine: openapi-generator, or swagger-codegen, which knows no typescript.
+        policy: Which of several.
     """
-    settings = read_settings({"clients_engine": engine})
+    settings = settings_for(policy, read_settings({"clients_engine": engine}))
     languages = tuple(name.strip() for name in (language or "").split(",") if name.strip())
-    if not make_clients(settings, contracts_of(settings).served(), languages):
+    if not make_clients(settings, contracts_of(settings).served(), languages, policy):
         raise ClientsFailed("Not every SDK could be made.")
 
 
-def make_clients(settings: Settings, contract: Contract, languages: Sequence[str]) -> bool:
+def make_clients(
+    settings: Settings, contract: Contract, languages: Sequence[str], policy: str | None = None
+) -> bool:
     """Make SDKs, and say which; whether all of them could be made."""
-    specification = contracts_of(settings).specification(contract)
+    is_server = policy in (None, DEFAULT)
+    specification = contracts_of(settings, is_server=is_server).specification(contract)
     library = ClientLibrary(settings.base_path, contract, specification, settings.generator)
     made = library.build(languages, show_progress())
     for name, failure in made.items():
         print(f"  {'FAILED' if failure else 'ok    '}  {name}{f': {failure}' if failure else ''}")
     if all(made.values()):
         return False
-    print(f"The SDKs are in {library.folder}; GET /api/clients hands them out.")
+    base = f"{'' if is_server else path_of(policy or '')}/api/clients"
+    print(f"The SDKs are in {library.folder}; GET {base} hands them out.")
     return not any(made.values())

@@ -10,6 +10,7 @@ from policy_server.access.keys import hash_key, new_key
 from policy_server.access.records import KeyRecord, keys_file, now
 from policy_server.app.settings import Settings, read_settings
 from policy_server.commands.access import check_action, check_role, print_table
+from policy_server.commands.policy import settings_for
 from policy_server.errors import ConfigurationError, Fault
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
@@ -18,7 +19,11 @@ MOST_DAYS = 3_650
 
 
 def key(
-    action: str, name: str | None = None, role: str = "predict", days: int | None = None
+    action: str,
+    name: str | None = None,
+    role: str = "predict",
+    days: int | None = None,
+    policy: str | None = None,
 ) -> None:
     """Add, list or remove API keys; every worker knows within a second.
 
@@ -27,8 +32,9 @@ def key(
         name: Of the key, as logs call it; to remove one, its name or its id.
         role: What it may do: predict asks the policy, manage replaces it too.
         days: After which it expires; without it never.
+        policy: Which of several the key is for; without it, it is for all of the server's.
     """
-    settings = read_settings()
+    settings = settings_for(policy, read_settings())
     check_action("key", action)
     if action == "list":
         _list(settings)

@@ -6,8 +6,10 @@ from pathlib import Path
 from policy_server.access.audit import audited
 from policy_server.app.protection import protect_base_path
 from policy_server.app.settings import Settings, contracts_of, read_settings
+from policy_server.commands.policy import made, settings_for
 from policy_server.commands.server_credentials import credentials_for
 from policy_server.commands.terminal import print_checks, print_warning, show_progress
+from policy_server.contract.policy_names import DEFAULT
 from policy_server.errors import SchemaError, VersionConflict
 from policy_server.serving.activation import Activation
 from policy_server.serving.bundle import Bundle
@@ -26,6 +28,7 @@ def publish(
     password: str | None = None,
     token: str | None = None,
     golden: str | None = None,
+    policy: str | None = None,
 ) -> None:
     """Build what a folder holds, and activate it as one.
 
@@ -40,14 +43,16 @@ def publish(
         token: A bearer token, or a key that may manage, instead of user and password; by default
             POLICY_SERVER_TOKEN.
         golden: A file of golden cases, instead of the folder's own.
+        policy: Which of several; it is made where there is none of this name.
     """
     settings = read_settings({"user": user, "password": password, "token": token})
     with open_policy_folder(Path(folder), Path(golden) if golden else None) as bundle:
         if url is not None:
             by_name = token is None and (user, password) != (None, None)
-            report = _publish_to(url, bundle, settings, by_name=by_name)
+            report = _publish_to(url, bundle, settings, policy, by_name=by_name)
         else:
-            publisher = _publisher(settings)
+            settings = made(policy, settings, bundle.schema, bundle.schema_file)
+            publisher = _publisher(settings, policy)
             _tell_of_schema(bundle, settings)
             with audited(settings.base_path, "publish", "") as entry:
                 report = publisher.publish(bundle, show_progress(), CREATED_BY)
@@ -58,28 +63,29 @@ def publish(
     print(f"Version {report.version} is active.")
 
 
-def check(folder: str, golden: str | None = None) -> None:
+def check(folder: str, golden: str | None = None, policy: str | None = None) -> None:
     """Build like publish, but activate nothing: a report.
 
     Args:
         folder: As for publish.
         golden: As for publish.
+        policy: Which of several it is for.
     """
-    settings = read_settings()
+    settings = settings_for(policy, read_settings())
     with open_policy_folder(Path(folder), Path(golden) if golden else None) as bundle:
         _tell_of_schema(bundle, settings)
-        report = _publisher(settings).check(bundle, show_progress())
+        report = _publisher(settings, policy).check(bundle, show_progress())
     print_checks(report.checks)
     report.raise_unless_ready()
     print("It would serve. Nothing was activated.")
 
 
-def _publisher(settings: Settings) -> Publisher:
+def _publisher(settings: Settings, policy: str | None) -> Publisher:
     protect_base_path(settings)
     store = open_store(settings.base_path)
     return Publisher(
         store,
-        contracts_of(settings),
+        contracts_of(settings, is_server=policy in (None, DEFAULT)),
         settings.build_limits,
         settings.keep_versions,
         episode_seconds=settings.episode_seconds,
@@ -88,12 +94,16 @@ def _publisher(settings: Settings) -> Publisher:
     )
 
 
-def _publish_to(url: str, bundle: Bundle, settings: Settings, *, by_name: bool) -> VersionReport:
+def _publish_to(
+    url: str, bundle: Bundle, settings: Settings, policy: str | None, *, by_name: bool
+) -> VersionReport:
     """Have a running server do it."""
     from policy_server.web import remote  # what asks other servers takes long to import
 
     who = credentials_for(settings, url, by_name)
     credentials = remote.Bearer(who) if isinstance(who, str) else remote.password_of(*who)
+    if policy not in (None, DEFAULT):
+        url = remote.made(url, policy or "", bundle.schema, credentials)
     return remote.publish_to(url, bundle, credentials, show_progress())
 
 

@@ -14,6 +14,7 @@ from policy_server.commands.fsck import fsck
 from policy_server.commands.grpc import grpc
 from policy_server.commands.key import key
 from policy_server.commands.load import load
+from policy_server.commands.policy import policy
 from policy_server.commands.publish import check, publish
 from policy_server.commands.schema import schema
 from policy_server.commands.serve import serve
@@ -41,6 +42,7 @@ COMMANDS: dict[str, Command] = {
         publish,
         serve,
         grpc,
+        policy,
         user,
         key,
         example,

@@ -1,10 +1,12 @@
 """`schema`: an observation schema becomes the API."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from policy_server.app.protection import protect_base_path
 from policy_server.app.settings import read_settings, sign_in_of
 from policy_server.commands.clients import make_clients
+from policy_server.commands.policy import made
 from policy_server.commands.terminal import print_warning, read_text
 from policy_server.contract.contract import (
     DEFAULT_TITLE,
@@ -13,6 +15,7 @@ from policy_server.contract.contract import (
     ContractFile,
 )
 from policy_server.contract.history import SchemaHistory
+from policy_server.contract.policy_names import DEFAULT
 from policy_server.contract.specification import write_specification
 from policy_server.errors import ClientsUnavailable, VersionNotFound
 from policy_server.resources import TEMPLATE
@@ -25,6 +28,7 @@ def schema(
     title: str = DEFAULT_TITLE,
     version: str = DEFAULT_VERSION,
     clients: bool = True,
+    policy: str | None = None,
 ) -> None:
     """Make the API from an observation schema.
 
@@ -33,9 +37,10 @@ def schema(
         title: Name of the API, and of its SDKs.
         version: Version of the API.
         clients: Make the SDKs too. Without, the server makes them when they are first fetched.
+        policy: Which of several; it is made where there is none of this name.
     """
-    settings = read_settings()
     text, file = read_text(path)
+    settings = made(policy, read_settings(), text.encode(), file)
     given = ContractFile(text, title, version).saying(settings.actions)
     contract = given.resolve(file=file)
     for warning in contract.schema.warnings:
@@ -45,10 +50,23 @@ def schema(
     store = open_store(settings.base_path)
     with store.writing():
         specification = write_specification(
-            contract, TEMPLATE, settings.base_path, sign_in=sign_in_of(settings)
+            contract,
+            TEMPLATE,
+            settings.base_path,
+            sign_in=sign_in_of(settings),
+            is_server=policy in (None, DEFAULT),
         )
         replace(given, schema=contract.schema.text).write(settings.base_path)
         stale = _deactivate_stale_version(store, contract)
+    _tell(contract, specification, stale)
+    if clients:
+        try:
+            make_clients(settings, contract, (), policy)
+        except ClientsUnavailable as error:
+            print_warning(str(error))
+
+
+def _tell(contract: Contract, specification: Path, stale: str | None) -> None:
     print(
         f"{contract.title} {contract.version}: {_observations(contract)}, "
         f"{contract.actions.words}. The contract is {specification}."
@@ -58,11 +76,6 @@ def schema(
             f"version {stale} was proven against another schema, and no longer decides: "
             "publish its folder again, or upload its parts."
         )
-    if clients:
-        try:
-            make_clients(settings, contract, ())
-        except ClientsUnavailable as error:
-            print_warning(str(error))
 
 
 def _observations(contract: Contract) -> str:

@@ -175,6 +175,11 @@ _ALL = (
     Operation("builds", "get", "/builds", Role.MANAGE),
     Operation("build", "get", "/builds/{build}", Role.MANAGE),
     Operation("build_answer", "get", "/builds/{build}/answer", Role.MANAGE),
+    Operation("policies", "get", "/policies", Role.MANAGE),
+    Operation("create_policy", "put", "/policies/{policy}", Role.MANAGE, Body.FILES, audited=True),
+    Operation(
+        "delete_policy", "delete", "/policies/{policy}", Role.MANAGE, audited=True, answer=""
+    ),
     Operation("audit", "get", "/audit", Role.MANAGE),
     Operation("schema", "get", "/schema", Role.PREDICT, answer=TEXT),
     _hands_out_clients("clients", "/clients"),

@@ -47,13 +47,16 @@ FACTS: Mapping[str, Any] = {
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
 
 
-def render_specification(contract: Contract, template: Path, sign_in: SignIn | None = None) -> str:
+def render_specification(
+    contract: Contract, template: Path, sign_in: SignIn | None = None, *, is_server: bool = True
+) -> str:
     """Render the template with the contract, sandboxed and strict.
 
     Args:
         contract: What it says.
         template: Jinja2.
         sign_in: How clients prove who they are beside passwords and keys.
+        is_server: It is that of the server, which other policies are made and removed with.
 
     Returns:
         YAML, not yet checked.
@@ -69,6 +72,7 @@ def render_specification(contract: Contract, template: Path, sign_in: SignIn | N
             actions=contract.actions,
             observation=contract.observation,
             observed=contract.schema.is_observed,
+            is_server=is_server,
             sign_in=sign_in or SignIn(),
             has_provider=sign_in is not None and sign_in.has_provider,
             **FACTS,
@@ -133,7 +137,12 @@ def parse_specification(text: str) -> Specification:
 
 
 def specification_for(
-    contract: Contract, template: Path, folders: Iterable[Path], sign_in: SignIn | None = None
+    contract: Contract,
+    template: Path,
+    folders: Iterable[Path],
+    sign_in: SignIn | None = None,
+    *,
+    is_server: bool = True,
 ) -> Specification:
     """The checked specification of a contract.
 
@@ -143,11 +152,12 @@ def specification_for(
         folders: `swagger.yaml` is only written after a check, so a text that one of these folders
             keeps already needs no second one.
         sign_in: How clients prove who they are beside passwords and keys.
+        is_server: It is that of the server, which other policies are made and removed with.
 
     Raises:
         SchemaError: The contract cannot be rendered, or is not valid OpenAPI 2.0.
     """
-    text = render_specification(contract, template, sign_in)
+    text = render_specification(contract, template, sign_in, is_server=is_server)
     if _is_kept(text, folders):
         return parse_specification(text)
     return check_specification(text)
@@ -159,6 +169,8 @@ def write_specification(
     folder: Path,
     others: Iterable[Path] = (),
     sign_in: SignIn | None = None,
+    *,
+    is_server: bool = True,
 ) -> Path:
     """Render, check and keep the specification.
 
@@ -168,6 +180,7 @@ def write_specification(
         folder: Where it is kept.
         others: Folders that may keep the same text, checked.
         sign_in: How clients prove who they are beside passwords and keys.
+        is_server: It is that of the server, which other policies are made and removed with.
 
     Returns:
         Where it was written.
@@ -175,7 +188,7 @@ def write_specification(
     Raises:
         SchemaError: The contract cannot be rendered, or is not valid OpenAPI 2.0.
     """
-    text = render_specification(contract, template, sign_in)
+    text = render_specification(contract, template, sign_in, is_server=is_server)
     if not _is_kept(text, others):
         check_specification(text)
     write_atomically(specification_path(folder), text)

@@ -19,12 +19,6 @@ FIELDS = (
 )
 """By their names in JSON, in their order; those that are not known are left out."""
 
-POLICY = "default"
-"""Name of the one whose API is `/api`."""
-
-POLICY = "default"
-"""Name of the one whose API is `/api`."""
-
 _current: ContextVar[dict[str, Any]] = ContextVar("request", default={})  # noqa: B039  # never changed
 
 

@@ -33,10 +33,11 @@ Numbers = NDArray[np.uint64]
 
 MAGIC = int.from_bytes(b"PSMETR1\0", "little")
 WORD = 8
-HEADER_WORDS, HISTOGRAM_BYTES, SLOTS, KEY_BYTES, RING_ROWS = 8, 16_384, 512, 248, 1024
+HEADER_WORDS, HISTOGRAM_BYTES, SLOTS, KEY_BYTES, RING_ROWS = 8, 32_768, 2048, 248, 1024
 MAGIC_AT, GENERATION_AT, PID_AT, CLOSED_AT = range(4)
 """Words of the header; CLOSED is 1 once the worker has stopped in good order."""
-POLICY = "default"
+POLICY, OTHERS = "default", "others"
+"""Labels of histograms: the policy at `/api`, and all that have a name, together."""
 
 ROW = struct.Struct("=9Q")
 """Operation, began, decoded, taken, preprocess, run, ran, rows, answered: see serving/stages.py.
@@ -59,21 +60,24 @@ class Histograms:
     """Which histograms there are, and how rows are counted in their buckets.
 
     Args:
-        keys: Of each; those of operations first, then of stages, then of rows.
+        keys: Of each; those of operations first, then of stages, then of rows; of each kind those
+            of one policy after those of another.
     """
 
     def __init__(self, keys: Sequence[Key]) -> None:
         self.keys = tuple(keys)
-        self._operations = len(self.keys) - len(STAGES) - 1
+        self._policies = len({policy for _, policy, *_ in self.keys})
+        self._operations = len(self.keys) - self._policies * (len(STAGES) + 1)
 
     @classmethod
     def of(cls, operations: Sequence[str]) -> "Histograms":
-        """Those of a policy with these operations."""
+        """Those of policies with these operations."""
+        policies = (POLICY, OTHERS)
         return cls(
             [
-                *((REQUEST_DURATION.name, POLICY, each) for each in operations),
-                *((STAGE_DURATION.name, POLICY, stage) for stage in STAGES),
-                (BATCH_ROWS.name, POLICY),
+                *((REQUEST_DURATION.name, of, each) for of in policies for each in operations),
+                *((STAGE_DURATION.name, of, stage) for of in policies for stage in STAGES),
+                *((BATCH_ROWS.name, of) for of in policies),
             ]
         )
 
@@ -109,16 +113,21 @@ class Histograms:
         began, decoded, taken, ran, answered = rows[[BEGAN, DECODED, TAKEN, RAN, ANSWERED]]
         operations = np.minimum(rows[OPERATION], self._operations - 1)
         _add(bank[: self._operations], REQUEST_DURATION, answered - began, operations)
+        policies = operations // (self._operations // self._policies)
         stages = (
-            (decoded - began)[decoded > 0],
-            (taken - decoded)[(taken > 0) & (decoded > 0)],
-            rows[PREPROCESS][rows[PREPROCESS] > 0],
-            rows[RUN][ran > 0],
-            (answered - ran)[ran > 0],
+            (decoded - began, decoded > 0),
+            (taken - decoded, (taken > 0) & (decoded > 0)),
+            (rows[PREPROCESS], rows[PREPROCESS] > 0),
+            (rows[RUN], ran > 0),
+            (answered - ran, ran > 0),
         )
-        for index, took in enumerate(stages, self._operations):
-            _add(bank[index], STAGE_DURATION, took)
-        _add(bank[-1], BATCH_ROWS, rows[ROWS][rows[ROWS] > 0])
+        for policy in range(self._policies):
+            is_asked = policies == policy
+            first = self._operations + policy * len(STAGES)
+            for index, (took, is_known) in enumerate(stages, first):
+                _add(bank[index], STAGE_DURATION, took[is_known & is_asked])
+            found = rows[ROWS][is_asked & (rows[ROWS] > 0)]
+            _add(bank[policy - self._policies], BATCH_ROWS, found)
 
     def description(self) -> bytes:
         """The keys, with the bounds of each, as they lie in a file."""

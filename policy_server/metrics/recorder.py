@@ -55,6 +55,14 @@ class Stages(Protocol):
     turned_away: bool
 
 
+class Target(Protocol):
+    """What a request was for; as web/observing.py has it."""
+
+    @property
+    def policy(self) -> str:
+        """Which of the server's was asked."""
+
+
 class Recorder:
     """Counts and measures for one worker.
 
@@ -69,13 +77,14 @@ class Recorder:
         self._histograms = Histograms.of(names)
         self._operations: Mapping[str, int] = {name: index for index, name in enumerate(names)}
         self._slots: dict[Key, int] = {}
-        self._requests: dict[tuple[str, int, bytes], tuple[int, int]] = {}
+        self._requests: dict[tuple[str, int, bytes, str], tuple[int, int]] = {}
         self._map = mmap.mmap(-1, self._histograms.size)
         self.descriptor = -1
         self._row = 0
         self._begin(self._map)
         # A counter that is there from the start shows the first of its kind as a rise.
-        self._late, self._turned_away = self.slot(DEADLINES, POLICY), self.slot(OVERLOADS, POLICY)
+        self.slot(DEADLINES, POLICY)
+        self.slot(OVERLOADS, POLICY)
 
     def _begin(self, content: mmap.mmap) -> None:
         self._words = memoryview(content).cast("Q")
@@ -137,11 +146,12 @@ class Recorder:
         name: object,
         identity: object,
         stages: Stages,
-        target: object = None,
+        target: Target,
     ) -> None:
         """Count a request, and how long its stages took; as web/observing.py calls an Observer."""
-        known = self._requests.get((operation, status, version))
-        slot, number = known or self._new_request(operation, status, version)
+        policy = target.policy
+        known = self._requests.get((operation, status, version, policy))
+        slot, number = known or self._new_request(operation, status, version, policy)
         self._values[slot] += 1
         row = self._row
         _pack(
@@ -161,18 +171,20 @@ class Recorder:
             self._row = row + 1
         else:
             self._fold()
-
         if status > INTERNAL_ERROR:
-            self.add(self._late, int(status == DEADLINE_EXCEEDED))
-            self.add(self._turned_away, int(stages.turned_away))
+            self.add(self.slot(DEADLINES, policy), int(status == DEADLINE_EXCEEDED))
+            self.add(self.slot(OVERLOADS, policy), int(stages.turned_away))
 
-    def _new_request(self, operation: str, status: int, version: bytes) -> tuple[int, int]:
+    def _new_request(
+        self, operation: str, status: int, version: bytes, policy: str
+    ) -> tuple[int, int]:
         """Where requests of that kind are counted, and the number of their operation."""
         name = operation if operation in self._operations else NO_OPERATION
-        slot = self.slot(REQUESTS, POLICY, name, str(status), version.decode("latin-1"))
-        found = (slot, self._operations[name])
+        slot = self.slot(REQUESTS, policy, name, str(status), version.decode("latin-1"))
+        number = self._operations[name]
+        found = (slot, number if policy == POLICY else number + len(self._operations))
         if len(self._requests) < 2 * SLOTS:
-            self._requests[operation, status, version] = found
+            self._requests[operation, status, version, policy] = found
         return found
 
     def _new(self, key: Key) -> int:

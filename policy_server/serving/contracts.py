@@ -7,6 +7,7 @@ from pathlib import Path
 
 from policy_server.contract.actions import ActionSettings
 from policy_server.contract.contract import Contract, ContractFile
+from policy_server.contract.encoding import not_utf8
 from policy_server.contract.reading import read_schema
 from policy_server.contract.sign_in import SignIn
 from policy_server.contract.specification import (
@@ -14,7 +15,7 @@ from policy_server.contract.specification import (
     specification_for,
     write_specification,
 )
-from policy_server.errors import SchemaError, VersionConflict
+from policy_server.errors import SchemaError, UploadRejected, VersionConflict
 from policy_server.store.store import Store
 
 MAX_REMEMBERED = 4
@@ -32,6 +33,7 @@ class Contracts:
         template: What specifications are rendered from.
         settings: TUPLE and DISCRETE_ACTIONS, as far as they are set.
         sign_in: Says how clients prove who they are beside passwords and keys; asked once.
+        is_server: Its API is that of the server, which other policies are made and removed with.
     """
 
     def __init__(
@@ -41,7 +43,9 @@ class Contracts:
         template: Path,
         settings: ActionSettings | None = None,
         sign_in: Callable[[], SignIn | None] = lambda: None,
+        is_server: bool = True,
     ) -> None:
+        self._is_server = is_server
         self._store = store
         self._base = base_path
         self._template = template
@@ -113,9 +117,23 @@ class Contracts:
             given = given.saying(schema.parameters.before(silent))
         return self._resolve(given, file)
 
+    def of_upload(self, content: bytes, file: str) -> Contract:
+        """As `of_schema`, of a file that was uploaded.
+
+        Raises:
+            UploadRejected: With every fault of the schema; `file` is what they call it.
+        """
+        if (encoding := not_utf8(content)) is not None:
+            raise UploadRejected(f"{file} cannot be read: {encoding}")
+        try:
+            return self.of_schema(content.decode(), file)
+        except SchemaError as error:
+            raise UploadRejected(error.summary, error.faults) from error
+
     def specification(self, contract: Contract) -> Specification:
         """The checked specification of a contract; raises SchemaError."""
-        return specification_for(contract, self._template, self._folders(), self._sign_in())
+        given = (self._template, self._folders(), self._sign_in())
+        return specification_for(contract, *given, is_server=self._is_server)
 
     def put(self, contract: Contract, folder: Path) -> None:
         """Lay a contract and its specification into the folder of a version in the making.
@@ -123,7 +141,7 @@ class Contracts:
         Raises:
             SchemaError: Its specification cannot be rendered, or is not valid.
         """
-        write_specification(contract, self._template, folder, self._folders(), self._sign_in())
+        self._write(contract, folder)
         ContractFile.of(contract).write(folder)
 
     def save(self, contract: Contract) -> None:
@@ -138,8 +156,12 @@ class Contracts:
         else:
             if kept.digest != contract.digest or kept == contract:
                 return
-        write_specification(contract, self._template, self._base, self._folders(), self._sign_in())
+        self._write(contract, self._base)
         ContractFile.of(contract).write(self._base)
+
+    def _write(self, contract: Contract, folder: Path) -> None:
+        given = (self._template, folder, self._folders(), self._sign_in())
+        write_specification(contract, *given, is_server=self._is_server)
 
     def _folders(self) -> list[Path]:
         """Folders that may keep the specification of what is served."""

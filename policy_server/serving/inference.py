@@ -29,8 +29,6 @@ from policy_server.serving.decisions import DecisionRequest, Named, Route
 from policy_server.serving.loading import LiveVersion
 from policy_server.serving.stages import Stages, now
 
-NAME = "default"
-"""Of the policy, as a model."""
 DECIDES = OPERATIONS["predict_batch"]
 """The operation that does the same; its role is asked for."""
 VALUES = "values."

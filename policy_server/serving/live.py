@@ -16,7 +16,7 @@ from policy_server.errors import (
 )
 from policy_server.policy.engines.servers import NO_SERVERS, EngineServers
 from policy_server.resources import COMMAND
-from policy_server.serving.admission import Admission
+from policy_server.serving.admission import COPIES, Admission
 from policy_server.serving.file_watch import FileWatch
 from policy_server.serving.limits import ServingLimits
 from policy_server.serving.loading import AnotherContract, LiveVersion, load_version
@@ -28,6 +28,8 @@ from policy_server.store.workers import Registration
 
 RETRY_SECONDS = 2.0
 """How long a version that could not be loaded is left alone: its disk may be mended."""
+PROCESS_BYTES = 100_000_000
+"""Of the process of an uploaded preprocessor, and of the spare one."""
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +77,7 @@ class LivePolicy:
         self._admission = Admission(store, self._registration)
         self._pinned = PinnedVersions(self._load)
         self._noted: dict[str, float] = {}
+        self._bytes = 0
         self._back_at = self._note_at = 0.0
 
     async def start(self) -> None:
@@ -154,6 +157,11 @@ class LivePolicy:
         async with self._pinned.lent(name) as version:
             yield version
 
+    @property
+    def bytes(self) -> int:
+        """About what the version that decides takes of memory; 0 where there is none."""
+        return self._bytes
+
     def note_episode(self, name: str) -> None:
         """Note in the store, once in a while, that episodes begin with a version."""
         now = time.monotonic()
@@ -230,6 +238,8 @@ class LivePolicy:
         self._registration.serve(loaded.name)
         if self._refused is None:
             self._registration.accuse(None)
+        processes = PROCESS_BYTES if loaded.decider.runner.process is not None else 0
+        self._bytes = COPIES * self._store.manifest(loaded.name).bytes + processes
         logger.info("version %s decides", loaded.name)
         self.swapped()
         if before is None:

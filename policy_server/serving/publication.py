@@ -9,11 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from policy_server.contract.contract import Contract
-from policy_server.contract.encoding import not_utf8
 from policy_server.errors import (
     Overloaded,
     PolicyServerError,
-    SchemaError,
     UploadRejected,
     VersionNotFound,
 )
@@ -190,12 +188,7 @@ class Publisher:
     def _contract_of(self, bundle: Bundle) -> Contract:
         if bundle.schema is None:
             return self._contracts.served()
-        if (encoding := not_utf8(bundle.schema)) is not None:
-            raise UploadRejected(f"{bundle.schema_file} cannot be read: {encoding}")
-        try:
-            return self._contracts.of_schema(bundle.schema.decode(), bundle.schema_file)
-        except SchemaError as error:
-            raise UploadRejected(error.summary, error.faults) from error
+        return self._contracts.of_upload(bundle.schema, bundle.schema_file)
 
     def _bases(self, contract: Contract) -> list[str | None]:
         """Versions whose parts may be built on, the best first; None stands for no parts."""

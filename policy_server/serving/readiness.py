@@ -3,12 +3,11 @@
 from collections import Counter
 from typing import Any
 
+from policy_server.contract.policy_names import DEFAULT
 from policy_server.errors import NoActivePolicy
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.shutdown import Shutdown
 from policy_server.serving.siblings import Siblings
-
-DEFAULT_POLICY = "default"
 
 
 def readiness(live: LivePolicy, siblings: Siblings, shutdown: Shutdown) -> dict[str, Any]:
@@ -35,7 +34,7 @@ def readiness(live: LivePolicy, siblings: Siblings, shutdown: Shutdown) -> dict[
         faults[:0] = [each for each in (own, siblings.told.fault) if each is not None]
     (version, _), *_ = deciding.most_common()
     policy: dict[str, Any] = {
-        "policy": DEFAULT_POLICY,
+        "policy": DEFAULT,
         "status": "degraded" if faults else "ok",
         "version": version,
         "workers": {"deciding": deciding.total(), "all": workers},

@@ -19,6 +19,7 @@ class FinishedRequest(NamedTuple):
         request_id: As `X-Request-Id` has it.
         stages: When its stages began and ended.
         answered: When it was answered, in nanoseconds since 1970.
+        policy: Which of the server's was asked.
     """
 
     trace: TraceParent
@@ -30,3 +31,4 @@ class FinishedRequest(NamedTuple):
     request_id: bytes
     stages: Stages
     answered: int
+    policy: str

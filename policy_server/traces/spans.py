@@ -16,7 +16,6 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
-from policy_server.logs.request import POLICY
 from policy_server.traces.finished import FinishedRequest
 
 SERVICE, NAME = "policy-server", "service.name"
@@ -97,7 +96,7 @@ def _attributes(request: FinishedRequest) -> Attributes:
     if request.operation:
         known["policy_server.operation"] = request.operation
     if request.version:
-        known["policy_server.policy"] = POLICY
+        known["policy_server.policy"] = request.policy
         known["policy_server.version"] = request.version.decode("latin-1")
     return known
 

@@ -8,7 +8,6 @@ from policy_server.access.identity import Identity
 from policy_server.contract.operations import OPERATIONS, Body
 from policy_server.logs.event import Event
 from policy_server.logs.process_log import Log
-from policy_server.logs.request import POLICY
 from policy_server.serving.stages import Stages
 from policy_server.web.observing import Target
 
@@ -103,7 +102,7 @@ def _known(
     if target.traceparent and (trace := target.trace) is not None:
         known["trace_id"] = trace.trace_id
     if version:
-        known["policy"], known["version"] = POLICY, version.decode("latin-1")
+        known["policy"], known["version"] = target.policy, version.decode("latin-1")
     if identity is not None:
         known["user"] = str(identity)
     if operation:

@@ -37,10 +37,13 @@ from policy_server.web.cross_origin import CrossOrigin
 from policy_server.web.fast_path import FastPath
 from policy_server.web.gate import Gate
 from policy_server.web.health import Health
+from policy_server.web.lazy import LazyApplication
 from policy_server.web.limits import BYTES_PER_MEGABYTE, BodyMiddleware
 from policy_server.web.metrics_page import Metrics, MetricsPage
 from policy_server.web.negotiation import Negotiation
 from policy_server.web.observing import NOBODY, Observed, ObservedRequests
+from policy_server.web.policies import Policies
+from policy_server.web.policy_paths import RefusedPolicies
 from policy_server.web.prefix import Prefix
 from policy_server.web.protocols.registry import PROTOCOLS
 from policy_server.web.request_ids import RequestIdMiddleware
@@ -48,7 +51,7 @@ from policy_server.web.request_matcher import RequestMatcher
 from policy_server.web.second_path import SecondPath
 from policy_server.web.state import state_of
 from policy_server.web.static_answers import StaticAnswers
-from policy_server.web.surroundings import Surroundings
+from policy_server.web.surroundings import ALONE, Surroundings
 from policy_server.web.swagger_ui import swagger_ui
 from policy_server.web.unread import UnreadBodies
 
@@ -72,6 +75,7 @@ class Service:
         schemas: Every schema that was served.
         clients: The SDKs of the contract.
         audit: Who changed what.
+        policies: Those beside the default one; None for a policy that is one of them.
         sandbox_lacks: What uploaded code is not kept from here, in words.
     """
 
@@ -87,6 +91,7 @@ class Service:
     schemas: SchemaHistory
     clients: ClientLibrary
     audit: AuditLog
+    policies: Policies | None = None
     sandbox_lacks: tuple[str, ...] = ()
 
 
@@ -114,17 +119,36 @@ class BodyLimits:
     upload_megabytes: int
 
 
+@dataclass(frozen=True)
+class Options:
+    """How an application answers.
+
+    Attributes:
+        limits: How large requests may be.
+        busy_polling: Keeps this process awake for the next request; one for all contracts.
+        fast_path: Predictions of which everything is in order are answered before connexion sees
+            them.
+        surroundings: What stands between clients and the server.
+        observed: Who is told of each request that is answered.
+        metrics: What `/metrics` answers; None where it is off.
+        lazy: All but the fast path is made when it is first wanted.
+    """
+
+    limits: BodyLimits
+    busy_polling: BusyPolling
+    fast_path: bool = True
+    surroundings: Surroundings = ALONE
+    observed: Observed = NOBODY
+    metrics: Metrics | None = None
+    lazy: bool = False
+
+
 def create_application(
     specification: Specification,
     operations: ModuleType,
     service: Service,
     authenticator: Authenticator,
-    limits: BodyLimits,
-    busy_polling: BusyPolling,
-    fast_path: bool = True,
-    surroundings: Surroundings | None = None,
-    observed: Observed = NOBODY,
-    metrics: Metrics | None = None,
+    options: Options,
 ) -> ASGIApp:
     """Make the application.
 
@@ -133,32 +157,45 @@ def create_application(
         operations: Holds a function for each operationId.
         service: What decides, and on what.
         authenticator: Knows who may do what.
-        limits: How large requests may be.
-        busy_polling: Keeps this process awake for the next request; one for all contracts.
-        fast_path: Answer predictions of which everything is in order before connexion sees them.
-        surroundings: What stands between clients and the server; nothing where it is not given.
-        observed: Who is told of each request that is answered.
-        metrics: What `/metrics` answers; None where it is off.
+        options: How it answers.
 
     Raises:
         ConfigurationError: connexion cannot keep the contract's roles and limits.
     """
     check_routing()
-    surroundings = surroundings or Surroundings()
+    base, limit = specification["basePath"], options.limits.body_megabytes * BYTES_PER_MEGABYTE
+    given = (specification, operations, service, authenticator, options)
+    make = functools.partial(_complete, *given)
+    complete: ASGIApp = LazyApplication(make) if options.lazy else make()
+    if not options.fast_path:
+        return complete
+    plane, surroundings, observed = service.plane, options.surroundings, options.observed
+    below = surroundings.below
+    bases = (f"{below}{base}", f"{surroundings.prefix}{below}{base}")
+    known = (authenticator, bases, limit, observed.policy)
+    matcher = RequestMatcher(plane, *known, alone=not surroundings.origins)
+    told = (observed.observer, observed.body_bytes)
+    return FastPath(complete, plane, matcher, limit, options.busy_polling, *told)
+
+
+def _complete(
+    specification: Specification,
+    operations: ModuleType,
+    service: Service,
+    authenticator: Authenticator,
+    options: Options,
+) -> ASGIApp:
+    """The application without the fast path."""
+    limits, surroundings, observed = options.limits, options.surroundings, options.observed
     application = _connexion_application(specification, operations, limits, surroundings)
     application.add_middleware(
         AuditMiddleware, position=MiddlewarePosition.BEFORE_VALIDATION, log=service.audit
     )
     base, limit = specification["basePath"], limits.body_megabytes * BYTES_PER_MEGABYTE
-    _speak_others(application, service.plane, authenticator, limit, metrics)
+    shown = (options.metrics, observed.policy)
+    _speak_others(application, service.plane, authenticator, limit, *shown)
     headed = functools.partial(AnswerHeaders, base=base, policy=page_policy(specification))
-    complete = _surrounded(UnreadBodies(application), base, surroundings, headed, observed)
-    if not fast_path:
-        return complete
-    plane, origins = service.plane, surroundings.origins
-    bases = (base, f"{surroundings.prefix}{base}")
-    matcher = RequestMatcher(plane, authenticator, bases, limit, alone=not origins)
-    return FastPath(complete, plane, matcher, limit, busy_polling, *observed)
+    return _surrounded(UnreadBodies(application), base, surroundings, headed, observed)
 
 
 def _speak_others(
@@ -167,6 +204,7 @@ def _speak_others(
     authenticator: Authenticator,
     limit: int,
     metrics: Metrics | None,
+    policy: str,
 ) -> None:
     """Add what is spoken beside the API; behind Gate, which was added there before."""
     if metrics is not None:
@@ -180,6 +218,7 @@ def _speak_others(
             plane=plane,
             authenticator=authenticator,
             limit_bytes=limit,
+            name=policy,
         )
 
 
@@ -198,7 +237,7 @@ def _surrounded(
     complete = Prefix(VerifiedCertificates(found, surroundings), surroundings)
     if observed.observer is None:
         return complete
-    return ObservedRequests(complete, observed.observer, observed.body_bytes)
+    return ObservedRequests(complete, observed.observer, observed.body_bytes, observed.policy)
 
 
 def _connexion_application(
@@ -235,6 +274,7 @@ def _connexion_application(
     application.add_middleware(
         Health, position=MiddlewarePosition.BEFORE_SWAGGER, base=specification["basePath"]
     )
+    application.add_middleware(RefusedPolicies, position=MiddlewarePosition.BEFORE_SWAGGER)
     return application
 
 

@@ -12,6 +12,7 @@ from werkzeug.datastructures import FileStorage
 from policy_server.contract.operations import TIMEOUT_HEADER, VERSION_HEADER
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.decisions import Named
+from policy_server.serving.policies import PolicyCatalogue
 from policy_server.serving.version_report import VersionReport
 from policy_server.version.parts import Part
 from policy_server.web.adapters.connexion_request import decoded_body
@@ -158,6 +159,28 @@ def build_answer(build: str) -> flask.Response:
     return answer_of(current_service().builds.get(build))
 
 
+def policies() -> flask.Response:
+    """The policies beside the default one."""
+    return _json({"policies": _catalogue().list()})
+
+
+def create_policy(
+    policy: str, schema_file: FileStorage, title: str | None = None
+) -> flask.Response:
+    """Make a policy, which has a schema and no version yet."""
+    _note_files([("schema", schema_file)])
+    note(connexion.request.scope, policy)
+    _catalogue().create(policy, schema_file.read(), title)
+    return _json(_catalogue().get(policy))
+
+
+def delete_policy(policy: str) -> flask.Response:
+    """Remove a policy with all that it has."""
+    note(connexion.request.scope, policy)
+    _catalogue().delete(policy)
+    return flask.Response(status=204)
+
+
 def audit(limit: int = 100, before: int | None = None) -> flask.Response:
     """Who changed what, latest first."""
     return _json(current_service().audit.page(limit, before))
@@ -186,6 +209,12 @@ def health_live() -> flask.Response:
 def health_ready() -> flask.Response:
     """Workers of this server decide; NoActivePolicy says why where none does."""
     return _json(health_of(state_of(connexion.request.scope)))
+
+
+def _catalogue() -> PolicyCatalogue:
+    policies = current_service().policies
+    assert policies is not None  # these operations are the default policy's alone
+    return policies.catalogue
 
 
 def _archive(language: str | None) -> flask.Response:

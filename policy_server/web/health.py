@@ -6,8 +6,10 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from policy_server.contract.operations import OPERATIONS
+from policy_server.errors import NoActivePolicy
 from policy_server.serving.readiness import readiness
 from policy_server.web.adapters.connexion_request import note_operation
+from policy_server.web.policies import Policies
 from policy_server.web.state import State, state_of
 
 ALIVE: dict[str, Any] = {"status": "ok"}
@@ -52,6 +54,25 @@ def health_of(state: State) -> dict[str, Any]:
     """
     service = state.service
     health = readiness(service.live, service.siblings, service.shutdown)
+    if service.policies is not None:
+        health["policies"] += [
+            _health_of(name, service.policies) for name in service.policies.catalogue.names()
+        ]
     if service.sandbox_lacks:
         health["sandbox_lacks"] = service.sandbox_lacks
     return health
+
+
+def _health_of(name: str, policies: Policies) -> dict[str, Any]:
+    """How it stands with one of several policies, as far as it is loaded here."""
+    switch = policies.loaded.get(name)
+    if switch is None:
+        reason = policies.failure(name)
+        told = {"status": "idle"} if reason is None else {"status": "unavailable", "detail": reason}
+        return {"policy": name, **told}
+    try:
+        service = switch.state.service
+        (found,) = readiness(service.live, service.siblings, service.shutdown)["policies"]
+    except NoActivePolicy as error:
+        return {"policy": name, "status": "unavailable", "detail": str(error)}
+    return {**found, "policy": name}

@@ -20,6 +20,7 @@ from policy_server.contract.operations import (
     Role,
     wire_name,
 )
+from policy_server.contract.policy_names import DEFAULT
 from policy_server.errors import (
     NoActivePolicy,
     NotAuthenticated,
@@ -68,9 +69,15 @@ class InferenceProtocol(ABC):
     """The path below which it answers."""
 
     def __init__(
-        self, app: ASGIApp, plane: DataPlane, authenticator: Authenticator, limit_bytes: int
+        self,
+        app: ASGIApp,
+        plane: DataPlane,
+        authenticator: Authenticator,
+        limit_bytes: int,
+        name: str = DEFAULT,
     ) -> None:
         self._app = app
+        self.name = name
         self._authenticator = authenticator
         self._limit = limit_bytes
         self._is_free = not _is_below(plane.contract.base_path, self.root)

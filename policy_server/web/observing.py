@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from policy_server.access.identity import Identity
 from policy_server.contract.operations import VERSION_HEADER, wire_name
+from policy_server.contract.policy_names import DEFAULT
 from policy_server.serving.stages import Stages, now
 from policy_server.traces.context import TraceParent, trace_headers, trace_parent
 from policy_server.web.adapters.connexion_request import identity_of, operation_of
@@ -31,12 +32,14 @@ class Target(NamedTuple):
             request could not be read.
         traceparent: The header of this name: what called, in whose trace.
         tracestate: The header of this name.
+        policy: Which of the server's.
     """
 
     method: str
     path: str
     traceparent: bytes = b""
     tracestate: bytes = b""
+    policy: str = DEFAULT
 
     @property
     def trace(self) -> TraceParent | None:
@@ -79,10 +82,12 @@ class Observed(NamedTuple):
     Attributes:
         observer: Is told of each that is answered; None where nobody wants to know.
         body_bytes: So many of a body it wants to see.
+        policy: Which of the server's is asked.
     """
 
     observer: Observer | None = None
     body_bytes: int = 0
+    policy: str = DEFAULT
 
 
 NOBODY = Observed()
@@ -95,12 +100,16 @@ class ObservedRequests:
         app: What answers.
         observer: Is told.
         body_bytes: So many of a body it wants to see.
+        policy: Which of the server's is asked.
     """
 
-    def __init__(self, app: ASGIApp, observer: Observer, body_bytes: int = 0) -> None:
+    def __init__(
+        self, app: ASGIApp, observer: Observer, body_bytes: int = 0, policy: str = DEFAULT
+    ) -> None:
         self._app = app
         self._observer = observer
         self._body_bytes = body_bytes
+        self._policy = policy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -138,7 +147,7 @@ class ObservedRequests:
             headers.get(ID, b""),
             identity_of(scope),
             stages,
-            Target(scope["method"], _path(scope), *trace_headers(scope["headers"])),
+            Target(scope["method"], _path(scope), *trace_headers(scope["headers"]), self._policy),
         )
 
 

@@ -15,7 +15,8 @@ class Prefix:
     """Notes the path below which clients see the server, and takes it off where it is still there.
 
     A proxy that is trusted says it in `X-Forwarded-Prefix`, else a setting does. Most proxies take
-    it off the path that they ask for; what others leave is taken off here.
+    it off the path that they ask for; what others leave is taken off here. So is what says which
+    of several policies is asked.
 
     Args:
         app: What answers.
@@ -25,13 +26,14 @@ class Prefix:
     def __init__(self, app: ASGIApp, surroundings: Surroundings) -> None:
         self._app = app
         self._prefix = surroundings.prefix
+        self._below = surroundings.below
         self._surroundings = surroundings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] == "http":
-            scope = _without(self._prefix, scope)
-            scope[SCOPE_KEY] = self._given(scope) or self._prefix
+            scope = without(self._below, without(self._prefix, scope))
+            scope[SCOPE_KEY] = (self._given(scope) or self._prefix) + self._below
         await self._app(scope, receive, send)
 
     def _given(self, scope: Scope) -> str:
@@ -48,7 +50,7 @@ def prefix_of(scope: Scope) -> str:
     return str(scope.get(SCOPE_KEY, ""))
 
 
-def _without(prefix: str, scope: Scope) -> Scope:
+def without(prefix: str, scope: Scope) -> Scope:
     """The request without a prefix of its path."""
     path, raw = scope["path"], scope.get("raw_path") or b""
     beginning = f"{prefix}/"

@@ -28,6 +28,8 @@ STATUSES: dict[type[errors.PolicyServerError], tuple[int, str]] = {
     errors.TooManyFailures: (429, "Too many failures"),
     errors.VersionNotFound: (404, "No such version"),
     errors.VersionConflict: (409, "Version conflict"),
+    errors.PolicyNotFound: (404, "No such policy"),
+    errors.PolicyConflict: (409, "Policy conflict"),
     errors.MemoryWanted: (409, "A policy with memory"),
     errors.MemoryCut: (400, "Memory is not whole"),
     errors.MemoryForged: (400, "Memory is not genuine"),

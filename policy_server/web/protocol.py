@@ -130,11 +130,11 @@ class Protocol(Connection):
             return False
         if self._body is not None or self._is_answering():
             return False
-        fast = self._fast()
         end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
+        head = data[:end]
+        fast = self._fast(head)
         if fast is None:
             return False
-        head = data[:end]
         accepted = fast.recall(self._peer + head)
         if accepted is None or accepted.length != len(data) - end or self.transport.is_closing():
             return False
@@ -159,7 +159,7 @@ class Protocol(Connection):
         self._searched = 0
         self._line_ended = False
         self._patience.end()
-        fast = self._fast()
+        fast = self._fast(head)
         accepted = fast.recall(self._peer + head) if fast is not None else None
         self._repeats = accepted is not None
         if fast is None or accepted is None:
@@ -217,7 +217,7 @@ class Protocol(Connection):
             return False
         self._known = None
         self._patience.end()
-        if self._fast() is not fast:  # another contract is served by now, or none
+        if self._fast(head) is not fast:  # another contract is served by now, or none
             self._begin(read_head(head))
             if self._ending:
                 self._close_after_answer()

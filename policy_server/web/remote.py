@@ -9,6 +9,7 @@ import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from policy_server.contract.operations import BASE_PATH, OPERATIONS, PREFER_HEADER, PREFERRED
+from policy_server.contract.policy_names import path_of
 from policy_server.errors import Fault, FaultsError, RequestFailed, UploadRejected
 from policy_server.serving.builds import Build
 from policy_server.serving.bundle import Bundle
@@ -16,6 +17,7 @@ from policy_server.serving.version_report import VersionReport
 
 CONNECT_SECONDS = 10.0
 UPLOAD, BUILD = OPERATIONS["upload_policy"], OPERATIONS["build"]
+LIST, CREATE = OPERATIONS["policies"], OPERATIONS["create_policy"]
 ASK_SECONDS = 0.5
 """Between two questions how far a build is."""
 SILENCE_SECONDS = 60.0
@@ -82,6 +84,42 @@ def publish_to(
     if response.status_code == requests.codes.ok:
         return _report(response, address)
     raise _refusal(response, address)
+
+
+def made(url: str, policy: str, schema: bytes | None, credentials: AuthBase) -> str:
+    """See to it that a running server has a policy of this name.
+
+    Args:
+        url: Where the server is; with or without `/api`.
+        policy: Its name.
+        schema: What it is made of where there is none; None where it must be there.
+        credentials: Of somebody who may make policies.
+
+    Returns:
+        Where the policy is.
+
+    Raises:
+        UploadRejected: None can be made of that.
+        RequestFailed: The server cannot be reached, or refused the credentials.
+    """
+    root = url.rstrip("/").removesuffix(BASE_PATH)
+    below = f"{root}{path_of(policy)}"
+    address = f"{root}{BASE_PATH}{CREATE.path_with(policy=policy)}"
+    waits = (CONNECT_SECONDS, CREATE.seconds)
+    listed = _asked(requests.get, f"{root}{BASE_PATH}{LIST.path}", auth=credentials, timeout=waits)
+    if listed.status_code != requests.codes.ok:
+        raise _refusal(listed, address)
+    if any(each["policy"] == policy for each in listed.json()["policies"]):
+        return below
+    if schema is None:
+        raise UploadRejected(
+            f"{root} has no policy {policy}, and the folder no schema.yaml to make it of."
+        )
+    files = {"schema_file": ("schema.yaml", schema)}
+    answer = _asked(requests.put, address, files=files, auth=credentials, timeout=waits)
+    if answer.status_code != requests.codes.ok:
+        raise _refusal(answer, address)
+    return below
 
 
 def _asked(

@@ -17,6 +17,7 @@ from policy_server.contract.operations import (
     Operation,
     wire_name,
 )
+from policy_server.contract.policy_names import DEFAULT
 from policy_server.serving.data_plane import DataPlane
 from policy_server.serving.decisions import DecisionRequest
 from policy_server.traces.context import TRACEPARENT, TRACESTATE
@@ -67,6 +68,7 @@ class RequestMatcher:
         authenticator: Knows the accepted credentials.
         bases: What the operations' paths begin with.
         limit_bytes: Requests with larger bodies are not taken.
+        policy: Which of the server's it is.
         alone: No pages of other origins may ask: then all that say theirs are of the server.
     """
 
@@ -76,9 +78,11 @@ class RequestMatcher:
         authenticator: Authenticator,
         bases: Collection[str],
         limit_bytes: int,
+        policy: str = DEFAULT,
         *,
         alone: bool = True,
     ) -> None:
+        self._policy = policy
         self._request_for = plane.request_for
         self._operations = {
             f"{base}{route.operation.path}": route.operation
@@ -136,18 +140,17 @@ class RequestMatcher:
             version=headers.get(VERSION),
             timeout=timeout,
         )
-        return Accepted(request, identity, length, name, _target(headers, scope))
+        return Accepted(request, identity, length, name, self._target(headers, scope))
+
+    def _target(self, headers: Mapping[bytes, bytes], scope: Scope) -> Target:
+        trace = (headers.get(TRACEPARENT, b""), headers.get(TRACESTATE, b""))
+        return Target(scope["method"], scope["path"], *trace, self._policy)
 
     def _identity(self, headers: dict[bytes, bytes], scope: Scope) -> Identity | None:
         credentials = read_credentials(headers)
         if credentials is None:
             return None
         return self._authenticator.recall(credentials, address_of(scope))
-
-
-def _target(headers: Mapping[bytes, bytes], scope: Scope) -> Target:
-    trace = (headers.get(TRACEPARENT, b""), headers.get(TRACESTATE, b""))
-    return Target(scope["method"], scope["path"], *trace)
 
 
 def _is_json(media_type: bytes) -> bool:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from policy_server.web.application import Service
     from policy_server.web.fast_path import FastPath
     from policy_server.web.observing import Observer
+    from policy_server.web.policies import Policies
 
 KEY = "policy_server"
 """Under which the state of ASGI, a dictionary, has it."""
@@ -24,6 +25,7 @@ class State:
         authenticator: Knows who may do what.
         observer: Is told of each request that is answered; None where nobody wants to know.
         fast_path: Answers predictions of which everything is in order; None where it is off.
+        policies: Those beside the default one; None for a policy that is one of them.
         loop: The event loop on which the policy decides; None before the worker starts.
     """
 
@@ -31,6 +33,7 @@ class State:
     authenticator: "Authenticator"
     observer: "Observer | None" = None
     fast_path: "FastPath | None" = None
+    policies: "Policies | None" = None
     loop: asyncio.AbstractEventLoop | None = None
 
 

@@ -16,11 +16,13 @@ class Surroundings:
     Attributes:
         origins: Of which pages may ask from a browser, as browsers write them.
         prefix: Path below which a proxy shows the server; empty, or `/policy`.
+        below: Path of one of several policies below that, `/policies/NAME`; empty for the default.
         proxies: Addresses whose word on a client counts.
     """
 
     origins: tuple[bytes, ...] = ()
     prefix: str = ""
+    below: str = ""
     proxies: tuple[IPv4Network | IPv6Network, ...] = ()
 
     def trust(self, scope: Scope) -> bool:
@@ -31,3 +33,7 @@ class Surroundings:
         except ValueError:
             return False
         return address is not None and any(address in network for network in self.proxies)
+
+
+ALONE = Surroundings()
+"""Clients ask the server itself, at its own paths."""

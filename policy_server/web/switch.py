@@ -7,23 +7,20 @@ version that was proven against it.
 
 import asyncio
 import contextlib
-import gc
 import logging
 import sys
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from policy_server.contract.contract import Contract
 from policy_server.errors import NoActivePolicy, SchemaError
 from policy_server.serving.contracts import Contracts
-from policy_server.serving.follower import following
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.shutdown import Shutdown
 from policy_server.serving.siblings import Siblings
-from policy_server.web.patience import ConnectionLimits
+from policy_server.web.lazy import live_once
 from policy_server.web.state import KEY, State
 
 COURTESY_SECONDS = 0.0005
@@ -64,27 +61,14 @@ class Application:
 
     def build(self) -> None:
         """Let connexion build what it would else build with the first request; takes a while."""
-        messages = iter(("lifespan.startup", "lifespan.shutdown"))
-
-        async def receive() -> Message:
-            return {"type": next(messages)}
-
-        async def send(message: Message) -> None:
-            pass
-
-        async def call() -> None:
-            scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {KEY: self.state}}
-            await self.answer(scope, receive, send)
-
-        asyncio.run(call())
+        live_once(self.answer, {KEY: self.state})
 
 
 Create = Callable[[Contract, Refresh], Application]
-Measuring = Callable[["ApplicationSwitch"], contextlib.AbstractAsyncContextManager[Any]]
 
 
 class ApplicationSwitch:
-    """An ASGI callable that holds a reference to the application that answers.
+    """One policy: an ASGI callable that holds a reference to the application that answers for it.
 
     When the contract that is served changes, a new application is made beside the one that
     answers, with its version loaded and warm, and the reference is replaced. The old one ends when
@@ -95,51 +79,34 @@ class ApplicationSwitch:
         create: Makes the application of a contract; it gets what its operations call to see
             another version or contract at once.
         shutdown: Of this process; the worker begins it.
-        connection_limits: Of this process; the worker keeps connections to them.
         siblings: The other workers of this server.
-        measuring: Measures the worker for as long as it is entered; gets this switch.
-        await_builds: Called at the end, waits for builds that go on behind an answer.
 
     Attributes:
         is_needed: Clients need this worker: others cannot decide either, or it can.
         is_worse: Others decide with a version that this worker cannot take.
-        open_connections: How many connections there are; the worker says how to count them.
+        switched: Is called when another application answers.
 
     Raises:
         SchemaError: There is no contract yet, or it cannot be served.
     """
 
     def __init__(
-        self,
-        contracts: Contracts,
-        create: Create,
-        shutdown: Shutdown,
-        connection_limits: ConnectionLimits,
-        siblings: Siblings,
-        measuring: Measuring | None = None,
-        await_builds: Callable[[], None] = lambda: None,
+        self, contracts: Contracts, create: Create, shutdown: Shutdown, siblings: Siblings
     ) -> None:
         self.is_needed, self.is_worse = True, False
         self.siblings = siblings
-        self.shutdown = shutdown
-        self.open_connections: Callable[[], int] = lambda: 0
-        self._measuring = measuring or contextlib.nullcontext
-        self.connection_limits = connection_limits
+        self.switched: Callable[[], None] = lambda: None
+        self._shutdown = shutdown
         self._contracts = contracts
         self._create = create
-        self._await_builds = await_builds
         self._current = create(contracts.served(), self.refresh)
         self._next: Application | None = None
         self._complaint = ""
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._shared: MutableMapping[str, Any] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request with the application of the moment, to its end."""
-        if scope["type"] == "lifespan":
-            await self._live(scope, receive, send)
-            return
         application = self._current
         scope["state"] = {KEY: application.state}
         application.requests += 1
@@ -155,9 +122,32 @@ class ApplicationSwitch:
         """The policy of the moment."""
         return self._current.live
 
+    @property
+    def state(self) -> State:
+        """What the application of the moment keeps for its requests."""
+        return self._current.state
+
+    @property
+    def requests(self) -> int:
+        """How many the application of the moment is answering."""
+        return self._current.requests
+
+    async def start(self) -> None:
+        """Load the policy; requests come after that."""
+        await self._start(self._current)
+        await self._look_at_siblings()
+
+    async def stop(self) -> None:
+        """Let go of the policy; no requests come any more, and those under way are over."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._drop_next()
+        await self._current.live.stop()
+
     async def refresh(self) -> None:
         """Serve the contract and the version that are active now."""
-        if self.shutdown.begun:  # who stops takes up nothing new
+        if self._shutdown.begun:  # who stops takes up nothing new
             await self._look_at_siblings()
             return
         try:
@@ -172,46 +162,15 @@ class ApplicationSwitch:
         finally:
             await self._look_at_siblings()
 
-    def leave(self) -> None:
-        """Begin the shutdown of this process."""
-        self.shutdown.begin()
-        self.siblings.leave()
-
     async def can_be_missed(self) -> bool:
         """Whether clients will be answered without this worker."""
         await self._look_at_siblings()
         return self.siblings.can_miss_it()
 
-    def publish(self) -> None:
-        """Show the HTTP protocol the state of the current application."""
-        self._shared[KEY] = self._current.state
-
     async def _look_at_siblings(self) -> None:
         await asyncio.to_thread(self.siblings.look)
         self.is_needed = self.siblings.need(decides=self._current.decides_with is not None)
         self.is_worse = self.siblings.decide_better()
-
-    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The life of the worker: start, follow the store, stop."""
-        await receive()
-        self._shared = scope.get("state", {})
-        await self._start(self._current)
-        await self._look_at_siblings()
-        self.publish()
-        # What is there now stays: without this the collector looks through all of it, for a tenth
-        # of a second, whenever an application was made and another let go.
-        gc.collect()
-        gc.freeze()
-        async with following(self.refresh), self._measuring(self):
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-            await asyncio.to_thread(self._await_builds)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._drop_next()
-        await self._current.live.stop()
-        await send({"type": "lifespan.shutdown.complete"})
 
     async def _serve(self, contract: Contract) -> None:
         if self._next is not None and self._next.contract != contract:
@@ -231,8 +190,7 @@ class ApplicationSwitch:
             before, self._current, self._next = self._current, self._next, None
             self._current.live.stands_in = True
             self.siblings.tell(self._current.decides_with)
-            if KEY in self._shared:  # else connections are to end with their next answers
-                self.publish()
+            self.switched()
             logger.info("another contract is served: %s %s", contract.title, contract.version)
             self._retire(before)
 

@@ -33,5 +33,5 @@ class Tracing:
         """Note a request."""
         trace = target.trace if is_sampled(target.traceparent) else None
         if trace is not None:
-            told = (operation, status, version, name, stages, time.time_ns())
+            told = (operation, status, version, name, stages, time.time_ns(), target.policy)
             self._add(FinishedRequest(trace, target.method, target.path, *told))

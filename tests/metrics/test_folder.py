@@ -12,17 +12,25 @@ import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from policy_server.metrics import catalogue
 from policy_server.metrics.folder import COUNTS, ENDED, MetricsFolder
-from policy_server.metrics.layout import POLICY, RING_ROWS, SLOTS
+from policy_server.metrics.layout import OTHERS, POLICY, RING_ROWS, SLOTS
 from policy_server.metrics.recorder import OTHER, Recorder
 from policy_server.metrics.totals import RETAINED_VERSIONS, Totals
 from policy_server.serving.stages import Stages
 
 OPERATIONS = ("predict", "step")
+
+
+class Target(NamedTuple):
+    policy: str = POLICY
+
+
+TARGET = Target()
 ROOT = Path(__file__).resolve().parents[2]
 WORKER = """
     import sys
@@ -30,6 +38,8 @@ WORKER = """
     from policy_server.metrics.folder import MetricsFolder
     from policy_server.metrics.recorder import Recorder
     from policy_server.serving.stages import Stages
+    class TARGET:
+        policy = "default"
 
     recorder = Recorder(("predict", "step"))
     MetricsFolder(Path(sys.argv[1])).open(recorder)
@@ -37,7 +47,7 @@ WORKER = """
     stages.began, stages.answered = 1, 1_000_001
     for line in sys.stdin:
         for _ in range(int(line)):
-            recorder.request("predict", 200, b"1-a", b"", None, stages)
+            recorder.request("predict", 200, b"1-a", b"", None, stages, TARGET)
         print(line, end="", flush=True)
     recorder.close()
 """
@@ -53,7 +63,7 @@ def stages_of(seconds: float, **marks: int) -> Stages:
 
 
 def answered(recorder: Recorder, version: str = "1-a", status: int = 200) -> None:
-    recorder.request("predict", status, version.encode(), b"", None, stages_of(0.001))
+    recorder.request("predict", status, version.encode(), b"", None, stages_of(0.001), TARGET)
 
 
 def requests_of(totals: Totals) -> Counter[str]:
@@ -166,10 +176,10 @@ def test_histograms_hold_what_was_measured(folder: MetricsFolder) -> None:
     found = [10 ** chance.uniform(-6, 1.5) for _ in range(3 * RING_ROWS + 100)]
     recorder = Recorder(OPERATIONS)
     for seconds in found[:1500]:
-        recorder.request("predict", 200, b"1-a", b"", None, stages_of(seconds))
+        recorder.request("predict", 200, b"1-a", b"", None, stages_of(seconds), TARGET)
     folder.open(recorder)  # what was counted before goes along
     for seconds in found[1500:]:
-        recorder.request("predict", 200, b"1-a", b"", None, stages_of(seconds))
+        recorder.request("predict", 200, b"1-a", b"", None, stages_of(seconds), TARGET)
     cells = folder.totals().histograms[catalogue.REQUEST_DURATION.name, POLICY, "predict"]
     bounds = [0.0, *catalogue.LATENCIES, float("inf")]
     for bucket, (least, most) in enumerate(itertools.pairwise(bounds)):
@@ -183,8 +193,8 @@ def test_stages_are_what_lies_between_their_marks(folder: MetricsFolder) -> None
     began = 10**12
     marks = {"decoded": began + 1_000, "taken": began + 3_000, "preprocess": 400, "run": 5_000}
     marks |= {"ran": began + 8_400, "rows": 7}
-    recorder.request("predict", 200, b"", b"", None, stages_of(1e-5, **marks))
-    recorder.request("predict", 400, b"", b"", None, stages_of(1e-5))  # it had none
+    recorder.request("predict", 200, b"", b"", None, stages_of(1e-5, **marks), TARGET)
+    recorder.request("predict", 400, b"", b"", None, stages_of(1e-5), TARGET)  # it had none
     histograms = folder.totals().histograms
     sums = {key[-1]: cells[-1] for key, cells in histograms.items()}
     assert sums["predict"] == 20_000
@@ -194,13 +204,37 @@ def test_stages_are_what_lies_between_their_marks(folder: MetricsFolder) -> None
     assert counts == [1] * 6
 
 
+def test_policies_are_counted_each_and_timed_together(folder: MetricsFolder) -> None:
+    recorder = Recorder(OPERATIONS)
+    folder.open(recorder)
+    marks = {"decoded": 10**12 + 1_000}
+    for policy, times in (("first", 2), ("second", 3), (POLICY, 4)):
+        for _ in range(times * RING_ROWS):
+            target = Target(policy)
+            told = ("predict", 200, b"1-a", b"", None, stages_of(0.001, **marks), target)
+            recorder.request(*told)
+    totals = folder.totals()
+    counted = {
+        policy: value_of(totals, catalogue.REQUESTS, policy, "predict", "200", "1-a")
+        for policy in ("first", "second", POLICY)
+    }
+    assert counted == {"first": 2 * RING_ROWS, "second": 3 * RING_ROWS, POLICY: 4 * RING_ROWS}
+    timed = {key[1:]: sum(cells[:-1]) for key, cells in totals.histograms.items() if sum(cells)}
+    assert timed == {
+        (OTHERS, "predict"): 5 * RING_ROWS,
+        (OTHERS, "decode"): 5 * RING_ROWS,
+        (POLICY, "predict"): 4 * RING_ROWS,
+        (POLICY, "decode"): 4 * RING_ROWS,
+    }
+
+
 def test_who_was_turned_away_or_waited_too_long_is_counted(folder: MetricsFolder) -> None:
     recorder = Recorder(OPERATIONS)
     folder.open(recorder)
     turned_away = stages_of(0.001)
     turned_away.turned_away = True
     for status, stages in ((503, turned_away), (503, stages_of(0.001)), (504, stages_of(0.001))):
-        recorder.request("predict", status, b"", b"", None, stages)
+        recorder.request("predict", status, b"", b"", None, stages, TARGET)
     answered(recorder)
     totals = folder.totals()
     assert value_of(totals, catalogue.OVERLOADS, POLICY) == 1
@@ -214,7 +248,7 @@ def test_versions_and_labels_beyond_bounds_take_no_room(folder: MetricsFolder) -
     for number in range(3 * SLOTS):
         answered(recorder, f"{number}-a")
     answered(recorder, "x" * 1000)
-    recorder.request("../../etc", 404, b"", b"", None, stages_of(0.001))
+    recorder.request("../../etc", 404, b"", b"", None, stages_of(0.001), TARGET)
     totals = folder.totals()
     found = requests_of(totals)
     assert sum(found.values()) == 3 * SLOTS + 2

@@ -20,8 +20,8 @@ from policy_server.serving.shutdown import Shutdown
 from policy_server.web.adapters.fallbacks import SERVER_OPTIONS, http_protocol
 from policy_server.web.adapters.listeners import Listeners
 from policy_server.web.descriptors import affordable
-from policy_server.web.switch import ApplicationSwitch
 from policy_server.web.tls import HSTS, server_context
+from policy_server.web.worker import WorkerApplication
 
 CANNOT_START = 1
 """Exit code of a worker that cannot serve yet."""
@@ -136,13 +136,13 @@ class LeavingServer(Server):
     answered end, and the process with them.
 
     Args:
-        worker: Of gunicorn; its application is an ApplicationSwitch.
+        worker: Of gunicorn; its application is an WorkerApplication.
     """
 
     def __init__(self, worker: Worker) -> None:
         super().__init__(worker.config)
         self._worker = worker
-        self._application: ApplicationSwitch = worker.wsgi
+        self._application: WorkerApplication = worker.wsgi
         self._listeners = Listeners(self, worker.sockets)
         self._shutdown: Shutdown = self._application.shutdown
         self._close_at: float | None = None

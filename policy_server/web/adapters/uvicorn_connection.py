@@ -12,6 +12,7 @@ import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from policy_server.contract.policy_names import ROOT
 from policy_server.serving.stages import Stages, now
 from policy_server.web import problems
 from policy_server.web.answer_headers import USUAL_BYTES
@@ -27,6 +28,9 @@ from policy_server.web.surroundings import PEER
 
 MOST_HELD_BYTES = HIGH_WATER_LIMIT
 """Of what came and is not read yet; uvicorn holds as much of a body."""
+OF_A_POLICY = f"POST {ROOT}/".encode()
+NAME_AT = len(OF_A_POLICY)
+"""In the head of a request for one of several policies."""
 FORWARDED = b"x-forwarded-for"
 LOOKED_AT = 32
 """Of which one is closed where there are too many: to look at all would serve who opens them."""
@@ -141,12 +145,19 @@ class Connection(HttpToolsProtocol):
         """A request of uvicorn's is under way."""
         return self.cycle is not None and not self.cycle.response_complete
 
-    def _fast(self) -> FastPath | None:
-        """The fast path; None without one, and if uvicorn has something to do for each request."""
+    def _fast(self, head: bytes) -> FastPath | None:
+        """The fast path of the policy that a head is for.
+
+        None without one, and if uvicorn has something to do for each request.
+        """
         if self.access_log or self.flow.write_paused or self.root_path:
             return None
         state: State | None = self.app_state.get(KEY)
-        return None if state is None else state.fast_path
+        if state is None:
+            return None
+        if state.policies is not None and head.startswith(OF_A_POLICY):
+            return state.policies.fast_path(head[NAME_AT : head.find(b"/", NAME_AT)])
+        return state.fast_path
 
     def _client_of(self, head: RequestHead) -> tuple[str, int] | None:
         """Who sends a request: the peer, or whom it names if it is a proxy that uvicorn trusts."""

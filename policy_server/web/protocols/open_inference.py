@@ -13,7 +13,7 @@ from policy_server.contract.decoding import LONG_BYTES
 from policy_server.contract.tensors import TensorKind
 from policy_server.errors import NoActivePolicy, ObservationError, Stopping
 from policy_server.resources import release
-from policy_server.serving.inference import NAME, InferenceRequest
+from policy_server.serving.inference import InferenceRequest
 from policy_server.serving.loading import LiveVersion
 from policy_server.web.inference import (
     VERSION,
@@ -51,7 +51,7 @@ class OpenInference(InferenceProtocol):
         found = MODEL.fullmatch(path)
         if found is not None and found["what"] == "/infer":
             only(scope, "POST")
-            return await self._infer(scope, receive, known_model(found.groupdict(), NAME))
+            return await self._infer(scope, receive, known_model(found.groupdict(), self.name))
         only(scope, "GET", "HEAD")
         if path == self.root:
             return _json({"name": "policy-server", "version": release(), "extensions": EXTENSIONS})
@@ -61,9 +61,9 @@ class OpenInference(InferenceProtocol):
             return _json({path.rpartition("/")[2]: True})
         if found is None:
             raise HTTPException(HTTPStatus.NOT_FOUND, "There is nothing at this path.")
-        live = self._live(scope, known_model(found.groupdict(), NAME))
+        live = self._live(scope, known_model(found.groupdict(), self.name))
         if found["what"] == "/ready":
-            return _json({"name": NAME, "ready": True})
+            return _json({"name": self.name, "ready": True})
         return _json(self._metadata(live))
 
     def _live(self, scope: Scope, version: str | None) -> LiveVersion:
@@ -78,12 +78,14 @@ class OpenInference(InferenceProtocol):
         try:
             live = self.ready(scope)
         except (NoActivePolicy, Stopping) as error:
-            return [{"name": NAME, "version": "", "state": "UNAVAILABLE", "reason": str(error)}]
-        return [{"name": NAME, "version": live.name, "state": "READY", "reason": ""}]
+            return [
+                {"name": self.name, "version": "", "state": "UNAVAILABLE", "reason": str(error)}
+            ]
+        return [{"name": self.name, "version": live.name, "state": "READY", "reason": ""}]
 
     def _metadata(self, live: LiveVersion) -> dict[str, Any]:
         return {
-            "name": NAME,
+            "name": self.name,
             "versions": [live.name],
             "platform": "policy-server",
             "inputs": _kinds(self.model.inputs(live)),
@@ -116,7 +118,7 @@ class OpenInference(InferenceProtocol):
             seconds,
         )
         outputs, decided = await self.model.infer(request, stages_of(scope))
-        head: dict[str, Any] = {"model_name": NAME, "model_version": decided.name}
+        head: dict[str, Any] = {"model_name": self.name, "model_version": decided.name}
         if message.id is not None:
             head["id"] = message.id
         content, json_length = write_message(head, outputs, message)

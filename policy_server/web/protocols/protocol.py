@@ -5,6 +5,7 @@ from typing import Protocol as Interface
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from policy_server.access.authenticator import Authenticator
+from policy_server.contract.policy_names import DEFAULT
 from policy_server.serving.data_plane import DataPlane
 
 
@@ -20,10 +21,16 @@ class Protocol(Interface):
         plane: Decides: knows the version, deadlines, decoding and the words of answers.
         authenticator: Knows who may do what.
         limit_bytes: Of a body.
+        name: Of the policy.
     """
 
     def __init__(
-        self, app: ASGIApp, plane: DataPlane, authenticator: Authenticator, limit_bytes: int
+        self,
+        app: ASGIApp,
+        plane: DataPlane,
+        authenticator: Authenticator,
+        limit_bytes: int,
+        name: str = DEFAULT,
     ) -> None: ...
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

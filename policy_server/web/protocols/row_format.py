@@ -15,7 +15,7 @@ from policy_server.contract.decoding import LONG_BYTES, REFUSED
 from policy_server.contract.operations import MAX_SEED
 from policy_server.errors import ObservationError
 from policy_server.serving.decisions import Decode
-from policy_server.serving.inference import DECIDES, NAME
+from policy_server.serving.inference import DECIDES
 from policy_server.web.inference import VERSION, InferenceProtocol, Reply, known_model, only
 from policy_server.web.observing import stages_of
 from policy_server.web.receiving import READING
@@ -52,10 +52,10 @@ class RowFormat(InferenceProtocol):
         found = MODEL.fullmatch(scope["path"])
         if scope["path"] == MODELS:
             only(scope, "GET", "HEAD")
-            return Reply(msgspec.json.encode({"models": [NAME]}))
+            return Reply(msgspec.json.encode({"models": [self.name]}))
         if found is None:
             raise HTTPException(HTTPStatus.NOT_FOUND, "There is nothing at this path.")
-        version = known_model(found.groupdict(), NAME)
+        version = known_model(found.groupdict(), self.name)
         if found["predict"] is None:
             only(scope, "GET", "HEAD")
             return self._status(scope, version)
@@ -69,7 +69,7 @@ class RowFormat(InferenceProtocol):
         status = {"error_code": "OK", "error_message": ""}
         told = {"version": live.name, "state": "AVAILABLE", "status": status}
         return Reply(
-            msgspec.json.encode({"name": NAME, "ready": True, "model_version_status": [told]})
+            msgspec.json.encode({"name": self.name, "ready": True, "model_version_status": [told]})
         )
 
     async def _predict(self, scope: Scope, receive: Receive, version: str | None) -> Reply | None:

@@ -1,0 +1,130 @@
+"""The policies of a server beside its default one: which there are; made, listed, removed."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from policy_server.contract.policy_names import path_of
+from policy_server.errors import PolicyConflict, PolicyNotFound, SchemaError
+from policy_server.serving.contracts import Contracts
+from policy_server.store.policies import PolicyFolders
+from policy_server.store.store import Store
+
+Marks = tuple[tuple[int, int] | None, ...]
+"""Of the files that say what a policy serves, as they are now: equal while nothing changed."""
+POINTERS = ("active", "contract.json")
+
+
+class PolicyCatalogue:
+    """The policies beside the default one.
+
+    Args:
+        folders: Where they lie.
+        contracts: Those of a folder.
+        store: That of a folder.
+    """
+
+    def __init__(
+        self,
+        folders: PolicyFolders,
+        contracts: Callable[[Path], Contracts],
+        store: Callable[[Path], Store],
+    ) -> None:
+        self._folders = folders
+        self._contracts = contracts
+        self._store = store
+
+    def names(self) -> list[str]:
+        """Their names, in order."""
+        return self._folders.names()
+
+    def check(self, name: str) -> None:
+        """Raise PolicyNotFound unless there is a policy of this name."""
+        self._folders.folder(name)
+
+    def marks(self, names: list[str]) -> dict[str, Marks]:
+        """What policies serve, as far as it takes no reading; those that are gone are left out."""
+        found = {}
+        for name in names:
+            try:
+                folder = self._folders.folder(name)
+            except PolicyNotFound:
+                continue
+            found[name] = tuple(_mark(folder / pointer) for pointer in POINTERS)
+        return found
+
+    def create(
+        self, name: str, schema: bytes, title: str | None = None, file: str = "schema_file"
+    ) -> bool:
+        """Make a policy that has a schema, and no version yet.
+
+        Args:
+            name: Of the policy.
+            schema: YAML.
+            title: Of its API; by default the policy's name.
+            file: What faults of the schema call it.
+
+        Returns:
+            Whether it was made; a policy with this very schema may be there already.
+
+        Raises:
+            UploadRejected: The schema cannot be served.
+            PolicyConflict: There is one with another schema, or none can be called so.
+            StoreFailed: It cannot be written.
+        """
+
+        def fill(folder: Path) -> None:
+            contracts = self._contracts(folder)
+            contract = contracts.of_upload(schema, file)
+            contracts.save(replace(contract, title=title or name))
+
+        try:
+            self._folders.make(name, fill)
+        except PolicyConflict:
+            if not self._folders.has(name) or not self._serves(name, schema, file):
+                raise
+            return False
+        return True
+
+    def get(self, name: str) -> dict[str, Any]:
+        """What there is to know of one; raises PolicyNotFound."""
+        self.check(name)
+        return self._told(name)
+
+    def delete(self, name: str) -> None:
+        """Remove a policy with all its versions; raises PolicyNotFound, StoreFailed."""
+        self._folders.remove(name)
+
+    def clean(self) -> None:
+        """Remove what a crash has left."""
+        self._folders.clean()
+
+    def list(self) -> list[dict[str, Any]]:
+        """What there is to know of each without loading it."""
+        return [self._told(name) for name in self.names()]
+
+    def _told(self, name: str) -> dict[str, Any]:
+        told: dict[str, Any] = {"policy": name, "path": path_of(name)}
+        try:
+            folder = self._folders.folder(name)
+            store = self._store(folder)
+            told["version"] = store.active()
+            told["workers"] = sum(each.version is not None for each in store.workers())
+            contract = self._contracts(folder).served()
+            told |= {"title": contract.title, "api_version": contract.version}
+        except (SchemaError, PolicyNotFound) as error:
+            told["detail"] = str(error)
+        return {key: value for key, value in told.items() if value is not None}
+
+    def _serves(self, name: str, schema: bytes, file: str) -> bool:
+        contracts = self._contracts(self._folders.folder(name))
+        return contracts.of_upload(schema, file).digest == contracts.served().digest
+
+
+def _mark(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino

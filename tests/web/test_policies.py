@@ -107,7 +107,7 @@ def test_a_policy_is_made_filled_listed_and_removed(server: Server, tmp_path: Pa
     assert [ask(server, "third").json()["action"] for _ in range(8)] == [3] * 8
     (listed,) = (e for e in server.get("policies").json()["policies"] if e["policy"] == "third")
     assert listed["version"] == uploaded.json()["version"]
-    assert listed["workers"] == WORKERS
+    assert 1 <= listed["workers"] <= WORKERS  # those that were asked
     assert delete(server, "third").status_code == 204
     assert "third" not in names(server)
     until(lambda: ask(server, "third").status_code == 404)
@@ -223,8 +223,7 @@ def test_what_is_wrong_with_one_is_told_of_it_and_touches_no_other(tmp_path: Pat
 def test_those_that_nobody_asks_make_room_and_come_back(tmp_path: Path) -> None:
     base = policies_of(tmp_path, {"one": 1})
     copies = copies_of(base, "one", 5)
-    settings = {"POLICY_SERVER_POLICIES_MEGABYTES": "3"}
-    with gunicorn(base, **settings) as server:
+    with gunicorn(base, POLICY_SERVER_POLICIES_MEGABYTES="3") as server:
         for _ in range(3):
             assert [ask(server, name).json()["action"] for name in copies] == [1] * 5
         until(lambda: [*_statuses(server).values()].count("ok") <= 3)  # and the default one

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from policy_server.app import setting_texts
 from policy_server.app.setting import setting
-from policy_server.web.policies import PolicyLimits
+from policy_server.serving.policies import PolicyLimits
 
 BYTES_PER_MEGABYTE = 1_000_000
 

@@ -1,7 +1,7 @@
 """The policies of a server beside its default one: which there are; made, listed, removed."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,19 @@ from policy_server.store.store import Store
 Marks = tuple[tuple[int, int] | None, ...]
 """Of the files that say what a policy serves, as they are now: equal while nothing changed."""
 POINTERS = ("active", "contract.json")
+
+
+@dataclass(frozen=True)
+class PolicyLimits:
+    """What policies beside the default one may take of a worker.
+
+    Attributes:
+        bytes: Of memory, together.
+        idle_seconds: One that was not asked for so long is unloaded.
+    """
+
+    bytes: int
+    idle_seconds: float
 
 
 class PolicyCatalogue:

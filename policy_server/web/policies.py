@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from policy_server.errors import NoActivePolicy, PolicyNotFound, PolicyServerError, SchemaError
-from policy_server.serving.policies import Marks, PolicyCatalogue
+from policy_server.serving.policies import Marks, PolicyCatalogue, PolicyLimits
 from policy_server.web.fast_path import FastPath
 from policy_server.web.switch import ApplicationSwitch
 
@@ -47,19 +47,6 @@ class Loaded:
     def bytes(self) -> int:
         """About what it takes of memory."""
         return LEAST_BYTES + self.switch.live.bytes
-
-
-@dataclass(frozen=True)
-class PolicyLimits:
-    """What policies beside the default one may take of a worker.
-
-    Attributes:
-        bytes: Of memory, together.
-        idle_seconds: One that was not asked for so long is unloaded.
-    """
-
-    bytes: int
-    idle_seconds: float
 
 
 class Policies:

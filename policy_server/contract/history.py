@@ -1,5 +1,6 @@
 """Every schema that was served, by its hash: a client of an old one is told what changed."""
 
+import logging
 import re
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from policy_server.errors import SchemaError
 from policy_server.files import write_atomically
 
 HASH = re.compile(r"[0-9a-f]{64}")
+
+logger = logging.getLogger(__name__)
 
 
 class SchemaHistory:
@@ -22,10 +25,19 @@ class SchemaHistory:
         self._folder = base_path / "schemas"
 
     def save(self, schema: ObservationSchema) -> None:
-        """Save a schema, unless it is saved already."""
+        """Save a schema, unless it is saved already; where that cannot be, the log says so."""
         path = self._path(schema.digest)
-        if not path.exists():
+        if path.exists():
+            return
+        try:
             write_atomically(path, schema.text)
+        except OSError as error:
+            logger.warning(
+                "clients of this schema will not be told what a later one changes: it cannot be "
+                "saved as %s: %s",
+                path,
+                error.strerror,
+            )
 
     def find(self, digest: str) -> ObservationSchema | None:
         """The schema of that digest; None where there never was one, or it cannot be read."""

@@ -68,6 +68,14 @@ def test_schemas_are_found_by_their_digest(tmp_path: Path) -> None:
     assert len(list((tmp_path / "schemas").iterdir())) == len(kept)
 
 
+def test_a_schema_that_cannot_be_saved_is_served_and_the_log_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "schemas").write_text("no folder")
+    SchemaHistory(tmp_path).save(schema("a: {type: int}"))
+    assert "cannot be saved" in caplog.text
+
+
 @pytest.mark.parametrize("digest", ["", "../contract", "A" * 64, "0" * 64, "0" * 63 + "/"])
 def test_what_was_never_kept_is_not_found(tmp_path: Path, digest: str) -> None:
     (tmp_path / "contract.yaml").write_text("observations: {a: {type: int}}")

@@ -56,7 +56,7 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> WorkerApplicat
 
     policies = Policies(catalogue, create, settings.policy_limits, server)
     default = create_switch(settings, DEFAULT, shared, authenticator, policies)
-    following = (observers, shared.await_builds, settings.surroundings.prefix)
+    following = (observers, shared.await_builds, settings.surroundings)
     return WorkerApplication(default, policies, shutdown, settings.connection_limits, *following)
 
 

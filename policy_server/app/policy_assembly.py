@@ -86,12 +86,14 @@ class Shared:
 
     def options(self, settings: Settings, name: str, is_server: bool) -> Options:
         """How the application of a policy answers."""
-        below = "" if is_server else path_of(name)
+        surroundings = settings.surroundings
+        if not is_server:
+            surroundings = replace(surroundings, below=path_of(name), model=name)
         return Options(
             BodyLimits(settings.body_megabytes, settings.upload_megabytes),
             self.busy_polling,
             fast_path=settings.fast_path,
-            surroundings=replace(settings.surroundings, below=below),
+            surroundings=surroundings,
             observed=self.told._replace(policy=name),
             metrics=self.measuring.metrics if is_server else None,
             lazy=not is_server,

@@ -60,6 +60,12 @@ class WireSettings:
         "",
         "Path below which a proxy shows the server; `X-Forwarded-Prefix` comes first",
     )
+    model_name: str = setting(
+        "POLICY_SERVER_MODEL_NAME",
+        wire_texts.model_name,
+        "default",
+        "How clients of inference servers call the policy: `/v2/models/NAME`, `/v1/models/NAME`",
+    )
 
     @property
     def scheme(self) -> str:
@@ -83,6 +89,7 @@ class WireSettings:
             origins=tuple(origin.encode() for origin in self.cors_origins),
             prefix=self.prefix,
             proxies=wire_texts.networks(self.trusted_proxies),
+            model=self.model_name,
         )
 
     def wire_faults(self) -> list[Fault]:

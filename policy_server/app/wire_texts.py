@@ -57,6 +57,13 @@ def networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, 
     return tuple(ipaddress.ip_network(each.strip()) for each in text.split(",") if each.strip())
 
 
+def model_name(text: str) -> str:
+    """A name that needs no escape in a path, and ends before the colon of `NAME:predict`."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._~-]{0,252}", text):
+        raise ValueError("is a name of letters, digits and ._~-")
+    return text
+
+
 def prefix(text: str) -> str:
     """A path that others are below; without a slash at its end."""
     bare = text.removesuffix("/")

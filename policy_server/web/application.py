@@ -192,7 +192,7 @@ def _complete(
         AuditMiddleware, position=MiddlewarePosition.BEFORE_VALIDATION, log=service.audit
     )
     base, limit = specification["basePath"], limits.body_megabytes * BYTES_PER_MEGABYTE
-    shown = (options.metrics, observed.policy)
+    shown = (options.metrics, surroundings.model)
     _speak_others(application, service.plane, authenticator, limit, *shown)
     headed = functools.partial(AnswerHeaders, base=base, policy=page_policy(specification))
     return _surrounded(UnreadBodies(application), base, surroundings, headed, observed)
@@ -204,7 +204,7 @@ def _speak_others(
     authenticator: Authenticator,
     limit: int,
     metrics: Metrics | None,
-    policy: str,
+    model: str,
 ) -> None:
     """Add what is spoken beside the API; behind Gate, which was added there before."""
     if metrics is not None:
@@ -218,7 +218,7 @@ def _speak_others(
             plane=plane,
             authenticator=authenticator,
             limit_bytes=limit,
-            name=policy,
+            name=model,
         )
 
 

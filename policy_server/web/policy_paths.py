@@ -9,6 +9,7 @@ from policy_server.contract.policy_names import DEFAULT, PATTERN, ROOT
 from policy_server.errors import PolicyNotFound, PolicyServerError
 from policy_server.web.policies import Policies
 from policy_server.web.prefix import without
+from policy_server.web.surroundings import Surroundings
 
 OF_A_POLICY = re.compile(rf"{ROOT}/({PATTERN})(/.*)", re.DOTALL)
 OF_ALL = re.compile(rf"{ROOT}(?:/{PATTERN})?")
@@ -25,13 +26,15 @@ class PolicyPaths:
     Args:
         default: Answers for the default policy, and says what is wrong with all others.
         policies: By their names.
-        prefix: Below which a proxy may show the server.
+        surroundings: Below which path a proxy may show the server, and how clients of inference
+            servers call the default policy.
     """
 
-    def __init__(self, default: ASGIApp, policies: Policies, prefix: str = "") -> None:
+    def __init__(self, default: ASGIApp, policies: Policies, surroundings: Surroundings) -> None:
         self._default = default
         self._policies = policies
-        self._prefix = prefix
+        self._prefix = surroundings.prefix
+        self._model = surroundings.model
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -39,6 +42,8 @@ class PolicyPaths:
         found = OF_A_POLICY.fullmatch(below["path"])
         as_model = None if found else AS_MODEL.fullmatch(below["path"])
         name = (found or as_model or [DEFAULT, DEFAULT])[1]
+        if as_model and name == self._model:
+            name = DEFAULT
         answer = self._default
         if name == DEFAULT:
             scope = _as_default(below, scope)

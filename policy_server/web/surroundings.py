@@ -5,6 +5,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from starlette.types import Scope
 
+from policy_server.contract.policy_names import DEFAULT
+
 PEER = "policy_server.peer"
 """In the extensions of a scope: address and port of who really connected."""
 
@@ -18,12 +20,14 @@ class Surroundings:
         prefix: Path below which a proxy shows the server; empty, or `/policy`.
         below: Path of one of several policies below that, `/policies/NAME`; empty for the default.
         proxies: Addresses whose word on a client counts.
+        model: How clients of inference servers call the policy.
     """
 
     origins: tuple[bytes, ...] = ()
     prefix: str = ""
     below: str = ""
     proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    model: str = DEFAULT
 
     def trust(self, scope: Scope) -> bool:
         """Whether one of the proxies connected; none has where the server does not say who did."""

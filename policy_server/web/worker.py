@@ -17,6 +17,7 @@ from policy_server.web.patience import ConnectionLimits
 from policy_server.web.policies import Policies
 from policy_server.web.policy_paths import PolicyPaths
 from policy_server.web.state import KEY
+from policy_server.web.surroundings import ALONE, Surroundings
 from policy_server.web.switch import ApplicationSwitch
 
 Measuring = Callable[["WorkerApplication"], contextlib.AbstractAsyncContextManager[Any]]
@@ -31,7 +32,7 @@ class WorkerApplication:
         shutdown: Of this process; the worker begins it.
         connection_limits: Of this process; the worker keeps connections to them.
         measuring: Measures the worker for as long as it is entered; gets this application.
-        prefix: Below which a proxy may show the server.
+        surroundings: What stands between clients and the server.
         await_builds: Called at the end, waits for builds that go on behind an answer.
 
     Attributes:
@@ -46,7 +47,7 @@ class WorkerApplication:
         connection_limits: ConnectionLimits,
         measuring: Measuring | None = None,
         await_builds: Callable[[], None] = lambda: None,
-        prefix: str = "",
+        surroundings: Surroundings = ALONE,
     ) -> None:
         self.shutdown = shutdown
         self.connection_limits = connection_limits
@@ -55,7 +56,7 @@ class WorkerApplication:
         self.policies = policies
         self._measuring = measuring or contextlib.nullcontext
         self._await_builds = await_builds
-        self._answer = PolicyPaths(default, policies, prefix)
+        self._answer = PolicyPaths(default, policies, surroundings)
         self._shared: MutableMapping[str, Any] = {}
         default.switched = self._show_switched
 

@@ -53,7 +53,7 @@ PATH = "/lines"
 class Lines:
     """See Protocol."""
 
-    def __init__(self, app, plane, authenticator, limit_bytes):
+    def __init__(self, app, plane, authenticator, limit_bytes, name):
         self._app, self._plane, self._authenticator = app, plane, authenticator
         self._limit = limit_bytes
 

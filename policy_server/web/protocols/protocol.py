@@ -21,7 +21,7 @@ class Protocol(Interface):
         plane: Decides: knows the version, deadlines, decoding and the words of answers.
         authenticator: Knows who may do what.
         limit_bytes: Of a body.
-        name: Of the policy.
+        name: Of the policy, as a model.
     """
 
     def __init__(

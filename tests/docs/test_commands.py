@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 import requests
 
+from policy_server.commands.registry import COMMANDS
 from tests.deploy.dockerfile import ROOT, Dockerfile, assemble, read_dockerfile
 from tests.deploy.processes import answers, clean_environment, running, wait_until
+from tests.support.helm import RELEASE, helm
 from tests.support.server import free_port
 
 PAGES = sorted(ROOT.glob("docs/*.md"))
@@ -130,9 +132,25 @@ def test_commands_that_need_other_machines_name_what_is_there(line: str) -> None
         folder, _, file = words[2].partition("/")
         assert f"CERTIFICATES ?= {folder}\n" in (ROOT / "Makefile").read_text(encoding="utf-8")
         assert f"-out {file} " in (ROOT / "deploy/certificates.sh").read_text(encoding="utf-8")
+    elif words[0] in ("helm", "kubectl", "openssl", "policy-server"):
+        check_cluster(words)
     else:
         assert line == "gcloud app deploy"
         assert (ROOT / "app.yaml").is_file()
+
+
+def check_cluster(words: list[str]) -> None:
+    files = [word.rpartition("=")[2] for word in words if re.search(r"(deploy|examples)/.*/", word)]
+    assert all((ROOT / file).exists() for file in files)
+    if words[0] == "helm":
+        assert words[1:3] == ["install", RELEASE]
+        done = helm("template", *words[2:], values={})
+        assert done.returncode == 0, done.stderr
+    elif words[0] == "policy-server":
+        assert words[1] in COMMANDS
+    elif words[0] == "kubectl":
+        named = [word for word in words if word.startswith("deploy/") and "." not in word]
+        assert named == ["deploy/robot-policy-server"] or words[1] in ("create", "apply")
 
 
 def check_docker(words: list[str], dockerfile: Dockerfile) -> None:

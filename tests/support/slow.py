@@ -37,6 +37,7 @@ STARTS = (
     "tests.support.churn",
     "tests.support.counterparts",
     "tests.support.hostile_saved_models",
+    "tests.support.helm",
     "tests.support.house",
     "tests.support.kserve",
     "tests.support.saved_models",

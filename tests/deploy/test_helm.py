@@ -12,6 +12,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from policy_server.app.setting import OURS
 from policy_server.app.settings import Settings
 from tests.deploy.dockerfile import ROOT, Dockerfile
 from tests.support.helm import CHART, helm, refused, rendered
@@ -58,7 +59,12 @@ CASES: dict[str, Values] = {
             "metricsToken": "metrics_token",
             "memoryKey": "memory_key",
         },
-        "settings": {"POLICY_SERVER_REQUEST_SECONDS": 5, "POLICY_SERVER_METRICS": True},
+        "settings": {
+            "POLICY_SERVER_WAITING_DECISIONS": 1_000_000,
+            "POLICY_SERVER_ACCESS_LOG_SHARE": 0.25,
+            "POLICY_SERVER_METRICS": True,
+            "POLICY_SERVER_HOST": "::",
+        },
         "extraEnv": [
             {
                 "name": "AWS_SECRET_ACCESS_KEY",
@@ -205,7 +211,8 @@ def test_the_server_knows_its_settings_and_their_files(
     (container,) = pod["containers"]
     variables = {each["name"]: each.get("value", "") for each in container["env"]}
     assert len(variables) == len(container["env"])
-    known = {each.metadata["name"] for each in fields(Settings)} | {"AWS_SECRET_ACCESS_KEY"}
+    known = {each.metadata["name"] for each in fields(Settings)}
+    known |= {f"{OURS}HOST", "AWS_SECRET_ACCESS_KEY"}
     assert variables.keys() <= known
     mounts = {each["name"]: each for each in container["volumeMounts"]}
     assert mounts.keys() == {each["name"] for each in pod["volumes"]}
@@ -222,6 +229,15 @@ def test_the_server_knows_its_settings_and_their_files(
         assert mounts["state"]["mountPath"] == state
     (port,) = container["ports"]
     assert variables["PORT"] == str(port["containerPort"]) == dockerfile.value("model", "EXPOSE")
+
+
+def test_settings_are_written_as_the_server_reads_them(releases: dict[str, Any]) -> None:
+    (container,) = pod_of(releases["everything"][0])["containers"]
+    given = {each["name"]: each.get("value") for each in container["env"]}
+    assert given["POLICY_SERVER_WAITING_DECISIONS"] == "1000000"
+    assert given["POLICY_SERVER_ACCESS_LOG_SHARE"] == "0.25"
+    assert given["POLICY_SERVER_METRICS"] == "true"
+    assert given["WEB_CONCURRENCY"] == "2"
 
 
 def test_it_ends_in_time_and_is_looked_after(release: Release) -> None:

@@ -27,6 +27,8 @@
 - {name: POLICY_SERVER_TLS_KEY, value: /etc/policy-server/tls/tls.key}
 {{- end }}
 {{- range $name, $value := $v.settings }}
+{{- /* Helm reads 1000000 as a float, and would write 1e+06. */ -}}
+{{- if and (kindIs "float64" $value) (eq (floor $value) $value) }}{{ $value = int64 $value }}{{ end }}
 - {name: {{ $name }}, value: {{ $value | toString | quote }}}
 {{- end }}
 {{- with $v.extraEnv }}

@@ -105,7 +105,7 @@ def test_the_version_is_that_of_the_project(tmp_path: Path) -> None:
             "quxx is no command; there are schema, describe, export, check, publish, serve, grpc",
         ),
         (["publish", LPOC, "--gloden", "x"], "--gloden: is no option; did you mean --golden?"),
-        (["serve", "--threads=3"], "--threads: is no option; there are --host, --port, --workers."),
+        (["serve", "--threads=3"], "--threads: is no option; there are --host, --port, --workers"),
         (["example", "--all"], "--all: is no option"),
         (["publish"], "FOLDER: is missing."),
         (["schema", LPOC / "schema.yaml", "--title"], "--title: wants a value."),

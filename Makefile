@@ -47,7 +47,7 @@ SWAGGER_UI := 5.35.0
 CARRIED := swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css oauth2-redirect.html oauth2-redirect.js LICENSE NOTICE package.json
 
 .DEFAULT_GOAL := help
-.PHONY: help certificates sbom serve test test-fast test-corpus test-gpu benchmark-gpu benchmark-metrics check format lock frameworks examples benchmark soak picture screenshots swagger-ui fuzz system-packages
+.PHONY: help certificates sbom serve test test-fast test-corpus test-gpu benchmark-gpu benchmark-metrics check format lock frameworks examples benchmark soak scale picture screenshots swagger-ui fuzz system-packages
 
 help:  ## print every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -107,6 +107,9 @@ benchmark-metrics: $(DEVELOP) system-packages  ## measure what metrics cost, pri
 
 soak: $(DEVELOP)  ## kills, reloads, upgrades, damage and swaps under load, for 10 minutes; print what was lost (SOAK="--only swap ...")
 	$(BIN)/python -m tests.reliability.soak $(SOAK)
+
+scale: $(DEVELOP)  ## a hundred policies in one server, and whatever else takes long; print what is measured
+	$(BIN)/python -m pytest -s tests/scale
 
 fuzz: $(DEVELOP)  ## a million damaged uploads and a million streams of HTTP (an hour or more); print what was found
 	$(BIN)/python -m tests.fuzz

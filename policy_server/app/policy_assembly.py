@@ -1,6 +1,7 @@
 """Wires the rooms into what answers for one policy."""
 
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from weakref import WeakSet
@@ -134,7 +135,7 @@ def create_switch(
     builds, options = shared.builds_of(base_path), shared.options(settings, name, is_server)
 
     def create(contract: Contract, refresh: Refresh) -> Application:
-        specification = contracts.specification(contract)
+        specification = cache(partial(contracts.specification, contract))
         live = shared.measuring.watch_swaps(
             LivePolicy(store, contract, settings.serving_limits, registration, servers), name
         )

@@ -15,7 +15,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TextIO
@@ -57,7 +57,7 @@ class ClientLibrary:
     Args:
         base_path: BASE_PATH.
         contract: What they are for.
-        specification: The contract as it is served.
+        specification: Tells the contract as it is served; asked when it is wanted.
         generator: What writes their code.
         again_seconds: After which a build that failed may be tried again.
     """
@@ -66,13 +66,13 @@ class ClientLibrary:
         self,
         base_path: Path,
         contract: Contract,
-        specification: Specification,
+        specification: Callable[[], Specification],
         generator: Generator,
         again_seconds: float = AGAIN_SECONDS,
     ) -> None:
         self._folder = base_path / "clients"
         self._contract = contract
-        self._specification = without_sign_in(specification)
+        self._rendered = specification
         self._generator = generator
         self._again_seconds = again_seconds
         self._building: threading.Thread | None = None
@@ -118,11 +118,8 @@ class ClientLibrary:
             if time.time() > _age(folder / FAILURES) + self._again_seconds:
                 self._start()  # the next request is told what came of it
             return refusal
-        if self._failure is not None:
-            error, failed = self._failure
-            if time.monotonic() < failed + self._again_seconds:
-                return error
-        return None
+        error, failed = self._failure or (None, 0.0)
+        return error if time.monotonic() < failed + self._again_seconds else None
 
     @property
     def folder(self) -> Path:
@@ -159,6 +156,10 @@ class ClientLibrary:
             wanted = [name for name in NAMES if name in (languages or known)]
             failures = self._build(wanted, progress)
         return {name: failures.get(name) for name in wanted}
+
+    @cached_property
+    def _specification(self) -> Specification:
+        return without_sign_in(self._rendered())
 
     @cached_property
     def _content(self) -> str:

@@ -33,7 +33,7 @@ def make_clients(
     """Make SDKs, and say which; whether all of them could be made."""
     is_server = policy in (None, DEFAULT)
     specification = contracts_of(settings, is_server=is_server).specification(contract)
-    library = ClientLibrary(settings.base_path, contract, specification, settings.generator)
+    library = ClientLibrary(settings.base_path, contract, lambda: specification, settings.generator)
     made = library.build(languages, show_progress())
     for name, failure in made.items():
         print(f"  {'FAILED' if failure else 'ok    '}  {name}{f': {failure}' if failure else ''}")

@@ -15,7 +15,7 @@ SCHEMA = "schema.yaml"
 
 
 def policy(action: str, name: str | None = None) -> None:
-    """List or remove policies beside the default one; `publish FOLDER --policy NAME` makes one.
+    """List or remove policies; `publish FOLDER --policy NAME` makes one.
 
     Args:
         action: list or remove.

@@ -144,7 +144,7 @@ class Options:
 
 
 def create_application(
-    specification: Specification,
+    specification: Callable[[], Specification],
     operations: ModuleType,
     service: Service,
     authenticator: Authenticator,
@@ -153,7 +153,7 @@ def create_application(
     """Make the application.
 
     Args:
-        specification: A checked contract.
+        specification: Renders and checks that of the contract.
         operations: Holds a function for each operationId.
         service: What decides, and on what.
         authenticator: Knows who may do what.
@@ -163,7 +163,8 @@ def create_application(
         ConfigurationError: connexion cannot keep the contract's roles and limits.
     """
     check_routing()
-    base, limit = specification["basePath"], options.limits.body_megabytes * BYTES_PER_MEGABYTE
+    base = service.contract.base_path
+    limit = options.limits.body_megabytes * BYTES_PER_MEGABYTE
     given = (specification, operations, service, authenticator, options)
     make = functools.partial(_complete, *given)
     complete: ASGIApp = LazyApplication(make) if options.lazy else make()
@@ -179,13 +180,14 @@ def create_application(
 
 
 def _complete(
-    specification: Specification,
+    rendered: Callable[[], Specification],
     operations: ModuleType,
     service: Service,
     authenticator: Authenticator,
     options: Options,
 ) -> ASGIApp:
     """The application without the fast path."""
+    specification = rendered()
     limits, surroundings, observed = options.limits, options.surroundings, options.observed
     application = _connexion_application(specification, operations, limits, surroundings)
     application.add_middleware(

@@ -19,6 +19,10 @@ from policy_server.web.switch import ApplicationSwitch
 
 REST_SECONDS = 2.0
 """How long a policy that could not be loaded is left alone."""
+SHARES = 4
+"""Of the policies one share is looked at each time: a change is seen within a second."""
+LOOK_SECONDS = 30.0
+"""After which a policy is looked at as a whole, though nothing that says what it serves changed."""
 IDLE_LOOK_SECONDS = 0.05
 LEAST_BYTES = 1_000_000
 """What a policy takes beside its network."""
@@ -35,13 +39,20 @@ class Loaded:
         switch: Answers for it.
         used: When it was last asked.
         marks: What it served when it was last looked at.
+        looked: When that was.
         look: Goes on while it takes up what it serves now.
     """
 
     switch: ApplicationSwitch
     used: float
     marks: Marks | None = None
+    looked: float = 0.0
     look: asyncio.Task[None] | None = None
+
+    @property
+    def is_looking(self) -> bool:
+        """It takes up what it serves now."""
+        return self.look is not None and not self.look.done()
 
     @property
     def bytes(self) -> int:
@@ -110,19 +121,27 @@ class Policies:
 
     async def refresh(self) -> None:
         """Take up what each serves now, and unload those that need not be there."""
-        marks = await asyncio.to_thread(self.catalogue.marks, list(self._loaded))
-        for name in set(self._loaded) - set(marks):
-            self._unload(name, "it was removed")
-        self._make_room()
-        names = sorted(self._loaded)
-        self._turn = (self._turn + 1) % max(len(names), 1)
-        for number, name in enumerate(names):
-            loaded, found = self._loaded[name], marks.get(name)
-            if found == loaded.marks and number != self._turn:
-                continue  # nothing changed; what else there is to see is looked at in turn
-            if loaded.look is None or loaded.look.done():
-                loaded.marks = found
+        self._turn += 1
+        due = sorted(self._loaded)[self._turn % SHARES :: SHARES]
+        marks = await asyncio.to_thread(self.catalogue.marks, due)
+        for name in due:
+            loaded, found = self._loaded.get(name), marks.get(name)
+            if loaded is None:
+                continue
+            if found is None:
+                self._unload(name, "it was removed")
+            elif loaded.is_looking:
+                continue
+            elif found != loaded.marks or self._is_to_be_looked_at(loaded):
+                loaded.marks, loaded.looked = found, clock()
                 loaded.look = asyncio.create_task(self._look(name, loaded))
+        self._make_room()
+
+    def _is_to_be_looked_at(self, loaded: Loaded) -> bool:
+        """Whether it is time, though nothing has changed: its files may be damaged, or mended."""
+        live = loaded.switch.live
+        odd = live.loaded is None or live.deviation is not None
+        return clock() > loaded.looked + (LOOK_SECONDS if not odd else REST_SECONDS)
 
     async def stop(self) -> None:
         """Let go of all."""

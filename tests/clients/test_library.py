@@ -43,7 +43,7 @@ def library(
         render_specification(contract, ROOT / "swagger.template.yaml")
     )
     writes = generator or OpenApiGenerator()
-    return ClientLibrary(base_path, contract, specification, writes, again_seconds)
+    return ClientLibrary(base_path, contract, lambda: specification, writes, again_seconds)
 
 
 class Ailing:

@@ -12,7 +12,7 @@ import pytest
 from tests.support.networks import linear_kernel, linear_onnx
 from tests.support.server import PASSWORD, USER, Server, gunicorn, publish
 
-EXAMPLES = 20
+EXAMPLES = 10
 DECIDING = "predict|distribution|step"
 VALID_MAY_BE_REFUSED = "/(model|preprocessor|outputmapper|policy|predict_raw|step|step_batch)$"
 """Of a file, a signed memory, or a vector whose width only the network knows, the spec cannot say

@@ -27,6 +27,7 @@ GENERATED = (
     "lock",
     "loading.lock",
     "clients",
+    "policies",
     "schemas",
     "pointers.lock",
     "frontend",

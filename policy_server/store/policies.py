@@ -10,6 +10,7 @@ from pathlib import Path
 
 from policy_server.contract.policy_names import RULE, is_policy_name
 from policy_server.errors import PolicyConflict, PolicyNotFound, StoreFailed
+from policy_server.files import make_owners_folder
 
 FOLDER = "policies"
 UNFINISHED = ".new-"
@@ -66,7 +67,8 @@ class PolicyFolders:
             raise PolicyConflict(f"There is a policy {name} already.")
         unfinished = self._folder / f"{UNFINISHED}{secrets.token_hex(8)}"
         try:
-            unfinished.mkdir(mode=0o700, parents=True)
+            make_owners_folder(self._folder)
+            make_owners_folder(unfinished)
             fill(unfinished)
             unfinished.rename(self._folder / name)
         except OSError as error:

@@ -1,7 +1,7 @@
 """The image that the Dockerfile makes, and a container of it, without an engine."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +14,16 @@ from tests.support.server import free_port
 
 @dataclass(frozen=True)
 class Image:
-    """What `docker build .` would make: the working directory, and what its RUNs made."""
+    """What `docker build .` would make: the working directory, and what its RUNs made.
+
+    Attributes:
+        modes: Of what its RUNs made; servers of other tests write there later.
+    """
 
     folder: Path
     base_path: Path
     outputs: tuple[str, ...]
+    modes: Mapping[Path, int]
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,9 @@ def image(dockerfile: Dockerfile, tmp_path_factory: pytest.TempPathFactory) -> I
         assert done.returncode == 0, done.stderr
         outputs.append(done.stdout)
     assert not (base_path / "credentials").exists(), "the image would hold a password"
-    return Image(folder, base_path, tuple(outputs))
+    left = [base_path, *(path for path in base_path.rglob("*") if not path.is_symlink())]
+    modes = {path: path.stat().st_mode for path in left}
+    return Image(folder, base_path, tuple(outputs), modes)
 
 
 @pytest.fixture(scope="session")

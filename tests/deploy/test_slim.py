@@ -66,7 +66,7 @@ def slim(
     }
     ready = answers(f"http://127.0.0.1:{port}/api/health/ready")
     with running(dockerfile.command("slim"), folder, variables, ready) as process:
-        yield Container(Image(folder, base_path, ()), port, process.pid)
+        yield Container(Image(folder, base_path, (), {}), port, process.pid)
 
 
 def upload(container: Container, part: str, path: Path) -> requests.Response:

@@ -138,7 +138,15 @@ def _of_json(given: Input) -> Tensor:
     array = _array(given, values)
     if array.size != _count(given.shape) or array.shape not in ((array.size,), (*given.shape,)):
         raise _wrong(f"`data` of `{given.name}` is not of the shape {given.shape}")
-    return Tensor(given.name, given.datatype, array.reshape(given.shape))
+    return _shaped(given, array)
+
+
+def _shaped(given: Input, values: NDArray[Any]) -> Tensor:
+    """The tensor of so many values; no memory holds all shapes that have none."""
+    try:
+        return Tensor(given.name, given.datatype, values.reshape(given.shape))
+    except ValueError as error:
+        raise _wrong(f"`{given.name}` cannot be of the shape {given.shape}: {error}") from error
 
 
 def _array(given: Input, values: Any) -> NDArray[Any]:
@@ -174,7 +182,7 @@ def _of_bytes(given: Input, content: bytes) -> Tensor:
         found = _texts(given, content, count)  # so many there are: a shape may say anything
         texts = np.empty(count, object)
         texts[:] = found
-        return Tensor(given.name, TEXT, texts.reshape(given.shape))
+        return _shaped(given, texts)
     _item_type(given)
     dtype = DATATYPES[given.datatype]
     if len(content) != count * dtype.itemsize:
@@ -184,7 +192,7 @@ def _of_bytes(given: Input, content: bytes) -> Tensor:
         )
     if given.datatype == "BOOL" and max(content, default=0) > 1:
         raise _wrong(f"`{given.name}` holds bytes that are neither 0 nor 1")
-    return Tensor(given.name, given.datatype, np.frombuffer(content, dtype).reshape(given.shape))
+    return _shaped(given, np.frombuffer(content, dtype))
 
 
 def _texts(given: Input, content: bytes, count: int) -> list[str]:

@@ -10,11 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policy_server.errors import ObservationError
+from policy_server.web.tensor_wire import read_message
 from tests.fuzz import files, texts
 from tests.fuzz.readers import TARGETS
 from tests.support.checkout import ROOT
 
 REFUSED = {
+    ("tensors", "none"),
     ("archive", "outside"),
     *(("memory", seed) for seed in ("forged", "foreign", "expired")),
 }
@@ -56,6 +59,16 @@ def test_an_onnx_file_with_names_that_are_no_text_is_refused() -> None:
         content = TARGETS["onnx"].seeds[seed].replace(name, b"\xe5" + name[1:])
         assert content != TARGETS["onnx"].seeds[seed]
         assert not files.onnx_file(content)
+
+
+@pytest.mark.parametrize("data", [{"data": []}, {"parameters": {"binary_data_size": 0}}])
+def test_a_tensor_of_no_values_whose_shape_no_memory_holds_is_refused(data: object) -> None:
+    """Fuzzing finds it: NumPy cannot even count its bytes."""
+    shape = [0, *[2**31 - 1] * 4]
+    for datatype in ("FP64", "BYTES"):
+        given = {"name": "x", "datatype": datatype, "shape": shape, **data}  # type: ignore[dict-item]
+        with pytest.raises(ObservationError, match="cannot be of the shape"):
+            read_message(json.dumps({"inputs": [given]}).encode(), None)
 
 
 def test_libfuzzer_runs_a_reader_and_counts_its_cases() -> None:

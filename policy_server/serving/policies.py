@@ -1,9 +1,10 @@
 """The policies of a server beside its default one: which there are; made, listed, removed."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from policy_server.contract.policy_names import path_of
 from policy_server.errors import PolicyConflict, PolicyNotFound, SchemaError
@@ -11,8 +12,19 @@ from policy_server.serving.contracts import Contracts
 from policy_server.store.policies import PolicyFolders
 from policy_server.store.store import Store
 
-Marks = tuple[tuple[int, int] | None, ...]
-"""Of the files that say what a policy serves, as they are now: equal while nothing changed."""
+
+class Marks(NamedTuple):
+    """What a policy serves, as far as it takes no reading: equal while nothing changed.
+
+    Attributes:
+        folder: Which one it is: a policy that is removed and made again has another.
+        pointers: Of the files that say what is served.
+    """
+
+    folder: int
+    pointers: tuple[tuple[int, int] | None, ...]
+
+
 POINTERS = ("active", "contract.json")
 
 
@@ -52,19 +64,20 @@ class PolicyCatalogue:
         """Their names, in order."""
         return self._folders.names()
 
-    def check(self, name: str) -> None:
-        """Raise PolicyNotFound unless there is a policy of this name."""
-        self._folders.folder(name)
+    def folder_of(self, name: str) -> int:
+        """Which folder a policy has now; raises PolicyNotFound where there is none."""
+        try:
+            return self._folders.folder(name).stat().st_ino
+        except FileNotFoundError as error:
+            raise PolicyNotFound(f"There is no policy {name!r} any more.") from error
 
     def marks(self, names: list[str]) -> dict[str, Marks]:
         """What policies serve, as far as it takes no reading; those that are gone are left out."""
         found = {}
         for name in names:
-            try:
-                folder = self._folders.folder(name)
-            except PolicyNotFound:
-                continue
-            found[name] = tuple(_mark(folder / pointer) for pointer in POINTERS)
+            with contextlib.suppress(PolicyNotFound):
+                which, folder = self.folder_of(name), self._folders.folder(name)
+                found[name] = Marks(which, tuple(_mark(folder / each) for each in POINTERS))
         return found
 
     def create(
@@ -102,7 +115,7 @@ class PolicyCatalogue:
 
     def get(self, name: str) -> dict[str, Any]:
         """What there is to know of one; raises PolicyNotFound."""
-        self.check(name)
+        self.folder_of(name)
         return self._told(name)
 
     def delete(self, name: str) -> None:

@@ -39,12 +39,14 @@ class Loaded:
         switch: Answers for it.
         used: When it was last asked.
         marks: What it served when it was last looked at.
+        folder: Which one its store is, of those that were called so.
         looked: When that was.
         look: Goes on while it takes up what it serves now.
     """
 
     switch: ApplicationSwitch
     used: float
+    folder: int
     marks: Marks | None = None
     looked: float = 0.0
     look: asyncio.Task[None] | None = None
@@ -100,9 +102,8 @@ class Policies:
             PolicyNotFound: There is none of this name.
             PolicyServerError: It cannot be loaded now.
         """
-        loaded = self._loaded.get(name)
-        if loaded is None:
-            loaded = await self._load_once(name)
+        while (loaded := self._loaded.get(name)) is None:  # others may have needed its room
+            await self._load_once(name)
         loaded.used = clock()
         return loaded.switch
 
@@ -121,6 +122,8 @@ class Policies:
 
     async def refresh(self) -> None:
         """Take up what each serves now, and unload those that need not be there."""
+        if not self._loaded:
+            return
         self._turn += 1
         due = sorted(self._loaded)[self._turn % SHARES :: SHARES]
         marks = await asyncio.to_thread(self.catalogue.marks, due)
@@ -128,7 +131,7 @@ class Policies:
             loaded, found = self._loaded.get(name), marks.get(name)
             if loaded is None:
                 continue
-            if found is None:
+            if found is None or found.folder != loaded.folder:
                 self._unload(name, "it was removed")
             elif loaded.is_looking:
                 continue
@@ -163,7 +166,7 @@ class Policies:
     async def _load(self, name: str) -> Loaded:
         began = clock()
         try:
-            await asyncio.to_thread(self.catalogue.check, name)
+            folder = await asyncio.to_thread(self.catalogue.folder_of, name)
             switch = await asyncio.to_thread(self._create, name)
             switch.siblings.belong_to(self._server())
             await switch.start()
@@ -174,7 +177,9 @@ class Policies:
             told = _told(name, error)
             self._failed[name] = (told, clock())
             raise told from error
-        loaded = self._loaded[name] = self._by_bytes[name.encode()] = Loaded(switch, clock())
+        loaded = self._loaded[name] = self._by_bytes[name.encode()] = Loaded(
+            switch, clock(), folder
+        )
         logger.info("policy %s is loaded, in %.0f ms", name, (clock() - began) * 1000)
         self._make_room()
         return loaded

@@ -109,6 +109,10 @@ def test_a_policy_is_made_filled_listed_and_removed(server: Server, tmp_path: Pa
     assert listed["version"] == uploaded.json()["version"]
     assert 1 <= listed["workers"] <= WORKERS  # those that were asked
     assert delete(server, "third").status_code == 204
+    assert put(server, "third", OTHER_SCHEMA).status_code == 200  # another policy of this name
+    until(lambda: ask(server, "third", json={"y": 3}).json()["title"] == "No active policy")
+    until(lambda: ask(server, "third").status_code in (400, 503))
+    assert delete(server, "third").status_code == 204
     assert "third" not in names(server)
     until(lambda: ask(server, "third").status_code == 404)
     assert delete(server, "third").json()["title"] == "No such policy"

@@ -14,17 +14,17 @@ GAP = 2
 def overview(program: str, commands: Mapping[str, Command]) -> str:
     """What there is."""
     rows = [(name, docstrings.parse(command.__doc__).summary) for name, command in commands.items()]
-    options = [("COMMAND --help", "What a command takes."), ("--version", "Which version this is.")]
     return "\n".join(
         [
             f"Usage: {program} COMMAND [OPTIONS]",
             "",
             "Serve the decisions of a trained policy over a typed REST API.",
             "",
-            *_table([*rows, *options]),
+            *_table(rows),
             "",
-            "Settings come from the environment and from .env in this folder. BASE_PATH is where",
-            "everything generated and uploaded is kept; by default ./instance.",
+            "COMMAND --help says what a command takes, --version which version this is. Settings",
+            "come from the environment and from .env in this folder. BASE_PATH is where everything",
+            "generated and uploaded is kept; by default ./instance.",
         ]
     )
 

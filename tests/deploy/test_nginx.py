@@ -22,6 +22,7 @@ from policy_server.contract.operations import (
     Body,
     Operation,
 )
+from policy_server.contract.policy_names import ROOT as ROOT_OF_POLICIES
 from policy_server.proving.build import START_SECONDS
 from tests.deploy.conftest import Container
 from tests.deploy.dockerfile import ROOT
@@ -181,6 +182,9 @@ class Late(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.do_GET()
 
+    def do_PUT(self) -> None:
+        self.do_GET()
+
     def do_DELETE(self) -> None:
         self.do_GET()
 
@@ -212,7 +216,9 @@ def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def paths_of(operation: Operation) -> list[str]:
     path = operation.path_with(**dict.fromkeys(PARAMETERS.findall(operation.path), "3-0a1b2c3d"))
-    return [f"{prefix}/api{path}" for prefix in ("", "/policy")]
+    of_the_server = operation.path.startswith(ROOT_OF_POLICIES)
+    prefixes = ["/api", "/policy/api", "" if of_the_server else "/policies/left/api"]
+    return [f"{prefix}{path}" for prefix in prefixes]
 
 
 def test_nginx_waits_for_every_long_operation(hasty: Site) -> None:

@@ -1,11 +1,13 @@
 """What protocols of inference servers share: credentials, limits, and how errors are told."""
 
+import asyncio
 import logging
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Any
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -149,6 +151,11 @@ class InferenceProtocol(ABC):
         if (fault := live.policy.fault) is not None:
             raise NoActivePolicy(f"Version {live.name} cannot decide at present: {fault}.")
         return live
+
+    async def others(self, scope: Scope) -> list[dict[str, Any]]:
+        """What there is to know of the policies that have names; none where this is one of them."""
+        policies = state_of(scope).service.policies
+        return [] if policies is None else await asyncio.to_thread(policies.catalogue.list)
 
     async def _identified(self, scope: Scope) -> Identity:
         headers = scope["headers"]

@@ -202,6 +202,11 @@ def test_each_is_a_model_of_other_protocols(server: Server) -> None:
     url = f"{root}/v1/models/left:predict"
     rows = requests.post(url, json={"instances": [{"x": [1, 2, 3]}]}, auth=who, timeout=60).json()
     assert [each["action"] for each in rows["predictions"]] == [1]
+    index = requests.post(f"{root}/v2/repository/index", json={}, auth=who, timeout=60).json()
+    assert [each["name"] for each in index] == ["default", *sorted(names(server))]
+    assert {each["state"] for each in index if each["name"] in POLICIES} == {"READY"}
+    listed = requests.get(f"{root}/v1/models", auth=who, timeout=60).json()
+    assert listed == {"models": [each["name"] for each in index]}
     missing = requests.get(f"{root}/v2/models/none", auth=who, timeout=60)
     assert (missing.status_code, [*missing.json()]) == (404, ["error"])
 

@@ -32,6 +32,7 @@ HEALTH = frozenset({"/v2/health/live", "/v2/health/ready"})
 MODEL = re.compile(
     r"/v2/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?(?P<what>/infer|/ready)?"
 )
+NO_VERSION = "No version was activated yet."
 EXTENSIONS = ["binary_tensor_data", "model_repository"]
 
 
@@ -47,7 +48,7 @@ class OpenInference(InferenceProtocol):
         path = scope["path"]
         if path == "/v2/repository/index":
             only(scope, "POST")
-            return _json(self._index(scope))
+            return _json(await self._index(scope))
         found = MODEL.fullmatch(path)
         if found is not None and found["what"] == "/infer":
             only(scope, "POST")
@@ -74,14 +75,17 @@ class OpenInference(InferenceProtocol):
             )
         return live
 
-    def _index(self, scope: Scope) -> list[dict[str, str]]:
+    async def _index(self, scope: Scope) -> list[dict[str, str]]:
+        """This policy, and those that have names where it is the default one."""
+        others = [
+            _indexed(each["policy"], each.get("version"), each.get("detail", NO_VERSION))
+            for each in await self.others(scope)
+        ]
         try:
-            live = self.ready(scope)
+            version, reason = self.ready(scope).name, ""
         except (NoActivePolicy, Stopping) as error:
-            return [
-                {"name": self.name, "version": "", "state": "UNAVAILABLE", "reason": str(error)}
-            ]
-        return [{"name": self.name, "version": live.name, "state": "READY", "reason": ""}]
+            version, reason = None, str(error)
+        return [_indexed(self.name, version, reason), *others]
 
     def _metadata(self, live: LiveVersion) -> dict[str, Any]:
         return {
@@ -143,3 +147,15 @@ def _json_length(given: bytes | None) -> int | None:
     if not given.isdigit() or len(given) > 12:
         raise ObservationError("Inference-Header-Content-Length is a number of bytes.")
     return int(given)
+
+
+def _indexed(name: str, version: str | None, reason: str) -> dict[str, str]:
+    """A model as the index has it; one that is loaded when it is asked is ready."""
+    ready = version is not None
+    state = "READY" if ready else "UNAVAILABLE"
+    return {
+        "name": name,
+        "version": version or "",
+        "state": state,
+        "reason": "" if ready else reason,
+    }

@@ -52,7 +52,8 @@ class RowFormat(InferenceProtocol):
         found = MODEL.fullmatch(scope["path"])
         if scope["path"] == MODELS:
             only(scope, "GET", "HEAD")
-            return Reply(msgspec.json.encode({"models": [self.name]}))
+            names = [self.name, *(each["policy"] for each in await self.others(scope))]
+            return Reply(msgspec.json.encode({"models": names}))
         if found is None:
             raise HTTPException(HTTPStatus.NOT_FOUND, "There is nothing at this path.")
         version = known_model(found.groupdict(), self.name)

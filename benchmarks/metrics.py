@@ -1,4 +1,6 @@
-"""What metrics cost: the same server with and without them, asked in turn; and of one decision.
+"""What metrics and traces cost: a server with them and one without, asked in turn; and a decision.
+
+One request of a hundred is of a trace that is recorded, and told to a collector.
 
 `make benchmark-metrics` prints the table. Both servers run all the time, so that whatever else the
 machine does meets both; the ratio of each round counts, and the median of the ratios.
@@ -9,9 +11,11 @@ import contextlib
 import os
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from statistics import median
 
@@ -28,6 +32,8 @@ FIELDS, HIDDEN = 10, 64
 CONNECTIONS = (1, 16, 64)
 DECISIONS, REPEATS = 2_000, 100
 ON, OFF = "true", "false"
+SAMPLED_EVERY = 100
+"""So many requests for one whose trace is recorded, as tracing usually samples."""
 TARGET = Target("POST", "/api/predict")
 USER_TICKS, SYSTEM_TICKS = 11, 12
 """Of the words of /proc/PID/stat behind the name."""
@@ -81,8 +87,9 @@ def measure(folder: Path, rounds: int, seconds: int) -> dict[int, list[tuple[flo
     found: dict[int, list[tuple[float, float]]] = {count: [] for count in CONNECTIONS}
     with contextlib.ExitStack() as stack:
         servers: dict[str, Running] = {}
+        collector = stack.enter_context(_collector())
         for wanted in (ON, OFF):
-            subject = _subject(folder / "instance", body, wanted)
+            subject = _subject(folder / "instance", body, wanted, collector)
             servers[wanted] = stack.enter_context(running(subject, folder / f"{wanted}.log"))
         for number in range(rounds):
             order = (ON, OFF) if number % 2 else (OFF, ON)
@@ -90,7 +97,14 @@ def measure(folder: Path, rounds: int, seconds: int) -> dict[int, list[tuple[flo
                 loads = {}
                 for each in order:
                     before = _processor_seconds(servers[each].pid)
-                    load = run_wrk(servers[each].url, content, AUTHORIZATION, count, seconds)
+                    load = run_wrk(
+                        servers[each].url,
+                        content,
+                        AUTHORIZATION,
+                        count,
+                        seconds,
+                        sampled_every=SAMPLED_EVERY,
+                    )
                     spent = _processor_seconds(servers[each].pid) - before
                     if load.fault:
                         raise NotServing(load.fault)
@@ -99,9 +113,37 @@ def measure(folder: Path, rounds: int, seconds: int) -> dict[int, list[tuple[flo
     return found
 
 
-def _subject(base_path: Path, body: bytes, wanted: str) -> Subject:
+def _subject(base_path: Path, body: bytes, wanted: str, collector: str) -> Subject:
     subject = ours.subject(base_path, body, decision_check(None), name=wanted, title=wanted)
-    return replace(subject, environment={**subject.environment, "POLICY_SERVER_METRICS": wanted})
+    settings = {"POLICY_SERVER_METRICS": wanted}
+    settings |= {"OTEL_EXPORTER_OTLP_ENDPOINT": collector} if wanted == ON else {}
+    return replace(subject, environment={**subject.environment, **settings})
+
+
+class _Takes(BaseHTTPRequestHandler):
+    """A collector that takes everything, so that its own work is not measured."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def _collector() -> Iterator[str]:
+    """Where a collector listens."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Takes)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def _processor_seconds(pid: int) -> float:

@@ -1,4 +1,5 @@
 -- wrk posts the file BODY, with the header AUTHORIZATION if it is set, and prints one line of JSON.
+-- With SAMPLED_EVERY set one request of so many is of a trace that is recorded.
 -- With DIFFERING set each request has an id and a trace of its own, as real clients send them.
 local file = io.open(os.getenv("BODY"), "rb")
 wrk.method = "POST"
@@ -6,6 +7,21 @@ wrk.body = file:read("*a")
 file:close()
 wrk.headers["Content-Type"] = "application/json"
 if os.getenv("AUTHORIZATION") then wrk.headers["Authorization"] = os.getenv("AUTHORIZATION") end
+
+local every = tonumber(os.getenv("SAMPLED_EVERY") or "0")
+if every > 0 then
+  local number, plain = 0, nil
+  function request()
+    number = number + 1
+    plain = plain or wrk.format()
+    if number % every > 0 then return plain end
+    local trace = string.format("00-%016x%016x-%016x-01", os.time(), number, number)
+    return wrk.format(nil, nil, {
+      ["Content-Type"] = wrk.headers["Content-Type"], ["Authorization"] = wrk.headers["Authorization"],
+      ["Host"] = wrk.headers["Host"], ["traceparent"] = trace,
+    })
+  end
+end
 
 if os.getenv("DIFFERING") then
   local number, start = 0, os.time()

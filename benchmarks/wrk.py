@@ -70,6 +70,7 @@ def run_wrk(
     seconds: int,
     *,
     differing: bool = False,
+    sampled_every: int = 0,
 ) -> Load:
     """Post a body over and over, on one thread.
 
@@ -80,9 +81,11 @@ def run_wrk(
         connections: How many are kept open, each with one request on its way at a time.
         seconds: How long.
         differing: Each request has an id and a trace of its own.
+        sampled_every: One request of so many is of a trace that is recorded; 0: none is.
     """
     given = {"BODY": str(body)} | ({"AUTHORIZATION": authorization} if authorization else {})
     given |= {"DIFFERING": "1"} if differing else {}
+    given |= {"SAMPLED_EVERY": str(sampled_every)} if sampled_every else {}
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", f"--timeout={ANSWER_SECONDS}s"]
     done = subprocess.run(
         [*command, "-s", str(SCRIPT), url],

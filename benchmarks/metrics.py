@@ -18,6 +18,7 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 from benchmarks import networks, ours
 from benchmarks.processes import NotServing, Running, family, running
@@ -26,7 +27,6 @@ from benchmarks.wrk import run_wrk
 from policy_server.contract.operations import OPERATIONS
 from policy_server.metrics.recorder import Recorder
 from policy_server.serving.stages import Stages, now
-from policy_server.web.observing import Target
 
 FIELDS, HIDDEN = 10, 64
 CONNECTIONS = (1, 16, 64)
@@ -34,9 +34,17 @@ DECISIONS, REPEATS = 2_000, 100
 ON, OFF = "true", "false"
 SAMPLED_EVERY = 100
 """So many requests for one whose trace is recorded, as tracing usually samples."""
-TARGET = Target("POST", "/api/predict")
 USER_TICKS, SYSTEM_TICKS = 11, 12
 """Of the words of /proc/PID/stat behind the name."""
+
+
+class _Target(NamedTuple):
+    """What a request was for, as far as it is counted."""
+
+    policy: str = "default"
+
+
+TARGET = _Target()
 
 
 def cost_of_a_decision() -> float:

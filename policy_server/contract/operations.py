@@ -191,6 +191,17 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType({each.id: each for each i
 """Every operation, by its id."""
 
 
+def methods_at(path: str) -> set[str]:
+    """The methods of all operations at a path below the base path, as HTTP writes them."""
+    return {each.method.upper() for each in _ALL if _parts_fit(each.path, path)}
+
+
+def _parts_fit(template: str, path: str) -> bool:
+    wanted, given = template.split("/"), path.split("/")
+    pairs = zip(wanted, given, strict=False)
+    return len(wanted) == len(given) and all(w == g or w.startswith("{") for w, g in pairs)
+
+
 def wire_name(header: str) -> bytes:
     """The name of a header as ASGI has it."""
     return header.lower().encode("ascii")

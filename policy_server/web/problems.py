@@ -13,9 +13,10 @@ from connexion.lifecycle import ConnexionRequest, ConnexionResponse
 from starlette.exceptions import HTTPException
 
 from policy_server import errors
-from policy_server.contract.operations import BASE_PATH, KEY_HEADER, Role
+from policy_server.contract.operations import BASE_PATH, KEY_HEADER, Role, methods_at
 from policy_server.web.adapters.connexion_request import role_of
 from policy_server.web.request_ids import request_id
+from policy_server.web.state import KEY
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 2
@@ -183,9 +184,20 @@ async def answer_http_error(request: ConnexionRequest, error: Exception) -> Conn
     response = _response(request, status, title, detail)
     given: Mapping[str, str] = getattr(error, "headers", None) or {}
     response.headers.update(given)
-    if "Allow" in response.headers:  # made from a set: each worker would order it its own way
-        response.headers["Allow"] = ", ".join(sorted(response.headers["Allow"].split(", ")))
+    if "Allow" in response.headers:
+        response.headers["Allow"] = _allowed(request, response.headers["Allow"])
     return response
+
+
+def _allowed(request: ConnexionRequest, found: str) -> str:
+    """The methods that a path takes: the router names those of the first operation there.
+
+    They come from a set, which each worker would order its own way.
+    """
+    state = request.scope.get("state", {}).get(KEY)
+    base = "" if state is None else state.service.contract.base_path
+    also = methods_at(request.scope["path"].removeprefix(base)) if base else set()
+    return ", ".join(sorted({*found.split(", "), *also}))
 
 
 async def answer_crash(request: ConnexionRequest, error: Exception) -> ConnexionResponse:

@@ -104,7 +104,7 @@ def test_a_policy_is_made_filled_listed_and_removed(server: Server, tmp_path: Pa
     url, who = url_of(server, "third"), (USER, PASSWORD)
     uploaded = requests.post(f"{url}/model", files=model, auth=who, timeout=120)
     assert uploaded.json()["state"] == "active", uploaded.text
-    assert [ask(server, "third").json()["action"] for _ in range(8)] == [3] * 8
+    until(lambda: [ask(server, "third").json().get("action") for _ in range(8)] == [3] * 8)
     (listed,) = (e for e in server.get("policies").json()["policies"] if e["policy"] == "third")
     assert listed["version"] == uploaded.json()["version"]
     assert 1 <= listed["workers"] <= WORKERS  # those that were asked
@@ -163,6 +163,12 @@ def test_a_key_of_a_policy_is_for_it_alone_and_one_of_the_server_for_all(
     assert [asked(policy, KEY) for policy in ("left", "right", "default")] == [200] * 3
     run_command("key", "remove", "robot", "--policy", "left", base_path=base_path)
     until(lambda: asked("left", key) == 401)
+
+
+def test_what_a_path_takes_is_told_whole(server: Server) -> None:
+    """Two operations lie at it."""
+    answer = requests.patch(f"{server.url}/policies/left", timeout=60)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "DELETE, PUT")
 
 
 def test_who_may_not_manage_makes_and_removes_nothing(server: Server) -> None:

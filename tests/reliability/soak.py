@@ -30,6 +30,7 @@ from tests.support.crowd import Broken, Crowd
 from tests.support.server import free_port, run_command, running_in
 
 KEPT = 3
+QUIET_LOOKS = 30
 SETTLING_SWAPS = 2 * KEPT
 """Until then there are fewer versions than are kept, and allocators still grow their pools."""
 HUNG_SECONDS = 6
@@ -155,8 +156,7 @@ def soak(folder: Path, plan: Plan) -> Soak:
                 due += plan.every
                 time.sleep(max(due - time.monotonic(), 0.0))
             seconds = time.monotonic() - start
-        time.sleep(1.0)  # connections are being closed
-        quiet = before, _sample(*look)
+        quiet = before, _quiet(before, *look)
         excused = [each for each in crowd.broken if _has_died(each, trial.deaths)]
         took = [answer.seconds for answer in crowd.answers]
         return Soak(
@@ -190,6 +190,16 @@ def _trial(folder: Path, workers: int) -> Iterator[Trial]:
             yield trial
         finally:
             trial.end()
+
+
+def _quiet(before: Sample, trial: Trial, folders: list[Path]) -> Sample:
+    """What is held once nothing is under way: what is lost stays, however long one waits."""
+    for _ in range(QUIET_LOOKS):
+        time.sleep(0.5)  # connections are being closed, spare processes are being started
+        found = _sample(trial, folders)
+        if found.processes <= before.processes and found.descriptors <= before.descriptors:
+            break
+    return found
 
 
 def _has_died(broken: Broken, deaths: Sequence[Death]) -> bool:

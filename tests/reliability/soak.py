@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -197,7 +197,8 @@ def _quiet(before: Sample, trial: Trial, folders: list[Path]) -> Sample:
     for _ in range(QUIET_LOOKS):
         time.sleep(0.5)  # connections are being closed, spare processes are being started
         found = _sample(trial, folders)
-        if found.processes <= before.processes and found.descriptors <= before.descriptors:
+        pairs = zip(astuple(found)[1:], astuple(before)[1:], strict=True)  # less memory
+        if all(now <= then for now, then in pairs):
             break
     return found
 

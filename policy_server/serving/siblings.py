@@ -33,6 +33,8 @@ class Siblings:
 
     def tell(self, version: str | None) -> None:
         """Tell the others what this worker decides with from now on, if with anything."""
+        if version is None:  # what it tried a moment ago was of a contract that is served no more
+            self._registration.try_version(None)
         self._registration.serve(version)
 
     def look(self) -> None:

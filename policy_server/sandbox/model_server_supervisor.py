@@ -64,10 +64,11 @@ class Supervisor:
                 self._look_after_program()
                 time.sleep(LOOK_SECONDS)
         finally:
+            with contextlib.suppress(OSError):  # first: who finds it reaches the program
+                (self._folder / "state.json").unlink()
             self._end_program()
             with contextlib.suppress(OSError):
                 self._write({})  # for one that goes on without this
-                (self._folder / "state.json").unlink()
 
     def _remember(self, wanted: dict[str, str]) -> None:
         now = time.monotonic()

@@ -21,6 +21,7 @@ from scipy import special
 
 from examples.quiet_tensorflow import tf
 from policy_server.errors import EngineFailed, UploadRejected
+from policy_server.policy.engines.http_client import Address
 from policy_server.policy.engines.registry import ONNXRUNTIME, TENSORFLOW_SERVING
 from policy_server.policy.engines.servers import NO_SERVERS, EngineServers
 from policy_server.proving.limits import BuildLimits
@@ -170,6 +171,26 @@ def test_one_that_runs_already_is_told_what_to_serve(plain: bytes, tmp_path: Pat
     with running(Counterpart(command, port, "/v1/models/none", log, refusal=404)):
         report = base.publish(plain)
         np.testing.assert_allclose(base.outputs(report), XS @ KERNEL, atol=1e-5)
+
+
+def test_one_that_is_just_ending_is_followed_by_another(plain: bytes, tmp_path: Path) -> None:
+    """Nothing was wanted for a while; then something is, while the program is on its way out."""
+    slow = tmp_path / "slow"
+    leaving = "kill $pid; wait $pid; sleep 2; exit"
+    slow.write_text(
+        f"#!/bin/sh\n'{program(tmp_path)}' \"$@\" &\npid=$!\ntrap '{leaving}' TERM\nwait $pid\n"
+    )
+    slow.chmod(0o755)
+    base = Base(tmp_path / "base", str(slow))
+    report = base.publish(plain)
+    assert base.servers.tensorflow is not None
+    address = Address.of(base.servers.tensorflow.url())
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    with pytest.raises(ConnectionRefusedError):
+        while time.monotonic() < deadline:
+            socket.create_connection(address[:2]).close()
+            time.sleep(0.01)
+    np.testing.assert_allclose(base.outputs(report), XS @ KERNEL, atol=1e-5)
 
 
 def test_what_a_dead_process_wanted_is_wanted_no_more(tmp_path: Path) -> None:

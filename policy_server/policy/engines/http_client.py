@@ -278,19 +278,27 @@ class HttpClient:
             connection = self._idle.pop()
             if connection.is_open:
                 return connection, False
+        address = self._address()
+        while True:
+            try:
+                return await self._connect(address), True
+            except OSError as error:  # of names and of TLS, too
+                before, address = address, self._address()
+                if address == before:  # else it has moved meanwhile
+                    raise Unreachable("it cannot be reached") from error
+
+    def _address(self) -> Address:
         try:
-            address = Address.of(self._url())
+            return Address.of(self._url())
         except ValueError as error:
             raise EngineFailed(str(error)) from error
-        loop = asyncio.get_running_loop()
-        try:
-            context = self._context() if address.tls else None
-            _, connection = await loop.create_connection(
-                lambda: Connection(address, self._drop), address.host, address.port, ssl=context
-            )
-        except OSError as error:  # of names and of TLS, too
-            raise Unreachable("it cannot be reached") from error
-        return connection, True
+
+    async def _connect(self, address: Address) -> Connection:
+        context = self._context() if address.tls else None
+        _, connection = await asyncio.get_running_loop().create_connection(
+            lambda: Connection(address, self._drop), address.host, address.port, ssl=context
+        )
+        return connection
 
     def _context(self) -> ssl.SSLContext:
         if self._tls is None:

@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -112,10 +111,13 @@ class Soak:
 
     @property
     def growth(self) -> float:
-        """Of memory, from the first third of the samples to the last, as a fraction."""
+        """Of the least memory, from the first third of the samples to the last, as a fraction.
+
+        What is lost raises the least, too; what is held for a moment does not.
+        """
         memory = [sample.memory for sample in self.samples]
         third = max(len(memory) // THIRDS, 1)
-        return median(memory[-third:]) / median(memory[:third]) - 1
+        return min(memory[-third:]) / min(memory[:third]) - 1
 
     def left_over(self) -> dict[str, tuple[int, int]]:
         """What there is more of than before: processes, descriptors, files."""

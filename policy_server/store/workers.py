@@ -10,6 +10,7 @@ import fcntl
 import json
 import logging
 import os
+import socket
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -69,7 +70,7 @@ class Registration:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.server = f"process {os.getpid()}"
+        self.server = f"{socket.gethostname()} process {os.getpid()}"
         self._folder = folder
         self._file: tuple[int, Path] | None = None
         self._opened = 0

@@ -7,7 +7,7 @@ from tests.reliability.soak import Plan, soak
 
 SWAPS, SWAP_SECONDS = 10, 1.2
 MOST_GROWTH = 0.04
-"""1 MB a swap: what allocators keep goes up and down by half of that, as more workers ask or less."""
+"""1 MB a swap: what allocators keep goes up and down by half of that."""
 
 
 def test_nothing_is_left_over_after_many_swaps(tmp_path: Path) -> None:

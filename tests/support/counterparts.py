@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,10 +21,18 @@ REQUIREMENTS = ROOT / "tests/files/counterparts"
 START_SECONDS = 120.0
 
 
-def environment_of(name: str, *options: str) -> Path:
-    """The environment of a counterpart, made once for all checkouts."""
+def environment_of(name: str, *options: str, beside: Sequence[Path] = ()) -> Path:
+    """The environment of a counterpart, made once for all checkouts.
+
+    Args:
+        name: Of its file of requirements.
+        options: Of their installation.
+        beside: Other files of requirements, which are installed with them.
+    """
     requirements = REQUIREMENTS / f"{name}.txt"
-    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:16]
+    files = [requirements, *beside]
+    content = b"".join(each.read_bytes() for each in files)
+    digest = hashlib.sha256(content).hexdigest()[:16]
     made = CACHE / f"{name}-{digest}"
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / f"{name}.lock").open("w") as lock:
@@ -33,9 +41,10 @@ def environment_of(name: str, *options: str) -> Path:
             shutil.rmtree(made, ignore_errors=True)
             uv = Path(sys.executable).with_name("uv")
             python = made / "bin" / "python"
+            listed = [part for each in files for part in ("-r", each)]
             commands: tuple[list[str | Path], ...] = (
                 ["venv", "--quiet", "--python", sys.executable, made],
-                ["pip", "install", "--quiet", *options, "--python", python, "-r", requirements],
+                ["pip", "install", "--quiet", *options, "--python", python, *listed],
             )
             for command in commands:
                 done = subprocess.run([uv, *command], capture_output=True, text=True, check=False)

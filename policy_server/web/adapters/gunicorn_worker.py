@@ -110,8 +110,9 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # untyped
 
 
 def _name_of(sockets: Sequence[socket.socket]) -> str:
-    """What the workers of one server have in common."""
-    return " ".join(["listeners", *(str(os.fstat(each.fileno()).st_ino) for each in sockets)])
+    """What the workers of one server have in common; machines may share a store, not a listener."""
+    listeners = [str(os.fstat(each.fileno()).st_ino) for each in sockets]
+    return " ".join([socket.gethostname(), "listeners", *listeners])
 
 
 def _without_query(record: logging.LogRecord) -> bool:

@@ -23,11 +23,13 @@ from policy_server.web.handlers import (
     schema,
     step,
     step_batch,
+    upload_archive,
     upload_model,
     upload_output_mapper,
     upload_policy,
     upload_preprocessor,
     verify_version,
+    version_archive,
     versions,
 )
 
@@ -54,10 +56,12 @@ __all__ = [
     "schema",
     "step",
     "step_batch",
+    "upload_archive",
     "upload_model",
     "upload_output_mapper",
     "upload_policy",
     "upload_preprocessor",
     "verify_version",
+    "version_archive",
     "versions",
 ]

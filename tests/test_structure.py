@@ -44,7 +44,7 @@ MAY_IMPORT = {
     },
     "rpc": {"errors", "contract"},
     "commands": {
-        *("errors", "rpc", "export", "resources", "contract", "proving", "store"),
+        *("errors", "files", "rpc", "export", "resources", "contract", "proving", "store"),
         *("access", "clients", "serving", "web", "app"),
     },
 }

@@ -1,8 +1,10 @@
 """Wires the rooms into one application."""
 
 import sys
+from functools import partial
 from types import ModuleType
 
+from policy_server.app.copying import copies_of
 from policy_server.app.credentials import create_authenticator
 from policy_server.app.log_settings import format_of
 from policy_server.app.measuring import Measuring
@@ -43,7 +45,8 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> WorkerApplicat
     authenticator, shutdown = create_authenticator(settings), Shutdown(settings.drain_seconds)
     observers = Observers(settings, measuring := Measuring(settings))
     busy_polling = BusyPolling(settings.linger_microseconds)
-    shared = Shared(api, shutdown, busy_polling, measuring, observers.told, lacking)
+    copies = partial(copies_of, settings)
+    shared = Shared(api, shutdown, busy_polling, measuring, observers.told, lacking, copies)
     catalogue = catalogue_of(settings)
     catalogue.clean()
 

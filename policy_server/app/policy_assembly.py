@@ -1,5 +1,6 @@
 """Wires the rooms into what answers for one policy."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
@@ -18,9 +19,9 @@ from policy_server.contract.policy_names import path_of
 from policy_server.serving.activation import Activation
 from policy_server.serving.builds import Builds
 from policy_server.serving.contracts import Contracts
+from policy_server.serving.copying import Copies, Receiver
 from policy_server.serving.data_plane import DataPlane
 from policy_server.serving.live import LivePolicy
-from policy_server.serving.publication import Publisher
 from policy_server.serving.shutdown import Shutdown
 from policy_server.serving.siblings import Siblings
 from policy_server.serving.versions import Versions
@@ -47,6 +48,7 @@ class Shared:
         measuring: Of the process.
         told: Is told of requests.
         lacking: What uploaded code is not kept from.
+        copies: Of the versions of a store.
         builds: Of all policies.
     """
 
@@ -56,6 +58,7 @@ class Shared:
     measuring: Measuring
     told: Observed
     lacking: tuple[str, ...]
+    copies: Callable[[Store], Copies]
     builds: WeakSet[Builds] = field(default_factory=WeakSet)
 
     def publisher(
@@ -65,9 +68,9 @@ class Shared:
         store: Store,
         contracts: Contracts,
         activation: Activation,
-    ) -> Publisher:
+    ) -> Receiver:
         """Makes the versions of a policy."""
-        publisher = Publisher(
+        publisher = Receiver(
             store,
             contracts,
             settings.build_limits,
@@ -77,7 +80,8 @@ class Shared:
             settings.engine_servers(settings.base_path),
             activation,
         )
-        return self.measuring.watch_builds(publisher, name)
+        self.measuring.watch_builds(publisher, name)
+        return publisher
 
     def builds_of(self, base_path: Path) -> Builds:
         """Those of a policy that go on behind an answer."""
@@ -132,6 +136,7 @@ def create_switch(
     publisher = shared.publisher(settings, name, store, contracts, activation)
     versions = Versions(store, contracts, limits, servers, activation)
     siblings = Siblings(store, registration := store.register())
+    copies = shared.copies(store)
     builds, options = shared.builds_of(base_path), shared.options(settings, name, is_server)
 
     def create(contract: Contract, refresh: Refresh) -> Application:
@@ -143,7 +148,7 @@ def create_switch(
         clients = ClientLibrary(base_path, contract, specification, settings.generator)
         tokens = memory_tokens(settings, key, contract)
         plane = DataPlane(live, contract, settings.request_seconds, tokens)
-        making = (publisher, builds, versions, refresh, shared.shutdown, siblings)
+        making = (publisher, copies, builds, versions, refresh, shared.shutdown, siblings)
         parts = (plane, schemas, clients, AuditLog(base_path), policies, shared.lacking)
         service = Service(contract, live, *making, *parts)
         answer = create_application(specification, shared.api, service, authenticator, options)

@@ -16,7 +16,7 @@ BARE = frozenset({"BASE_PATH", "HOST", "PORT", "DEBUG"})
 
 def setting(name: str, parse: Callable[[str], Any], default: Any, meaning: str) -> Any:
     """One setting: its variable, how its text is read, its default, and what it means."""
-    secret = name.endswith(("PASSWORD", "KEYS", "_TOKEN", "MEMORY_KEY"))
+    secret = name.endswith(("PASSWORD", "API_KEYS", "_TOKEN", "MEMORY_KEY"))
     return field(
         default=default,
         repr=not secret,

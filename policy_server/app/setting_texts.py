@@ -1,6 +1,7 @@
 """How the text of a setting is read; what cannot be used raises ValueError with what can be."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ GENERATORS = (OpenApiGenerator.name, SwaggerCodegen.name)
 LEAST_KEY_CHARACTERS = 32
 MOST_SECONDS = 86_400
 MOST_DIGITS = 100
+FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 BOOLEANS = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
     **dict.fromkeys(("false", "0", "no", "off"), False),
@@ -38,6 +40,14 @@ def count(least: int, most: int) -> Callable[[str], int]:
         return number
 
     return parse
+
+
+def fingerprints(text: str) -> tuple[str, ...]:
+    """Fingerprints of keys, separated by commas."""
+    found = tuple(filter(None, (each.strip().lower() for each in text.split(","))))
+    if not found or not all(FINGERPRINT.fullmatch(each) for each in found):
+        raise ValueError("is a list of fingerprints of 64 of 0-9 and a-f, separated by commas")
+    return found
 
 
 def fraction(text: str) -> float:

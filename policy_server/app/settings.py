@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from policy_server.app import setting_texts
+from policy_server.app.copy_settings import CopySettings
 from policy_server.app.credential_settings import CredentialSettings
 from policy_server.app.engine_settings import EngineSettings
 from policy_server.app.episode_settings import EpisodeSettings
@@ -45,6 +46,7 @@ class Settings(
     OpenIdSettings,
     PolicySettings,
     SdkSettings,
+    CopySettings,
     CredentialSettings,
     TraceSettings,
     WireSettings,

@@ -17,10 +17,10 @@ UNDOCUMENTED = ("example", "default")
 VERSION_FIELD = "policy_version"
 """The field of answers in our clients for VERSION_HEADER."""
 
-UNKNOWN = frozenset(
-    {OPERATIONS[name].path for name in ("clients", "clients_of_language", "build_answer")}
-)
-"""Paths that SDKs do not have: those that hand out SDKs, and the one that they ask themselves."""
+_WITHOUT = ("clients", "clients_of_language", "build_answer", "version_archive", "upload_archive")
+UNKNOWN = frozenset({OPERATIONS[name].path for name in _WITHOUT})
+"""Paths that SDKs do not have: those that hand out SDKs, the one that they ask themselves, and
+copies of versions, which `policy-server pull` and `push` move."""
 ACCEPTED = "202"
 """An answer that SDKs do not hand on: they ask until there is another one."""
 
@@ -31,7 +31,7 @@ CLOSED = "x-closed"
 def client_specification(specification: Specification, *, security: bool) -> Specification:
     """The specification of the SDKs.
 
-    It knows no host, no operations that hand out SDKs, and no answers that something has only
+    It knows no host, none of the paths UNKNOWN, and no answers that something has only
     begun; documentation stands on one line; whole
     numbers say whether they fit into 32 bits; and an enumeration is only kept where every
     generator can spell its values, with a name for each.

@@ -7,6 +7,7 @@ from fire.decorators import SetParseFn
 from policy_server.commands.arguments import Command
 from policy_server.commands.clean import clean
 from policy_server.commands.clients import clients
+from policy_server.commands.copying import fingerprint, pull, push
 from policy_server.commands.describe import describe
 from policy_server.commands.example import example
 from policy_server.commands.export import export
@@ -40,6 +41,9 @@ COMMANDS: dict[str, Command] = {
         export,
         check,
         publish,
+        pull,
+        push,
+        fingerprint,
         serve,
         grpc,
         policy,

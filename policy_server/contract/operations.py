@@ -12,6 +12,8 @@ from types import MappingProxyType
 from urllib.parse import quote
 
 JSON, ZIP, TEXT = "application/json", "application/zip", "text/plain"
+ARCHIVE = "application/octet-stream"
+"""Of a version, signed; no program knows its type."""
 
 BASE_PATH = "/api"
 """What the paths of the operations begin with."""
@@ -162,6 +164,15 @@ _ALL = (
     ),
     _manages("activate_version", "/versions/{version}/activate", Body.NONE),
     _manages("verify_version", "/versions/{version}/verify", Body.NONE, changes=False),
+    Operation(
+        "version_archive",
+        "get",
+        "/versions/{version}/archive",
+        Role.MANAGE,
+        seconds=BUILD_SECONDS,
+        answer=ARCHIVE,
+    ),
+    _manages("upload_archive", "/archive", Body.FILES),
     Operation(
         "predict_batch_with_version",
         "post",

@@ -1,6 +1,7 @@
 """Unpacking of uploaded zips: nothing leaves the folder, nothing grows beyond the limits."""
 
 import contextlib
+import errno
 import shutil
 import stat
 import zipfile
@@ -18,6 +19,8 @@ SMALL_BYTES = 1 << 20
 """Unpacking to this much is harmless, whatever the ratio."""
 MAX_DEPTH = 20
 """Folders in folders; Python removes trees by recursion, so a deep one could never be swept."""
+DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+"""What the system says of a disk that takes no more; no archive is to blame for that."""
 MODEL_FILE = "saved_model.pb"
 MODEL_FILES = (MODEL_FILE, "fingerprint.pb", SPECS)
 MODEL_FOLDERS = ("variables", "assets")
@@ -48,12 +51,18 @@ class SoundZip:
 
 
 @contextlib.contextmanager
-def sound_zip(archive: Path, limits: BuildLimits) -> Iterator[SoundZip]:
+def sound_zip(archive: Path, limits: BuildLimits, what: str = "The model") -> Iterator[SoundZip]:
     """Open a zip whose members are within the limits, and point to nowhere else.
+
+    Args:
+        archive: The file.
+        limits: How much it may hold.
+        what: What errors call it.
 
     Raises:
         UploadRejected: It is no sound zip, breaks a limit, or has members that point outside the
             folder or that are links.
+        OSError: The disk takes no more of what the block unpacks.
     """
     try:
         with zipfile.ZipFile(archive) as file:
@@ -63,8 +72,10 @@ def sound_zip(archive: Path, limits: BuildLimits) -> Iterator[SoundZip]:
     except UploadRejected:
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK_FAULTS:
+            raise
         # zipfile's own, and what zlib, struct and the file system make of damaged members.
-        raise UploadRejected(f"The model is not a sound zip: {_cause(error, archive)}") from error
+        raise UploadRejected(f"{what} is not a sound zip: {_cause(error, archive)}") from error
 
 
 def unpack_saved_model(archive: Path, folder: Path, limits: BuildLimits) -> None:

@@ -1,6 +1,5 @@
 """The parts of a candidate together: do they fit each other and the contract?"""
 
-import errno
 import traceback
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -17,6 +16,7 @@ from policy_server.policy.output_mapper import OutputMapper, read_output_mapper
 from policy_server.policy.policy import Policy
 from policy_server.policy.preprocessor import Preprocessor
 from policy_server.proving.action_sizes import Unknown, declared_sizes
+from policy_server.proving.archive import DISK_FAULTS
 from policy_server.proving.built_model import BuiltModel, drop_what_was_built, load_built_model
 from policy_server.proving.declared import normalised_twice
 from policy_server.proving.description import Description, read_description
@@ -35,8 +35,6 @@ from policy_server.proving.speed import in_words, measure
 from policy_server.version.network_description import NetworkDescription, write_undescribed
 from policy_server.version.parts import Part, uploaded_file
 from policy_server.version.version_parts import known_sizes, network_of, write_timing
-
-DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 
 class Assembly:

@@ -57,6 +57,10 @@ class Contracts:
         """Name of the version that decides, if there is one."""
         return self._store.active()
 
+    def are_none(self) -> bool:
+        """There is no contract yet: neither in BASE_PATH nor with an active version."""
+        return self._store.active() is None and not ContractFile.path(self._base).exists()
+
     def served(self) -> Contract:
         """The contract that is served now.
 

@@ -25,7 +25,7 @@ from policy_server.serving.bundle import Bundle, ReadableFile
 from policy_server.serving.contracts import Contracts
 from policy_server.serving.observed_build import Built, observed_build
 from policy_server.serving.shutdown import Shutdown
-from policy_server.serving.version_report import VersionReport, report_of
+from policy_server.serving.version_report import VersionReport, report_of, told_of
 from policy_server.store.content import content_hash
 from policy_server.store.manifest import Manifest
 from policy_server.store.store import Store
@@ -259,6 +259,7 @@ class Publisher:
         parts: set[Part],
         report: BuildReport,
         created_by: str,
+        activate: bool = True,
     ) -> VersionReport:
         for part in parts & set(report.missing):  # an old part that does not fit the new model
             shutil.rmtree(folder / part)
@@ -273,7 +274,7 @@ class Publisher:
             schema_hash=contract.schema.digest,
             uploaded=uploaded_paths(folder, parts),
         )
-        pointed = self._point(manifest)
+        pointed = self._point(manifest, activate)
         try:
             removed = self._store.prune(self._retain, self._episode_seconds)
             logger.info("removed old versions: %s", ", ".join(removed) or "none")
@@ -281,8 +282,11 @@ class Publisher:
             logger.warning("old versions cannot be removed: %s", error)
         return pointed
 
-    def _point(self, manifest: Manifest) -> VersionReport:
-        """Let a version decide if it can, else wait for parts."""
+    def _point(self, manifest: Manifest, activate: bool = True) -> VersionReport:
+        """Let a version decide if it can, else wait for parts; or leave all as it is."""
+        if not activate:
+            is_active = self._store.active() == manifest.name
+            return told_of(manifest, "active" if is_active else "complete")
         if manifest.complete:
             self._store.activate(manifest.name)
         else:

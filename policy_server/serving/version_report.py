@@ -6,6 +6,8 @@ from typing import Literal
 from policy_server.proving.report import Check, checks_from
 from policy_server.store.manifest import Manifest
 
+State = Literal["active", "complete", "incomplete"]
+
 
 @dataclass(frozen=True)
 class VersionReport:
@@ -13,16 +15,21 @@ class VersionReport:
 
     Attributes:
         version: Name of the version that was made, or that was there already.
-        state: Whether it decides now, waits for further parts, or is whole and cannot be taken.
+        state: Whether it decides now, waits for further parts, or is whole and does not decide, as
+            nobody asked for that, or as it cannot be taken.
         checks: What its build found out.
     """
 
     version: str
-    state: Literal["active", "complete", "incomplete"]
+    state: State
     checks: tuple[Check, ...]
 
 
 def report_of(manifest: Manifest) -> VersionReport:
     """What to tell of a version that was just pointed to."""
-    state: Literal["active", "incomplete"] = "active" if manifest.complete else "incomplete"
+    return told_of(manifest, "active" if manifest.complete else "incomplete")
+
+
+def told_of(manifest: Manifest, state: State) -> VersionReport:
+    """What to tell of a version that is in a state."""
     return VersionReport(manifest.name, state, tuple(checks_from(manifest.checks)))

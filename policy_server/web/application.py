@@ -20,9 +20,9 @@ from policy_server.contract.history import SchemaHistory
 from policy_server.contract.operations import BASE_PATH, OPERATIONS, Body
 from policy_server.contract.specification import Specification
 from policy_server.serving.builds import Builds
+from policy_server.serving.copying import Copies, Receiver
 from policy_server.serving.data_plane import DataPlane
 from policy_server.serving.live import LivePolicy
-from policy_server.serving.publication import Publisher
 from policy_server.serving.shutdown import Shutdown
 from policy_server.serving.siblings import Siblings
 from policy_server.serving.versions import Versions
@@ -65,7 +65,8 @@ class Service:
     Attributes:
         contract: What clients may send.
         live: The policy that decides.
-        publisher: Makes versions of uploads.
+        publisher: Makes versions of uploads, and of copies.
+        copies: Of the versions, for other servers.
         builds: Go on behind an answer.
         versions: Those that are there.
         refresh: Serves at once what was activated just now.
@@ -81,7 +82,8 @@ class Service:
 
     contract: Contract
     live: LivePolicy
-    publisher: Publisher
+    publisher: Receiver
+    copies: Copies
     builds: Builds
     versions: Versions
     refresh: Callable[[], Awaitable[None]]

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import connexion
 import flask
@@ -17,6 +17,7 @@ from policy_server.serving.version_report import VersionReport
 from policy_server.version.parts import Part
 from policy_server.web.adapters.connexion_request import decoded_body
 from policy_server.web.application import current_service, on_loop
+from policy_server.web.archives import archive_of, sdks_of
 from policy_server.web.auditing import note
 from policy_server.web.deferring import Progress, answer_of, answered
 from policy_server.web.health import ALIVE, health_of
@@ -103,6 +104,23 @@ def upload_preprocessor(preprocessor_file: FileStorage, user: str) -> flask.Resp
 def upload_output_mapper(output_mapper_file: FileStorage, user: str) -> flask.Response:
     """Make a version with new meanings."""
     return _upload({Part.OUTPUT_MAPPER: output_mapper_file}, user)
+
+
+def upload_archive(archive_file: FileStorage, user: str, activate: bool = False) -> flask.Response:
+    """Make a version of one that another server has proven."""
+    _note_files([("archive", archive_file)])
+    service = current_service()
+    arrived = service.copies.checked(cast(BinaryIO, archive_file.stream))
+    note(connexion.request.scope, hashes={"server": arrived.signed.fingerprint})
+    receive = service.publisher.receive
+    return answered(
+        lambda progress: _published(receive(arrived, activate, user, progress), progress)
+    )
+
+
+def version_archive(version: str) -> flask.Response:
+    """All that a version has, for another server."""
+    return archive_of(current_service().copies, version)
 
 
 def versions() -> flask.Response:
@@ -193,12 +211,12 @@ def schema() -> flask.Response:
 
 def clients() -> flask.Response:
     """The SDKs of all languages."""
-    return _archive(None)
+    return sdks_of(current_service().clients, None)
 
 
 def clients_of_language(language: str) -> flask.Response:
     """The SDK of one language."""
-    return _archive(language)
+    return sdks_of(current_service().clients, language)
 
 
 def health_live() -> flask.Response:
@@ -215,17 +233,6 @@ def _catalogue() -> PolicyCatalogue:
     policies = current_service().policies
     assert policies is not None  # these operations are the default policy's alone
     return policies.catalogue
-
-
-def _archive(language: str | None) -> flask.Response:
-    content = current_service().clients.archive(language)
-    name = f"clients-{language}.zip" if language else "clients.zip"
-    answer = flask.Response(content, mimetype="application/zip")
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    answer.headers["Cache-Control"] = "private, no-cache"
-    answer.add_etag()
-    answer.make_conditional(flask.request)
-    return answer
 
 
 def _upload(files: dict[Part, FileStorage], user: str) -> flask.Response:

@@ -1,14 +1,20 @@
 """Publishing to a server that runs, here or elsewhere."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
 import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from policy_server.contract.operations import BASE_PATH, OPERATIONS, PREFER_HEADER, PREFERRED
+from policy_server.contract.operations import (
+    BASE_PATH,
+    OPERATIONS,
+    PREFER_HEADER,
+    PREFERRED,
+    Operation,
+)
 from policy_server.contract.policy_names import path_of
 from policy_server.errors import Fault, FaultsError, RequestFailed, UploadRejected
 from policy_server.serving.builds import Build
@@ -65,25 +71,52 @@ def publish_to(
         UploadRejected: The server refused the bundle; nothing was changed.
         RequestFailed: It cannot be reached, or refused the credentials.
     """
-    base = f"{url.rstrip('/').removesuffix(BASE_PATH)}{BASE_PATH}"
-    address = f"{base}{UPLOAD.path}"
     files: dict[str, Any] = {f"{part}_file": (part, file) for part, file in bundle.parts.items()}
     if bundle.schema is not None:
         files["schema_file"] = ("schema.yaml", bundle.schema)
+    return uploaded(url, UPLOAD, files, credentials, progress)
+
+
+def api_of(url: str) -> str:
+    """Where the API of a server begins; `url` is with or without `/api`."""
+    return f"{url.rstrip('/').removesuffix(BASE_PATH)}{BASE_PATH}"
+
+
+def uploaded(
+    url: str,
+    operation: Operation,
+    files: Mapping[str, Any],
+    credentials: AuthBase,
+    progress: Callable[[str], None],
+    parameters: Mapping[str, str] | None = None,
+) -> VersionReport:
+    """What comes of an upload; as `publish_to`.
+
+    Args:
+        url: Where the server is; with or without `/api`.
+        operation: That takes the files.
+        files: By the names of their fields, as requests takes them.
+        credentials: Of somebody who may upload.
+        progress: Told what the server does, a few words at a time.
+        parameters: Of the query.
+    """
+    base = api_of(url)
+    address = f"{base}{operation.path}"
     with requests.Session() as session:
         session.auth = credentials
-        response = _asked(
+        response = asked(
             session.post,
             address,
             files=files,
+            params=parameters,
             headers={PREFER_HEADER: PREFERRED},
-            timeout=(CONNECT_SECONDS, UPLOAD.seconds),
+            timeout=(CONNECT_SECONDS, operation.seconds),
         )
         if response.status_code == requests.codes.accepted:
             return _awaited(session, base, _build(response, address), progress)
     if response.status_code == requests.codes.ok:
         return _report(response, address)
-    raise _refusal(response, address)
+    raise refusal(response, address)
 
 
 def made(url: str, policy: str, schema: bytes | None, credentials: AuthBase) -> str:
@@ -106,9 +139,9 @@ def made(url: str, policy: str, schema: bytes | None, credentials: AuthBase) -> 
     below = f"{root}{path_of(policy)}"
     address = f"{root}{BASE_PATH}{CREATE.path_with(policy=policy)}"
     waits = (CONNECT_SECONDS, CREATE.seconds)
-    listed = _asked(requests.get, f"{root}{BASE_PATH}{LIST.path}", auth=credentials, timeout=waits)
+    listed = asked(requests.get, f"{root}{BASE_PATH}{LIST.path}", auth=credentials, timeout=waits)
     if listed.status_code != requests.codes.ok:
-        raise _refusal(listed, address)
+        raise refusal(listed, address)
     if any(each["policy"] == policy for each in listed.json()["policies"]):
         return below
     if schema is None:
@@ -116,15 +149,20 @@ def made(url: str, policy: str, schema: bytes | None, credentials: AuthBase) -> 
             f"{root} has no policy {policy}, and the folder no schema.yaml to make it of."
         )
     files = {"schema_file": ("schema.yaml", schema)}
-    answer = _asked(requests.put, address, files=files, auth=credentials, timeout=waits)
+    answer = asked(requests.put, address, files=files, auth=credentials, timeout=waits)
     if answer.status_code != requests.codes.ok:
-        raise _refusal(answer, address)
+        raise refusal(answer, address)
     return below
 
 
-def _asked(
+def asked(
     method: Callable[..., requests.Response], address: str, **options: Any
 ) -> requests.Response:
+    """The answer of a server.
+
+    Raises:
+        RequestFailed: There is none.
+    """
     try:
         # A form that was sent on would be another request.
         return method(address, allow_redirects=False, **options)
@@ -144,7 +182,7 @@ def _awaited(
         told = len(build.steps)
         time.sleep(ASK_SECONDS)
         try:
-            response = _asked(session.get, address, timeout=(CONNECT_SECONDS, BUILD.seconds))
+            response = asked(session.get, address, timeout=(CONNECT_SECONDS, BUILD.seconds))
         except RequestFailed:
             if time.monotonic() > heard + SILENCE_SECONDS:
                 raise
@@ -152,7 +190,7 @@ def _awaited(
         if response.status_code == requests.codes.ok:
             build, heard = _build(response, address), time.monotonic()
         elif response.status_code not in PASSING or time.monotonic() > heard + SILENCE_SECONDS:
-            raise _refusal(response, address)
+            raise refusal(response, address)
     for step in build.steps[told:]:
         progress(step.name)
     if build.report is None:
@@ -177,7 +215,7 @@ def _decoded(response: requests.Response, address: str, kind: type[Answer]) -> A
         ) from error
 
 
-def _refusal(response: requests.Response, address: str) -> FaultsError:
+def refusal(response: requests.Response, address: str) -> FaultsError:
     """The error that an answer tells of."""
     try:
         document = response.json()

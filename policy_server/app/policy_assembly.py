@@ -135,8 +135,7 @@ def create_switch(
     activation, schemas = Activation(store, shutdown=shared.shutdown), SchemaHistory(base_path)
     publisher = shared.publisher(settings, name, store, contracts, activation)
     versions = Versions(store, contracts, limits, servers, activation)
-    siblings = Siblings(store, registration := store.register())
-    copies = shared.copies(store)
+    copies, siblings = shared.copies(store), Siblings(store, registration := store.register())
     builds, options = shared.builds_of(base_path), shared.options(settings, name, is_server)
 
     def create(contract: Contract, refresh: Refresh) -> Application:

@@ -50,7 +50,7 @@ def pull(
         user: Who asks that server; as for publish.
         password: Their password; as for publish.
         token: A bearer token, or a key that may manage, instead; as for publish.
-        policy: Which of several, there and here; where URL names one of them, that is the one there.
+        policy: Which of several, there and here; where URL names one of them, that one there.
     """
     settings = read_settings({"user": user, "password": password, "token": token})
     who = _credentials(settings, url, by_name=token is None and (user, password) != (None, None))

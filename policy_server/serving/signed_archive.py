@@ -67,6 +67,11 @@ def write_archive(sink: BinaryIO, folder: Path, paths: Iterable[str], key: Serve
             member.file_size = (folder / path).stat().st_size
             with (folder / path).open("rb") as source, archive.open(member, "w") as target:
                 shutil.copyfileobj(source, target, CHUNK_BYTES)
+    return sign_archive(sink, key)
+
+
+def sign_archive(sink: BinaryIO, key: ServerKey) -> Signed:
+    """Write the header of an archive of which all else, beyond HEADER_BYTES, is there."""
     length, public = _length_of(sink) - HEADER_BYTES, key.public
     signature = key.sign(_SIGNED.pack(MAGIC, FORMAT, length, public, _digest(sink, HEADER_BYTES)))
     sink.seek(0)
@@ -86,7 +91,7 @@ def check_archive(file: BinaryIO) -> Signed:
     if not head.startswith(MAGIC):
         raise UploadRejected(_not_an_archive(head))
     if len(head) < HEADER_BYTES:
-        raise _cut(len(head), "more")
+        raise _cut(len(head), f"{HEADER_BYTES} or more")
     _, number, length, public, signature = _HEADER.unpack(head)
     if number > FORMAT:
         raise UploadRejected(
@@ -106,10 +111,10 @@ def check_archive(file: BinaryIO) -> Signed:
 
 
 def _not_an_archive(head: bytes) -> str:
-    if head.startswith(MAGIC[:4]):
-        return "The archive was copied as a text, which changes it: copy it again, as it is."
     if head and MAGIC.startswith(head):
         return f"The archive is cut: {len(head)} bytes are there. Copy it again."
+    if head.startswith(MAGIC[:4]):
+        return "The archive was copied as a text, which changes it: copy it again, as it is."
     return f"This is no archive of a version: `{COMMAND} pull URL VERSION --output FILE` makes one."
 
 

@@ -17,8 +17,10 @@ import requests
 from policy_server.app.settings import Settings
 from policy_server.contract.operations import (
     ANSWER_SECONDS,
+    ARCHIVE,
     BUILD_SECONDS,
     OPERATIONS,
+    ZIP,
     Body,
     Operation,
 )
@@ -151,7 +153,7 @@ def test_nginx_waits_longer_for_an_upload_than_its_build_may_take() -> None:
 
 
 def test_every_long_operation_of_the_contract_has_the_long_time(tmp_path: Path) -> None:
-    """What changes or loads a version, and SDKs; what must be quick keeps the short time."""
+    """What changes, loads or copies a version, and SDKs; what must be quick keeps the short time."""
     contract = contract_of()
     specification = kept_contracts(contract, tmp_path).specification(contract)
     base, long = specification["basePath"], re.compile(LONG_LOCATION.partition(" {")[0].strip())
@@ -161,7 +163,7 @@ def test_every_long_operation_of_the_contract_has_the_long_time(tmp_path: Path) 
         for method in item.keys() & {"get", "post", "put", "delete"}:
             operation = item[method]
             changes = method == "post" and operation.get("x-role") == "manage"
-            is_long = changes or "application/zip" in operation.get("produces", ())
+            is_long = changes or not {ZIP, ARCHIVE}.isdisjoint(operation.get("produces", ()))
             name = operation["operationId"]
             assert (long.match(asked) is not None) == is_long, (method, path)
             assert OPERATIONS[name].seconds == (BUILD_SECONDS if is_long else ANSWER_SECONDS)

@@ -15,7 +15,7 @@ from tests.support.server import PASSWORD, USER, Server, gunicorn, publish
 EXAMPLES = 10
 DECIDING = "predict|distribution|step"
 VALID_MAY_BE_REFUSED = (
-    "/(model|preprocessor|outputmapper|policy|policies/.*|predict_raw|step|step_batch)$"
+    "/(model|preprocessor|outputmapper|policy|archive|policies/.*|predict_raw|step|step_batch)$"
 )
 """Of a file, a signed memory, or a vector whose width only the network knows, the spec cannot say
 all."""

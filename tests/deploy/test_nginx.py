@@ -153,7 +153,7 @@ def test_nginx_waits_longer_for_an_upload_than_its_build_may_take() -> None:
 
 
 def test_every_long_operation_of_the_contract_has_the_long_time(tmp_path: Path) -> None:
-    """What changes, loads or copies a version, and SDKs; what must be quick keeps the short time."""
+    """What changes, loads or copies a version, and SDKs; what is quick keeps the short time."""
     contract = contract_of()
     specification = kept_contracts(contract, tmp_path).specification(contract)
     base, long = specification["basePath"], re.compile(LONG_LOCATION.partition(" {")[0].strip())

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import resource
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from policy_server.contract.contract import Contract
-from policy_server.errors import UploadRejected, VersionConflict, VersionNotFound
+from policy_server.errors import StoreFailed, UploadRejected, VersionConflict, VersionNotFound
 from policy_server.proving.limits import BuildLimits
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.copying import Copies, Receiver
@@ -240,6 +241,19 @@ def test_a_zip_bomb_is_not_unpacked(archive: bytes, here: Place) -> None:
     bomb = {**members_of(archive), "bomb": bytes(LIMITS.unpacked_bytes)}
     told = here.refusal(forged(bomb, method=zipfile.ZIP_DEFLATED))
     assert "unpacks to" in told
+
+
+def test_a_full_disk_changes_nothing(archive: bytes, here: Place) -> None:
+    """No file may be longer than 10 kB: the system says so as it does of a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(StoreFailed, match="Nothing was changed"):
+            here.receive(archive, activate=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert here.store.folders() == []
+    assert here.receive(archive, activate=True) == here.store.active()
 
 
 def test_only_what_is_whole_can_be_copied(tmp_path: Path) -> None:

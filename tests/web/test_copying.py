@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from policy_server.serving.signed_archive import HEADER_BYTES, check_archive
-from tests.support.named_policies import folder_of
+from tests.support.named_policies import SCHEMA, ask, folder_of
 from tests.support.server import KEY, PASSWORD, USER, Server, gunicorn, publish, run_command
 
 OBSERVATION = {"x": [1, 2, 3]}
@@ -174,6 +174,17 @@ def test_an_archive_is_kept_as_a_file_for_a_push_of_later(pair: Pair, tmp_path: 
     assert "is there" in command(tmp_path / "base", "push", pair.other.url, str(file))
     file.write_bytes(file.read_bytes()[:-1])
     assert "is cut" in refusal(tmp_path / "base", "push", pair.other.url, str(file))
+
+
+def test_a_policy_of_a_name_takes_versions_too(pair: Pair, tmp_path: Path) -> None:
+    file = tmp_path / "version.policy"
+    file.write_bytes(pair.archive())
+    schema, root = {"schema_file": ("schema.yaml", SCHEMA)}, pair.other.url.removesuffix("/api")
+    made = requests.put(f"{root}/policies/trial", files=schema, auth=(USER, PASSWORD), timeout=60)
+    assert made.status_code == 200
+    words = ("push", pair.other.url, str(file), "--policy", "trial", "--activate")
+    assert "is active." in command(tmp_path / "base", *words)
+    assert ask(pair.other, "trial").json()["meaning"] == "two"
 
 
 class Liar(http.server.BaseHTTPRequestHandler):

@@ -82,7 +82,7 @@ def test_every_answer_to_files_vectors_and_memories_is_documented(lpoc_server: S
         "positive_data_acceptance",
     )
     assert done.returncode == 0, done.stdout[-6000:]
-    assert "Tested: 9" in done.stdout
+    assert "Tested: 11" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ PolicyServerError
 |- BuildNotFound                              no build of that id is remembered
 |- BuildLost                                  the process ended that built
 |- StoreFailed                                the disk is full, or may not be written to
+|  `- StoreUnavailable                         what several machines share cannot be asked
 |- PreprocessorFailed                         uploaded code failed at run time
 |- ClientsUnavailable                         there is nothing to make SDKs with
 |- ClientsBuilding                            SDKs are being made
@@ -172,6 +173,10 @@ class BuildLost(PolicyServerError):
 
 class StoreFailed(PolicyServerError):
     """The result could not be saved: the disk is full, say, or may not be written to."""
+
+
+class StoreUnavailable(StoreFailed):
+    """What several machines share does not answer, or not rightly; later it may."""
 
 
 class PreprocessorFailed(PolicyServerError):

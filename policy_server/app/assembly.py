@@ -13,6 +13,7 @@ from policy_server.app.policies import authenticator_of, catalogue_of, settings_
 from policy_server.app.policy_assembly import Shared, create_switch
 from policy_server.app.protection import protect
 from policy_server.app.settings import Settings, read_settings
+from policy_server.app.stores import store_of
 from policy_server.contract.policy_names import DEFAULT
 from policy_server.errors import ConfigurationError, SchemaError
 from policy_server.logs import process_log
@@ -59,8 +60,17 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> WorkerApplicat
 
     policies = Policies(catalogue, create, settings.policy_limits, server)
     default = create_switch(settings, DEFAULT, shared, authenticator, policies)
-    following = (observers, shared.await_builds, settings.surroundings)
-    return WorkerApplication(default, policies, shutdown, settings.connection_limits, *following)
+    store = store_of(settings)
+    return WorkerApplication(
+        default,
+        policies,
+        shutdown,
+        settings.connection_limits,
+        observers,
+        shared.await_builds,
+        settings.surroundings,
+        store.follow if store.follows else None,
+    )
 
 
 def app_or_exit(api: ModuleType = handlers) -> WorkerApplication:

@@ -11,6 +11,7 @@ from policy_server.app.processors import usable_processors
 from policy_server.app.program import load_program
 from policy_server.app.protection import check_sandbox, check_store, check_temporary_files
 from policy_server.app.settings import contracts_of, read_settings
+from policy_server.app.stores import begin_store
 from policy_server.errors import ConfigurationError, SchemaError
 from policy_server.logs import process_log
 from policy_server.web.adapters import fallbacks
@@ -54,6 +55,7 @@ def on_starting(server: Any) -> None:
     if settings.workers is None and server.cfg.workers == workers:
         server.log.info("workers: %d, one for each processor; WEB_CONCURRENCY sets others", workers)
     try:
+        begin_store(settings)
         contracts = contracts_of(settings)
         contracts.specification(contracts.served())
     except SchemaError as error:

@@ -12,6 +12,7 @@ from policy_server.access.authenticator import Authenticator
 from policy_server.app.episodes import memory_key, memory_tokens
 from policy_server.app.measuring import Measuring
 from policy_server.app.settings import Settings, contracts_of
+from policy_server.app.stores import store_of
 from policy_server.clients.library import ClientLibrary
 from policy_server.contract.contract import Contract
 from policy_server.contract.history import SchemaHistory
@@ -26,7 +27,6 @@ from policy_server.serving.shutdown import Shutdown
 from policy_server.serving.siblings import Siblings
 from policy_server.serving.versions import Versions
 from policy_server.store.builds import BuildRecords
-from policy_server.store.registry import open_store
 from policy_server.store.store import Store
 from policy_server.web.application import BodyLimits, Options, Service, create_application
 from policy_server.web.busy_polling import BusyPolling
@@ -130,7 +130,7 @@ def create_switch(
         SchemaError: It has no schema yet, or none that can be served.
     """
     base_path, is_server, key = settings.base_path, policies is not None, memory_key(settings)
-    contracts, store = contracts_of(settings, is_server=is_server), open_store(base_path)
+    contracts, store = contracts_of(settings, is_server=is_server), store_of(settings)
     limits, servers = settings.build_limits, settings.engine_servers(base_path)
     activation, schemas = Activation(store, shutdown=shared.shutdown), SchemaHistory(base_path)
     publisher = shared.publisher(settings, name, store, contracts, activation)

@@ -41,8 +41,9 @@ def check_store(settings: Settings) -> None:
     """Refuse a store that a later release has written to.
 
     Raises:
-        ConfigurationError: It is one; with the way back.
+        ConfigurationError: It is one; with the way back. Or what asks for it is not installed.
     """
+    settings.check_library()
     try:
         check_format(settings.base_path)
     except StoreFailed as error:

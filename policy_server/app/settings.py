@@ -19,6 +19,7 @@ from policy_server.app.policy_settings import PolicySettings
 from policy_server.app.sdk_settings import SdkSettings
 from policy_server.app.setting import given, refused, setting, twice_given
 from policy_server.app.sources import misspelt, variables_in, without_links
+from policy_server.app.store_settings import StoreSettings
 from policy_server.app.trace_settings import TraceSettings
 from policy_server.app.wire_settings import WireSettings
 from policy_server.contract.actions import ActionSettings
@@ -48,6 +49,7 @@ class Settings(
     SdkSettings,
     CopySettings,
     CredentialSettings,
+    StoreSettings,
     TraceSettings,
     WireSettings,
 ):
@@ -289,7 +291,7 @@ def contracts_of(settings: Settings, *, is_server: bool = True) -> Contracts:
     """
     base = settings.base_path
     rest = (TEMPLATE, settings.actions, lambda: sign_in_of(settings), is_server)
-    return Contracts(open_store(base), base, *rest)
+    return Contracts(open_store(base, settings.elsewhere), base, *rest)
 
 
 def sign_in_of(settings: Settings) -> SignIn | None:

@@ -31,6 +31,10 @@ GENERATED = (
     "schemas",
     "pointers.lock",
     "frontend",
+    "store.json",
+    "incoming",
+    "incoming.lock",
+    "following.lock",
 )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from policy_server.access.audit import audited
 from policy_server.app.protection import protect_base_path
 from policy_server.app.settings import Settings, contracts_of, read_settings
+from policy_server.app.stores import store_of
 from policy_server.commands.policy import made, settings_for
 from policy_server.commands.server_credentials import credentials_for
 from policy_server.commands.terminal import print_checks, print_warning, show_progress
@@ -16,7 +17,6 @@ from policy_server.serving.bundle import Bundle
 from policy_server.serving.policy_folder import open_policy_folder
 from policy_server.serving.publication import Publisher
 from policy_server.serving.version_report import VersionReport
-from policy_server.store.registry import open_store
 
 CREATED_BY = "the command line"
 
@@ -82,7 +82,7 @@ def check(folder: str, golden: str | None = None, policy: str | None = None) -> 
 
 def _publisher(settings: Settings, policy: str | None) -> Publisher:
     protect_base_path(settings)
-    store = open_store(settings.base_path)
+    store = store_of(settings)
     return Publisher(
         store,
         contracts_of(settings, is_server=policy in (None, DEFAULT)),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from policy_server.app.protection import protect_base_path
 from policy_server.app.settings import read_settings, sign_in_of
+from policy_server.app.stores import store_of
 from policy_server.commands.clients import make_clients
 from policy_server.commands.policy import made
 from policy_server.commands.terminal import print_warning, read_text
@@ -19,7 +20,6 @@ from policy_server.contract.policy_names import DEFAULT
 from policy_server.contract.specification import write_specification
 from policy_server.errors import ClientsUnavailable, VersionNotFound
 from policy_server.resources import TEMPLATE
-from policy_server.store.registry import open_store
 from policy_server.store.store import Store
 
 
@@ -47,7 +47,7 @@ def schema(
         print_warning(warning)
     protect_base_path(settings)
     SchemaHistory(settings.base_path).save(contract.schema)
-    store = open_store(settings.base_path)
+    store = store_of(settings)
     with store.writing():
         specification = write_specification(
             contract,
@@ -56,7 +56,7 @@ def schema(
             sign_in=sign_in_of(settings),
             is_server=policy in (None, DEFAULT),
         )
-        replace(given, schema=contract.schema.text).write(settings.base_path)
+        store.save_contract(replace(given, schema=contract.schema.text).content)
         stale = _deactivate_stale_version(store, contract)
     _tell(contract, specification, stale)
     if clients:

@@ -121,9 +121,14 @@ class ContractFile:
             remedy = f"damaged ({error}): run `{COMMAND} schema` again."
             raise SchemaError("The contract cannot be read.", [Fault(str(path), remedy)]) from error
 
+    @property
+    def content(self) -> str:
+        """What its file holds."""
+        return json.dumps(vars(self), indent=2) + "\n"
+
     def write(self, folder: Path) -> None:
         """Keep the contract: either whole or not at all."""
-        write_atomically(self.path(folder), json.dumps(vars(self), indent=2) + "\n")
+        write_atomically(self.path(folder), self.content)
 
     def resolve(
         self, settings: ActionSettings | None = None, file: str = "schema.yaml"

@@ -161,7 +161,7 @@ class Contracts:
             if kept.digest != contract.digest or kept == contract:
                 return
         self._write(contract, self._base)
-        ContractFile.of(contract).write(self._base)
+        self._store.save_contract(ContractFile.of(contract).content)
 
     def _write(self, contract: Contract, folder: Path) -> None:
         given = (self._template, folder, self._folders(), self._sign_in())

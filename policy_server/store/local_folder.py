@@ -26,18 +26,21 @@ from pathlib import Path
 from typing import Any
 
 from policy_server.errors import StoreFailed, VersionConflict, VersionNotFound
+from policy_server.files import write_atomically
 from policy_server.store import content, formats, leftovers, manifest
 from policy_server.store.copying import copy_folder
 from policy_server.store.disk import Pointer, locked, sync
+from policy_server.store.elsewhere import Elsewhere
 from policy_server.store.episodes import Episodes
 from policy_server.store.manifest import Manifest, number_of
 from policy_server.store.refusals import Refusals
 from policy_server.store.served import Served
-from policy_server.store.uses import Use, unused
+from policy_server.store.uses import Use, refuse_used, unused
 from policy_server.store.workers import Registration, Worker, registered
 
 HASH_CHARACTERS = 8
 STAGING_PREFIX = "version-"
+CONTRACT_FILE = "contract.json"
 
 
 class LocalFolder:
@@ -45,9 +48,12 @@ class LocalFolder:
 
     Args:
         base_path: The folder; made when something is first written.
+        elsewhere: None: nothing is kept elsewhere.
     """
 
-    def __init__(self, base_path: Path) -> None:
+    follows = False
+
+    def __init__(self, base_path: Path, elsewhere: Elsewhere | None = None) -> None:
         self._base = base_path
         self._versions = base_path / "versions"
         self._staging = base_path / "staging"
@@ -59,8 +65,14 @@ class LocalFolder:
         self._candidate = Pointer(base_path / "candidate")
 
     @classmethod
-    def takes(cls, base_path: Path) -> bool:
-        return True
+    def takes(cls, base_path: Path, elsewhere: Elsewhere | None = None) -> bool:
+        return elsewhere is None
+
+    def begin(self) -> None:
+        """Nothing is fetched: all of it is here."""
+
+    def follow(self, check: Callable[[], None] = lambda: None) -> None:
+        """Nothing is followed: who changes something does so here."""
 
     @contextlib.contextmanager
     def writing(self, check: Callable[[], None] = lambda: None) -> Iterator[None]:
@@ -119,16 +131,21 @@ class LocalFolder:
             bytes=sum(path.stat().st_size for path in paths),
             schema_hash=schema_hash,
         )
-        self._place(made, folder)
+        return self._keep(made, folder)
+
+    def _keep(self, made: Manifest, folder: Path) -> Manifest:
+        """Put a version where it stays; returns its manifest."""
+        made.write(folder)
+        self._place(folder, made.name)
         return made
 
-    def _place(self, made: Manifest, folder: Path) -> None:
-        made.write(folder)
+    def _place(self, folder: Path, name: str) -> None:
+        """Make a folder on the same disk, which has all of a version, that version in one step."""
         for path in [*folder.rglob("*"), folder]:
             sync(path)
         self._versions.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o755)
-        folder.rename(self._versions / made.name)
+        folder.rename(self._versions / name)
         sync(self._versions)
 
     def activate(self, name: str) -> None:
@@ -157,21 +174,16 @@ class LocalFolder:
         with locked(self._base, "pointers.lock"):
             self._candidate.write(name)
 
+    def save_contract(self, content: str) -> None:
+        write_atomically(self._base / CONTRACT_FILE, content)
+
     def delete(self, name: str) -> None:
         with locked(self._base, "pointers.lock"):
             if name not in self.folders():
                 raise VersionNotFound(f"There is no version {name!r}.")
-            if name == self.active():
-                raise VersionConflict(f"Version {name} is active: activate another one before.")
-            if name == self.candidate():
-                raise VersionConflict(
-                    f"Version {name} waits for parts: upload them, or activate a version, before."
-                )
+            refuse_pointed_to(name, self.active(), self.candidate())
             with unused(self.folder(name)) as nobody_uses_it:
-                if not nobody_uses_it:
-                    raise VersionConflict(
-                        f"Version {name} is in use: a worker has decisions with it under way."
-                    )
+                refuse_used(name, nobody_uses_it)
                 self._remove(name)
 
     def prune(self, count: int, episode_seconds: float = 0.0) -> list[str]:
@@ -194,7 +206,7 @@ class LocalFolder:
 
     def names(self) -> list[str]:
         names = [name for name in self.folders() if (self.folder(name) / manifest.FILE).is_file()]
-        return sorted(names, key=number_of)
+        return sorted(names, key=lambda name: (number_of(name), name))
 
     def folder(self, name: str) -> Path:
         return self._versions / name
@@ -268,3 +280,13 @@ class LocalFolder:
         self.refusals.forget(name)
         self.served.forget(name)
         shutil.rmtree(removed, ignore_errors=True)
+
+
+def refuse_pointed_to(name: str, active: str | None, candidate: str | None) -> None:
+    """Raise VersionConflict where a version decides, or waits for parts."""
+    if name == active:
+        raise VersionConflict(f"Version {name} is active: activate another one before.")
+    if name == candidate:
+        raise VersionConflict(
+            f"Version {name} waits for parts: upload them, or activate a version, before."
+        )

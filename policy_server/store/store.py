@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
+from policy_server.store.elsewhere import Elsewhere
 from policy_server.store.episodes import Episodes
 from policy_server.store.manifest import Manifest
 from policy_server.store.refusals import Refusals
@@ -22,8 +23,10 @@ class Store(Protocol):
 
     Args:
         base_path: Names where they are kept.
+        elsewhere: What other machines share with this one; None where nothing does.
 
     Attributes:
+        follows: Others may change what is here, and `follow` is to be called for it.
         episodes: When they last began with each version.
         refusals: What is known against versions.
         served: Which versions have decided for long.
@@ -32,12 +35,27 @@ class Store(Protocol):
     episodes: Episodes
     refusals: Refusals
     served: Served
+    follows: bool
 
-    def __init__(self, base_path: Path) -> None: ...
+    def __init__(self, base_path: Path, elsewhere: Elsewhere | None = None) -> None: ...
 
     @classmethod
-    def takes(cls, base_path: Path) -> bool:
-        """Whether a BASE_PATH is of the form that it knows."""
+    def takes(cls, base_path: Path, elsewhere: Elsewhere | None = None) -> bool:
+        """Whether a BASE_PATH, and what it shares, are of the form that it knows."""
+
+    def begin(self) -> None:
+        """Have what a server needs to start.
+
+        Raises:
+            StoreUnavailable: It is not here, and cannot be fetched.
+        """
+
+    def follow(self, check: Callable[[], None] = lambda: None) -> None:
+        """Take over what others have made since; called a few times a second.
+
+        Args:
+            check: Called between two steps; what it raises ends them.
+        """
 
     def writing(self, check: Callable[[], None] = lambda: None) -> AbstractContextManager[None]:
         """Hold the store for the making of one version; others wait, in all processes.
@@ -104,6 +122,13 @@ class Store(Protocol):
 
     def await_parts(self, name: str) -> None:
         """Let a version wait for the parts that it lacks."""
+
+    def save_contract(self, content: str) -> None:
+        """Replace the `contract.json` of BASE_PATH, for all who share the store.
+
+        Raises:
+            StoreFailed: It cannot be written.
+        """
 
     def delete(self, name: str) -> None:
         """Remove a version that is not needed.

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from policy_server.errors import StoreFailed, VersionNotFound
+from policy_server.errors import StoreFailed, VersionConflict, VersionNotFound
 from policy_server.store.disk import WITHOUT_LOCKS, without_locks
 
 
@@ -56,3 +56,11 @@ def unused(folder: Path) -> Iterator[bool]:
         yield True
     finally:
         os.close(descriptor)
+
+
+def refuse_used(name: str, nobody_uses_it: bool) -> None:
+    """Raise VersionConflict where a version is in use."""
+    if not nobody_uses_it:
+        raise VersionConflict(
+            f"Version {name} is in use: a worker has decisions with it under way."
+        )

@@ -43,6 +43,7 @@ STATUSES: dict[type[errors.PolicyServerError], tuple[int, str]] = {
     errors.BuildNotFound: (404, "No such build"),
     errors.BuildLost: (500, "Build lost"),
     errors.StoreFailed: (507, "Not stored"),
+    errors.StoreUnavailable: (503, "Store unavailable"),
     errors.PreprocessorFailed: (500, "Preprocessor failed"),
     errors.EngineFailed: (500, "Engine failed"),
     errors.EngineUnavailable: (503, "Engine unavailable"),

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from functools import partial
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -20,6 +21,7 @@ from policy_server.web.state import KEY
 from policy_server.web.surroundings import ALONE, Surroundings
 from policy_server.web.switch import ApplicationSwitch
 
+Follow = Callable[[Callable[[], None]], None]
 Measuring = Callable[["WorkerApplication"], contextlib.AbstractAsyncContextManager[Any]]
 
 
@@ -33,6 +35,8 @@ class WorkerApplication:
         connection_limits: Of this process; the worker keeps connections to them.
         measuring: Measures the worker for as long as it is entered; gets this application.
         surroundings: What stands between clients and the server.
+        follow: Takes over what other machines have made; takes a while, and is called in a
+            thread. None where no machine shares anything with this one.
         await_builds: Called at the end, waits for builds that go on behind an answer.
 
     Attributes:
@@ -48,6 +52,7 @@ class WorkerApplication:
         measuring: Measuring | None = None,
         await_builds: Callable[[], None] = lambda: None,
         surroundings: Surroundings = ALONE,
+        follow: Follow | None = None,
     ) -> None:
         self.shutdown = shutdown
         self.connection_limits = connection_limits
@@ -55,7 +60,7 @@ class WorkerApplication:
         self.default = default
         self.policies = policies
         self._measuring = measuring or contextlib.nullcontext
-        self._await_builds = await_builds
+        self._await_builds, self._follow = await_builds, follow
         self._answer = PolicyPaths(default, policies, surroundings)
         self._shared: MutableMapping[str, Any] = {}
         default.switched = self._show_switched
@@ -124,5 +129,12 @@ class WorkerApplication:
 
     @contextlib.asynccontextmanager
     async def _following(self) -> AsyncIterator[None]:
-        async with following(self.default.refresh), following(self.policies.refresh):
+        async with contextlib.AsyncExitStack() as looks:
+            for look in (self.default.refresh, self.policies.refresh, *self._followed()):
+                await looks.enter_async_context(following(look))
             yield
+
+    def _followed(self) -> Iterator[Callable[[], Awaitable[None]]]:
+        """What takes over what other machines have made, where any share with this one."""
+        if self._follow is not None:
+            yield partial(asyncio.to_thread, self._follow, self.shutdown.check)

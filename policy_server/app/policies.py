@@ -17,6 +17,8 @@ from policy_server.store.registry import open_store
 def settings_of(settings: Settings, name: str | None) -> Settings:
     """The settings of one policy of a server: it has a BASE_PATH of its own, and all else alike.
 
+    What machines share is the default one alone.
+
     Args:
         settings: Of the server.
         name: Of the policy; None or `default` is the default one.
@@ -26,14 +28,14 @@ def settings_of(settings: Settings, name: str | None) -> Settings:
     """
     if name in (None, DEFAULT):
         return settings
-    return replace(settings, base_path=PolicyFolders(settings.base_path).folder(name or ""))
+    return _below(settings, PolicyFolders(settings.base_path).folder(name or ""))
 
 
 def catalogue_of(settings: Settings) -> PolicyCatalogue:
     """The policies beside the default one."""
 
     def contracts(folder: Path) -> Contracts:
-        return contracts_of(replace(settings, base_path=folder), is_server=False)
+        return contracts_of(_below(settings, folder), is_server=False)
 
     return PolicyCatalogue(PolicyFolders(settings.base_path), contracts, open_store)
 
@@ -46,3 +48,7 @@ def authenticator_of(settings: Settings, server: Authenticator) -> Authenticator
         server: Asks the sources of the server, which hold for all of its policies.
     """
     return server.with_sources([Keys((), None, keys_file(settings.base_path))])
+
+
+def _below(settings: Settings, folder: Path) -> Settings:
+    return replace(settings, base_path=folder, store=None)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from policy_server.errors import StoreUnavailable
 from policy_server.store.elsewhere import Elsewhere
@@ -19,7 +19,8 @@ from policy_server.store.elsewhere import Elsewhere
 PIECE_BYTES = 8_000_000
 """Large objects come and go in pieces, each a request."""
 PIECES_AT_A_TIME = 4
-RETRIES = 4
+RETRIES, READS = 4, 3
+T = TypeVar("T")
 MOST_CAUSE_CHARACTERS = 300
 QUERY = re.compile(r"\?[^\s)]+")
 """Of an address; Azure's signatures stand there."""
@@ -57,7 +58,8 @@ class Bucket:
         from obstore import exceptions, get
 
         client = self._client() if seconds is None else self._client(seconds, retries=0)
-        with self._asking(f"read {key}"):
+
+        def read() -> tuple[bytes, str] | None:
             try:
                 found = get(client, key, options={"if_none_match": known} if known else {})
                 return bytes(found.bytes()), found.meta["e_tag"] or ""
@@ -67,6 +69,8 @@ class Bucket:
                 if NO_BUCKET.search(str(error)):
                     raise
                 return None
+
+        return self._tried(f"read {key}", read, READS if seconds is None else 1)
 
     def replace(self, key: str, content: bytes, tag: str | None) -> str:
         """Write a small object if it still has a tag, or, for None, if there is none yet.
@@ -122,8 +126,11 @@ class Bucket:
             while (have := file.tell()) < size:
                 check()
                 length = min(PIECE_BYTES, size - have)
-                with self._asking(f"read {key}"):
-                    piece = bytes(get_range(self._client(), key, start=have, length=length))
+
+                def read(start: int = have, length: int = length) -> bytes:
+                    return bytes(get_range(self._client(), key, start=start, length=length))
+
+                piece = self._tried(f"read {key}", read, READS)
                 if len(piece) != length:
                     detail = f"{key} ends after {have + len(piece)} of {size} bytes"
                     raise StoreUnavailable(self._words(detail))
@@ -153,6 +160,17 @@ class Bucket:
         with self._asking(f"list {prefix}"):
             found = [each for page in pages(self._client(), f"{prefix}/") for each in page]
         return [each["path"] for each in found if each["last_modified"] <= before]
+
+    def _tried(self, what: str, read: Callable[[], T], times: int) -> T:
+        """Read so often: within a body, the library does not try again."""
+        end = time.monotonic() + self._place.seconds
+        for _ in range(times - 1):
+            with contextlib.suppress(StoreUnavailable), self._asking(what):
+                return read()
+            if time.monotonic() > end:
+                break
+        with self._asking(what):
+            return read()
 
     @contextlib.contextmanager
     def _asking(self, what: str) -> Iterator[None]:

@@ -94,7 +94,8 @@ class ObjectStorage(LocalFolder):
             self._remove_departed()
             if self._fetch_one_more(check):
                 return
-        self._look_at = time.monotonic() + FOLLOW_SECONDS
+        if not self._outage.is_brief:
+            self._look_at = time.monotonic() + FOLLOW_SECONDS
 
     @contextlib.contextmanager
     def writing(self, check: Callable[[], None] = lambda: None) -> Iterator[None]:

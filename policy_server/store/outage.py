@@ -32,6 +32,11 @@ class Outage:
         self._since: float | None = None
         self._told = False
 
+    @property
+    def is_brief(self) -> bool:
+        """It cannot be followed, and could be a moment ago."""
+        return self._since is not None and not self._told
+
     @contextlib.contextmanager
     def noted(self) -> Iterator[None]:
         """Note whether the block succeeds; StoreFailed ends here."""
@@ -48,6 +53,7 @@ class Outage:
         self._since = self._since or now
         if isinstance(error, StoreUnavailable):
             self.patience = min(2 * self.patience, self._most)
+        logger.debug("%s is not followed now: %s", self._address, error)
         if not self._told and now >= self._since + NOTE_SECONDS:
             self._told = True
             logger.error("%s is not followed; what is here decides on: %s", self._address, error)

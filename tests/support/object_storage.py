@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import random
 import subprocess
 import sys
 import threading
@@ -140,13 +141,11 @@ def damaged(method: str, path: str, ask: Ask, wire: Wire) -> None:
 
 
 def sometimes(share: int, fault: Fault) -> Fault:
-    """Have a fault with each request of so many, or, for a method alone, see `of_method`."""
-    lock, count = threading.Lock(), iter(range(1_000_000_000))
+    """Have a fault with one request of so many, as chance has it."""
+    chance = random.Random(0)
 
     def chosen(method: str, path: str, ask: Ask, wire: Wire) -> None:
-        with lock:
-            number = next(count)
-        (fault if number % share == 0 else sound)(method, path, ask, wire)
+        (fault if chance.randrange(share) == 0 else sound)(method, path, ask, wire)
 
     return chosen
 

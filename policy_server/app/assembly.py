@@ -13,7 +13,7 @@ from policy_server.app.policies import authenticator_of, catalogue_of, settings_
 from policy_server.app.policy_assembly import Shared, create_switch
 from policy_server.app.protection import protect
 from policy_server.app.settings import Settings, read_settings
-from policy_server.app.stores import store_of
+from policy_server.app.stores import begin_store, store_of
 from policy_server.contract.policy_names import DEFAULT
 from policy_server.errors import ConfigurationError, SchemaError
 from policy_server.logs import process_log
@@ -80,16 +80,21 @@ def app_or_exit(api: ModuleType = handlers) -> WorkerApplication:
     try:
         settings = read_settings()
         process_log.start(settings.log_format, settings.level)
+        if not _is_gunicorn():  # whose master has done so
+            begin_store(settings)
         return create_app(settings, api)
     except (ConfigurationError, SchemaError) as error:
         process_log.last_words(error)
         raise SystemExit(2) from error
 
 
+def _is_gunicorn() -> bool:
+    return "gunicorn.arbiter" in sys.modules
+
+
 def _check_worker() -> None:
     """Leave where gunicorn has a worker that cannot serve this: each request would fail."""
-    is_gunicorn = "gunicorn.arbiter" in sys.modules
-    if not is_gunicorn or any(name in sys.modules for name in ASGI_WORKERS):
+    if not _is_gunicorn() or any(name in sys.modules for name in ASGI_WORKERS):
         return
     configuration = f"-c {CHECKOUT / 'gunicorn.conf.py'}"
     process_log.last_words(

@@ -6,6 +6,7 @@ import sys
 from types import FrameType
 
 from policy_server.app.settings import Settings, contracts_of, read_settings
+from policy_server.app.stores import begin_store
 from policy_server.commands.publish import publish as publish_folder
 from policy_server.commands.schema import schema as make_api
 from policy_server.contract.contract import ContractFile
@@ -56,6 +57,7 @@ def _prepare(settings: Settings, folder: str | None, schema: str | None) -> None
     """Make the API and publish the policy, as far as that is wanted."""
     if folder is None and schema is None:
         return
+    begin_store(settings)
     # The first process of a container is ended by no signal that it does not handle.
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:

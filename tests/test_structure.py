@@ -71,7 +71,16 @@ PLUG_INS = {
     "store": {
         *("store", "builds", "content", "copying", "disk", "episodes", "formats", "leftovers"),
         *("manifest", "policies", "privacy", "refusals", "served", "uses", "workers"),
-        *("archive", "bucket", "elsewhere", "incoming", "outage", "shared_state", "turn"),
+        *(
+            "archive",
+            "bucket",
+            "elsewhere",
+            "incoming",
+            "outage",
+            "shared_policies",
+            "shared_state",
+            "turn",
+        ),
     },
 }
 """Rooms of plug-ins, and the files there that are none: what all of them share."""

@@ -13,7 +13,7 @@ from policy_server.app.policies import authenticator_of, catalogue_of, settings_
 from policy_server.app.policy_assembly import Shared, create_switch
 from policy_server.app.protection import protect
 from policy_server.app.settings import Settings, read_settings
-from policy_server.app.stores import begin_store, store_of
+from policy_server.app.stores import begin_store, shared_policies, store_of
 from policy_server.contract.policy_names import DEFAULT
 from policy_server.errors import ConfigurationError, SchemaError
 from policy_server.logs import process_log
@@ -60,7 +60,7 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> WorkerApplicat
 
     policies = Policies(catalogue, create, settings.policy_limits, server)
     default = create_switch(settings, DEFAULT, shared, authenticator, policies)
-    store = store_of(settings)
+    store, others = store_of(settings), shared_policies(settings)
     return WorkerApplication(
         default,
         policies,
@@ -69,7 +69,7 @@ def create_app(settings: Settings, api: ModuleType = handlers) -> WorkerApplicat
         observers,
         shared.await_builds,
         settings.surroundings,
-        store.follow if store.follows else None,
+        [store.follow, others.follow] if others is not None else [],
     )
 
 

@@ -7,17 +7,16 @@ from policy_server.access.authenticator import Authenticator
 from policy_server.access.keys import Keys
 from policy_server.access.records import keys_file
 from policy_server.app.settings import Settings, contracts_of
-from policy_server.contract.policy_names import DEFAULT
+from policy_server.app.stores import shared_policies, store_of
+from policy_server.contract.policy_names import DEFAULT, is_policy_name
 from policy_server.serving.contracts import Contracts
 from policy_server.serving.policies import PolicyCatalogue
-from policy_server.store.policies import PolicyFolders
-from policy_server.store.registry import open_store
+from policy_server.store.policies import FOLDER, PolicyFolders
+from policy_server.store.store import Store
 
 
 def settings_of(settings: Settings, name: str | None) -> Settings:
     """The settings of one policy of a server: it has a BASE_PATH of its own, and all else alike.
-
-    What machines share is the default one alone.
 
     Args:
         settings: Of the server.
@@ -37,7 +36,11 @@ def catalogue_of(settings: Settings) -> PolicyCatalogue:
     def contracts(folder: Path) -> Contracts:
         return contracts_of(_below(settings, folder), is_server=False)
 
-    return PolicyCatalogue(PolicyFolders(settings.base_path), contracts, open_store)
+    def store(folder: Path) -> Store:
+        return store_of(_below(settings, folder))
+
+    folders = PolicyFolders(settings.base_path)
+    return PolicyCatalogue(folders, contracts, store, shared_policies(settings))
 
 
 def authenticator_of(settings: Settings, server: Authenticator) -> Authenticator:
@@ -51,4 +54,7 @@ def authenticator_of(settings: Settings, server: Authenticator) -> Authenticator
 
 
 def _below(settings: Settings, folder: Path) -> Settings:
-    return replace(settings, base_path=folder, store=None)
+    """The settings of a policy in a folder; one that has no name yet is not shared."""
+    is_shared = settings.store is not None and is_policy_name(folder.name)
+    store = f"{settings.store}/{FOLDER}/{folder.name}" if is_shared else None
+    return replace(settings, base_path=folder, store=store)

@@ -35,6 +35,7 @@ GENERATED = (
     "incoming",
     "incoming.lock",
     "following.lock",
+    "listing.lock",
 )
 
 

@@ -10,6 +10,7 @@ from policy_server.contract.policy_names import path_of
 from policy_server.errors import PolicyConflict, PolicyNotFound, SchemaError
 from policy_server.serving.contracts import Contracts
 from policy_server.store.policies import PolicyFolders
+from policy_server.store.shared_policies import SharedPolicies
 from policy_server.store.store import Store
 
 
@@ -48,6 +49,7 @@ class PolicyCatalogue:
         folders: Where they lie.
         contracts: Those of a folder.
         store: That of a folder.
+        shared: Those of all machines, where any share with this one.
     """
 
     def __init__(
@@ -55,7 +57,9 @@ class PolicyCatalogue:
         folders: PolicyFolders,
         contracts: Callable[[Path], Contracts],
         store: Callable[[Path], Store],
+        shared: SharedPolicies | None = None,
     ) -> None:
+        self._shared = shared
         self._folders = folders
         self._contracts = contracts
         self._store = store
@@ -104,6 +108,8 @@ class PolicyCatalogue:
             contracts = self._contracts(folder)
             contract = contracts.of_upload(schema, file)
             contracts.save(replace(contract, title=title or name))
+            if self._shared is not None:
+                self._shared.share(name, folder)
 
         try:
             self._folders.make(name, fill)
@@ -111,6 +117,8 @@ class PolicyCatalogue:
             if not self._folders.has(name) or not self._serves(name, schema, file):
                 raise
             return False
+        if self._shared is not None and not self._serves(name, schema, file):
+            raise PolicyConflict(f"Another machine has made a policy {name} with another schema.")
         return True
 
     def get(self, name: str) -> dict[str, Any]:
@@ -120,7 +128,12 @@ class PolicyCatalogue:
 
     def delete(self, name: str) -> None:
         """Remove a policy with all its versions; raises PolicyNotFound, StoreFailed."""
-        self._folders.remove(name)
+        if self._shared is None:
+            self._folders.remove(name)
+            return
+        self._shared.remove(name)
+        with contextlib.suppress(PolicyNotFound):  # who follows may have been faster
+            self._folders.remove(name)
 
     def clean(self) -> None:
         """Remove what a crash has left."""

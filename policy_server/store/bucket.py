@@ -148,6 +148,18 @@ class Bucket:
         with self._asking(f"remove {key}"), contextlib.suppress(FileNotFoundError):
             delete(self._client(), key)
 
+    def folders(self, prefix: str) -> list[str]:
+        """Names of what has objects below it, right below a prefix.
+
+        Raises:
+            StoreUnavailable: Nobody answers, or not rightly.
+        """
+        from obstore import list_with_delimiter
+
+        with self._asking(f"list {prefix}"):
+            found = list_with_delimiter(self._client(), f"{prefix}/")["common_prefixes"]
+        return [each.rstrip("/").rpartition("/")[2] for each in found]
+
     def older(self, prefix: str, seconds: float) -> list[str]:
         """Keys of objects that were written so many seconds ago, or before.
 

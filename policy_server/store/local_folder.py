@@ -71,6 +71,14 @@ class LocalFolder:
     def begin(self) -> None:
         """Nothing is fetched: all of it is here."""
 
+    @property
+    def is_retired(self) -> bool:
+        """Only others could remove it so that its folder stays."""
+        return False
+
+    def retire(self) -> None:
+        """Nobody else has it."""
+
     def follow(self, check: Callable[[], None] = lambda: None) -> None:
         """Nothing is followed: who changes something does so here."""
 

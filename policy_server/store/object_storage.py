@@ -3,9 +3,8 @@
 What decides is read from the copy, a LocalFolder, and so is everything that is served: while the
 storage is away, all of that goes on. What changes something is written to the storage first.
 
-BASE_PATH/, beside what a LocalFolder has
+BASE_PATH/, beside what a LocalFolder has, and incoming/ (see incoming.py)
   store.json           what is known of the storage, see shared_state.py
-  incoming/, incoming.lock   what is being fetched, see incoming.py
   following.lock       held by the one process that asks the storage what is new, for all others
 """
 
@@ -13,13 +12,13 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from msgspec import structs
 
-from policy_server.errors import StoreUnavailable, VersionConflict, VersionNotFound
+from policy_server.errors import PolicyNotFound, StoreUnavailable, VersionConflict, VersionNotFound
 from policy_server.files import write_atomically
 from policy_server.store.archive import Archived, pack
 from policy_server.store.disk import locked
@@ -74,10 +73,9 @@ class ObjectStorage(LocalFolder):
     def begin(self) -> None:
         try:
             state = self._shared.look()
-            if state.serial:
-                self._take_over(state)
-            else:
+            if not state.serial or (state.retired and not self._shared.known().state.serial):
                 self._share_what_is_here()
+            self._take_over(self._shared.look())
         except StoreUnavailable as error:
             if self.active() is None and not (self._base / CONTRACT_FILE).exists():
                 raise
@@ -114,12 +112,24 @@ class ObjectStorage(LocalFolder):
 
     def take_back(self, name: str, before: str | None) -> bool:
         def edit(state: State) -> State | None:
-            if state.active != name:
-                return None
             known = before if before in state.versions else None
-            return structs.replace(state, active=known)
+            return structs.replace(state, active=known) if state.active == name else None
 
         return self._change(edit)
+
+    @property
+    def is_retired(self) -> bool:
+        return self._shared.known().state.retired
+
+    def retire(self) -> None:
+        gone: list[Archived] = []
+
+        def edit(state: State) -> State | None:
+            gone[:] = state.versions.values()
+            return None if state.retired else State(retired=True)
+
+        self._shared.change(edit)
+        self._delete_objects(each.key for each in gone)
 
     def deactivate(self) -> None:
         self._change(lambda state: structs.replace(state, active=None))
@@ -144,17 +154,14 @@ class ObjectStorage(LocalFolder):
             with unused(self.folder(name)) as nobody_uses_it:
                 refuse_used(name, nobody_uses_it)
         self._change(edit)
-        for each in gone:
-            self._delete_object(each.key)
+        self._delete_objects(each.key for each in gone)
         if self._has(name) or not gone:
             super().delete(name)
 
     def prune(self, count: int, episode_seconds: float = 0.0) -> list[str]:
         removed = super().prune(count, episode_seconds)
         named = {each.key for each in self._shared.known().state.versions.values()}
-        for key in self._bucket.older(FOLDER, ORPHAN_SECONDS):
-            if key not in named:
-                self._delete_object(key)
+        self._delete_objects({*self._bucket.older(FOLDER, ORPHAN_SECONDS)} - named)
         return removed
 
     def _keep(self, made: Manifest, folder: Path) -> Manifest:
@@ -191,7 +198,7 @@ class ObjectStorage(LocalFolder):
         try:
             self._change(edit)
         except NameTaken:
-            self._delete_object(archived.key)
+            self._delete_objects([archived.key])
             raise
 
     def _upload(self, name: str, folder: Path) -> Archived:
@@ -204,13 +211,13 @@ class ObjectStorage(LocalFolder):
     def _share_what_is_here(self) -> None:
         """Begin a storage that has nothing with what this machine serves, if it does."""
         active, candidate = self.active(), self.candidate()
-        pointed = {*filter(None, (active, candidate))}
+        pointed = filter(None, {active, candidate})
         versions = {name: self._upload(name, self.folder(name)) for name in pointed}
         path = self._base / CONTRACT_FILE
         contract = path.read_text("utf-8") if path.exists() else None
         first = State(active=active, candidate=candidate, versions=versions, contract=contract)
         if first != State():
-            self._change(lambda state: None if state.serial else first)
+            self._shared.change(lambda now: None if now.serial and not now.retired else first)
 
     def _point_all(self, name: str, edit: Callable[[State], State]) -> None:
         if name not in self._shared.known().state.versions:  # of before there was a storage
@@ -226,10 +233,16 @@ class ObjectStorage(LocalFolder):
 
     def _change(self, edit: Callable[[State], State | None]) -> bool:
         """Change the state of all, then what is here; returns whether there was a change."""
-        state = self._shared.change(edit)
-        if state is not None:
-            self._point(state)
-        return state is not None
+
+        def checked(state: State) -> State | None:
+            if state.retired:
+                raise PolicyNotFound("This policy was removed on another machine.")
+            return edit(state)
+
+        if (state := self._shared.change(checked)) is None:
+            return False
+        self._point(state)
+        return True
 
     def _take_over(self, state: State, check: Callable[[], None] = lambda: None) -> None:
         """Serve what is agreed on, once it is here."""
@@ -263,8 +276,7 @@ class ObjectStorage(LocalFolder):
     def _fetch_one_more(self, check: Callable[[], None]) -> bool:
         """Fetch a version that nobody asks for now, the newest first; whether there was one."""
         versions = self._shared.known().state.versions
-        missing = {*versions} - {*self.folders()}
-        if missing:
+        if missing := {*versions} - {*self.folders()}:
             name = max(missing, key=number_of)
             self._incoming.fetch(name, versions[name], check)
         return bool(missing)
@@ -279,8 +291,9 @@ class ObjectStorage(LocalFolder):
             with contextlib.suppress(VersionConflict, VersionNotFound):
                 super().delete(name)
 
-    def _delete_object(self, key: str) -> None:
+    def _delete_objects(self, keys: Iterable[str]) -> None:
         try:
-            self._bucket.delete(key)
+            for key in keys:
+                self._bucket.delete(key)
         except StoreUnavailable as error:
             logger.warning("%s It is removed with a later upload.", error)

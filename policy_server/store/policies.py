@@ -13,6 +13,7 @@ from policy_server.errors import PolicyConflict, PolicyNotFound, StoreFailed
 from policy_server.files import make_owners_folder
 
 FOLDER = "policies"
+CONTRACT_FILE = "contract.json"
 UNFINISHED = ".new-"
 REMOVED = ".removed-"
 

@@ -42,6 +42,7 @@ class State(msgspec.Struct, frozen=True):
         token: Of the change that made it, so that who made it knows it again.
         versions: Where each lies.
         contract: `contract.json` of BASE_PATH; None as long as nobody has made one.
+        retired: The policy was removed.
     """
 
     format: int = FORMAT
@@ -51,6 +52,7 @@ class State(msgspec.Struct, frozen=True):
     candidate: str | None = None
     versions: dict[str, Archived] = {}
     contract: str | None = None
+    retired: bool = False
 
 
 class Known(msgspec.Struct, frozen=True):

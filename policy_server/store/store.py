@@ -57,6 +57,17 @@ class Store(Protocol):
             check: Called between two steps; what it raises ends them.
         """
 
+    @property
+    def is_retired(self) -> bool:
+        """All of it was removed, on another machine: its folder is to go, too."""
+
+    def retire(self) -> None:
+        """Remove all of it for all who share it; its folder here stays.
+
+        Raises:
+            StoreUnavailable: It is not removed.
+        """
+
     def writing(self, check: Callable[[], None] = lambda: None) -> AbstractContextManager[None]:
         """Hold the store for the making of one version; others wait, in all processes.
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -35,8 +35,8 @@ class WorkerApplication:
         connection_limits: Of this process; the worker keeps connections to them.
         measuring: Measures the worker for as long as it is entered; gets this application.
         surroundings: What stands between clients and the server.
-        follow: Takes over what other machines have made; takes a while, and is called in a
-            thread. None where no machine shares anything with this one.
+        follows: Take over what other machines have made; take a while, and are called in
+            threads. None where no machine shares anything with this one.
         await_builds: Called at the end, waits for builds that go on behind an answer.
 
     Attributes:
@@ -52,7 +52,7 @@ class WorkerApplication:
         measuring: Measuring | None = None,
         await_builds: Callable[[], None] = lambda: None,
         surroundings: Surroundings = ALONE,
-        follow: Follow | None = None,
+        follows: Sequence[Follow] = (),
     ) -> None:
         self.shutdown = shutdown
         self.connection_limits = connection_limits
@@ -60,7 +60,7 @@ class WorkerApplication:
         self.default = default
         self.policies = policies
         self._measuring = measuring or contextlib.nullcontext
-        self._await_builds, self._follow = await_builds, follow
+        self._await_builds, self._follows = await_builds, follows
         self._answer = PolicyPaths(default, policies, surroundings)
         self._shared: MutableMapping[str, Any] = {}
         default.switched = self._show_switched
@@ -136,5 +136,5 @@ class WorkerApplication:
 
     def _followed(self) -> Iterator[Callable[[], Awaitable[None]]]:
         """What takes over what other machines have made, where any share with this one."""
-        if self._follow is not None:
-            yield partial(asyncio.to_thread, self._follow, self.shutdown.check)
+        for follow in self._follows:
+            yield partial(asyncio.to_thread, follow, self.shutdown.check)

@@ -33,7 +33,7 @@ class AnswerHeaders:
 
     Args:
         app: What answers.
-        base: What the operations' paths begin with; the Swagger UI and the specification, which
+        base: What the operations' paths begin with; the Swagger UI and the specifications, which
             anybody may see, lie below it and may be kept by browsers that ask whether they changed.
         policy: The content security policy of the Swagger UI.
     """
@@ -41,7 +41,8 @@ class AnswerHeaders:
     def __init__(self, app: ASGIApp, base: str, policy: bytes) -> None:
         self._app = app
         self._pages = f"{base}/ui/"
-        self._public = frozenset({"/", f"{base}/ui", f"{base}/swagger.json"})
+        documents = (f"{base}/swagger.json", f"{base}/openapi.json")
+        self._public = frozenset({"/", f"{base}/ui", *documents})
         self._page = (*ALWAYS, (POLICY, policy), (CACHE, b"no-cache"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

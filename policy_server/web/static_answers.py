@@ -1,33 +1,42 @@
-"""What is answered from memory: where the Swagger UI is, the specification, the favicon."""
+"""What is answered from memory: where the Swagger UI is, the specifications, the favicon."""
 
 from typing import Any
 
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from policy_server.contract.openapi31 import as_openapi_31
 from policy_server.contract.specification import Specification
 from policy_server.web.prefix import prefix_of
 from policy_server.web.swagger_ui import FAVICON
 
 HIDDEN_SUFFIX = "Func"
 MOST_PREFIXES = 16
-"""Paths below which the specification is remembered; a server has one or two."""
+"""Paths below which the specifications are remembered; a server has one or two."""
 
 
 class StaticAnswers:
-    """`/` leads to the Swagger UI; the specification and the favicon are served from memory.
+    """`/` leads to the Swagger UI; the specifications and the favicon are served from memory.
 
     Args:
         app: What answers everything else.
-        specification: Served without the keys that tell connexion how to call our functions.
+        specification: Served without the keys that tell connexion how to call our functions, as
+            it is and as OpenAPI 3.1.
+
+    Raises:
+        SchemaError: It says what cannot be said in OpenAPI 3.1.
     """
 
     def __init__(self, app: ASGIApp, specification: Specification) -> None:
         self._app = app
         base = specification["basePath"]
-        self._specification = _published(specification)
-        self._specification_path = f"{base}/swagger.json"
-        self._specifications: dict[str, Response] = {}
+        self._base = base
+        published = _published(specification)
+        self._documents: dict[str, Specification] = {
+            f"{base}/swagger.json": published,
+            f"{base}/openapi.json": as_openapi_31(published),
+        }
+        self._remembered: dict[tuple[str, str], Response] = {}
         self._answers: dict[str, Response] = {
             "/": RedirectResponse(f"{base.removeprefix('/')}/ui/"),  # relative: see page.js
             f"{base}/ui": RedirectResponse("ui/"),
@@ -38,21 +47,23 @@ class StaticAnswers:
         """Handle one request."""
         if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
             answer = self._answers.get(scope["path"])
-            if scope["path"] == self._specification_path:
-                answer = self._specification_below(prefix_of(scope))
+            if scope["path"] in self._documents:
+                answer = self._document_below(prefix_of(scope), scope["path"])
             if answer is not None:
                 await answer(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
-    def _specification_below(self, prefix: str) -> Response:
-        """The specification as clients see it who see the server below that path."""
-        answer = self._specifications.get(prefix)
+    def _document_below(self, prefix: str, path: str) -> Response:
+        """A specification as clients see it who see the server below that path."""
+        answer = self._remembered.get((prefix, path))
         if answer is None:
-            base = f"{prefix}{self._specification['basePath']}"
-            answer = JSONResponse({**self._specification, "basePath": base})
-            if len(self._specifications) < MOST_PREFIXES:
-                self._specifications[prefix] = answer
+            base, document = f"{prefix}{self._base}", self._documents[path]
+            is_swagger = "basePath" in document
+            place = {"basePath": base} if is_swagger else {"servers": [{"url": base}]}
+            answer = JSONResponse({**document, **place})
+            if len(self._remembered) < MOST_PREFIXES * len(self._documents):
+                self._remembered[prefix, path] = answer
         return answer
 
 

@@ -19,7 +19,10 @@ EVERYWHERE = {
     b"cross-origin-resource-policy": b"same-origin",
 }
 KNOWN = (JSON, USER_HEADER)
-PUBLIC = [b"/", b"/api/ui", b"/api/ui/", b"/api/ui/page.js", b"/api/swagger.json"]
+PUBLIC = [
+    *(b"/", b"/api/ui", b"/api/ui/", b"/api/ui/page.js"),
+    *(b"/api/swagger.json", b"/api/openapi.json"),
+]
 BEHIND_CREDENTIALS = [
     (Request(b"/api/predict", OBSERVATION, KNOWN), 200),
     (Request(b"/api/predict", OBSERVATION, KNOWN, query=b"?seed=-7"), 400),

@@ -42,10 +42,13 @@ MAY_IMPORT = {
         *("errors", "resources", "logs", "contract", "policy", "sandbox", "proving", "store"),
         *("access", "clients", "metrics", "serving", "traces", "web"),
     },
+    "fake": {
+        *("errors", "resources", "logs", "contract", "proving", "store", "serving", "web", "app"),
+    },
     "rpc": {"errors", "contract"},
     "commands": {
         *("errors", "files", "rpc", "export", "resources", "contract", "proving", "store"),
-        *("access", "clients", "serving", "web", "app"),
+        *("access", "clients", "serving", "web", "app", "fake"),
     },
 }
 HEAVY = ("tensorflow", "onnxruntime", "onnx", "tf2onnx", "torch", "ray")

@@ -11,6 +11,7 @@ from policy_server.commands.copying import fingerprint, pull, push
 from policy_server.commands.describe import describe
 from policy_server.commands.example import example
 from policy_server.commands.export import export
+from policy_server.commands.fake import fake
 from policy_server.commands.fsck import fsck
 from policy_server.commands.grpc import grpc
 from policy_server.commands.key import key
@@ -51,6 +52,7 @@ COMMANDS: dict[str, Command] = {
         key,
         example,
         load,
+        fake,
         clients,
         fsck,
         clean,

@@ -43,7 +43,8 @@ MAY_IMPORT = {
         *("access", "clients", "metrics", "serving", "traces", "web"),
     },
     "fake": {
-        *("errors", "resources", "logs", "contract", "proving", "store", "serving", "web", "app"),
+        *("errors", "resources", "logs", "contract", "policy", "proving", "store", "serving"),
+        *("web", "app"),
     },
     "rpc": {"errors", "contract"},
     "commands": {
@@ -67,7 +68,7 @@ PLUG_INS = {
     },
     "policy/families": {
         *("family", "numbered", "real", "softmax", "recognition"),
-        *("comparison", "normal", "paired"),
+        *("comparison", "normal", "paired", "even"),
     },
     "proving/readers": {"reader"},
     "web/protocols": {"protocol"},

@@ -23,7 +23,7 @@ def overview(program: str, commands: Mapping[str, Command]) -> str:
             *_table(rows),
             "",
             "COMMAND --help says what a command takes, --version which version this is. Settings",
-            "come from the environment and from ./.env. BASE_PATH (./instance) keeps all that is made.",
+            "come from the environment and from ./.env. BASE_PATH (./instance) keeps what is made.",
         ]
     )
 

@@ -4,17 +4,15 @@ from pathlib import Path
 
 import numpy as np
 
-from policy_server.contract.actions import ActionSpace, Kind
 from policy_server.contract.contract import Contract
 from policy_server.contract.schema import ObservationSchema
+from policy_server.policy.families.even import Even, even
 from policy_server.proving.onnx_writing import INPUT, OnnxWriter
 
-UNDECLARED_ACTIONS, UNDECLARED_COMPONENTS, UNOBSERVED_FEATURES = 4, 2, 4
-"""What is made up where the schema does not say it."""
+UNOBSERVED_FEATURES = 4
+"""What the network takes where the schema has no observations."""
 FILES = {"model": "policy.onnx", "schema": "schema.yaml", "description": "model.yaml"}
 OUTPUT = "output"
-READS = {Kind.NUMBERED: "logits", Kind.REAL: "beta", Kind.MIXED: "mean_log_std"}
-"""As `model.yaml` has it. A Beta distribution with both numbers 1 is uniform, and keeps bounds."""
 PREPROCESSOR = "def preprocess(observation):\n    return [0.0]\n"
 
 
@@ -30,15 +28,14 @@ def write_policy(contract: Contract, schema: bytes, folder: Path) -> None:
     features = _feature_width(contract.schema)
     if features is None:
         (folder / "preprocessor.py").write_text(PREPROCESSOR)
-    numbers = _distribution_inputs(contract.actions)
-    writer = OnnxWriter(features or 1)
-    weight = np.zeros((len(numbers), features or 1))
-    output = writer.dense(INPUT, weight, np.array(numbers))
-    writer.write(folder / FILES["model"], output, OUTPUT, len(numbers))
-    reads = READS[contract.actions.kind]
-    (folder / FILES["description"]).write_text(f"output: {OUTPUT}\nreads: {reads}\n")
-    if contract.actions.kind is Kind.NUMBERED and contract.actions.declared is None:
-        (folder / "output_mapper.yaml").write_text(_mapper(contract.actions))
+    output, width = even(contract.actions), features or 1
+    writer, count = OnnxWriter(width), len(output.inputs)
+    served = writer.dense(INPUT, np.zeros((count, width)), np.array(output.inputs))
+    writer.write(folder / FILES["model"], served, OUTPUT, count)
+    (folder / FILES["description"]).write_text(f"output: {OUTPUT}\nreads: {output.reads}\n")
+    if contract.actions.have_meanings and contract.actions.declared is None:
+        mapper = _mapper(output, several=contract.actions.tuple)
+        (folder / "output_mapper.yaml").write_text(mapper)
 
 
 def _feature_width(schema: ObservationSchema) -> int | None:
@@ -49,22 +46,7 @@ def _feature_width(schema: ObservationSchema) -> int | None:
     return None if None in widths or not widths else sum(width or 0 for width in widths)
 
 
-def _sizes(actions: ActionSpace) -> list[int]:
-    """How many actions each component has, 0 for a dimension."""
-    if actions.sizes is not None:
-        return [*actions.sizes]
-    size = UNDECLARED_ACTIONS if actions.kind is Kind.NUMBERED else 0
-    return [size] * (UNDECLARED_COMPONENTS if actions.tuple else 1)
-
-
-def _distribution_inputs(actions: ActionSpace) -> list[float]:
-    sizes = _sizes(actions)
-    if actions.kind is Kind.REAL:
-        return [1.0] * 2 * len(sizes)
-    return [0.0] * sum(size or 2 for size in sizes)
-
-
-def _mapper(actions: ActionSpace) -> str:
+def _mapper(output: Even, *, several: bool) -> str:
     """Says how many actions there are."""
-    heads = ["{" + ", ".join(f'{n}: "{n}"' for n in range(size)) + "}" for size in _sizes(actions)]
-    return f"[{', '.join(heads)}]\n" if actions.tuple else f"{heads[0]}\n"
+    heads = ["{" + ", ".join(f'{n}: "{n}"' for n in range(size)) + "}" for size in output.sizes]
+    return f"[{', '.join(heads)}]\n" if several else f"{heads[0]}\n"

@@ -109,8 +109,9 @@ def _listening(options: Options) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
         return socket.create_server((options.host, options.port), family=family)
-    except OSError as error:
-        fault = Fault(f"{options.host}:{options.port}", f"{error.strerror or error}.")
+    except (OSError, OverflowError) as error:
+        detail = getattr(error, "strerror", None) or error
+        fault = Fault(f"{options.host}:{options.port}", f"{detail}: give another --port.")
         raise ConfigurationError("The fake server cannot listen there.", [fault]) from error
 
 

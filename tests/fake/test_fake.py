@@ -249,3 +249,6 @@ def test_what_keeps_it_from_starting_is_said(tmp_path: Path) -> None:
     for schema in (tmp_path / "none.yaml", write(tmp_path, "observations: {a: {type: intt}}\n")):
         with pytest.raises(ConfigurationError, match=schema.name), fake_server(schema):
             pass
+    sound, beyond = write(tmp_path, SCHEMA), 70_000
+    with pytest.raises(ConfigurationError, match="--port"), fake_server(sound, port=beyond):
+        pass

@@ -40,6 +40,8 @@ STARTS = (
     "tests.support.helm",
     "tests.support.house",
     "tests.support.kserve",
+    "tests.support.machines",
+    "tests.support.object_storage",
     "tests.support.saved_models",
     "tests.support.server",
     "tests.support.triton",

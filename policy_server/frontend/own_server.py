@@ -7,18 +7,20 @@ import secrets
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from policy_server.contract.contract import ContractFile
-from policy_server.errors import ServerNotStarted
+from policy_server.errors import RequestFailed, ServerNotStarted
 from policy_server.frontend.client import Client, Credentials
 
 HOST = "127.0.0.1"
 PREPARE_SECONDS = 60
 SHOWN_LOG_BYTES = 4_000
 END_SECONDS = 30
-LOG_FILE = "server.log"
+LIVE_SECONDS = 30.0
+POLL_SECONDS = 0.1
 OFFERED_PORTS = 100
 BACKLOG = 2048
 """Connections that wait to be accepted; gunicorn's own number."""
@@ -67,35 +69,36 @@ class Workshop:
             schema: Text of the observation schema.
             title: Name of the API.
             port: To listen on.
-            last: The visitor's last server; ended once nothing speaks against the new one.
+            last: The visitor's last server. It ends once the new one answers; where both are to
+                have the same port, once the new one is prepared.
 
         Raises:
             SchemaError: The schema cannot be served.
-            ServerNotStarted: The port is taken, or the schema cannot be prepared.
+            ServerNotStarted: The port is taken, the schema cannot be prepared, or the server does
+                not answer.
         """
         contract = ContractFile(schema, title=title).resolve()
-        if last is not None and last.port == port:
-            last.stop()
-        with _listen(port) as listener:
-            if last is not None:
-                last.stop()
-            name = hashlib.sha256(f"{contract.digest} {title} {visitor}".encode()).hexdigest()[:16]
-            base_path = self.base_path / name
+        name = hashlib.sha256(f"{contract.digest} {title} {visitor}".encode()).hexdigest()[:16]
+        base_path = self.base_path / name
+        # Never one of the environment: everyone who opens the page may read it.
+        credentials = Credentials(self.user, secrets.token_urlsafe(18))
+        environment = _environment(base_path, credentials)
+        in_the_way = last if last is not None and last.is_at(port) else None
+        with contextlib.ExitStack() as held:
+            if in_the_way is None:
+                listener = held.enter_context(_listen(port))
             base_path.mkdir(parents=True, exist_ok=True)
-            # Never one of the environment: everyone who opens the page may read it.
-            credentials = Credentials(self.user, secrets.token_urlsafe(18))
-            environment = {
-                **os.environ,
-                "POLICY_SERVER_BASE_PATH": str(base_path),  # comes before the bare name
-                "POLICY_SERVER_TLS_CERTIFICATE": "",  # on this machine alone, and by its address
-                "POLICY_SERVER_TLS_KEY": "",
-                "POLICY_SERVER_USER": credentials.user,
-                "POLICY_SERVER_PASSWORD": credentials.password,
-                "POLICY_SERVER_PASSWORD_FILE": "",
-            }
             self._prepare(contract.schema.text, title, environment)
-            supervisor = self._supervise(listener, environment, base_path / LOG_FILE)
-        return OwnServer(supervisor, Client(f"http://{HOST}:{port}", credentials), port, base_path)
+            if in_the_way is not None:
+                in_the_way.stop()
+                listener = held.enter_context(_listen(port))
+            log = base_path / f"server-{port}.log"
+            supervisor = self._supervise(listener, environment, log)
+        server = OwnServer(supervisor, Client(f"http://{HOST}:{port}", credentials), port, log)
+        if last is not None and in_the_way is None:
+            server.await_answer()
+            last.stop()
+        return server
 
     def _supervise(
         self, listener: socket.socket, environment: dict[str, str], log: Path
@@ -141,23 +144,49 @@ class OwnServer:
     Attributes:
         client: Asks it.
         port: Where it listens.
-        base_path: Its own.
+        log: What it printed.
     """
 
     supervisor: "subprocess.Popen[bytes]"
     client: Client
     port: int
-    base_path: Path
-
-    @property
-    def log(self) -> Path:
-        """What it printed."""
-        return self.base_path / LOG_FILE
+    log: Path
 
     @property
     def exit_code(self) -> int | None:
         """None while it runs."""
         return self.supervisor.poll()
+
+    def is_at(self, port: int) -> bool:
+        """Whether it runs and listens there."""
+        return self.port == port and self.exit_code is None
+
+    @property
+    def answers(self) -> bool:
+        """Whether it answers now."""
+        if self.exit_code is not None:  # who answers there now is somebody else
+            return False
+        try:
+            self.client.get("health_live", 1.0)
+        except RequestFailed:
+            return False
+        return True
+
+    def await_answer(self) -> None:
+        """Wait until it answers.
+
+        Raises:
+            ServerNotStarted: It does not, and was ended.
+        """
+        deadline = time.monotonic() + LIVE_SECONDS
+        while not self.answers:
+            if self.exit_code is not None or time.monotonic() > deadline:
+                self.stop()
+                raise ServerNotStarted(
+                    f"The server does not answer at port {self.port}. Its log ends with: "
+                    f"{self.log_text()[-2000:] or '(nothing)'}"
+                )
+            time.sleep(POLL_SECONDS)
 
     def log_text(self) -> str:
         """The end of its log."""
@@ -174,6 +203,19 @@ class OwnServer:
         except subprocess.TimeoutExpired:
             self.supervisor.kill()
             self.supervisor.wait()
+
+
+def _environment(base_path: Path, credentials: Credentials) -> dict[str, str]:
+    """The settings of a server of one's own."""
+    return {
+        **os.environ,
+        "POLICY_SERVER_BASE_PATH": str(base_path),  # comes before the bare name
+        "POLICY_SERVER_TLS_CERTIFICATE": "",  # on this machine alone, and by its address
+        "POLICY_SERVER_TLS_KEY": "",
+        "POLICY_SERVER_USER": credentials.user,
+        "POLICY_SERVER_PASSWORD": credentials.password,
+        "POLICY_SERVER_PASSWORD_FILE": "",
+    }
 
 
 def _module(name: str) -> list[str]:

@@ -104,15 +104,34 @@ def _head(service: Service, ready: Readiness) -> None:
     ):
         _server(service)
     _state(service, ready)
+    _credentials(service)
+
+
+def _credentials(service: Service) -> None:
+    """The made-up password, to the one who has just started the server."""
+    made_up = visit.made_up(service.client)
+    if made_up is None:
+        return
+    with st.container(border=True, key="credentials"):
+        st.markdown(
+            "User and password for Swagger UI and for clients. **They are shown this once**; a "
+            "new start makes another password."
+        )
+        user, password, noted = st.columns([2, 3, 2], vertical_alignment="center")
+        user.code(made_up.user, language=None)
+        password.code(made_up.password, language=None)
+        noted.button(
+            "I have noted them",
+            icon=":material/visibility_off:",
+            width="stretch",
+            on_click=visit.forget_made_up,
+            help="Takes the password off the page.",
+        )
 
 
 def _server(service: Service) -> None:
     own = visit.own(service.client)
     st.markdown(f"{plain(service.title)} {plain(service.version)} at {plain(service.client.url)}")
-    if own is not None and own.exit_code is None:
-        st.caption("For Swagger UI and for clients: user and password.")
-        st.code(own.client.credentials.user, language=None)
-        st.code(own.client.credentials.password, language=None)
     if st.button(
         "Disconnect",
         icon=":material/link_off:",

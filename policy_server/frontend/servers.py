@@ -39,7 +39,8 @@ class Servers:
 
         Raises:
             SchemaError: The schema cannot be served.
-            ServerNotStarted: The port is taken, the schema cannot be prepared, or too many run.
+            ServerNotStarted: The port is taken, the schema cannot be prepared, too many run, or
+                the new server does not answer.
         """
         with self._changing:
             others = [

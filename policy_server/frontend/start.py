@@ -1,5 +1,6 @@
 """The first page: start a server from a schema, or connect to one that runs."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
@@ -8,11 +9,20 @@ from policy_server.contract.contract import DEFAULT_TITLE, ContractFile
 from policy_server.errors import PolicyServerError, RequestFailed, SchemaError
 from policy_server.frontend import visit
 from policy_server.frontend.client import Client, Credentials
-from policy_server.frontend.own_server import Workshop
+from policy_server.frontend.own_server import OwnServer, Workshop
 from policy_server.frontend.service import open_service
 from policy_server.frontend.wording import say
 
 PICK, UPLOAD, PASTE = "Pick an example", "Upload a file", "Paste it"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """The server that is to be started."""
+
+    schema: str
+    title: str
+    port: int
 
 
 def show(workshop: Workshop) -> None:
@@ -61,13 +71,37 @@ def _start(workshop: Workshop) -> None:
         width="stretch",
         help="Prepares the API and starts a server that ends with this page's program.",
     ):
-        try:
-            with st.spinner("Preparing the API and starting the server ..."):
-                visit.start(workshop, text, wanted.strip() or DEFAULT_TITLE, int(chosen))
-        except PolicyServerError as error:
-            say(error)
-            return
-        st.rerun()
+        wish = Wish(text, wanted.strip() or DEFAULT_TITLE, int(chosen))
+        running = visit.started()
+        if running is not None and running.exit_code is None:
+            _ask_to_replace(workshop, running, wish)
+        else:
+            _start_now(workshop, wish)
+
+
+@st.dialog("Replace the server that you started?")
+def _ask_to_replace(workshop: Workshop, running: OwnServer, wish: Wish) -> None:
+    """A visitor has one server: the last one ends only if they agree."""
+    st.markdown(
+        f"Yours at {running.client.url} ends, and whoever asks it gets no more answers. What was "
+        "uploaded to it is kept. It ends when the new one is prepared, and not before."
+    )
+    with st.container(horizontal=True):
+        agreed = st.button("Replace it", type="primary", help="Starts the new one, ends the last.")
+        if st.button("Keep it", help="Starts nothing."):
+            st.rerun()
+    if agreed:
+        _start_now(workshop, wish)
+
+
+def _start_now(workshop: Workshop, wish: Wish) -> None:
+    try:
+        with st.spinner("Preparing the API and starting the server ..."):
+            visit.start(workshop, wish.schema, wish.title, wish.port)
+    except PolicyServerError as error:
+        say(error)
+        return
+    st.rerun()
 
 
 def _schema(workshop: Workshop) -> tuple[str, str]:

@@ -1,23 +1,21 @@
 """What one visitor is connected to, and the server that this visitor has started."""
 
+import contextlib
 import importlib
 import re
 import secrets
 import threading
-import time
 from collections.abc import Callable
 from functools import partial
 
 import streamlit as st
 
-from policy_server.errors import RequestFailed
-from policy_server.frontend.client import Client
+from policy_server.errors import RequestFailed, ServerNotStarted
+from policy_server.frontend.client import Client, Credentials
 from policy_server.frontend.own_server import OwnServer, Workshop
 from policy_server.frontend.servers import Servers
 from policy_server.frontend.service import Service, open_service
 
-LIVE_SECONDS = 30.0
-POLL_SECONDS = 0.1
 COOKIE = "policy_server_visitor"
 COOKIE_SECONDS = 365 * 24 * 3600
 TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -71,20 +69,37 @@ def enter(service: Service) -> None:
 
 def leave() -> None:
     """Disconnect this visitor."""
+    forget_made_up()
     st.session_state.pop("service", None)
 
 
 def start(workshop: Workshop, schema: str, title: str, port: int) -> None:
-    """Start a server of this visitor's in place of their last; wait a while until it answers.
+    """Start a server of this visitor's in place of their last, and connect to it.
 
     Raises:
         SchemaError: The schema cannot be served.
-        ServerNotStarted: The port is taken, the schema cannot be prepared, or too many run.
+        ServerNotStarted: The port is taken, the schema cannot be prepared, too many run, or it
+            does not answer. Their last one runs on, unless it had the same port.
     """
     server = servers().start(visitor(), workshop, schema, title, port)
-    deadline = time.monotonic() + LIVE_SECONDS
-    while time.monotonic() < deadline and server.exit_code is None and not enter_own(server):
-        time.sleep(POLL_SECONDS)
+    st.session_state["made_up"] = server.client.credentials
+    with contextlib.suppress(ServerNotStarted):  # the first page says so, and shows the log
+        server.await_answer()
+    enter_own(server)
+
+
+def made_up(client: Client) -> Credentials | None:
+    """The credentials that were made up for this visitor's server, until they have noted them.
+
+    Only the page on which the server was started knows them.
+    """
+    found: Credentials | None = st.session_state.get("made_up")
+    return found if found == client.credentials else None
+
+
+def forget_made_up() -> None:
+    """Show the made-up password never again."""
+    st.session_state.pop("made_up", None)
 
 
 def stop() -> None:
@@ -121,10 +136,9 @@ def refresh(service: Service) -> None:
 
 def enter_own(server: OwnServer) -> bool:
     """Connect this visitor to a server of theirs; False where it does not answer."""
-    if server.exit_code is not None:  # who answers there now is somebody else
+    if not server.answers:
         return False
     try:
-        server.client.get("health_live", 1.0)
         enter(open_service(server.client))
     except RequestFailed:
         return False

@@ -20,6 +20,7 @@ def test_from_a_schema_to_a_decision_and_the_same_in_swagger_ui(
     with visitor(browser, front, viewport={"width": 1280, "height": 1500}) as guest:
         assert guest.page.title() == "Policy server"
         guest.start_server(front.server_port)
+        credentials = _credentials(guest)
         guest.sees("no policy decides yet")
         guest.press("Upload the example's policy")
         guest.sees("is active: it decides from now on")
@@ -31,7 +32,6 @@ def test_from_a_schema_to_a_decision_and_the_same_in_swagger_ui(
         assert decided in LPOC_MEANINGS
         expect(guest.page.locator(".vega-embed canvas, .vega-embed svg").first).to_be_visible()
         guest.sees("Decisions of this visit")
-        credentials = _credentials(guest)
         _look_at_pictures(guest)
         _decide_on_a_file(guest, rows_file)
         address = guest.page.get_by_role("link", name="Swagger UI").get_attribute("href")
@@ -42,11 +42,9 @@ def test_from_a_schema_to_a_decision_and_the_same_in_swagger_ui(
 
 def _credentials(guest: Visitor) -> tuple[str, str]:
     """What the page says to type into Swagger UI."""
-    guest.press("Server")
-    shown = guest.page.locator("[data-testid=stPopoverBody] [data-testid=stCode]")
+    shown = guest.page.locator(".st-key-credentials [data-testid=stCode]")
     user, password = shown.nth(0).inner_text(), shown.nth(1).inner_text()
-    guest.page.keyboard.press("Escape")
-    guest.settle()
+    guest.press("I have noted them")
     return user.strip(), password.strip()
 
 

@@ -102,8 +102,8 @@ def test_what_was_uploaded_is_found_by_its_visitor_alone(
     servers.stop(ANNA)
     other = servers.start(BERT, workshop, SCHEMA, "API", free_port())
     again = servers.start(ANNA, workshop, SCHEMA, "API", free_port())
-    assert again.base_path == first.base_path != other.base_path
-    assert ANNA not in str(first.base_path)
+    assert again.log.parent == first.log.parent != other.log.parent
+    assert ANNA not in str(first.log)
 
 
 def test_a_server_ends_some_time_after_the_last_page_of_its_visitor(workshop: Workshop) -> None:

@@ -1,5 +1,6 @@
 """Several visitors of one front-end: each has a server, a password and a policy of their own."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,16 +25,13 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Frontend]:
 
 def start(guest: Visitor, port: int) -> tuple[str, str]:
     """Start a server of the first example; returns its user and password, as the page says them."""
-    guest.fill("Port", str(port))
-    guest.press("Start the server")
-    guest.button("Server").wait_for()
-    guest.settle()
-    guest.press("Server")
-    user, password = (
-        each.inner_text() for each in guest.page.locator("[data-testid=stCode]").all()[:2]
-    )
-    guest.page.keyboard.press("Escape")
-    guest.settle()
+    guest.start_server(port)
+    return made_up(guest)
+
+
+def made_up(guest: Visitor) -> tuple[str, str]:
+    shown = guest.page.locator(".st-key-credentials [data-testid=stCode]").all()
+    user, password = (each.inner_text() for each in shown)
     return user, password
 
 
@@ -87,18 +85,53 @@ def test_no_password_of_the_environment_is_used_or_shown(browser: Browser, front
         guest.sees("Start a server from a schema")
 
 
-def test_a_start_again_replaces_the_visitors_own_server(browser: Browser, front: Frontend) -> None:
+def test_nothing_stops_before_its_successor_is_checked_and_the_visitor_agrees(
+    browser: Browser, front: Frontend
+) -> None:
     ports = free_port(), free_port()
-    with visitor(browser, front) as guest:
+    with visitor(browser, front) as guest, socket.create_server(("127.0.0.1", 0)) as taken:
         before = start(guest, ports[0])
         guest.press("Server")
         guest.press("Disconnect")
         guest.sees(f"The server that you started runs at http://127.0.0.1:{ports[0]}")
-        after = start(guest, ports[1])
+        guest.fill("Port", str(taken.getsockname()[1]))
+        guest.press("Start the server")
+        guest.press("Keep it")
+        assert status(ports[0], before) == 200
+        guest.press("Start the server")
+        guest.press("Replace it")
+        guest.sees("is taken: choose another")
+        assert status(ports[0], before) == 200
+        guest.press("Close")
+        guest.fill("Port", str(ports[1]))
+        guest.press("Start the server")
+        guest.press("Replace it")
+        after = made_up(guest)
         assert status(ports[1], after) == 200
         with pytest.raises(requests.ConnectionError):
             status(ports[0], before)
         guest.press("Server")
+        guest.press("Stop the server")
+        guest.sees("Start a server from a schema")
+
+
+def test_a_made_up_password_is_shown_once_to_the_one_who_started_the_server(
+    browser: Browser, front: Frontend
+) -> None:
+    port = free_port()
+    with visitor(browser, front) as guest:
+        user, password = start(guest, port)
+        again = guest.page.context.new_page()
+        again.goto(front.url)
+        other = Visitor(again, front.url)  # a second tab of the same browser
+        other.press("Use it")
+        other.press("Server")
+        other.sees(f"at http://127.0.0.1:{port}")
+        assert password not in again.content()
+        guest.press("I have noted them")
+        guest.press("Server")
+        assert password not in guest.page.content()
+        assert status(port, (user, password)) == 200
         guest.press("Stop the server")
         guest.sees("Start a server from a schema")
 

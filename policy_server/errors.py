@@ -252,6 +252,10 @@ class RequestFailed(FaultsError):
         super().__init__(summary, faults)
 
 
+class SchemaChanged(FaultsError):
+    """A server that was asked over HTTP serves another schema than the one it was asked for."""
+
+
 class EngineFailed(PolicyServerError):
     """The network could not be run; the cause goes to the log and never to a client."""
 

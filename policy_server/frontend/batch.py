@@ -7,6 +7,7 @@ from policy_server.errors import Fault, RequestFailed
 from policy_server.frontend.answers import Decision
 from policy_server.frontend.csv_cells import harmless
 from policy_server.frontend.decide import DRAWN, PROBABLE
+from policy_server.frontend.origin import schema_name
 from policy_server.frontend.rows import (
     Rows,
     decision_cells,
@@ -22,7 +23,6 @@ from policy_server.frontend.wording import plain, say
 SHOWN_ROWS, SHOWN_FAULTS = 200, 50
 
 
-@st.fragment
 def show(service: Service) -> None:
     """Show where a file goes in, and what comes out."""
     st.subheader("A file of observations")
@@ -110,7 +110,7 @@ def _decide(service: Service, found: Rows, drawn: bool) -> None:
     st.success(plain(f"{len(decisions):,} rows are decided, by version {version}."))
     st.download_button(
         "Download the decisions",
-        write_rows(found, decisions, version or ""),
+        write_rows(found, decisions, version or "", schema_name(service)),
         "decisions.csv",
         "text/csv",
         type="primary",

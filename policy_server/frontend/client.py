@@ -17,15 +17,18 @@ from policy_server.contract.operations import (
     OPERATIONS,
     PREFER_HEADER,
     PREFERRED,
+    SCHEMA_HEADER,
     VERSION_HEADER,
 )
-from policy_server.errors import Fault, RequestFailed
+from policy_server.errors import Fault, RequestFailed, SchemaChanged
 
 Json = dict[str, Any]
 CONNECT_SECONDS = 5
 ACCEPTED, ASK_SECONDS = 202, 0.5
 """How a server says that a build goes on, and how soon it is asked again."""
 TOKEN_POINTS = 2
+OUTDATED = "/problems/made-for-another-schema"
+"""Type of the problem of a request that was made for another schema and does not fit this one."""
 BELOW_API = re.compile(rf"(?<!/){BASE_PATH}(/.*)?$")
 
 
@@ -77,11 +80,15 @@ class Client:
     Args:
         url: Where the server is, with or without `/api`.
         credentials: Sent with every request.
+
+    Attributes:
+        answered_by: The version that took the last decision as the active one; empty before.
     """
 
     def __init__(self, url: str, credentials: Credentials) -> None:
         self.url = _base(url)
         self.credentials = credentials
+        self.answered_by = ""
         self._session = requests.Session()
         self._session.trust_env = False  # neither a proxy nor a .netrc of this machine
         if credentials.header is not None:
@@ -91,6 +98,10 @@ class Client:
             # As bytes, UTF-8: requests would send Latin-1.
             user, password = credentials.user.encode(), credentials.password.encode()
             self._session.auth = HTTPBasicAuth(user, password)
+
+    def knows(self, schema: str) -> None:
+        """Say with every request from now on for which schema it is made, by its hash."""
+        self._session.headers[SCHEMA_HEADER] = schema
 
     @property
     def api(self) -> str:
@@ -151,6 +162,7 @@ class Client:
 
         Raises:
             RequestFailed: As `post`; with status 409 where another version decides.
+            SchemaChanged: It does not fit the schema that the server has now.
         """
         headers = {"Content-Type": "application/json"}
         if version is not None:
@@ -167,7 +179,10 @@ class Client:
                 "Another version was activated meanwhile. Ask again, to see what it does.",
                 status=error.status,
             ) from error
-        return Answered(_json(answer, self.url), answer.headers.get(VERSION_HEADER, ""))
+        decided_by = answer.headers.get(VERSION_HEADER, "")
+        if not path:
+            self.answered_by = decided_by
+        return Answered(_json(answer, self.url), decided_by)
 
     def upload(self, operation: str, files: Mapping[str, tuple[str, bytes]]) -> Json:
         """Upload files, by the names of their parts, and wait for the build; raises like `post`."""
@@ -239,6 +254,8 @@ def _refusal(answer: requests.Response, url: str) -> RequestFailed:
             "or the token, which may have expired.",
             status=status,
         )
+    if problem.get("type") == OUTDATED:
+        raise SchemaChanged(f"{url} has another schema now.", faults)
     if faults:
         # The detail repeats the first of them.
         summary = detail.partition(f" {faults[0]}")[0]

@@ -1,7 +1,8 @@
 """The page that compares two versions: where they disagree, and how often."""
 
+import copy
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import altair as alt
@@ -16,6 +17,7 @@ from policy_server.frontend import charts, maps
 from policy_server.frontend.answers import Decision
 from policy_server.frontend.axis_choice import choose_sweep, now
 from policy_server.frontend.draft import draft_of
+from policy_server.frontend.origin import Origin, active_version, mark
 from policy_server.frontend.renderers.registry import renderer_of
 from policy_server.frontend.service import Service
 from policy_server.frontend.sweep import Sweep, decide_batch, largest_batch
@@ -31,18 +33,19 @@ class Comparison:
 
     Attributes:
         names: The versions.
+        origin: What the map was made from.
         sweeps: Their decisions on the map.
         now: Where the observation of the form lay.
         random: Their decisions on random valid observations, in pairs.
     """
 
     names: tuple[str, str]
+    origin: Origin
     sweeps: tuple[Sweep, Sweep]
     now: tuple[Value, ...]
     random: tuple[tuple[Decision, Decision], ...]
 
 
-@st.fragment
 def show(service: Service) -> None:
     """Show the controls and the last comparison."""
     st.subheader("Two versions side by side")
@@ -72,7 +75,7 @@ def show(service: Service) -> None:
         _compare(service, pair, sweep, held)
     comparison: Comparison | None = st.session_state.get("comparison")
     if comparison is not None:
-        _show(comparison)
+        _show(service, comparison, held)
 
 
 def _pair(listed: dict[str, Any], names: list[str]) -> tuple[str, str]:
@@ -118,10 +121,14 @@ def _compare(service: Service, pair: tuple[str, str], sweep: Sweep, held: Observ
         bar.empty()
     decisions = tuple(zip(*random, strict=True))
     first, second = sweeps
-    st.session_state["comparison"] = Comparison(pair, (first, second), now(sweep, held), decisions)
+    origin = Origin.now(service, first.version, copy.deepcopy(held))
+    st.session_state["comparison"] = Comparison(
+        pair, origin, (first, second), now(sweep, held), decisions
+    )
 
 
-def _show(comparison: Comparison) -> None:
+def _show(service: Service, comparison: Comparison, held: Observation) -> None:
+    mark(replace(comparison.origin, version=active_version() or ""), service, held)
     first, second = comparison.sweeps
     renderer = renderer_of(first.decisions[0])
     metric, different = renderer.compared(comparison.random)
@@ -130,7 +137,7 @@ def _show(comparison: Comparison) -> None:
     chart = _disagreement_map(first, second, comparison.now)
     charts.draw(chart, said)
     names = f"First: {comparison.names[0]}, second: {comparison.names[1]}."
-    st.caption(plain(f"{said} {names} The ring is the observation of the form."))
+    st.caption(plain(f"{said} {names} The ring is the observation that the form had."))
     if different:
         _pairs_table(different, comparison.names)
 

@@ -1,5 +1,6 @@
 """The page that asks for one decision and shows what the policy weighs."""
 
+import copy
 import datetime
 import json
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from policy_server.frontend.answers import Decision, read_decision, spelt
 from policy_server.frontend.csv_cells import harmless
 from policy_server.frontend.draft import draft_of
 from policy_server.frontend.form import observation_form
+from policy_server.frontend.origin import Origin, mark
 from policy_server.frontend.renderers.registry import parts_of, renderer_of
 from policy_server.frontend.service import Service
 from policy_server.frontend.snippets import secret, snippets
@@ -29,11 +31,10 @@ LONG_CODE, CODE_PIXELS = 2000, 480
 
 @dataclass(frozen=True)
 class Decided:
-    """The last decision, on what it was taken, and by which version."""
+    """The last decision, and what it was made from."""
 
-    observation: Observation
+    origin: Origin
     decision: Decision
-    version: str
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,6 @@ class Question:
         return {} if self.seed is None else {"seed": self.seed}
 
 
-@st.fragment
 def show(service: Service) -> None:
     """Show the form, and beside it what the policy makes of it."""
     left, right = st.columns([11, 9], gap="large")
@@ -68,7 +68,7 @@ def show(service: Service) -> None:
         )
         if asked:
             _ask(service, observation, question)
-        _decision(observation)
+        _decision(service, observation)
         if service.schema.is_observed:
             _distribution(service, observation)
         _as_code(service, observation, question)
@@ -126,14 +126,16 @@ def _ask(service: Service, observation: Observation, question: Question) -> None
         say(error)
         return
     decision = read_decision(answer.document)
-    st.session_state["decided"] = Decided(observation, decision, answer.version)
+    origin = Origin.now(service, answer.version, copy.deepcopy(observation))
+    st.session_state["decided"] = Decided(origin, decision)
     row: dict[str, Any] = {
         "time": datetime.datetime.now().astimezone().strftime("%H:%M:%S"),
         "decision": decision.words,
         "action": decision.numbers.replace(",", ""),
         **{f"values.{name}": spelt(value) for name, value in decision.values.items()},
         **({} if decision.likelihood is None else {decision.likelihood: decision.certainty}),
-        "version": answer.version,
+        "version": origin.version,
+        "schema": origin.schema,
         "asked": question.operation,
         "seed": question.seed,
         "observation": json.dumps(observation),
@@ -141,16 +143,17 @@ def _ask(service: Service, observation: Observation, question: Question) -> None
     st.session_state.setdefault("history", []).insert(0, row)
 
 
-def _decision(observation: Observation) -> None:
+def _decision(service: Service, observation: Observation) -> None:
     decided: Decided | None = st.session_state.get("decided")
-    if decided is None or decided.observation != observation:
+    if decided is None or decided.origin.observation != observation:
         st.markdown(":gray[Press **Decide**, and what the policy does stands here.]")
         return
     decision = decided.decision
     with st.container(border=True, key="decision"):
         for line in renderer_of(decision).lines(decision):
             st.markdown(line)
-        st.caption(plain(f"Decided by version {decided.version}."))
+        st.caption(plain(decided.origin.words))
+    mark(decided.origin, service, observation)
 
 
 def _distribution(service: Service, observation: Observation) -> None:
@@ -163,8 +166,8 @@ def _distribution(service: Service, observation: Observation) -> None:
     parts = parts_of(answer.document, service.schema.actions)
     decided: Decided | None = st.session_state.get("decided")
     chosen: list[float | None] = [None] * len(parts)
-    same = decided is not None and decided.version == answer.version
-    if decided is not None and same and decided.observation == observation:
+    same = decided is not None and decided.origin.version == answer.version
+    if decided is not None and same and decided.origin.observation == observation:
         chosen = list(decided.decision.actions)
     st.markdown(
         "**What the policy weighs** :gray[for the observation as it is now]",

@@ -6,7 +6,9 @@ from pathlib import Path
 import streamlit as st
 
 from policy_server.contract.reading import read_schema
+from policy_server.errors import SchemaChanged
 from policy_server.frontend import start, upload, visit
+from policy_server.frontend.origin import ACTIVE, active_version
 from policy_server.frontend.own_server import OwnServer, Workshop
 from policy_server.frontend.service import Readiness, Service, readiness
 from policy_server.frontend.wording import plain
@@ -48,7 +50,16 @@ def show(workshop: Workshop) -> None:
         _welcome(workshop, assets)
         return
     ready = readiness(service.client)
+    if ready.policy != st.session_state.get(ACTIVE):  # it may have brought another schema
+        visit.refresh(service)
+        service = visit.current() or service
+    st.session_state[ACTIVE] = ready.policy
     _head(service, ready)
+    if visit.schema_changed():
+        st.info(
+            "The server has another schema now: forms and pictures begin anew, with its fields.",
+            icon=":material/sync:",
+        )
     _views(service, ready, workshop)
 
 
@@ -195,7 +206,25 @@ def _views(service: Service, ready: Readiness, workshop: Workshop) -> None:
                 example = _example(service, workshop)
                 upload.show(service, example, lambda: visit.refresh(service))
             else:
-                importlib.import_module(VIEWS[name]).show(service)
+                _view(name, service)
+
+
+@st.fragment
+def _view(name: str, service: Service) -> None:
+    """Show a view; the whole page anew where its answers come from another version or schema."""
+    try:
+        importlib.import_module(VIEWS[name]).show(service)
+    except SchemaChanged:
+        visit.refresh(service)
+        st.rerun()
+    head, answered = active_version(), service.client.answered_by
+    # While workers swap, they differ for a moment: the same difference is looked at once.
+    seen, st.session_state["versions_seen"] = (
+        st.session_state.get("versions_seen"),
+        (head, answered),
+    )
+    if answered and head is not None and answered != head and seen != (head, answered):
+        st.rerun()
 
 
 def _example(service: Service, workshop: Workshop) -> Path | None:

@@ -1,5 +1,6 @@
 """The page that shows a policy as a picture: maps, lines, and which fields matter."""
 
+import copy
 from dataclasses import dataclass
 
 import altair as alt
@@ -13,6 +14,7 @@ from policy_server.frontend import charts, sensitivity
 from policy_server.frontend.axis_choice import choose_sweep, now
 from policy_server.frontend.charts import OTHER, ink
 from policy_server.frontend.draft import draft_of
+from policy_server.frontend.origin import Origin, mark
 from policy_server.frontend.renderers.registry import parts_of, renderer_of
 from policy_server.frontend.renderers.renderer import Part
 from policy_server.frontend.service import Service
@@ -29,18 +31,19 @@ class Picture:
 
     Attributes:
         sweep: The decisions.
+        origin: What they were made from; of the observation, what was held.
         now: Where the observation of the form lay.
         parts: What was weighed where the observation of the form lay.
         curves: For one field, what was weighed along it; see `_weighed`.
     """
 
     sweep: Sweep
+    origin: Origin
     now: tuple[Value, ...]
     parts: list[Part]
     curves: list[pd.DataFrame]
 
 
-@st.fragment
 def show(service: Service) -> None:
     """Show the controls and the last picture."""
     held = draft_of(service).observation(service)
@@ -61,7 +64,7 @@ def show(service: Service) -> None:
         _draw(service, sweep, held)
     picture: Picture | None = st.session_state.get("picture")
     if picture is not None:
-        _show_picture(service, picture)
+        _show_picture(service, picture, held)
     st.divider()
     _fields_that_matter(service)
 
@@ -81,7 +84,8 @@ def _draw(service: Service, sweep: Sweep, held: Observation) -> None:
     finally:
         bar.empty()
     parts = parts_of(weighed.document, service.schema.actions)
-    st.session_state["picture"] = Picture(decided, now(sweep, held), parts, curves)
+    origin = Origin.now(service, decided.version, copy.deepcopy(held))
+    st.session_state["picture"] = Picture(decided, origin, now(sweep, held), parts, curves)
 
 
 def _weighed(
@@ -106,8 +110,9 @@ def _weighed(
     return [pd.DataFrame(table) for table in rows]
 
 
-def _show_picture(service: Service, picture: Picture) -> None:
+def _show_picture(service: Service, picture: Picture, held: Observation) -> None:
     sweep = picture.sweep
+    mark(picture.origin, service, held)
     first = sweep.decisions[0]
     renderer = renderer_of(first)
     index = 0
@@ -125,8 +130,8 @@ def _show_picture(service: Service, picture: Picture) -> None:
     part = picture.parts[index]
     chart, said = renderer.map(sweep, index, part, picture.now)
     charts.draw(chart, said)
-    by = f"Decided by version {sweep.version}."
-    st.caption(plain(f"{said} The ring is the observation of the form. {by}"))
+    by = picture.origin.words
+    st.caption(plain(f"{said} The ring is the observation that the form had. {by}"))
     if picture.curves:
         axis = sweep.axes[0]
         st.markdown(f"**What the policy weighs along {plain(axis.name)}**")
@@ -155,13 +160,13 @@ def _fields_that_matter(service: Service) -> None:
     found: sensitivity.Sensitivity | None = st.session_state.get("ranks")
     if found is None:
         return
+    origin = Origin.now(service, found.version)
+    mark(origin, service)
     strongest = found.influences[0].name
     charts.draw(_ranks(found), f"Fields by influence; the strongest is {strongest}.")
     left = f" {found.left_out} fields did not fit into one request." if found.left_out else ""
-    by = f" Decided by version {found.version}."
-    st.caption(
-        plain(f"{found.renderer.influence}, in {found.observations} observations.{left}{by}")
-    )
+    told = f"{found.renderer.influence}, in {found.observations} observations.{left}"
+    st.caption(plain(f"{told} {origin.words}"))
 
 
 def _ranks(found: sensitivity.Sensitivity) -> alt.TopLevelMixin:

@@ -81,17 +81,17 @@ def read_rows(content: bytes, service: Service) -> Rows:
     return found
 
 
-def write_rows(found: Rows, decisions: Iterable[Decision], version: str) -> bytes:
-    """The valid rows with what was decided on each, and the version that decided.
+def write_rows(found: Rows, decisions: Iterable[Decision], version: str, schema: str) -> bytes:
+    """The valid rows with what was decided on each, the version that decided, and the schema.
 
     That is actions, meanings, and a probability or density where the policy draws.
     """
     decisions = list(decisions)
     names = decision_columns(decisions[0]) if decisions else []
-    rows: list[list[Any]] = [[*found.header, *names, "version"]]
+    rows: list[list[Any]] = [[*found.header, *names, "version", "schema"]]
     for row, decision in zip(found.rows, decisions, strict=True):
         cells = [*row.cells, *[""] * (len(found.header) - len(row.cells))]
-        rows.append([*cells, *decision_cells(decision), version])
+        rows.append([*cells, *decision_cells(decision), version, schema])
     return written(rows)
 
 

@@ -92,6 +92,7 @@ def open_service(client: Client) -> Service:
         schema = read_schema(text)
     except SchemaError as error:
         raise RequestFailed(f"{client.url} serves a schema that this page cannot read.") from error
+    client.knows(schema.digest)
     return Service(
         client,
         schema,

@@ -130,8 +130,17 @@ def refresh(service: Service) -> None:
     except RequestFailed:
         return  # the page says that the server does not answer
     if renewed.schema.digest != service.schema.digest:
+        history, view = (st.session_state.get(name) for name in ("history", "view"))
         enter(renewed)
+        # Rows of the history say which schema they are of.
+        st.session_state["history"], st.session_state["first_view"] = history or [], view
+        st.session_state["schema_changed"] = True
     st.session_state["service"] = renewed
+
+
+def schema_changed() -> bool:
+    """Whether another schema was taken up since this was asked last."""
+    return bool(st.session_state.pop("schema_changed", False))
 
 
 def enter_own(server: OwnServer) -> bool:

@@ -30,9 +30,9 @@ def test_its_answers_have_no_density(certain_service: Service) -> None:
 def test_its_file_of_decisions_has_no_column_of_a_density(certain_service: Service) -> None:
     found = read_rows(template(certain_service), certain_service)
     batch = decide_batch(certain_service.client, [row.observation for row in found.rows])
-    out = write_rows(found, batch.decisions, batch.version).decode()
+    out = write_rows(found, batch.decisions, batch.version, "abc").decode()
     (row,) = csv.DictReader(io.StringIO(out))
-    assert list(row) == ["speed", "gear", "action[0]", "action[1]", "version"]
+    assert list(row) == ["speed", "gear", "action[0]", "action[1]", "version", "schema"]
     assert row["version"] == batch.version != ""
 
 

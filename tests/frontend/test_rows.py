@@ -89,11 +89,11 @@ def test_what_comes_out_is_what_went_in_and_what_the_server_decides(
     service: Service = request.getfixturevalue(kind)
     found = read_rows(template(service), service)
     batch = decide_batch(service.client, [row.observation for row in found.rows])
-    out = write_rows(found, batch.decisions, batch.version).decode()
+    out = write_rows(found, batch.decisions, batch.version, "abc").decode()
     (written,) = csv.DictReader(io.StringIO(out))
     (given,) = csv.DictReader(io.StringIO(template(service).decode()))
     assert given.items() <= written.items()
     (decision,) = batch.decisions
     added = [value for name, value in written.items() if name not in given]
-    wanted = [*decision.actions, *decision.meanings, decision.certainty, batch.version]
+    wanted = [*decision.actions, *decision.meanings, decision.certainty, batch.version, "abc"]
     assert added == [str(each) for each in wanted]

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import streamlit as st
 from msgspec import MsgspecError
 
 from policy_server.contract.decoding import Decoder
+from policy_server.contract.fields.array import Array
 from policy_server.contract.fields.controls import (
     Choice,
     Control,
@@ -20,6 +22,12 @@ from policy_server.contract.fields.controls import (
 from policy_server.contract.fields.field import Field, Value
 from policy_server.contract.schema import ObservationSchema
 
+EXACT = "%g"
+"""Browsers write all digits of a number then, so that what is shown is what is sent."""
+SAID = re.compile(r"(?P<fault>.*?)(?: - at `\$\.value(?P<place>.*)`)?")
+LENGTH = re.compile(r"Expected `array` of length (?P<bound>>=|<=) (?P<size>[0-9]+)")
+LIMIT = re.compile(r"Expected `(?:int|float)` (?P<bound>>=|<=) (?P<limit>\S+)")
+BOUNDS = {">=": ("at least ", "or more"), "<=": ("at most ", "or less")}
 MAX_ROW_ITEMS = 16
 """A fixed list up to this length lies in one row; others stand in a column."""
 
@@ -60,9 +68,12 @@ def json_input(field: Field, value: Any, key: str, label: str, help: str) -> Val
     """Show a value that no other control can show as JSON text; raises like `show`."""
     text = st.text_area(label, value=json.dumps(value), key=key, help=help)
     try:
-        return _checked(field, json.loads(text or ""))
+        entered = json.loads(text or "")
     except RecursionError as error:
-        raise ValueError("nested too deeply.") from error
+        raise ValueError("is nested too deeply.") from error
+    except ValueError as error:
+        raise ValueError(f"is not JSON: {error}.") from error
+    return _checked(field, entered)
 
 
 def _edited(
@@ -91,7 +102,7 @@ def _edited(
     )
     found: list[list[Any]] = [list(row) for row in edited.itertuples(index=False)]
     if any(pd.isna(cell) for row in found for cell in row):
-        raise ValueError("a cell of the table is empty.")
+        raise ValueError("has an empty cell.")
     return [[kind(cell) for cell in row] for row in found]
 
 
@@ -104,7 +115,11 @@ def _column(item: Control, name: str) -> Any:
             return st.column_config.CheckboxColumn(**wanted)
         case NumberEntry(whole, lowest, highest):
             return st.column_config.NumberColumn(
-                **wanted, min_value=lowest, max_value=highest, step=1 if whole else None
+                **wanted,
+                min_value=lowest,
+                max_value=highest,
+                step=1 if whole else None,
+                format="%d" if whole else EXACT,
             )
 
 
@@ -114,6 +129,25 @@ def _checked(field: Field, value: Any) -> Value:
     try:
         decoder.convert({"value": value})
     except MsgspecError as error:
-        raise ValueError(f"{str(error).replace('$.value', '')}.") from error
+        raise ValueError(_in_words(field, value, str(error))) from error
     checked: Value = value
     return checked
+
+
+def _in_words(field: Field, value: Any, said: str) -> str:
+    """What the decoder says of a value, as what its name is followed by."""
+    match = SAID.fullmatch(said)
+    assert match is not None  # it takes every line
+    fault, place = match["fault"], match["place"] or ""
+    inner: Any = value
+    for step in re.findall(r"\[([0-9]+)\]", place):
+        inner = inner[int(step)]
+    begin = f"at {place} " if place else ""
+    if length := LENGTH.fullmatch(fault):
+        fixed = not place and isinstance(field, Array) and field.size is not None
+        bound = "" if fixed else BOUNDS[length["bound"]][0]
+        noun = "items" if place else "rows"
+        return f"{begin}needs {bound}{length['size']} {noun} and has {len(inner)}."
+    if limit := LIMIT.fullmatch(fault):
+        return f"{begin}must be {limit['limit']} {BOUNDS[limit['bound']][1]}, not {inner}."
+    return f"{begin}is not what the schema asks for: {fault.replace('`', '')}."

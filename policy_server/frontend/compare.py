@@ -16,7 +16,7 @@ from policy_server.errors import RequestFailed
 from policy_server.frontend import charts, maps
 from policy_server.frontend.answers import Decision
 from policy_server.frontend.axis_choice import choose_sweep, now
-from policy_server.frontend.draft import draft_of
+from policy_server.frontend.form import held_observation
 from policy_server.frontend.origin import Origin, active_version, mark
 from policy_server.frontend.renderers.registry import renderer_of
 from policy_server.frontend.service import Service
@@ -62,7 +62,7 @@ def show(service: Service) -> None:
         st.info("There is one version to look at. Upload another under **Policy**, then compare.")
         return
     pair = _pair(listed, names)
-    held = draft_of(service).observation(service)
+    held = held_observation(service)
     sweep = choose_sweep(service, held, "compare")
     pressed = st.button(
         "Compare",

@@ -14,7 +14,7 @@ from policy_server.errors import RequestFailed
 from policy_server.frontend import charts
 from policy_server.frontend.answers import Decision, read_decision, spelt
 from policy_server.frontend.csv_cells import harmless
-from policy_server.frontend.draft import draft_of
+from policy_server.frontend.draft import Entered, draft_of
 from policy_server.frontend.form import observation_form
 from policy_server.frontend.origin import Origin, mark
 from policy_server.frontend.renderers.registry import parts_of, renderer_of
@@ -55,7 +55,8 @@ def show(service: Service) -> None:
     left, right = st.columns([11, 9], gap="large")
     with left:
         st.subheader("Observation")
-        observation = _form(service)
+        entered = _form(service)
+        observation = entered.observation
     with right:
         st.subheader("Decision")
         question = _question() if service.schema.is_observed else _question_of_vector()
@@ -64,18 +65,24 @@ def show(service: Service) -> None:
             type="primary",
             icon=":material/bolt:",
             width="stretch",
+            disabled=bool(entered.faults),
             help="Sends the observation of the form to the policy.",
         )
-        if asked:
-            _ask(service, observation, question)
-        _decision(service, observation)
-        if service.schema.is_observed:
-            _distribution(service, observation)
-        _as_code(service, observation, question)
+        if entered.faults:
+            st.error(
+                plain(f"{' '.join(entered.faults)} Nothing was sent."), icon=":material/block:"
+            )
+        else:
+            if asked:
+                _ask(service, observation, question)
+            _decision(service, observation)
+            if service.schema.is_observed:
+                _distribution(service, observation)
+            _as_code(service, observation, question)
     _history()
 
 
-def _form(service: Service) -> Observation:
+def _form(service: Service) -> Entered:
     if service.schema.is_observed:
         return observation_form(service, draft_of(service))
     return vector_form()

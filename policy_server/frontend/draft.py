@@ -10,6 +10,19 @@ from policy_server.contract.schema import Observation
 from policy_server.frontend.service import Service
 
 
+@dataclass(frozen=True)
+class Entered:
+    """What a form shows.
+
+    Attributes:
+        observation: What is sent, where nothing is wrong.
+        faults: Why it cannot be sent, in sentences.
+    """
+
+    observation: Observation
+    faults: tuple[str, ...] = ()
+
+
 @dataclass
 class Draft:
     """An observation in the making.
@@ -19,7 +32,8 @@ class Draft:
         sent: Names of the optional fields that are sent.
         generation: Grows whenever the values come from elsewhere than the form, which then
             shows them in new controls.
-        faults: What is wrong with what was entered, by field.
+        faults: What is wrong with what was entered, by field, in a sentence; its value is the last
+            that was right.
     """
 
     values: dict[str, Value]

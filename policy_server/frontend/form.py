@@ -1,7 +1,6 @@
 """The form of an observation, made from the schema alone."""
 
 import json
-import math
 from typing import Any
 
 import streamlit as st
@@ -17,26 +16,18 @@ from policy_server.contract.fields.encoded_array import EncodedArray
 from policy_server.contract.fields.field import Field, Value
 from policy_server.contract.schema import Observation
 from policy_server.errors import RequestFailed
-from policy_server.frontend import array_input, picture_input
-from policy_server.frontend.draft import Draft
+from policy_server.frontend import array_input, number_input, picture_input
+from policy_server.frontend.draft import Draft, Entered, draft_of
+from policy_server.frontend.number_input import Texts
 from policy_server.frontend.service import Service
-from policy_server.frontend.wording import help_of, label, say
+from policy_server.frontend.wording import help_of, label, plain, say
 
-Texts = dict[str, Any]
-"""A control's label and help."""
 PAGE_FIELDS = 24
-MAX_SLIDER_SPAN = 1000
 PLACEHOLDER_CHARACTERS = 400
-SAFE_INTEGER = 2**53 - 1
-"""Beyond it a browser's numbers skip some."""
 
 
-def observation_form(service: Service, draft: Draft) -> Observation:
-    """Show the form.
-
-    Returns:
-        The observation as it is filled in; valid as far as controls can see to it.
-    """
+def observation_form(service: Service, draft: Draft) -> Entered:
+    """Show the form."""
     _sources(service, draft)
     _optional_fields(service, draft)
     draft.faults.clear()
@@ -44,8 +35,18 @@ def observation_form(service: Service, draft: Draft) -> Observation:
     for name, column in _places(_shown(names)):
         with column:
             _field(service, draft, name)
-    for name, fault in draft.faults.items():
-        st.warning(f"{name}: {fault}")
+    return Entered(draft.observation(service), tuple(draft.faults.values()))
+
+
+def held_observation(service: Service) -> Observation:
+    """The observation of the form, for a view that moves some of its fields.
+
+    Where something was entered that cannot be sent, it says that the value before it counts.
+    """
+    draft = draft_of(service)
+    if draft.faults:
+        names = ", ".join(draft.faults)
+        st.warning(plain(f"The form held what cannot be sent: {names} is what it was before."))
     return draft.observation(service)
 
 
@@ -148,7 +149,8 @@ def _field(service: Service, draft: Draft, name: str) -> None:
     try:
         draft.values[name] = _value(field, value, key, texts)
     except ValueError as error:
-        draft.faults[name] = str(error)
+        draft.faults[name] = f"{name} {error}"
+        st.markdown(f":red[:material/error: {plain(draft.faults[name])}]")
 
 
 def _value(field: Field, value: Any, key: str, texts: Texts) -> Value:
@@ -157,7 +159,10 @@ def _value(field: Field, value: Any, key: str, texts: Texts) -> Value:
             return array_input.show(field, control, value, key, **texts)
         case PictureEntry():
             assert isinstance(field, EncodedArray)
-            return picture_input.show(field, str(value), key, **texts)
+            try:
+                return picture_input.show(field, str(value), key, **texts)
+            except ValueError as error:
+                raise ValueError(f"cannot be taken: {error}") from error
         case Choice(options):
             index = options.index(value)
             chosen: Value = st.selectbox(
@@ -166,62 +171,5 @@ def _value(field: Field, value: Any, key: str, texts: Texts) -> Value:
             return chosen
         case Switch():
             return st.checkbox(**texts, value=bool(value), key=key, wrap=True)
-        case NumberEntry(whole=True) as control:
-            return _integer(field, control, int(value), key, texts)
         case NumberEntry() as control:
-            return _number(control, float(value), key, texts)
-
-
-def _integer(field: Field, control: NumberEntry, value: int, key: str, texts: Texts) -> Value:
-    low, high = control.lowest, control.highest
-    if low is not None and high is not None and 0 < high - low <= MAX_SLIDER_SPAN:
-        return int(
-            st.slider(**texts, min_value=int(low), max_value=int(high), value=value, key=key)
-        )
-    least = -SAFE_INTEGER if low is None else int(low)
-    most = SAFE_INTEGER if high is None else int(high)
-    if not -SAFE_INTEGER <= max(least, -SAFE_INTEGER) <= value <= min(most, SAFE_INTEGER):
-        return array_input.json_input(field, value, key, **texts)
-    texts = _with_limits(control, texts)
-    entered = st.number_input(
-        **texts,
-        min_value=max(least, -SAFE_INTEGER),
-        max_value=min(most, SAFE_INTEGER),
-        value=value,
-        key=key,
-    )
-    return int(entered)
-
-
-def _number(control: NumberEntry, value: float, key: str, texts: Texts) -> Value:
-    low, high = control.lowest, control.highest
-    if low is not None and high is not None and 0 < high - low <= MAX_SLIDER_SPAN:
-        step = 10.0 ** math.floor(math.log10((high - low) / 100))
-        places = max(0, -math.floor(math.log10(step)))
-        return float(
-            st.slider(
-                **texts,
-                min_value=float(low),
-                max_value=float(high),
-                value=value,
-                step=step,
-                format=f"%.{places}f",
-                key=key,
-            )
-        )
-    texts = _with_limits(control, texts)
-    entered = st.number_input(
-        **texts,
-        min_value=None if low is None else float(low),
-        max_value=None if high is None else float(high),
-        value=value,
-        step=max(abs(value) / 100, 1e-6) if value else 0.1,
-        format="%.6g",
-        key=key,
-    )
-    return float(entered)
-
-
-def _with_limits(control: NumberEntry, texts: Texts) -> Texts:
-    limits = control.limits
-    return {**texts, "label": f"{texts['label']} ({limits})"} if limits else texts
+            return number_input.show(field, control, value, key, texts)

@@ -13,7 +13,7 @@ from policy_server.errors import RequestFailed
 from policy_server.frontend import charts, sensitivity
 from policy_server.frontend.axis_choice import choose_sweep, now
 from policy_server.frontend.charts import OTHER, ink
-from policy_server.frontend.draft import draft_of
+from policy_server.frontend.form import held_observation
 from policy_server.frontend.origin import Origin, mark
 from policy_server.frontend.renderers.registry import parts_of, renderer_of
 from policy_server.frontend.renderers.renderer import Part
@@ -46,7 +46,7 @@ class Picture:
 
 def show(service: Service) -> None:
     """Show the controls and the last picture."""
-    held = draft_of(service).observation(service)
+    held = held_observation(service)
     st.subheader("What the policy does over a whole range")
     st.markdown(
         "One or two fields are moved over their ranges; all others stay as the form of "

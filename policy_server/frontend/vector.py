@@ -6,17 +6,13 @@ import re
 import streamlit as st
 
 from policy_server.contract.fields.field import Value
-from policy_server.contract.schema import Observation
+from policy_server.frontend.draft import Entered
 
 SEPARATORS = re.compile(r"[\s,;\[\]]+")
 
 
-def vector_form() -> Observation:
-    """Show the form.
-
-    Returns:
-        What is sent: the numbers that were entered.
-    """
+def vector_form() -> Entered:
+    """Show the form."""
     st.markdown(
         "This service has no observations: clients send the numbers that the network takes, after "
         "whatever scaling it was trained with. The schema does not say what they mean, so nothing "
@@ -41,7 +37,6 @@ def vector_form() -> Observation:
         else:
             wrong.append(text)
     if wrong:
-        st.warning(f"`{wrong[0][:40].replace('`', '')}` is no number.")
-    else:
-        st.caption(f"{len(numbers)} numbers")
-    return {"obs": numbers}
+        return Entered({}, (f"{wrong[0][:40]} is no number.",))
+    st.caption(f"{len(numbers)} numbers")
+    return Entered({"obs": numbers})

@@ -33,6 +33,7 @@ WITH_ICON = (
     "stNumberInput", "stTextInput", "stTextArea", "stSlider", "stSelectbox", "stMultiSelect",
     "stCheckbox", "stFileUploader", "stButtonGroup",
 )  # fmt: skip
+LABEL = "[data-testid=stWidgetLabel]"
 WITH_TOOLTIP = (
     "stButton", "stDownloadButton", "stLinkButton", "stFormSubmitButton", "stPopover",
 )  # fmt: skip
@@ -68,6 +69,8 @@ def unhelpful(guest: Visitor) -> list[str]:
     for kinds, mark in ((WITH_ICON, "stTooltipIcon"), (WITH_TOOLTIP, "stTooltipHoverTarget")):
         for kind in kinds:
             for control in guest.page.locator(f"[data-testid={kind}]:visible").all():
+                if kind == "stSlider" and not control.locator(LABEL).is_visible():
+                    continue  # it belongs to the box above it
                 if control.locator(f"[data-testid={mark}]").count() == 0:
                     found.append(f"{kind}: {control.inner_text()}")
     return found

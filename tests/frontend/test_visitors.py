@@ -150,23 +150,23 @@ def test_what_stands_beside_a_decision_is_the_version_that_made_it(
         first = server.get("health/ready").json()["version"]
         guest.connect(server)
         guest.press("Decide")
-        guest.sees(f"Decided by version {first}.")
+        guest.sees(f"Decided by version {first},")
         second = upload_mapper(server, "go right")
         # The same decision is on the page, and what is weighed now is weighed by another version.
         guest.page.get_by_text("Most probable", exact=True).click()
         guest.settle()
-        guest.sees(f"Decided by version {first}.")
+        guest.sees(f"Decided by version {first},")
         guest.sees(f"Weighed by version {second}.")
         guest.press("Decide")
-        guest.sees(f"Decided by version {second}.")
+        guest.sees(f"Decided by version {second},")
         assert guest.page.get_by_text("Weighed by version").count() == 0
         guest.turn_to("Picture")
         guest.press("Draw the picture")
-        guest.sees(f"Decided by version {second}.")
+        guest.sees(f"Decided by version {second},")
         third = upload_mapper(server, "turn right")
         guest.press("Rank the fields")
-        guest.sees(f"Decided by version {third}.")
-        guest.sees(f"Decided by version {second}.")  # the picture is still that one's
+        guest.sees(f"Decided by version {third},")
+        guest.sees(f"Decided by version {second},")  # the picture is still that one's
 
 
 def test_a_model_that_is_asked_about_is_described_and_shown_without_a_density(

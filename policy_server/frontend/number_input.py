@@ -1,0 +1,89 @@
+"""Numbers in the form: a box that takes the exact number, and a slider where the range is short."""
+
+import math
+from typing import Any
+
+import streamlit as st
+
+from policy_server.contract.fields.controls import NumberEntry
+from policy_server.contract.fields.field import Field, Value
+from policy_server.frontend import array_input
+from policy_server.frontend.array_input import EXACT
+
+Texts = dict[str, Any]
+"""A control's label and help."""
+MAX_SLIDER_SPAN = 1000
+SAFE_INTEGER = 2**53 - 1
+"""Beyond it a browser's numbers skip some."""
+
+
+def show(field: Field, control: NumberEntry, value: Any, key: str, texts: Texts) -> Value:
+    """Show a number.
+
+    Args:
+        field: Checks what is entered where no box can.
+        control: What the field wants to be shown.
+        value: The number.
+        key: Of the control in the page.
+        texts: What it is called, and its help.
+
+    Returns:
+        The number as it is shown now.
+
+    Raises:
+        ValueError: It is none that the schema takes.
+    """
+    kind = int if control.whole else float
+    low, high = (
+        None if limit is None else kind(limit) for limit in (control.lowest, control.highest)
+    )
+    if control.whole and not -SAFE_INTEGER <= value <= SAFE_INTEGER:
+        return array_input.json_input(field, value, key, **texts)
+    slides = low is not None and high is not None and 0 < high - low <= MAX_SLIDER_SPAN
+    if not slides and control.limits:
+        texts = {**texts, "label": f"{texts['label']} ({control.limits})"}
+    if control.whole:
+        low = -SAFE_INTEGER if low is None else max(low, -SAFE_INTEGER)
+        high = SAFE_INTEGER if high is None else min(high, SAFE_INTEGER)
+    # The number in the state of the page, where both controls find it.
+    st.session_state.setdefault(key, kind(value))
+    slider_key = f"{key}:slider"
+    entered = st.number_input(
+        **texts,
+        min_value=low,
+        max_value=high,
+        step=_step(control, value),
+        format="%d" if control.whole else EXACT,
+        key=key,
+        on_change=_follow,
+        args=(key, slider_key),
+    )
+    if slides:
+        st.session_state[slider_key] = entered
+        st.slider(
+            texts["label"],
+            low,
+            high,
+            step=_step(control, value),
+            format="%d" if control.whole else EXACT,
+            key=slider_key,
+            label_visibility="collapsed",
+            on_change=_follow,
+            args=(slider_key, key),
+        )
+    return kind(entered)
+
+
+def _follow(moved: str, other: str) -> None:
+    """Take what was entered in one control over into the other."""
+    st.session_state[other] = st.session_state[moved]
+
+
+def _step(control: NumberEntry, value: Any) -> int | float:
+    """How far one press on a key moves a number."""
+    if control.whole:
+        return 1
+    low, high = control.lowest, control.highest
+    if low is not None and high is not None and low < high:
+        return float(10.0 ** math.floor(math.log10((high - low) / 100)))
+    return max(abs(float(value)) / 100, 1e-6) if value else 0.1

@@ -184,11 +184,28 @@ class Client:
             self.answered_by = decided_by
         return Answered(_json(answer, self.url), decided_by)
 
-    def upload(self, operation: str, files: Mapping[str, tuple[str, bytes]]) -> Json:
-        """Upload files, by the names of their parts, and wait for the build; raises like `post`."""
+    def upload(
+        self, operation: str, files: Mapping[str, tuple[str, bytes]], *, staged: bool = False
+    ) -> Json:
+        """Upload files, by the names of their parts, and wait for the build; raises like `post`.
+
+        Args:
+            operation: Its id.
+            files: Name and content of each.
+            staged: What is active stays so.
+        """
+        query = {"activate": "false"} if staged else {}
+        return self._built(operation, self.address(operation), files=files, params=query)
+
+    def activate(self, version: str) -> Json:
+        """Let a version decide from now on, and wait until one does; raises like `post`."""
+        address = self.address("activate_version", version=version)
+        return self._built("activate_version", address)
+
+    def _built(self, operation: str, address: str, **options: Any) -> Json:
+        """What comes of an operation that takes its time."""
         seconds, headers = OPERATIONS[operation].seconds, {PREFER_HEADER: PREFERRED}
-        address = self.address(operation)
-        answer = self._ask("POST", address, seconds, files=files, headers=headers)
+        answer = self._ask("POST", address, seconds, headers=headers, **options)
         deadline = time.monotonic() + seconds
         while answer.status_code == ACCEPTED and time.monotonic() < deadline:
             time.sleep(ASK_SECONDS)

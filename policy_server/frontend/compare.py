@@ -21,6 +21,7 @@ from policy_server.frontend.origin import Origin, active_version, mark
 from policy_server.frontend.renderers.registry import renderer_of
 from policy_server.frontend.service import Service
 from policy_server.frontend.sweep import Sweep, decide_batch, largest_batch
+from policy_server.frontend.versions import FIRST, SECOND
 from policy_server.frontend.wording import plain, say
 
 RANDOM_OBSERVATIONS = 1000
@@ -85,11 +86,15 @@ def _pair(listed: dict[str, Any], names: list[str]) -> tuple[str, str]:
         return f"{name} (active)" if name == active else name
 
     first_index = names.index(active) if active in names else 0
+    for key in (FIRST, SECOND):
+        if st.session_state.get(key, names[0]) not in names:
+            del st.session_state[key]
     left, right = st.columns(2)
     first = left.selectbox(
         "First version",
         names,
         index=first_index,
+        key=FIRST,
         format_func=spelt,
         help="One of the two versions. The active one decides for clients.",
     )
@@ -97,6 +102,7 @@ def _pair(listed: dict[str, Any], names: list[str]) -> tuple[str, str]:
         "Second version",
         names,
         index=next(index for index in range(len(names)) if index != first_index),
+        key=SECOND,
         format_func=spelt,
         help="The version that it is compared with.",
     )

@@ -45,15 +45,22 @@ def show(field: Field, control: NumberEntry, value: Any, key: str, texts: Texts)
     if control.whole:
         low = -SAFE_INTEGER if low is None else max(low, -SAFE_INTEGER)
         high = SAFE_INTEGER if high is None else min(high, SAFE_INTEGER)
-    # The number in the state of the page, where both controls find it.
+    return kind(_controls(control, value, (low, high), slides, key, texts))
+
+
+def _controls(
+    control: NumberEntry, value: Any, limits: tuple[Any, Any], slides: bool, key: str, texts: Texts
+) -> Any:
+    """Show the box, and the slider where there is one; the number is in the page's state."""
+    (low, high), kind = limits, int if control.whole else float
+    both: Any = {"step": _step(control, value), "format": "%d" if control.whole else EXACT}
     st.session_state.setdefault(key, kind(value))
     slider_key = f"{key}:slider"
     entered = st.number_input(
         **texts,
         min_value=low,
         max_value=high,
-        step=_step(control, value),
-        format="%d" if control.whole else EXACT,
+        **both,
         key=key,
         on_change=_follow,
         args=(key, slider_key),
@@ -64,14 +71,13 @@ def show(field: Field, control: NumberEntry, value: Any, key: str, texts: Texts)
             texts["label"],
             low,
             high,
-            step=_step(control, value),
-            format="%d" if control.whole else EXACT,
+            **both,
             key=slider_key,
             label_visibility="collapsed",
             on_change=_follow,
             args=(slider_key, key),
         )
-    return kind(entered)
+    return entered
 
 
 def _follow(moved: str, other: str) -> None:

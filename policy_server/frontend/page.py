@@ -50,7 +50,9 @@ def show(workshop: Workshop) -> None:
         _welcome(workshop, assets)
         return
     ready = readiness(service.client)
-    if ready.policy != st.session_state.get(ACTIVE):  # it may have brought another schema
+    if ready.policy != st.session_state.get(
+        ACTIVE, ready.policy
+    ):  # it may have brought another schema
         visit.refresh(service)
         service = visit.current() or service
     st.session_state[ACTIVE] = ready.policy

@@ -25,6 +25,7 @@ class Service:
         decoder: Says whether an observation is valid.
         has_versions: It can list its versions.
         has_bundles: It takes all parts in one upload.
+        has_staging: It can build a version without activating it.
         may_manage: It lets these credentials replace the policy.
     """
 
@@ -35,6 +36,7 @@ class Service:
     decoder: Decoder
     has_versions: bool
     has_bundles: bool
+    has_staging: bool
     may_manage: bool
 
     def component(self, index: int, noun: str, count: int) -> str:
@@ -101,6 +103,7 @@ def open_service(client: Client) -> Service:
         Decoder(schema),
         has_versions=OPERATIONS["versions"].path in paths,
         has_bundles=OPERATIONS["upload_policy"].path in paths,
+        has_staging="activate" in specification.get("parameters", ()),
         may_manage=_may_manage(client),
     )
 

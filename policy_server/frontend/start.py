@@ -83,7 +83,7 @@ def _start(workshop: Workshop) -> None:
 def _ask_to_replace(workshop: Workshop, running: OwnServer, wish: Wish) -> None:
     """A visitor has one server: the last one ends only if they agree."""
     st.markdown(
-        f"Yours at {running.client.url} ends, and whoever asks it gets no more answers. What was "
+        f"Yours at {running.client.url} ends, and its clients get no more answers. What was "
         "uploaded to it is kept. It ends when the new one is prepared, and not before."
     )
     with st.container(horizontal=True):

@@ -1,16 +1,20 @@
 """The page that uploads a policy: part by part, or all of them at once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 
 from policy_server.errors import RequestFailed
+from policy_server.frontend import versions
+from policy_server.frontend.origin import active_version
 from policy_server.frontend.service import Service
 from policy_server.frontend.wording import say, show_report
 
 Files = dict[str, tuple[str, bytes]]
+Upload = tuple[str, str, Mapping[str, tuple[str, bytes]]]
+"""What it is called, the operation that takes it, and its files."""
 
 
 @dataclass(frozen=True)
@@ -91,16 +95,14 @@ def show(service: Service, example: Path | None, changed: Callable[[], None]) ->
     """
     st.subheader("Upload a policy")
     st.markdown(
-        "What is uploaded is built and proven before it decides. What cannot be proven "
-        "changes nothing."
+        "What is uploaded is built and proven. Where a policy decides already, the new version is "
+        "staged: compare the two, then activate it. What cannot be proven changes nothing."
     )
     if not service.may_manage:
-        st.info(
-            "Who connected may ask the policy. To replace it, connect as somebody with the role "
-            "`manage`."
-        )
+        st.info("Replacing the policy needs user and password.")
         return
-    _last_reports()
+    active = versions.show(service, changed)
+    _last_reports(active)
     if example is not None:
         _example(service, example, changed)
     for column, part in zip(st.columns(3, gap="medium"), PARTS, strict=True):
@@ -110,14 +112,14 @@ def show(service: Service, example: Path | None, changed: Callable[[], None]) ->
         _bundle(service, changed)
 
 
-def _last_reports() -> None:
+def _last_reports(active: str | None) -> None:
     """What came of the last uploads, the very last in full."""
     for index, (name, outcome) in enumerate(reversed(st.session_state.get("reports", ()))):
         with st.expander(f"Report: {name.lower()}", expanded=index == 0):
             if isinstance(outcome, RequestFailed):
                 say(outcome)
             else:
-                show_report(outcome)
+                show_report(outcome, active)
 
 
 def _example(service: Service, folder: Path, changed: Callable[[], None]) -> None:
@@ -129,23 +131,25 @@ def _example(service: Service, folder: Path, changed: Callable[[], None]) -> Non
             "Upload the example's policy",
             type="primary",
             icon=":material/upload:",
-            help="Uploads the example's preprocessor, output mapper and model, one by one.",
+            help="Uploads all that the example has, its golden cases too, as one version.",
         ):
-            # The model last: it is complete then, and becomes active.
-            found = [
-                (part, folder / file)
-                for part in reversed(PARTS)
-                for file in part.files
-                if (folder / file).is_file()
-            ]
-            _upload(
-                service,
-                [
-                    (part.name, part.operation, {part.field: (file.name, file.read_bytes())})
-                    for part, file in found
-                ],
-                changed,
-            )
+            _upload(service, _uploads_of(service, folder), changed)
+
+
+def _uploads_of(service: Service, folder: Path) -> list[Upload]:
+    """What is to be uploaded of a folder: all at once, or part by part where that is not taken."""
+    kinds = (*PARTS, DESCRIPTION, GOLDEN) if service.has_bundles else PARTS
+    found = [
+        (part, folder / file) for part in kinds for file in part.files if (folder / file).is_file()
+    ]
+    if service.has_bundles:
+        files = {part.field: (file.name, file.read_bytes()) for part, file in found}
+        return [(BUNDLE, "upload_policy", files)]
+    # The model last: it is complete then, and becomes active.
+    return [
+        (part.name, part.operation, {part.field: (file.name, file.read_bytes())})
+        for part, file in reversed(found)
+    ]
 
 
 def _part(service: Service, part: PartKind, changed: Callable[[], None]) -> None:
@@ -203,16 +207,18 @@ def _bundle(service: Service, changed: Callable[[], None]) -> None:
 
 def _upload(
     service: Service,
-    uploads: list[tuple[str, str, Mapping[str, tuple[str, bytes]]]],
+    uploads: Sequence[Upload],
     changed: Callable[[], None],
 ) -> None:
     """Upload one after the other, until one is refused."""
+    staged = service.has_staging and active_version() is not None
     reports: list[tuple[str, object]] = []
     with st.status("Building and proving; a large model takes minutes ...", expanded=True) as shown:
         for name, operation, files in uploads:
             shown.write(f"{name} ...")
             try:
-                reports.append((name, service.client.upload(operation, files)))
+                report = service.client.upload(operation, files, staged=staged)
+                reports.append((name, report))
             except RequestFailed as error:
                 reports.append((name, error))
                 break

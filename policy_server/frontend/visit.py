@@ -20,7 +20,18 @@ COOKIE = "policy_server_visitor"
 COOKIE_SECONDS = 365 * 24 * 3600
 TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 NEXT_PAGE = "policy_server.frontend.decide"
-OF_ONE_SERVICE = ("decided", "history", "picture", "ranks", "comparison", "reports", "first_view")
+OF_ONE_SERVICE = (
+    "decided",
+    "history",
+    "picture",
+    "ranks",
+    "comparison",
+    "reports",
+    "first_view",
+    "version_before",
+    "active_version",
+    "versions_seen",
+)
 """What a visit remembers of one service and forgets with it."""
 
 

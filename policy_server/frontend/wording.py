@@ -60,11 +60,25 @@ def help_of(name: str, field: Field, required: bool) -> str:
     return "\n\n".join(filter(None, sentences))
 
 
-def show_report(report: dict[str, Any]) -> None:
-    """Show what came of an upload: the version, and each check in words."""
+def show_report(report: dict[str, Any], active: str | None) -> None:
+    """Show what came of an upload: the version, and each check in words.
+
+    Args:
+        report: Of the server.
+        active: The version that decides now.
+    """
     checks = report.get("checks", ())
     version = plain(str(report.get("version")))
-    if report.get("state") == "active":
+    passed = all(check.get("passed") for check in checks)
+    if report.get("state") == "complete" and str(report.get("version")) == active:
+        st.success(f"Version {version} was staged, and decides now.", icon=":material/check:")
+    elif report.get("state") == "complete" and passed:
+        st.success(
+            f"Version {version} is proven and staged; what is active stays so until you activate "
+            "it above.",
+            icon=":material/inventory:",
+        )
+    elif report.get("state") == "active":
         st.success(f"Version {version} is active: it decides from now on.", icon=":material/check:")
     elif report.get("state") == "complete":
         st.error(

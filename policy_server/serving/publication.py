@@ -91,6 +91,7 @@ class Publisher:
         files: Mapping[Part, ReadableFile],
         created_by: str = "",
         progress: Progress = logger.debug,
+        activate: bool = True,
     ) -> VersionReport:
         """Make a version of new parts and the other parts of the one before.
 
@@ -101,19 +102,22 @@ class Publisher:
             files: What is new: a part, or a model and its description.
             created_by: The user who uploads it.
             progress: Told what is being done, a few words at a time.
+            activate: It decides from now on, if it is complete; else it is kept for that.
 
         Raises:
-            UploadRejected: It can never serve; nothing was changed.
-            StoreFailed: The store cannot be written to; nothing was changed.
-            Stopping, Overloaded: Nothing was changed; another worker or another time may do.
+            UploadRejected, StoreFailed, Stopping, Overloaded: As `publish`.
         """
         with self._turn():
             before = self._store.active()
-            made = self._made(files, created_by, progress)
+            made = self._made(files, created_by, progress, activate)
         return self._activation.settle(made, before)
 
     def _made(
-        self, files: Mapping[Part, ReadableFile], created_by: str, progress: Progress
+        self,
+        files: Mapping[Part, ReadableFile],
+        created_by: str,
+        progress: Progress,
+        activate: bool,
     ) -> VersionReport:
         with contextlib.ExitStack() as stages:
             contract = self._contracts.served()
@@ -125,23 +129,27 @@ class Publisher:
                 folder = stages.enter_context(self._store.stage())
                 parts = self._gather(folder, contract, files, base)
                 if known := self._known(folder, contract, parts):
-                    return self._point(known)
+                    return self._point(known, activate)
                 report = self._build(folder, contract, list(files), progress)
                 if report.ready:
-                    return self._commit(folder, contract, parts, report, created_by)
+                    return self._commit(folder, contract, parts, report, created_by, activate)
                 if report.rejected is None:
                     waiting.append((folder, parts, report))
                 else:
                     rejections.append(report)
             if waiting:
                 folder, parts, report = waiting[0]
-                return self._commit(folder, contract, parts, report, created_by)
+                return self._commit(folder, contract, parts, report, created_by, activate)
             raise UploadRejected(rejections[0].rejected or "", rejections[0].faults)
 
     def publish(
-        self, bundle: Bundle, progress: Progress = logger.debug, created_by: str = ""
+        self,
+        bundle: Bundle,
+        progress: Progress = logger.debug,
+        created_by: str = "",
+        activate: bool = True,
     ) -> VersionReport:
-        """Make a version of a bundle alone, and activate it.
+        """Make a version of a bundle alone, and activate it unless it is only to be kept.
 
         Raises:
             UploadRejected: It can never serve; nothing was changed.
@@ -152,12 +160,12 @@ class Publisher:
             before, contract = self._store.active(), self._contract_of(bundle)
             gathered = self._gather(folder, contract, bundle.parts, None)
             if (known := self._known(folder, contract, gathered)) and known.complete:
-                published = self._point(known)
+                published = self._point(known, activate)
             else:
                 report = self._build(folder, contract, list(bundle.parts), progress)
                 report.raise_unless_ready()
-                published = self._commit(folder, contract, gathered, report, created_by)
-            if bundle.schema is not None:
+                published = self._commit(folder, contract, gathered, report, created_by, activate)
+            if bundle.schema is not None and published.state == "active":
                 self._contracts.save(contract)
         return self._activation.settle(published, before)
 
@@ -240,10 +248,9 @@ class Publisher:
         )
 
     def _runs_alike(self, known: Manifest, folder: Path) -> bool:
-        """The same files would make the same version now, as far as what runs the network goes.
+        """The same files would make the same version now.
 
-        An inference server may have another one by now; a SavedModel, which is a zip, follows
-        a setting.
+        An inference server may have another network by now; a SavedModel, a zip, follows a setting.
         """
         if known.engine is None or known.engine == OPEN_INFERENCE:
             return known.engine is None
@@ -259,7 +266,7 @@ class Publisher:
         parts: set[Part],
         report: BuildReport,
         created_by: str,
-        activate: bool = True,
+        activate: bool,
     ) -> VersionReport:
         for part in parts & set(report.missing):  # an old part that does not fit the new model
             shutil.rmtree(folder / part)
@@ -276,17 +283,16 @@ class Publisher:
         )
         pointed = self._point(manifest, activate)
         try:
-            removed = self._store.prune(self._retain, self._episode_seconds)
-            logger.info("removed old versions: %s", ", ".join(removed) or "none")
+            removed = ", ".join(self._store.prune(self._retain, self._episode_seconds))
+            logger.info("removed old versions: %s", removed or "none")
         except PolicyServerError as error:  # the upload itself is safe
             logger.warning("old versions cannot be removed: %s", error)
         return pointed
 
-    def _point(self, manifest: Manifest, activate: bool = True) -> VersionReport:
-        """Let a version decide if it can, else wait for parts; or leave all as it is."""
-        if not activate:
-            is_active = self._store.active() == manifest.name
-            return told_of(manifest, "active" if is_active else "complete")
+    def _point(self, manifest: Manifest, activate: bool) -> VersionReport:
+        """Let a version decide if it can and shall, else wait for parts or for being activated."""
+        if manifest.complete and not activate and manifest.name != self._store.active():
+            return told_of(manifest, "complete")
         if manifest.complete:
             self._store.activate(manifest.name)
         else:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, BinaryIO, cast
 
 import connexion
@@ -70,6 +71,7 @@ def upload_policy(
     schema_file: FileStorage | None = None,
     golden_file: FileStorage | None = None,
     description_file: FileStorage | None = None,
+    activate: bool = True,
 ) -> flask.Response:
     """Make a version of these files alone."""
     files = {
@@ -85,25 +87,34 @@ def upload_policy(
         _note_files([("schema", schema_file)])
     bundle = Bundle(parts, schema_file.read() if schema_file is not None else None)
     publish = current_service().publisher.publish
-    return answered(lambda progress: _published(publish(bundle, progress, user), progress))
+    return answered(
+        lambda progress: _published(publish(bundle, progress, user, activate=activate), progress)
+    )
 
 
 def upload_model(
-    model_file: FileStorage, user: str, description_file: FileStorage | None = None
+    model_file: FileStorage,
+    user: str,
+    description_file: FileStorage | None = None,
+    activate: bool = True,
 ) -> flask.Response:
     """Make a version with a new model, and what is declared of it."""
     described = {} if description_file is None else {Part.DESCRIPTION: description_file}
-    return _upload({Part.MODEL: model_file, **described}, user)
+    return _upload({Part.MODEL: model_file, **described}, user, activate)
 
 
-def upload_preprocessor(preprocessor_file: FileStorage, user: str) -> flask.Response:
+def upload_preprocessor(
+    preprocessor_file: FileStorage, user: str, activate: bool = True
+) -> flask.Response:
     """Make a version with a new preprocessor."""
-    return _upload({Part.PREPROCESSOR: preprocessor_file}, user)
+    return _upload({Part.PREPROCESSOR: preprocessor_file}, user, activate)
 
 
-def upload_output_mapper(output_mapper_file: FileStorage, user: str) -> flask.Response:
+def upload_output_mapper(
+    output_mapper_file: FileStorage, user: str, activate: bool = True
+) -> flask.Response:
     """Make a version with new meanings."""
-    return _upload({Part.OUTPUT_MAPPER: output_mapper_file}, user)
+    return _upload({Part.OUTPUT_MAPPER: output_mapper_file}, user, activate)
 
 
 def upload_archive(archive_file: FileStorage, user: str, activate: bool = False) -> flask.Response:
@@ -235,10 +246,10 @@ def _catalogue() -> PolicyCatalogue:
     return policies.catalogue
 
 
-def _upload(files: dict[Part, FileStorage], user: str) -> flask.Response:
+def _upload(files: dict[Part, FileStorage], user: str, activate: bool) -> flask.Response:
     _note_files(files.items())
-    upload = current_service().publisher.upload
-    return answered(lambda progress: _published(upload(files, user, progress), progress))
+    upload = partial(current_service().publisher.upload, files, user, activate=activate)
+    return answered(lambda progress: _published(upload(progress=progress), progress))
 
 
 def _note_files(files: Iterable[tuple[str, FileStorage]]) -> None:
@@ -251,11 +262,8 @@ def _note_files(files: Iterable[tuple[str, FileStorage]]) -> None:
 
 
 def _note_hash(version: str) -> None:
-    note(
-        connexion.request.scope,
-        version,
-        {"version": current_service().versions.hash_of(version)},
-    )
+    hashes = {"version": current_service().versions.hash_of(version)}
+    note(connexion.request.scope, version, hashes)
 
 
 def _published(report: VersionReport, progress: Progress) -> VersionReport:

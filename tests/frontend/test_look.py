@@ -165,7 +165,7 @@ def test_the_keyboard_alone_is_enough(
         guest.sees("What the policy weighs")
         guest.settle()
         tab_to(guest, "id")
-        keyboard.press("ArrowRight")
+        keyboard.press("ArrowUp")
         guest.settle()
         tab_to(guest, "Decide")
         keyboard.press("Enter")

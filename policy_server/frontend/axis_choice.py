@@ -7,6 +7,7 @@ import streamlit as st
 from policy_server.contract.fields.controls import Switch
 from policy_server.contract.fields.field import Value
 from policy_server.contract.schema import Observation
+from policy_server.frontend import address
 from policy_server.frontend.service import Service
 from policy_server.frontend.sweep import Axis, Sweep, axes_of, largest_batch, value_at
 
@@ -29,10 +30,10 @@ def choose_sweep(service: Service, held: Observation, key: str) -> Sweep | None:
     axes = {axis.name: axis for axis in axes_of(service.schema, held)}
     left, right, points = st.columns([3, 3, 2])
     first, second = _names(list(axes.values()), left, right, key)
+    address.choose(f"{key}:side", SIDES, 50)
     side = points.select_slider(
         "Points a side",
         SIDES,
-        value=50,
         key=f"{key}:side",
         persist_state="session",
         help="How finely numbers are stepped through. Fields with few values are shown whole.",
@@ -49,21 +50,22 @@ def choose_sweep(service: Service, held: Observation, key: str) -> Sweep | None:
 
 def _names(axes: list[Axis], left: Any, right: Any, key: str) -> tuple[str, str]:
     """The names of the axes across and upwards."""
+    names = [axis.name for axis in axes]
+    address.choose(f"{key}:x", names, names[_first_choice(axes)] if names else None)
     first = left.selectbox(
         "X axis",
-        [axis.name for axis in axes],
+        names,
         key=f"{key}:x",
-        index=_first_choice(axes),
         persist_state="session",
         help="Moved from left to right over its range; the other fields stay as in the form.",
     )
     others = [NO_AXIS, *(axis.name for axis in axes if axis.name != first)]
     across = next((axis for axis in axes if axis.name == first), None)
+    address.choose(f"{key}:y", others, others[_second_choice(axes, across, others)])
     second = right.selectbox(
         "Y axis",
         others,
         key=f"{key}:y",
-        index=_second_choice(axes, across, others),
         persist_state="session",
         help="Moved from bottom to top. With none, lines show what the policy weighs.",
     )

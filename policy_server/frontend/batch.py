@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from policy_server.errors import Fault, RequestFailed
+from policy_server.frontend import address
 from policy_server.frontend.answers import Decision
 from policy_server.frontend.csv_cells import harmless
 from policy_server.frontend.decide import DRAWN, PROBABLE
@@ -46,12 +47,13 @@ def show(service: Service) -> None:
         key="rows",
         help="UTF-8, with a header line; commas or semicolons.",
     )
+    address.choose("rows:mode", [PROBABLE, DRAWN], PROBABLE)
     how = st.segmented_control(
         "How to decide on each row",
         [PROBABLE, DRAWN],
-        default=PROBABLE,
         required=True,
         key="rows:mode",
+        persist_state="session",
         help="The most probable action of each, or one drawn by the policy's probabilities.",
     )
     if file is not None:

@@ -13,7 +13,7 @@ from policy_server.contract.fields.field import Value
 from policy_server.contract.samples import random_observations
 from policy_server.contract.schema import Observation
 from policy_server.errors import RequestFailed
-from policy_server.frontend import charts, maps
+from policy_server.frontend import address, charts, maps
 from policy_server.frontend.answers import Decision
 from policy_server.frontend.axis_choice import choose_sweep, now
 from policy_server.frontend.form import held_observation
@@ -85,24 +85,25 @@ def _pair(listed: dict[str, Any], names: list[str]) -> tuple[str, str]:
     def spelt(name: str) -> str:
         return f"{name} (active)" if name == active else name
 
-    first_index = names.index(active) if active in names else 0
-    for key in (FIRST, SECOND):
-        if st.session_state.get(key, names[0]) not in names:
-            del st.session_state[key]
+    # The active one comes first, then the newest: so they are offered.
+    names = sorted(reversed(names), key=lambda name: name != active)
+    address.choose(FIRST, names, names[0])
     left, right = st.columns(2)
     first = left.selectbox(
         "First version",
         names,
-        index=first_index,
         key=FIRST,
+        persist_state="session",
         format_func=spelt,
         help="One of the two versions. The active one decides for clients.",
     )
+    others = [name for name in names if name != first]
+    address.choose(SECOND, others, others[0])
     second = right.selectbox(
         "Second version",
-        names,
-        index=next(index for index in range(len(names)) if index != first_index),
+        others,
         key=SECOND,
+        persist_state="session",
         format_func=spelt,
         help="The version that it is compared with.",
     )

@@ -11,7 +11,7 @@ import streamlit as st
 
 from policy_server.contract.schema import Observation
 from policy_server.errors import RequestFailed
-from policy_server.frontend import charts
+from policy_server.frontend import address, charts
 from policy_server.frontend.answers import Decision, read_decision, spelt
 from policy_server.frontend.csv_cells import harmless
 from policy_server.frontend.draft import Entered, draft_of
@@ -95,12 +95,13 @@ def _question_of_vector() -> Question:
 
 def _question() -> Question:
     how, seeded = st.columns([3, 2])
+    address.choose("mode", [DRAWN, PROBABLE], DRAWN)
     mode = how.segmented_control(
         "How to decide",
         [DRAWN, PROBABLE],
-        default=DRAWN,
         required=True,
         key="mode",
+        persist_state="session",
         help="Sample: drawn by the policy's probabilities, as it was trained. Most probable: "
         "without chance; the mean where actions are continuous.",
     )
@@ -111,6 +112,7 @@ def _question() -> Question:
 
 
 def _seed(place: Any, *, disabled: bool) -> int | None:
+    address.choose_number("seed", MAX_SEED)
     seed: int | None = place.number_input(
         "Seed",
         min_value=0,
@@ -118,6 +120,7 @@ def _seed(place: Any, *, disabled: bool) -> int | None:
         value=None,
         step=1,
         key="seed",
+        persist_state="session",
         placeholder="none",
         disabled=disabled,
         help="The same seed draws the same action for the same observation. Empty: by chance.",

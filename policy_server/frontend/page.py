@@ -7,7 +7,7 @@ import streamlit as st
 
 from policy_server.contract.reading import read_schema
 from policy_server.errors import SchemaChanged
-from policy_server.frontend import start, upload, visit
+from policy_server.frontend import address, start, upload, visit
 from policy_server.frontend.origin import ACTIVE, active_version
 from policy_server.frontend.own_server import OwnServer, Workshop
 from policy_server.frontend.service import Readiness, Service, readiness
@@ -45,6 +45,7 @@ def show(workshop: Workshop) -> None:
     )
     st.html(f"<style>{STYLES[st.context.theme.type or 'light']}</style>")
     visit.remember_visitor()
+    visit.find_own(address.linked(address.SERVER, ""))
     service = visit.current()
     if service is None:
         _welcome(workshop, assets)
@@ -62,7 +63,9 @@ def show(workshop: Workshop) -> None:
             "The server has another schema now: forms and pictures begin anew, with its fields.",
             icon=":material/sync:",
         )
+    address.take_up(service)
     _views(service, ready, workshop)
+    address.write(service)
 
 
 def _welcome(workshop: Workshop, assets: Path) -> None:
@@ -152,6 +155,7 @@ def _server(service: Service) -> None:
         help="Goes back to the first page. A server that you started runs on.",
     ):
         visit.leave()
+        address.forget()
         st.rerun()
     if own is not None:
         if st.button(
@@ -162,6 +166,7 @@ def _server(service: Service) -> None:
         ):
             visit.stop()
             visit.leave()
+            address.forget()
             st.rerun()
         _log(own)
 
@@ -199,7 +204,9 @@ def _views(service: Service, ready: Readiness, workshop: Workshop) -> None:
     needed = POLICY if ready.answers and ready.policy is None else names[0]
     first = st.session_state.setdefault("first_view", needed)
     for name, tab in zip(
-        names, st.tabs(names, default=first, on_change="rerun", key="view"), strict=True
+        names,
+        st.tabs(names, default=first, on_change="rerun", key="view", bind="query-params"),
+        strict=True,
     ):
         if not tab.open:
             continue
@@ -219,6 +226,7 @@ def _view(name: str, service: Service) -> None:
     except SchemaChanged:
         visit.refresh(service)
         st.rerun()
+    address.write(service)
     head, answered = active_version(), service.client.answered_by
     # While workers swap, they differ for a moment: the same difference is looked at once.
     seen, st.session_state["versions_seen"] = (

@@ -8,6 +8,7 @@ import streamlit as st
 from policy_server.contract.contract import DEFAULT_TITLE, ContractFile
 from policy_server.errors import PolicyServerError, RequestFailed, SchemaError
 from policy_server.frontend import visit
+from policy_server.frontend.address import SERVER, USER, linked
 from policy_server.frontend.client import Client, Credentials
 from policy_server.frontend.own_server import OwnServer, Workshop
 from policy_server.frontend.service import open_service
@@ -166,11 +167,13 @@ def _connect(workshop: Workshop) -> None:
     with st.form("connect", border=False, enter_to_submit=True):
         url = st.text_input(
             "Address",
-            value=f"http://127.0.0.1:{workshop.port}",
+            value=linked(SERVER, f"http://127.0.0.1:{workshop.port}"),
             help="Where the server runs, such as http://127.0.0.1:8080.",
         )
         user = st.text_input(
-            "User", value=workshop.user, help="The user who may ask and replace the policy."
+            "User",
+            value=linked(USER, workshop.user),
+            help="The user who may ask and replace the policy.",
         )
         password = st.text_input(
             "Password",

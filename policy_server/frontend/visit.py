@@ -134,6 +134,16 @@ def own(client: Client) -> OwnServer | None:
     return server if server.client.credentials == client.credentials else None
 
 
+def find_own(url: str) -> None:
+    """Connect to the server that this visitor has started, where a page is loaded anew."""
+    if st.session_state.setdefault("looked_for_own", False):
+        return
+    st.session_state["looked_for_own"] = True
+    server = started()
+    if server is not None and server.client.url == url:
+        enter_own(server)
+
+
 def refresh(service: Service) -> None:
     """Read again what is served: an upload may bring another schema."""
     try:

@@ -53,6 +53,9 @@ def show(service: Service) -> None:
     if not service.has_versions:
         st.info("This server does not list its versions.")
         return
+    if not service.may_manage:
+        st.info("Comparing needs user and password.")
+        return
     try:
         listed = service.client.get("versions").json()
     except RequestFailed as error:

@@ -16,7 +16,7 @@ from policy_server.frontend.answers import Decision, read_decision, spelt
 from policy_server.frontend.csv_cells import harmless
 from policy_server.frontend.draft import Entered, draft_of
 from policy_server.frontend.form import observation_form
-from policy_server.frontend.origin import Origin, mark
+from policy_server.frontend.origin import Origin, mark, policy_missing
 from policy_server.frontend.renderers.registry import parts_of, renderer_of
 from policy_server.frontend.service import Service
 from policy_server.frontend.snippets import secret, snippets
@@ -65,7 +65,7 @@ def show(service: Service) -> None:
             type="primary",
             icon=":material/bolt:",
             width="stretch",
-            disabled=bool(entered.faults),
+            disabled=bool(entered.faults) or policy_missing(),
             help="Sends the observation of the form to the policy.",
         )
         if entered.faults:
@@ -76,7 +76,7 @@ def show(service: Service) -> None:
             if asked:
                 _ask(service, observation, question)
             _decision(service, observation)
-            if service.schema.is_observed:
+            if service.schema.is_observed and not policy_missing():
                 _distribution(service, observation)
             _as_code(service, observation, question)
     _history()
@@ -155,6 +155,8 @@ def _ask(service: Service, observation: Observation, question: Question) -> None
 
 def _decision(service: Service, observation: Observation) -> None:
     decided: Decided | None = st.session_state.get("decided")
+    if policy_missing():
+        return  # the head of the page says so
     if decided is None or decided.origin.observation != observation:
         st.markdown(":gray[Press **Decide**, and what the policy does stands here.]")
         return

@@ -9,7 +9,7 @@ from policy_server.frontend.service import Service
 from policy_server.frontend.wording import plain
 
 SCHEMA_CHARACTERS = 12
-ACTIVE = "active_version"
+ACTIVE, MISSING = "active_version", "policy_missing"
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,11 @@ def active_version() -> str | None:
     """The version that decides, as the head of the page says it."""
     version: str | None = st.session_state.get(ACTIVE)
     return version
+
+
+def policy_missing() -> bool:
+    """Whether the server answers, and the head of the page says that it has no policy."""
+    return bool(st.session_state.get(MISSING))
 
 
 def mark(origin: Origin, service: Service, observation: Observation | None = None) -> None:

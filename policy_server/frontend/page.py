@@ -8,7 +8,7 @@ import streamlit as st
 from policy_server.contract.reading import read_schema
 from policy_server.errors import SchemaChanged
 from policy_server.frontend import address, start, upload, visit
-from policy_server.frontend.origin import ACTIVE, active_version
+from policy_server.frontend.origin import ACTIVE, MISSING, active_version
 from policy_server.frontend.own_server import OwnServer, Workshop
 from policy_server.frontend.service import Readiness, Service, readiness
 from policy_server.frontend.wording import plain
@@ -22,6 +22,8 @@ VIEWS = {
 }
 """Loaded when they are looked at: charts and tables take longer to load than the first page."""
 POLICY = "Policy"
+NONE_YET = "no version was activated yet"
+"""In what a server says of itself where nothing was uploaded so far."""
 STYLES = {
     "light": """
         [data-testid=stCaptionContainer] { opacity: 1 !important; }
@@ -57,6 +59,7 @@ def show(workshop: Workshop) -> None:
         visit.refresh(service)
         service = visit.current() or service
     st.session_state[ACTIVE] = ready.policy
+    st.session_state[MISSING] = ready.answers and ready.policy is None
     _head(service, ready)
     if visit.schema_changed():
         st.info(
@@ -190,12 +193,30 @@ def _state(service: Service, ready: Readiness) -> None:
     elif not ready.answers:
         st.error(plain(ready.detail), icon=":material/error:")
     elif ready.policy is None:
-        st.warning(
-            f"The server is up, but no policy decides yet. {plain(ready.detail)}",
-            icon=":material/hourglass_empty:",
-        )
+        _no_policy(service, ready)
     else:
         st.badge(f"version {plain(ready.policy)} decides", icon=":material/check:", color="green")
+
+
+def _no_policy(service: Service, ready: Readiness) -> None:
+    """Say once why nothing decides, with the way to change that."""
+    none_yet = NONE_YET in ready.detail
+    words, way = st.columns([5, 1], vertical_alignment="center")
+    words.warning(
+        "No policy yet." if none_yet else plain(ready.detail), icon=":material/hourglass_empty:"
+    )
+    if none_yet and service.may_manage:
+        way.button(
+            "Upload one",
+            icon=":material/upload:",
+            width="stretch",
+            on_click=_turn_to_policy,
+            help="Turns to the uploads.",
+        )
+
+
+def _turn_to_policy() -> None:
+    st.session_state["view"] = POLICY
 
 
 def _views(service: Service, ready: Readiness, workshop: Workshop) -> None:

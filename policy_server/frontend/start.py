@@ -1,12 +1,13 @@
 """The first page: start a server from a schema, or connect to one that runs."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 
 from policy_server.contract.contract import DEFAULT_TITLE, ContractFile
-from policy_server.errors import PolicyServerError, RequestFailed, SchemaError
+from policy_server.errors import Fault, PolicyServerError, RequestFailed, SchemaError
 from policy_server.frontend import visit
 from policy_server.frontend.address import SERVER, USER, linked
 from policy_server.frontend.client import Client, Credentials
@@ -14,6 +15,8 @@ from policy_server.frontend.own_server import OwnServer, Workshop
 from policy_server.frontend.service import open_service
 from policy_server.frontend.wording import say
 
+FILE, FILE_LINE = "schema.yaml", re.compile(r"schema\.yaml:([0-9]+)")
+"""What faults of a schema call it, and a line of it."""
 PICK, UPLOAD, PASTE = "Pick an example", "Upload a file", "Paste it"
 
 
@@ -153,13 +156,19 @@ def _is_sound(text: str) -> bool:
     try:
         contract = ContractFile(text).resolve()
     except SchemaError as error:
-        say(error)
+        say(_of_text(error))
         return False
     for warning in contract.schema.warnings:
         st.warning(warning)
     count = len(contract.schema.fields)
     st.caption(f"A sound schema: {count} field{'s' if count > 1 else ''}.")
     return True
+
+
+def _of_text(error: SchemaError) -> SchemaError:
+    """The same of a text that has no file: faults stand at its lines."""
+    faults = [Fault(FILE_LINE.sub(r"Line \1", fault.place), fault.detail) for fault in error.faults]
+    return SchemaError(error.summary.replace(FILE, "The schema"), faults)
 
 
 def _connect(workshop: Workshop) -> None:

@@ -88,9 +88,9 @@ def test_every_fault_of_a_pasted_schema_is_listed_with_its_line(stranger: Visito
     stranger.page.get_by_text("Paste it", exact=True).click()
     stranger.settle()
     stranger.fill("Schema", BAD_SCHEMA)
-    stranger.sees("schema.yaml does not describe an observation that can be served.")
-    stranger.sees("schema.yaml:2:")
-    stranger.sees("schema.yaml:3:")
+    stranger.sees("The schema does not describe an observation that can be served.")
+    stranger.sees("Line 2:")
+    stranger.sees("Line 3:")
     assert stranger.button("Start the server").count() == 0
     stranger.fill("Schema", "observations: {temperature: {type: float}}")
     stranger.sees("A sound schema: 1 field.")

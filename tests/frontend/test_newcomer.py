@@ -21,7 +21,9 @@ def test_from_a_schema_to_a_decision_and_the_same_in_swagger_ui(
         assert guest.page.title() == "Policy server"
         guest.start_server(front.server_port)
         credentials = _credentials(guest)
-        guest.sees("no policy decides yet")
+        guest.turn_to("Decide")
+        assert guest.page.get_by_text("No policy").count() == 1
+        guest.press("Upload one")
         guest.press("Upload the example's policy")
         guest.sees("is active: it decides from now on")
         guest.sees("log-probabilities of 256 actions")

@@ -60,7 +60,7 @@ def test_each_visitor_has_a_server_that_no_other_sees_or_ends(
         second.sees("is active: it decides from now on")
         first.page.reload()
         first.settle()
-        first.sees("no policy decides yet")
+        first.sees("No policy yet.")
         for page, password in ((first.page, theirs[1]), (second.page, ours[1])):
             assert password not in page.content()
         second.press("Server")

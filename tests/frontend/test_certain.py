@@ -84,4 +84,4 @@ def test_its_page_says_no_density(certain_service: Service) -> None:
 
 def draft(app: AppTest) -> object:
     """What the page has asked about."""
-    return app.session_state["decided"].observation
+    return app.session_state["decided"].origin.observation

@@ -1,6 +1,6 @@
 """How the texts of settings are read that say which servers run networks."""
 
-from policy_server.policy.engines.http_client import Address
+from policy_server.policy.engines.address import Address
 
 
 def server_url(text: str) -> str:

@@ -3,15 +3,14 @@
 import shutil
 import tempfile
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 from urllib.parse import urlsplit
-
-from requests.auth import AuthBase
 
 from policy_server.access.audit import Hash, audited
 from policy_server.app.copying import copies_of, server_key
 from policy_server.app.protection import protect_base_path
 from policy_server.app.settings import Settings, contracts_of, read_settings
+from policy_server.app.stores import store_of
 from policy_server.commands.policy import settings_for
 from policy_server.commands.server_credentials import credentials_for
 from policy_server.commands.terminal import print_checks, show_progress
@@ -22,7 +21,9 @@ from policy_server.serving.activation import Activation
 from policy_server.serving.copying import Copies, Receiver
 from policy_server.serving.signed_archive import check_archive
 from policy_server.serving.version_report import VersionReport
-from policy_server.store.registry import open_store
+
+if TYPE_CHECKING:
+    from requests.auth import AuthBase
 
 CREATED_BY = "the command line"
 
@@ -123,7 +124,7 @@ def fingerprint() -> None:
 
 def _copies(settings: Settings, policy: str | None) -> Copies:
     protect_base_path(settings)
-    return copies_of(settings, open_store(settings_for(policy, settings).base_path))
+    return copies_of(settings, store_of(settings_for(policy, settings)))
 
 
 def _receive(
@@ -131,7 +132,7 @@ def _receive(
 ) -> VersionReport:
     """Take an archive into the store."""
     copies, settings = _copies(server, policy), settings_for(policy, server)
-    store = open_store(settings.base_path)
+    store = store_of(settings)
     receiver = Receiver(
         store,
         contracts_of(settings, is_server=policy in (None, DEFAULT)),
@@ -150,14 +151,14 @@ def _receive(
     return report
 
 
-def _fetch(url: str, version: str, who: AuthBase, archive: BinaryIO, settings: Settings) -> None:
+def _fetch(url: str, version: str, who: "AuthBase", archive: BinaryIO, settings: Settings) -> None:
     from policy_server.web import copying
 
     show_progress()(f"fetching version {version}")
     copying.fetch_archive(url, version, who, archive, settings.upload_megabytes)
 
 
-def _credentials(settings: Settings, url: str, *, by_name: bool) -> AuthBase:
+def _credentials(settings: Settings, url: str, *, by_name: bool) -> "AuthBase":
     from policy_server.web import remote
 
     who = credentials_for(settings, url, by_name)

@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from policy_server.files import OWNERS, write_atomically
-from policy_server.policy.engines.http_client import Address
+from policy_server.policy.engines.address import Address
 from policy_server.sandbox.confinement import end_with
 from policy_server.sandbox.model_server import PATH_VARIABLE, State, Task, wanted_folders
 

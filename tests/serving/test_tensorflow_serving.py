@@ -22,7 +22,7 @@ from scipy import special
 
 from examples.quiet_tensorflow import tf
 from policy_server.errors import EngineFailed, UploadRejected
-from policy_server.policy.engines.http_client import Address
+from policy_server.policy.engines.address import Address
 from policy_server.policy.engines.registry import ONNXRUNTIME, TENSORFLOW_SERVING
 from policy_server.policy.engines.servers import NO_SERVERS, EngineServers
 from policy_server.proving.limits import BuildLimits

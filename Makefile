@@ -82,11 +82,12 @@ format: $(DEVELOP)  ## write the files as check wants them
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# What the tests need narrows the others: each package has one release in all files.
 lock: $(DEVELOP)  ## pin everything that pyproject.toml needs, in requirements*.txt
-	$(BIN)/uv pip compile -q --generate-hashes pyproject.toml -o requirements-slim.txt
-	$(BIN)/uv pip compile -q --generate-hashes pyproject.toml --extra build --extra clients --extra frontend --extra grpc --extra objects --extra traces -o requirements.txt
 	$(BIN)/uv pip compile -q --generate-hashes pyproject.toml --extra build --extra clients --extra frontend --extra grpc --extra objects --extra traces --extra dev -o requirements-dev.txt
-	$(BIN)/uv pip compile -q --generate-hashes pyproject.toml --extra build --extra clients --extra frontend --extra grpc --extra objects --extra traces --extra gpu --no-emit-package onnxruntime -o requirements-gpu.txt
+	$(BIN)/uv pip compile -q --generate-hashes pyproject.toml -c requirements-dev.txt -o requirements-slim.txt
+	$(BIN)/uv pip compile -q --generate-hashes pyproject.toml -c requirements-dev.txt --extra build --extra clients --extra frontend --extra grpc --extra objects --extra traces -o requirements.txt
+	$(BIN)/uv pip compile -q --generate-hashes pyproject.toml -c requirements-dev.txt --extra build --extra clients --extra frontend --extra grpc --extra objects --extra traces --extra gpu --no-emit-package onnxruntime -o requirements-gpu.txt
 
 frameworks: $(DEVELOP)  ## train small policies with real frameworks, export them and play them (CASES="name ..."; stale: what another kit made)
 	$(BIN)/python -m tests.frameworks $(CASES)

@@ -64,7 +64,16 @@ PLUG_INS = {
     },
     "frontend/renderers": {"renderer", "head", "dimension", "measured"},
     "policy/engines": {
-        *("engine", "http_client", "on_device", "recorded", "remote", "served_model", "servers"),
+        *(
+            "address",
+            "engine",
+            "http_client",
+            "on_device",
+            "recorded",
+            "remote",
+            "served_model",
+            "servers",
+        ),
     },
     "policy/families": {
         *("family", "numbered", "real", "softmax", "recognition"),

@@ -7,8 +7,10 @@ from typing import Any
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from policy_server.contract.operations import KEY_HEADER
+
 MOST_CALLS, MOST_BODY_BYTES = 10_000, 100_000
-SECRET = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
+SECRET = frozenset({"authorization", "proxy-authorization", "cookie", KEY_HEADER.lower()})
 """Headers that are not recorded."""
 
 

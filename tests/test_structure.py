@@ -64,16 +64,8 @@ PLUG_INS = {
     },
     "frontend/renderers": {"renderer", "head", "dimension", "measured"},
     "policy/engines": {
-        *(
-            "address",
-            "engine",
-            "http_client",
-            "on_device",
-            "recorded",
-            "remote",
-            "served_model",
-            "servers",
-        ),
+        *("address", "engine", "http_client", "on_device", "recorded", "remote"),
+        *("served_model", "servers"),
     },
     "policy/families": {
         *("family", "numbered", "real", "softmax", "recognition"),
@@ -84,16 +76,8 @@ PLUG_INS = {
     "store": {
         *("store", "builds", "content", "copying", "disk", "episodes", "formats", "leftovers"),
         *("manifest", "policies", "privacy", "refusals", "served", "uses", "workers"),
-        *(
-            "archive",
-            "bucket",
-            "elsewhere",
-            "incoming",
-            "outage",
-            "shared_policies",
-            "shared_state",
-            "turn",
-        ),
+        *("archive", "bucket", "elsewhere", "incoming", "outage", "shared_policies"),
+        *("shared_state", "turn"),
     },
 }
 """Rooms of plug-ins, and the files there that are none: what all of them share."""

@@ -9,15 +9,15 @@ from urllib.parse import urlsplit
 from policy_server.access.audit import Hash, audited
 from policy_server.app.copying import copies_of, server_key
 from policy_server.app.protection import protect_base_path
-from policy_server.app.settings import Settings, contracts_of, read_settings
+from policy_server.app.settings import Settings, read_settings
 from policy_server.app.stores import store_of
 from policy_server.commands.policy import settings_for
+from policy_server.commands.publisher import publisher_of
 from policy_server.commands.server_credentials import credentials_for
 from policy_server.commands.terminal import print_checks, show_progress
 from policy_server.contract.policy_names import DEFAULT, ROOT, path_of
 from policy_server.errors import StoreFailed, VersionConflict
 from policy_server.files import OWNERS, write_atomically
-from policy_server.serving.activation import Activation
 from policy_server.serving.copying import Copies, Receiver
 from policy_server.serving.signed_archive import check_archive
 from policy_server.serving.version_report import VersionReport
@@ -132,16 +132,7 @@ def _receive(
 ) -> VersionReport:
     """Take an archive into the store."""
     copies, settings = _copies(server, policy), settings_for(policy, server)
-    store = store_of(settings)
-    receiver = Receiver(
-        store,
-        contracts_of(settings, is_server=policy in (None, DEFAULT)),
-        settings.build_limits,
-        settings.keep_versions,
-        episode_seconds=settings.episode_seconds,
-        servers=settings.engine_servers(settings.base_path),
-        activation=Activation(store),
-    )
+    receiver = publisher_of(Receiver, settings, policy)
     with audited(settings.base_path, "pull", "") as entry:
         arrived = copies.checked(archive)
         entry.hashes = [Hash("archive", arrived.signed.sha256.hex())]

@@ -4,15 +4,13 @@ import contextlib
 from pathlib import Path
 
 from policy_server.access.audit import audited
-from policy_server.app.protection import protect_base_path
 from policy_server.app.settings import Settings, contracts_of, read_settings
-from policy_server.app.stores import store_of
 from policy_server.commands.policy import made, settings_for
+from policy_server.commands.publisher import publisher_of
 from policy_server.commands.server_credentials import credentials_for
 from policy_server.commands.terminal import print_checks, print_warning, show_progress
 from policy_server.contract.policy_names import DEFAULT
 from policy_server.errors import SchemaError, VersionConflict
-from policy_server.serving.activation import Activation
 from policy_server.serving.bundle import Bundle
 from policy_server.serving.policy_folder import open_policy_folder
 from policy_server.serving.publication import Publisher
@@ -52,7 +50,7 @@ def publish(
             report = _publish_to(url, bundle, settings, policy, by_name=by_name)
         else:
             settings = made(policy, settings, bundle.schema, bundle.schema_file)
-            publisher = _publisher(settings, policy)
+            publisher = publisher_of(Publisher, settings, policy)
             _tell_of_schema(bundle, settings)
             with audited(settings.base_path, "publish", "") as entry:
                 report = publisher.publish(bundle, show_progress(), CREATED_BY)
@@ -74,24 +72,10 @@ def check(folder: str, golden: str | None = None, policy: str | None = None) -> 
     settings = settings_for(policy, read_settings())
     with open_policy_folder(Path(folder), Path(golden) if golden else None) as bundle:
         _tell_of_schema(bundle, settings)
-        report = _publisher(settings, policy).check(bundle, show_progress())
+        report = publisher_of(Publisher, settings, policy).check(bundle, show_progress())
     print_checks(report.checks)
     report.raise_unless_ready()
     print("It would serve. Nothing was activated.")
-
-
-def _publisher(settings: Settings, policy: str | None) -> Publisher:
-    protect_base_path(settings)
-    store = store_of(settings)
-    return Publisher(
-        store,
-        contracts_of(settings, is_server=policy in (None, DEFAULT)),
-        settings.build_limits,
-        settings.keep_versions,
-        episode_seconds=settings.episode_seconds,
-        servers=settings.engine_servers(settings.base_path),
-        activation=Activation(store),
-    )
 
 
 def _publish_to(

@@ -21,6 +21,8 @@ _WITHOUT = ("clients", "clients_of_language", "build_answer", "version_archive",
 UNKNOWN = frozenset({OPERATIONS[name].path for name in _WITHOUT})
 """Paths that SDKs do not have: those that hand out SDKs, the one that they ask themselves, and
 copies of versions, which `policy-server pull` and `push` move."""
+STAGES = {"activate", "activate_copy"}
+"""Parameters of uploads that say whether a version is only kept, or decides."""
 ACCEPTED = "202"
 """An answer that SDKs do not hand on: they ask until there is another one."""
 
@@ -47,7 +49,7 @@ def client_specification(specification: Specification, *, security: bool) -> Spe
     for operation in operations(given):
         operation["responses"].pop(ACCEPTED, None)
     cleaned: Specification = _cleaned(given)
-    _drop_headers(cleaned)
+    _drop_parameters(cleaned)
     if not security:
         cleaned.pop("securityDefinitions", None)
         for operation in operations(cleaned):
@@ -102,18 +104,22 @@ def _mark_closed(specification: Specification) -> None:
             definition[CLOSED] = True
 
 
-def _drop_headers(specification: Specification) -> None:
-    """Headers are how a request is sent, not what is asked: every method would have them all."""
+def _drop_parameters(specification: Specification) -> None:
+    """Headers are how a request is sent, not what is asked: every method would have them all.
+
+    That a version is only staged, programs do not ask: in Java every upload would have to say so.
+    """
     shared = specification.get("parameters", {})
-    headers = {name for name, parameter in shared.items() if parameter["in"] == "header"}
-    references = [f"#/parameters/{name}" for name in headers]
+    dropped = {name for name, parameter in shared.items() if parameter["in"] == "header"}
+    dropped |= STAGES & shared.keys()
+    references = [f"#/parameters/{name}" for name in dropped]
     for operation in operations(specification):
         operation["parameters"] = [
             parameter
             for parameter in operation.get("parameters", ())
             if parameter.get("in") != "header" and parameter.get("$ref") not in references
         ]
-    for name in headers:
+    for name in dropped:
         del shared[name]
 
 

@@ -30,6 +30,7 @@ from policy_server.web.handlers import (
     upload_preprocessor,
     verify_version,
     version_archive,
+    version_edge,
     versions,
 )
 
@@ -63,5 +64,6 @@ __all__ = [
     "upload_preprocessor",
     "verify_version",
     "version_archive",
+    "version_edge",
     "versions",
 ]

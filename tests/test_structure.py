@@ -69,7 +69,7 @@ PLUG_INS = {
     },
     "policy/families": {
         *("family", "numbered", "real", "softmax", "recognition"),
-        *("comparison", "normal", "paired", "even"),
+        *("comparison", "normal", "paired", "even", "terms"),
     },
     "proving/readers": {"reader"},
     "web/protocols": {"protocol"},

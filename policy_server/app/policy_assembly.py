@@ -22,6 +22,7 @@ from policy_server.serving.builds import Builds
 from policy_server.serving.contracts import Contracts
 from policy_server.serving.copying import Copies, Receiver
 from policy_server.serving.data_plane import DataPlane
+from policy_server.serving.edge.package import Packages
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.shutdown import Shutdown
 from policy_server.serving.siblings import Siblings
@@ -136,6 +137,7 @@ def create_switch(
     publisher = shared.publisher(settings, name, store, contracts, activation)
     versions = Versions(store, contracts, limits, servers, activation)
     copies, siblings = shared.copies(store), Siblings(store, registration := store.register())
+    packages = Packages(store, contracts, limits, settings.serving_limits.isolation)
     builds, options = shared.builds_of(base_path), shared.options(settings, name, is_server)
 
     def create(contract: Contract, refresh: Refresh) -> Application:
@@ -147,8 +149,8 @@ def create_switch(
         clients = ClientLibrary(base_path, contract, specification, settings.generator)
         tokens = memory_tokens(settings, key, contract)
         plane = DataPlane(live, contract, settings.request_seconds, tokens)
-        making = (publisher, copies, builds, versions, refresh, shared.shutdown, siblings)
-        parts = (plane, schemas, clients, AuditLog(base_path), policies, shared.lacking)
+        making = (publisher, copies, packages, builds, versions, refresh, shared.shutdown)
+        parts = (siblings, plane, schemas, clients, AuditLog(base_path), policies, shared.lacking)
         service = Service(contract, live, *making, *parts)
         answer = create_application(specification, shared.api, service, authenticator, options)
         state = State(service, authenticator, shared.told.observer, policies=policies)

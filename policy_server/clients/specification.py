@@ -17,10 +17,14 @@ UNDOCUMENTED = ("example", "default")
 VERSION_FIELD = "policy_version"
 """The field of answers in our clients for VERSION_HEADER."""
 
-_WITHOUT = ("clients", "clients_of_language", "build_answer", "version_archive", "upload_archive")
+_WITHOUT = (
+    *("clients", "clients_of_language", "build_answer"),
+    *("version_archive", "version_edge", "upload_archive"),
+)
 UNKNOWN = frozenset({OPERATIONS[name].path for name in _WITHOUT})
-"""Paths that SDKs do not have: those that hand out SDKs, the one that they ask themselves, and
-copies of versions, which `policy-server pull` and `push` move."""
+"""Paths that SDKs do not have: those that hand out SDKs, the one that they ask themselves,
+copies of versions, which `policy-server pull` and `push` move, and packages, which programs without
+a server have."""
 STAGES = {"activate", "activate_copy"}
 """Parameters of uploads that say whether a version is only kept, or decides."""
 ACCEPTED = "202"

@@ -172,6 +172,14 @@ _ALL = (
         seconds=BUILD_SECONDS,
         answer=ARCHIVE,
     ),
+    Operation(
+        "version_edge",
+        "get",
+        "/versions/{version}/edge",
+        Role.MANAGE,
+        seconds=BUILD_SECONDS,
+        answer=ZIP,
+    ),
     _manages("upload_archive", "/archive", Body.FILES),
     Operation(
         "predict_batch_with_version",

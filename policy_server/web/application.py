@@ -22,6 +22,7 @@ from policy_server.contract.specification import Specification
 from policy_server.serving.builds import Builds
 from policy_server.serving.copying import Copies, Receiver
 from policy_server.serving.data_plane import DataPlane
+from policy_server.serving.edge.package import Packages
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.shutdown import Shutdown
 from policy_server.serving.siblings import Siblings
@@ -67,6 +68,7 @@ class Service:
         live: The policy that decides.
         publisher: Makes versions of uploads, and of copies.
         copies: Of the versions, for other servers.
+        packages: Of the versions, for programs without a server.
         builds: Go on behind an answer.
         versions: Those that are there.
         refresh: Serves at once what was activated just now.
@@ -84,6 +86,7 @@ class Service:
     live: LivePolicy
     publisher: Receiver
     copies: Copies
+    packages: Packages
     builds: Builds
     versions: Versions
     refresh: Callable[[], Awaitable[None]]

@@ -1,7 +1,11 @@
 """Archives as answers: of SDKs, and of a version, which is sent piece by piece."""
 
 import base64
+import os
 import tempfile
+from collections.abc import Callable
+from functools import partial
+from typing import BinaryIO
 
 import flask
 from werkzeug.wsgi import wrap_file
@@ -10,6 +14,8 @@ from policy_server.clients.library import ClientLibrary
 from policy_server.contract.operations import ARCHIVE, ZIP
 from policy_server.errors import StoreFailed
 from policy_server.serving.copying import Copies
+from policy_server.serving.edge.package import Packages
+from policy_server.web.application import on_loop
 
 
 def archive_of(copies: Copies, version: str) -> flask.Response:
@@ -20,10 +26,35 @@ def archive_of(copies: Copies, version: str) -> flask.Response:
         VersionConflict: It is in no state to be copied.
         StoreFailed: There is no room to make the archive, or no key to sign it with.
     """
+    return _written(
+        lambda file: copies.write(version, file).sha256, ARCHIVE, f"version-{version}.policy"
+    )
+
+
+def edge_of(packages: Packages, version: str) -> flask.Response:
+    """The package of a version.
+
+    Raises:
+        VersionNotFound: There is no such version.
+        VersionConflict: It has something that cannot travel.
+        StoreFailed: There is no room to make the package.
+    """
+    return _written(partial(on_loop, packages.write, version), ZIP, f"version-{version}-edge.zip")
+
+
+def sdks_of(clients: ClientLibrary, language: str | None) -> flask.Response:
+    """The SDK of a language, or those of all."""
+    answer = flask.Response(clients.archive(language), mimetype=ZIP)
+    answer.add_etag()
+    return _to_be_kept(answer, f"clients-{language}.zip" if language else "clients.zip")
+
+
+def _written(write: Callable[[BinaryIO], bytes], media_type: str, name: str) -> flask.Response:
+    """What is written to a file, sent piece by piece; `write` gives its SHA-256."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed once it is sent
     try:
-        signed = copies.write(version, file)
-        length = file.tell()
+        digest = write(file)
+        length = file.seek(0, os.SEEK_END)
         file.seek(0)
     except OSError as error:
         file.close()
@@ -34,19 +65,12 @@ def archive_of(copies: Copies, version: str) -> flask.Response:
         file.close()
         raise
     answer = flask.Response(
-        wrap_file(flask.request.environ, file), mimetype=ARCHIVE, direct_passthrough=True
+        wrap_file(flask.request.environ, file), mimetype=media_type, direct_passthrough=True
     )
     answer.content_length = length
-    answer.headers["Content-Digest"] = f"sha-256=:{base64.b64encode(signed.sha256).decode()}:"
-    answer.set_etag(signed.sha256.hex())
-    return _to_be_kept(answer, f"version-{version}.policy")
-
-
-def sdks_of(clients: ClientLibrary, language: str | None) -> flask.Response:
-    """The SDK of a language, or those of all."""
-    answer = flask.Response(clients.archive(language), mimetype=ZIP)
-    answer.add_etag()
-    return _to_be_kept(answer, f"clients-{language}.zip" if language else "clients.zip")
+    answer.headers["Content-Digest"] = f"sha-256=:{base64.b64encode(digest).decode()}:"
+    answer.set_etag(digest.hex())
+    return _to_be_kept(answer, name)
 
 
 def _to_be_kept(answer: flask.Response, name: str) -> flask.Response:

@@ -1,13 +1,15 @@
 """Writes to the audit log who asked for a change, and what came of it."""
 
 import asyncio
+import hashlib
 import logging
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from http import HTTPStatus
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from werkzeug.datastructures import FileStorage
 
 from policy_server.access.audit import AuditLog, Entry, Hash, Outcome
 from policy_server.contract.operations import Operation
@@ -37,6 +39,15 @@ def note(
     if noted is not None:
         noted["subject"] = subject or noted["subject"]
         noted["hashes"] |= hashes or {}
+
+
+def note_files(scope: MutableMapping[str, Any], files: Iterable[tuple[str, FileStorage]]) -> None:
+    """Note what was uploaded, by its name, whatever becomes of it."""
+    hashes = {}
+    for name, file in files:
+        hashes[str(name)] = hashlib.file_digest(file.stream, "sha256").hexdigest()  # type: ignore[arg-type]
+        file.stream.seek(0)
+    note(scope, hashes=hashes)
 
 
 class AuditMiddleware:

@@ -1,7 +1,5 @@
 """The operations of the contract: one short function for each operationId."""
 
-import hashlib
-from collections.abc import Iterable
 from functools import partial
 from typing import Any, BinaryIO, cast
 
@@ -18,8 +16,8 @@ from policy_server.serving.version_report import VersionReport
 from policy_server.version.parts import Part
 from policy_server.web.adapters.connexion_request import decoded_body
 from policy_server.web.application import current_service, on_loop
-from policy_server.web.archives import archive_of, sdks_of
-from policy_server.web.auditing import note
+from policy_server.web.archives import archive_of, edge_of, sdks_of
+from policy_server.web.auditing import note, note_files
 from policy_server.web.deferring import Progress, answer_of, answered
 from policy_server.web.health import ALIVE, health_of
 from policy_server.web.observing import stages_of
@@ -82,9 +80,9 @@ def upload_policy(
         Part.GOLDEN: golden_file,
     }
     parts = {part: file for part, file in files.items() if file is not None}
-    _note_files(parts.items())
+    note_files(connexion.request.scope, parts.items())
     if schema_file is not None:
-        _note_files([("schema", schema_file)])
+        note_files(connexion.request.scope, [("schema", schema_file)])
     bundle = Bundle(parts, schema_file.read() if schema_file is not None else None)
     publish = current_service().publisher.publish
     return answered(
@@ -119,7 +117,7 @@ def upload_output_mapper(
 
 def upload_archive(archive_file: FileStorage, user: str, activate: bool = False) -> flask.Response:
     """Make a version of one that another server has proven."""
-    _note_files([("archive", archive_file)])
+    note_files(connexion.request.scope, [("archive", archive_file)])
     service = current_service()
     arrived = service.copies.checked(cast(BinaryIO, archive_file.stream))
     note(connexion.request.scope, hashes={"server": arrived.signed.fingerprint})
@@ -132,6 +130,11 @@ def upload_archive(archive_file: FileStorage, user: str, activate: bool = False)
 def version_archive(version: str) -> flask.Response:
     """All that a version has, for another server."""
     return archive_of(current_service().copies, version)
+
+
+def version_edge(version: str) -> flask.Response:
+    """What a version needs to decide without a server."""
+    return edge_of(current_service().packages, version)
 
 
 def versions() -> flask.Response:
@@ -197,7 +200,7 @@ def create_policy(
     policy: str, schema_file: FileStorage, title: str | None = None
 ) -> flask.Response:
     """Make a policy, which has a schema and no version yet."""
-    _note_files([("schema", schema_file)])
+    note_files(connexion.request.scope, [("schema", schema_file)])
     note(connexion.request.scope, policy)
     _catalogue().create(policy, schema_file.read(), title)
     return _json(_catalogue().get(policy))
@@ -247,18 +250,9 @@ def _catalogue() -> PolicyCatalogue:
 
 
 def _upload(files: dict[Part, FileStorage], user: str, activate: bool) -> flask.Response:
-    _note_files(files.items())
+    note_files(connexion.request.scope, files.items())
     upload = partial(current_service().publisher.upload, files, user, activate=activate)
     return answered(lambda progress: _published(upload(progress=progress), progress))
-
-
-def _note_files(files: Iterable[tuple[str, FileStorage]]) -> None:
-    """Note for the audit log what was uploaded, whatever becomes of it."""
-    hashes = {}
-    for name, file in files:
-        hashes[str(name)] = hashlib.file_digest(file.stream, "sha256").hexdigest()  # type: ignore[arg-type]
-        file.stream.seek(0)
-    note(connexion.request.scope, hashes=hashes)
 
 
 def _note_hash(version: str) -> None:

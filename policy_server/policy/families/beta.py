@@ -10,6 +10,7 @@ from policy_server.policy.families.family import Actions, Array, Draw, NotFinite
 from policy_server.policy.families.paired import PairedFamily
 from policy_server.policy.families.real import MAX_LOG_DENSITY
 from policy_server.policy.families.recognition import Output, Reading, contradicted, finite
+from policy_server.policy.families.terms import Rule, Term, Terms
 
 FIRST, LAST = 2.2250738585072014e-308, 1 - 2.0**-53
 """The smallest and the largest action: a density may be infinite at 0 and at 1."""
@@ -49,6 +50,9 @@ class Beta(PairedFamily):
 
     def mode(self, inputs: Array) -> Array:
         return np.clip(self.moments(inputs)[0], FIRST, LAST)
+
+    def mode_terms(self) -> Terms:
+        return tuple(Term(Rule.SHARE, pair) for pair in self.pairs)
 
     def decide(self, row: Sequence[float], draw: Draw | None) -> tuple[list[float], float]:
         actions: list[float] = []

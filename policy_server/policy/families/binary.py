@@ -11,6 +11,7 @@ from policy_server.policy.engines.engine import Floats
 from policy_server.policy.families.family import Array, Draw
 from policy_server.policy.families.recognition import Drawn, Output, Reading, Stated, contradicted
 from policy_server.policy.families.softmax import SoftmaxHeads
+from policy_server.policy.families.terms import Rule, Terms, of_each
 
 
 class Binary(SoftmaxHeads):
@@ -41,6 +42,9 @@ class Binary(SoftmaxHeads):
         first = np.where(inputs == np.inf, -np.inf, 0.0)
         second = np.where(inputs == np.inf, 0.0, inputs)
         return [np.stack(pair, axis=1) for pair in zip(first.T, second.T, strict=True)]
+
+    def mode_terms(self) -> Terms:
+        return of_each(Rule.POSITIVE, range(self.input_width))
 
     def decide(self, row: Sequence[float], draw: Draw | None) -> tuple[list[int], float]:
         pairs = ((-inf, 0.0) if logit == inf else (0.0, logit) for logit in row)

@@ -8,6 +8,7 @@ import numpy as np
 from policy_server.policy.families.family import Actions, Array, Draw, NotFinite
 from policy_server.policy.families.real import RealFamily
 from policy_server.policy.families.recognition import ALWAYS_THE_SAME, Output, Reading
+from policy_server.policy.families.terms import Rule, Terms, of_each
 
 
 class Deterministic(RealFamily):
@@ -29,6 +30,9 @@ class Deterministic(RealFamily):
 
     def mode(self, inputs: Array) -> Array:
         return inputs
+
+    def mode_terms(self) -> Terms:
+        return of_each(Rule.NUMBER, range(self.input_width))
 
     def decide(self, row: Sequence[float], draw: Draw | None) -> tuple[Sequence[float], None]:
         if not all(map(isfinite, row)):

@@ -14,13 +14,8 @@ from numpy.typing import NDArray
 from policy_server.contract.actions import Kind
 from policy_server.errors import UploadRejected
 from policy_server.policy.engines.engine import Floats
-from policy_server.policy.families.recognition import (
-    Drawn,
-    Output,
-    Reading,
-    Stated,
-    contradicted,
-)
+from policy_server.policy.families.recognition import Drawn, Output, Reading, Stated, contradicted
+from policy_server.policy.families.terms import Terms
 from policy_server.policy.output_mapper import OutputMapper
 
 Answer = dict[str, Any]
@@ -114,6 +109,10 @@ class Family(ABC):
     @abstractmethod
     def mode(self, inputs: Array) -> Actions:
         """The most probable [B, H] actions."""
+
+    def mode_terms(self) -> Terms | None:
+        """How each number of `mode` follows from W inputs; None where no rule says it."""
+        return None
 
     @abstractmethod
     def decide(

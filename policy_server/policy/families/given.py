@@ -18,6 +18,7 @@ from policy_server.policy.families.recognition import (
     contradicted,
     finite,
 )
+from policy_server.policy.families.terms import Rule, Terms, of_each
 from policy_server.policy.output_mapper import OutputMapper
 
 BEYOND = 2**24
@@ -48,6 +49,9 @@ class Given(NumberedFamily):
 
     def mode(self, inputs: Array) -> NDArray[np.int64]:
         return inputs.astype(np.int64)
+
+    def mode_terms(self) -> Terms:
+        return of_each(Rule.NUMBER, range(self.input_width))
 
     def decide(self, row: Sequence[float], draw: Draw | None) -> tuple[list[int], float]:
         for number in row:

@@ -9,6 +9,7 @@ from policy_server.policy.families.family import MASKED, Array, Draw
 from policy_server.policy.families.numbered import best_of, check_scores, shortfall_of_scores
 from policy_server.policy.families.recognition import Drawn, Output, Reading
 from policy_server.policy.families.softmax import SoftmaxHeads, chosen_by, sums_to_one
+from policy_server.policy.families.terms import Rule, Terms, of_heads
 
 
 class Greedy(SoftmaxHeads):
@@ -109,6 +110,9 @@ class Costs(Greedy):
     readings = (Reading("costs", "costs of actions", "the action of the lowest is taken"),)
     sign = -1
     forbidden = np.inf
+
+    def mode_terms(self) -> Terms:
+        return of_heads(Rule.SMALLEST, self.sizes)
 
     @classmethod
     def may_be(cls, output: Output) -> bool:

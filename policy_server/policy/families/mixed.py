@@ -19,6 +19,7 @@ from policy_server.policy.families.numbered import NumberedWording, shortfall_of
 from policy_server.policy.families.real import MAX_LOG_DENSITY, batch_of, dimensions, several
 from policy_server.policy.families.recognition import DISTRIBUTION_INPUTS, Output, Reading, Stated
 from policy_server.policy.families.softmax import SoftmaxHeads
+from policy_server.policy.families.terms import Rule, Term, Terms
 from policy_server.policy.output_mapper import OutputMapper
 
 LEAST_UNIFORM = 2.0**-54
@@ -97,6 +98,15 @@ class Mixed(Family):
         logits, reals = self.split(inputs)
         return self._together(self.heads.mode(logits), self.moments(reals)[0])
 
+    def mode_terms(self) -> Terms:
+        heads, means = iter(self.heads.mode_terms()), iter(self.mean_places())
+        return tuple(
+            Term(Rule.LARGEST, tuple(self._logits[place] for place in next(heads).places))
+            if size
+            else Term(Rule.NUMBER, (self._reals[next(means)],))
+            for size in self.sizes
+        )
+
     def decide(
         self, row: Sequence[float], draw: Draw | None
     ) -> tuple[list[int | float], float | None]:
@@ -158,6 +168,10 @@ class Mixed(Family):
     def moments(self, reals: Array) -> tuple[Array, Array]:
         """Means and standard deviations of the dimensions, float64[B, D] each."""
         return self._normal.moments(reals)
+
+    def mean_places(self) -> Sequence[int]:
+        """Where the means of the dimensions stand among R."""
+        return [mean for mean, _ in self._normal.pairs]
 
     def _together(self, numbers: NDArray[np.int64], reals: Array) -> NDArray[np.object_]:
         actions = np.empty((len(numbers), len(self.sizes)), dtype=object)
@@ -249,6 +263,9 @@ class MixedMeans(Mixed):
 
     def moments(self, reals: Array) -> tuple[Array, Array]:
         return reals, np.zeros_like(reals)
+
+    def mean_places(self) -> Sequence[int]:
+        return range(len(self._reals))
 
 
 class MixedWording:

@@ -8,6 +8,7 @@ import numpy as np
 from policy_server.policy.families.family import Actions, Array, Draw, NotFinite
 from policy_server.policy.families.paired import PairedFamily
 from policy_server.policy.families.real import MAX_LOG_DENSITY
+from policy_server.policy.families.terms import Rule, Terms, of_each
 
 LOG_SQRT_2PI = 0.5 * float(np.log(2 * np.pi))
 MAX_LOG_STANDARD_DEVIATION = float(np.log(np.finfo(np.float32).max))
@@ -36,6 +37,9 @@ class NormalDimensions(PairedFamily):
 
     def mode(self, inputs: Array) -> Array:
         return self.split(inputs)[0]
+
+    def mode_terms(self) -> Terms:
+        return of_each(Rule.NUMBER, (mean for mean, _ in self.pairs))
 
     def decide(self, row: Sequence[float], draw: Draw | None) -> tuple[list[float], float]:
         actions, log_density = self.decide_in_logs(row, draw)

@@ -16,6 +16,7 @@ from policy_server.policy.families.numbered import (
     shortfall_of_scores,
 )
 from policy_server.policy.families.recognition import Drawn, Output, Stated
+from policy_server.policy.families.terms import Rule, Terms, of_heads
 
 OFF_BY = 1e-3
 """How far the sum of a head's probabilities may lie from 1; float16 rounds to about half of it."""
@@ -56,6 +57,9 @@ class SoftmaxHeads(NumberedFamily):
 
     def mode(self, inputs: Array) -> NDArray[np.int64]:
         return np.stack([head.argmax(axis=1) for head in self.logits(inputs)], axis=1)
+
+    def mode_terms(self) -> Terms:
+        return of_heads(Rule.LARGEST, self.sizes)
 
     def decide(self, row: Sequence[float], draw: Draw | None) -> tuple[list[int], float]:
         actions: list[int] = []

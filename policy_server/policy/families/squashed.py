@@ -15,6 +15,7 @@ from policy_server.policy.families.normal import (
 )
 from policy_server.policy.families.real import MAX_LOG_DENSITY
 from policy_server.policy.families.recognition import Drawn, Reading
+from policy_server.policy.families.terms import Rule, Terms, of_each
 
 LAST = 1 - 2.0**-53
 """The largest float64 below 1; tanh of more than 19 is rounded to 1, which is no action."""
@@ -62,6 +63,9 @@ class SquashedGaussian(NormalDimensions):
 
     def mode(self, inputs: Array) -> Array:
         return _squashed(super().mode(inputs))
+
+    def mode_terms(self) -> Terms:
+        return of_each(Rule.TANH, (mean for mean, _ in self.pairs))
 
     def decide(self, row: Sequence[float], draw: Draw | None) -> tuple[list[float], float]:
         actions: list[float] = []

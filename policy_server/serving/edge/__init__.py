@@ -1,0 +1,1 @@
+"""A version for programs that ask no server: its network, its meanings, and examples."""

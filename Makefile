@@ -21,7 +21,7 @@ export UV_LINK_MODE := copy
 export MYPY_CACHE_DIR := $(VENV)/.mypy_cache
 
 # Programs of the tests, which are the names of Debian's packages too.
-PROGRAMS := chromium curl docker-compose gcc nginx openssl sslscan strace wrk
+PROGRAMS := chromium curl docker-compose g++ gcc nginx openssl sslscan strace wrk
 # What compiles the SDKs, and others that come in a package of another name: program:package, and
 # libraries of R, whose names are the packages'.
 COMPILERS := javac:default-jdk-headless mvn:maven node:nodejs npm:npm R:r-base-core systemd-analyze:systemd

@@ -142,9 +142,8 @@ def create_switch(
 
     def create(contract: Contract, refresh: Refresh) -> Application:
         specification = cache(partial(contracts.specification, contract))
-        live = shared.measuring.watch_swaps(
-            LivePolicy(store, contract, settings.serving_limits, registration, servers), name
-        )
+        live = LivePolicy(store, contract, settings.serving_limits, registration, servers)
+        live = shared.measuring.watch_swaps(live, name)
         schemas.save(contract.schema)
         clients = ClientLibrary(base_path, contract, specification, settings.generator)
         tokens = memory_tokens(settings, key, contract)

@@ -1,6 +1,7 @@
 """One decision in plain Python is that which NumPy makes of whole batches."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from policy_server.policy.families.probabilities import Probabilities
 from policy_server.policy.families.real import density
 from policy_server.policy.families.registry import FAMILIES as REGISTERED
 from policy_server.policy.families.squashed import SquashedGaussian
+from policy_server.policy.families.terms import Rule
 from policy_server.policy.output_mapper import OutputMapper
 from tests.support.contracts import actions_of
 
@@ -116,6 +118,34 @@ def test_modes_are_those_of_a_batch(family: Family) -> None:
         actions, probability = decide(family, row, None)
         assert actions == pytest.approx(family.mode(inputs)[0].tolist(), rel=1e-15)
         assert_alike(probability, likelihood(family, inputs, actions))
+
+    same()
+
+
+RULES: dict[Rule, Callable[..., float]] = {
+    Rule.LARGEST: lambda *each: each.index(max(each)),
+    Rule.SMALLEST: lambda *each: each.index(min(each)),
+    Rule.POSITIVE: lambda each: float(each > 0),
+    Rule.NUMBER: lambda each: each,
+    Rule.TANH: math.tanh,
+    Rule.SHARE: lambda first, second: first / (first + second),
+}
+
+
+@families
+def test_modes_follow_by_the_rules_that_programs_without_a_server_have(family: Family) -> None:
+    terms = family.mode_terms()
+    assert terms is not None
+
+    @MANY
+    @given(row_of(family))
+    def same(row: list[float]) -> None:
+        with np.errstate(over="ignore"):
+            inputs = np.array([row], np.float32).astype(np.float64)
+        if sound(family, inputs):
+            numbers = inputs[0].tolist()
+            found = [RULES[each.rule](*(numbers[place] for place in each.places)) for each in terms]
+            assert found == pytest.approx(family.mode(inputs)[0].tolist(), rel=1e-12)
 
     same()
 

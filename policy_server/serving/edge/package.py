@@ -20,6 +20,7 @@ from policy_server.errors import (
 from policy_server.policy.engines.registry import ENGINES, ONNXRUNTIME
 from policy_server.policy.families.family import NotFinite
 from policy_server.policy.features import Features, Outcome
+from policy_server.policy.network import Network
 from policy_server.policy.output_mapper import OutputMapper
 from policy_server.policy.policy import Policy
 from policy_server.proving.limits import BuildLimits
@@ -99,13 +100,6 @@ class Packages:
             raise VersionConflict(f"Version {name} lacks parts: nothing is proven yet.")
         if (damage := self._store.damage(name)) is not None:
             raise VersionConflict(f"Version {name} is damaged: {damage}.")
-        if manifest.engine != ONNXRUNTIME:
-            engine = ENGINES.get(manifest.engine or "")
-            word = "an engine that is not known here" if engine is None else f"`{engine.word}`"
-            raise VersionConflict(
-                f"Version {name} cannot travel: its network is run by {word}, and what travels is "
-                "a network that ONNX Runtime runs. Export the model as ONNX, and upload that."
-            )
         contract, folder = self._contracts.of(name), self._store.folder(name)
         return _Packing(name, folder, contract, self._limits)
 
@@ -138,17 +132,8 @@ class _Packing:
         self._tolerance = limits.golden_tolerance
         self._contract = contract
         network = read_network(folder, contract)
-        if network.memory is not None:
-            raise VersionConflict(
-                f"Version {name} cannot travel: its network has a memory, which goes from step to "
-                "step, and the examples of a package carry none."
-            )
-        if contract.schema.masks:
-            masks = ", ".join(mask.field for mask in contract.schema.masks)
-            raise VersionConflict(
-                f"Version {name} cannot travel: its observations say which actions are allowed "
-                f"(`{masks}`), and the examples of a package know no masks."
-            )
+        if (obstacle := _obstacle(network, contract)) is not None:
+            raise VersionConflict(f"Version {name} cannot travel: {obstacle}")
         self._file = folder / Part.MODEL / NETWORK
         self._ports = ports_of(self._file, network.feature_width)
         self.parts = VersionParts.read(folder, network, contract)
@@ -207,6 +192,29 @@ class _Packing:
                 "tolerance": self._tolerance,
             },
         }
+
+
+def _obstacle(network: Network, contract: Contract) -> str | None:
+    """What of a version the examples of a package know nothing of; None where there is nothing."""
+    if network.engine != ONNXRUNTIME:
+        engine = ENGINES.get(network.engine)
+        word = f"`{network.engine if engine is None else engine.word}`"
+        return (
+            f"its network is run by {word}, and what travels is a network that ONNX Runtime runs "
+            "on a processor. Export the model as ONNX, and upload that."
+        )
+    if network.memory is not None:
+        return (
+            "its network has a memory, which goes from step to step, and the examples of a package "
+            "carry none."
+        )
+    if contract.schema.masks:
+        masks = ", ".join(f"`{mask.field}`" for mask in contract.schema.masks)
+        return (
+            f"its observations say which actions are allowed ({masks}), and the examples of a "
+            "package know no masks."
+        )
+    return None
 
 
 def _write_zip(sink: BinaryIO, network: Path, files: Mapping[str, bytes]) -> None:

@@ -261,6 +261,21 @@ def test_what_another_engine_runs_does_not_travel(tmp_path: Path) -> None:
     assert "Export the model as ONNX" in told
 
 
+def test_a_version_that_lacks_parts_or_is_damaged_is_not_handed_out(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    contract = contract_of()
+    contracts = kept_contracts(contract, tmp_path)
+    with store.writing(), store.stage() as folder:
+        given = {"contract": contract.digest, "parts": [], "checks": [], "complete": False}
+        lacking = store.commit(folder, **given).name  # type: ignore[arg-type]
+    with pytest.raises(VersionConflict, match="lacks parts"):
+        packed(store, contracts, lacking)
+    name = make_version(store, contract)
+    (store.folder(name) / "model" / "network.onnx").write_bytes(linear_onnx(3, 4, seed=5))
+    with pytest.raises(VersionConflict, match="is damaged"):
+        packed(store, contracts, name)
+
+
 def test_a_memory_does_not_travel(tmp_path: Path) -> None:
     told = refusal(tmp_path, contract_of(3), leaky_onnx(3))
     assert "its network has a memory" in told

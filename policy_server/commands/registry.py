@@ -9,6 +9,7 @@ from policy_server.commands.clean import clean
 from policy_server.commands.clients import clients
 from policy_server.commands.copying import fingerprint, pull, push
 from policy_server.commands.describe import describe
+from policy_server.commands.edge import edge
 from policy_server.commands.example import example
 from policy_server.commands.export import export
 from policy_server.commands.fake import fake
@@ -45,6 +46,7 @@ COMMANDS: dict[str, Command] = {
         pull,
         push,
         fingerprint,
+        edge,
         serve,
         grpc,
         policy,

@@ -1,4 +1,4 @@
-"""`GET /versions/{version}/edge`: who gets a package, and what they are told where there is none."""
+"""`GET /versions/{version}/edge`: who gets a package, and what others are told."""
 
 import base64
 import hashlib
@@ -41,6 +41,6 @@ def test_a_package_says_what_it_is_and_is_one_and_the_same_each_time(lpoc_server
 def test_only_who_manages_gets_a_package_of_a_version_that_is_there(lpoc_server: Server) -> None:
     missing = lpoc_server.get("versions/99-none/edge")
     assert missing.status_code == 404
-    assert missing.json()["type"] == "/problems/version-not-found"
+    assert missing.json()["type"] == "/problems/no-such-version"
     key = {"X-API-Key": KEY}
     assert lpoc_server.get(path_of(lpoc_server), auth=None, headers=key).status_code == 403

@@ -281,6 +281,31 @@ def test_a_memory_does_not_travel(tmp_path: Path) -> None:
     assert "its network has a memory" in told
 
 
+FIELDS = """\
+observations:
+  speed: {type: float, minimum: 0, maximum: 9, unit: m/s, description: Ahead}
+  gear: {type: str, enum: [low, "high \\u00fc"]}
+  on: {type: bool, required: false}
+  grid: {type: "List[int]", shape: [1, 2], minimum: 0, maximum: 9}
+"""
+
+
+def test_features_of_the_schema_are_named_in_order(tmp_path: Path) -> None:
+    contract = Contract(read_schema(FIELDS))
+    store = open_store(tmp_path / "base")
+    contracts = kept_contracts(contract, tmp_path / "base")
+    name = make_version(store, contract, model=linear_onnx(6, 4))
+    folder = unpacked(packed(store, contracts, name), tmp_path / "package")
+    about = json.loads((folder / "policy.json").read_text())
+    speed, *others = about["features"]["in_order"]
+    told = {"field": "speed", "type": "number", "unit": "m/s", "description": "Ahead"}
+    assert speed == {"name": "speed", **told}
+    names = ['gear = "low"', 'gear = "high ü"', "on", "grid[0][0]", "grid[0][1]"]
+    assert [each["name"] for each in others] == names
+    assert about["golden"]["origin"] == "random valid observations"
+    assert "texts as a 1 among 0s" in about["features"]["made"]
+
+
 def test_features_that_clients_send_travel(tmp_path: Path, runtime: Path) -> None:
     contract = Contract(read_schema("parameters: {discrete: true}\n"))
     store = open_store(tmp_path / "base")

@@ -103,7 +103,7 @@ def _of_field(name: str, field: Field) -> Iterator[dict[str, Any]]:
             yield _described(place, name, field)
         else:
             for choice in scalar.choices or ():
-                yield _described(f"{place} = {json.dumps(choice)}", name, field)
+                yield _described(f"{place} = {json.dumps(choice, ensure_ascii=False)}", name, field)
 
 
 def _described(name: str, field_name: str, field: Field) -> dict[str, Any]:

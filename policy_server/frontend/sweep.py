@@ -154,6 +154,7 @@ def decide_batch(
     kept: str | None = None,
     *,
     drawn: bool = False,
+    seed: int | None = None,
 ) -> Batch:
     """The decision for each observation, from one request.
 
@@ -163,13 +164,16 @@ def decide_batch(
         version: That must be the active one; None takes whichever is.
         kept: Asks this version, active or not.
         drawn: By chance, instead of the most probable.
+        seed: Of chance; None leaves it to the server.
 
     Raises:
         RequestFailed: The server does not answer, or refuses; with status 409 where another
             version decides.
     """
     body = {"observations": list(observations)}
-    mode = {} if drawn else {"deterministic": "true"}
+    mode: dict[str, object] = {} if drawn else {"deterministic": "true"}
+    if drawn and seed is not None:
+        mode["seed"] = seed
     if kept is None:
         answer = client.decide("predict_batch", body, version, mode)
     else:

@@ -31,6 +31,9 @@ OF_ONE_SERVICE = (
     "version_before",
     "active_version",
     "versions_seen",
+    "rows:read",
+    "rows:decided",
+    "scales",
 )
 """What a visit remembers of one service and forgets with it."""
 

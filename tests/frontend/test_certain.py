@@ -7,9 +7,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from policy_server.frontend.answers import read_decision
+from policy_server.frontend.decision_rows import write_rows
 from policy_server.frontend.renderers.dimension import Dimension
 from policy_server.frontend.renderers.registry import parts_of
-from policy_server.frontend.rows import read_rows, template, write_rows
+from policy_server.frontend.rows import read_rows, template
 from policy_server.frontend.service import Service
 from policy_server.frontend.sweep import decide_batch
 
@@ -32,7 +33,7 @@ def test_its_file_of_decisions_has_no_column_of_a_density(certain_service: Servi
     batch = decide_batch(certain_service.client, [row.observation for row in found.rows])
     out = write_rows(found, batch.decisions, batch.version, "abc").decode()
     (row,) = csv.DictReader(io.StringIO(out))
-    assert list(row) == ["speed", "gear", "action[0]", "action[1]", "version", "schema"]
+    assert list(row) == ["action[0]", "action[1]", "version", "schema", "speed", "gear"]
     assert row["version"] == batch.version != ""
 
 

@@ -1,5 +1,6 @@
 """Predictions, as the server answers them, in one shape for every kind of action."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -43,8 +44,15 @@ class Decision:
     @property
     def words(self) -> str:
         """The decision in words."""
+        return self.worded({})
+
+    def worded(self, units: Mapping[str, str]) -> str:
+        """The decision in words, its values with units by their names."""
         if self.values:
-            return ", ".join(f"{name} {spelt(value)}" for name, value in self.values.items())
+            return ", ".join(
+                f"{name} {spelt(value)} {units.get(name, '')}".rstrip()
+                for name, value in self.values.items()
+            )
         if self.meanings:
             return " and ".join(self.meanings)
         return self.numbers

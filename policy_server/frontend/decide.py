@@ -12,10 +12,12 @@ import streamlit as st
 from policy_server.contract.schema import Observation
 from policy_server.errors import RequestFailed
 from policy_server.frontend import address, charts
+from policy_server.frontend.action_scale import Scale, applied, clippings, units_of
 from policy_server.frontend.answers import Decision, read_decision, spelt
 from policy_server.frontend.csv_cells import harmless
 from policy_server.frontend.draft import Entered, draft_of
 from policy_server.frontend.form import observation_form
+from policy_server.frontend.known_scale import known_scales
 from policy_server.frontend.origin import Origin, mark, policy_missing
 from policy_server.frontend.renderers.registry import parts_of, renderer_of
 from policy_server.frontend.service import Service
@@ -31,10 +33,11 @@ LONG_CODE, CODE_PIXELS = 2000, 480
 
 @dataclass(frozen=True)
 class Decided:
-    """The last decision, and what it was made from."""
+    """The last decision, what it was made from, and what of it was clipped, in sentences."""
 
     origin: Origin
     decision: Decision
+    clippings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,12 +135,14 @@ def _ask(service: Service, observation: Observation, question: Question) -> None
     st.session_state.pop("decided", None)
     try:
         answer = service.client.decide(question.operation, observation, query=question.query)
+        scales = _scales(service, observation, answer.version)
     except RequestFailed as error:
         say(error)
         return
     decision = read_decision(answer.document)
     origin = Origin.now(service, answer.version, copy.deepcopy(observation))
-    st.session_state["decided"] = Decided(origin, decision)
+    said = tuple(clippings(decision, scales))
+    st.session_state["decided"] = Decided(origin, decision, said)
     row: dict[str, Any] = {
         "time": datetime.datetime.now().astimezone().strftime("%H:%M:%S"),
         "decision": decision.words,
@@ -162,8 +167,10 @@ def _decision(service: Service, observation: Observation) -> None:
         return
     decision = decided.decision
     with st.container(border=True, key="decision"):
-        for line in renderer_of(decision).lines(decision):
+        for line in renderer_of(decision).lines(decision, units_of(service.schema.actions)):
             st.markdown(line)
+        for said in decided.clippings:
+            st.markdown(plain(said))
         st.caption(plain(decided.origin.words))
     mark(decided.origin, service, observation)
 
@@ -172,15 +179,16 @@ def _distribution(service: Service, observation: Observation) -> None:
     """What the policy weighs, for the observation as it is now."""
     try:
         answer = service.client.decide("distribution", observation)
+        scales = _scales(service, observation, answer.version)
     except RequestFailed as error:
         say(error)
         return
-    parts = parts_of(answer.document, service.schema.actions)
+    parts = parts_of(answer.document, service.schema.actions, scales)
     decided: Decided | None = st.session_state.get("decided")
     chosen: list[float | None] = [None] * len(parts)
     same = decided is not None and decided.origin.version == answer.version
     if decided is not None and same and decided.origin.observation == observation:
-        chosen = list(decided.decision.actions)
+        chosen = list(applied(decided.decision, scales))
     st.markdown(
         "**What the policy weighs** :gray[for the observation as it is now]",
         help="The exact distribution over actions. It follows every change of the form.",
@@ -193,6 +201,11 @@ def _distribution(service: Service, observation: Observation) -> None:
         charts.draw(part.chart(action), part.described())
         if part.note:
             st.caption(part.note)
+
+
+def _scales(service: Service, observation: Observation, version: str) -> tuple[Scale | None, ...]:
+    """Those of the actions; none for an input vector, which is no observation."""
+    return known_scales(service, observation, version) if service.schema.is_observed else ()
 
 
 def _as_code(service: Service, observation: Observation, question: Question) -> None:

@@ -1,6 +1,7 @@
 """The page that shows a policy as a picture: maps, lines, and which fields matter."""
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import altair as alt
@@ -11,9 +12,11 @@ from policy_server.contract.fields.field import Value
 from policy_server.contract.schema import Observation
 from policy_server.errors import RequestFailed
 from policy_server.frontend import charts, sensitivity
+from policy_server.frontend.action_scale import Scale
 from policy_server.frontend.axis_choice import choose_sweep, now
 from policy_server.frontend.charts import OTHER, ink
 from policy_server.frontend.form import held_observation
+from policy_server.frontend.known_scale import known_scales
 from policy_server.frontend.origin import Origin, mark
 from policy_server.frontend.renderers.registry import parts_of, renderer_of
 from policy_server.frontend.renderers.renderer import Part
@@ -74,22 +77,27 @@ def _draw(service: Service, sweep: Sweep, held: Observation) -> None:
     bar = st.progress(0.05, f"Making {sweep.points:,} observations ...")
     try:
         weighed = service.client.decide("distribution", held)
+        scales = known_scales(service, held, weighed.version)
         bar.progress(0.2, f"The policy decides {sweep.points:,} times ...")
         decided = sweep.decided(service.client, held, weighed.version)
         bar.progress(0.7, "Drawing ...")
-        curves = _weighed(service, decided, held, bar) if len(sweep.axes) == 1 else []
+        curves = _weighed(service, decided, held, scales, bar) if len(sweep.axes) == 1 else []
     except RequestFailed as error:
         say(error)
         return
     finally:
         bar.empty()
-    parts = parts_of(weighed.document, service.schema.actions)
+    parts = parts_of(weighed.document, service.schema.actions, scales)
     origin = Origin.now(service, decided.version, copy.deepcopy(held))
     st.session_state["picture"] = Picture(decided, origin, now(sweep, held), parts, curves)
 
 
 def _weighed(
-    service: Service, sweep: Sweep, held: Observation, bar: "st.delta_generator.DeltaGenerator"
+    service: Service,
+    sweep: Sweep,
+    held: Observation,
+    scales: Sequence[Scale | None],
+    bar: "st.delta_generator.DeltaGenerator",
 ) -> list[pd.DataFrame]:
     """The distribution along one field, a table for each component of the action."""
     (axis,), (values,) = sweep.axes, sweep.values
@@ -99,7 +107,7 @@ def _weighed(
     for done, value in enumerate(taken):
         there = moved(held, {axis.path: value})
         answer = service.client.decide("distribution", there, sweep.version)
-        parts = parts_of(answer.document, service.schema.actions)
+        parts = parts_of(answer.document, service.schema.actions, scales)
         rows = rows or [[] for _ in parts]
         shown = (
             value if isinstance(value, int | float) and not isinstance(value, bool) else str(value)

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +26,7 @@ observations:
   ranges: {type: "List[float]", shape: [6], minimum: 0, maximum: 3, encoding: base64, unit: m}
   may_steer: {type: "List[bool]", min_items: 3, max_items: 3, mask_of: steer, required: false}
 actions:
-  throttle: {type: float, minimum: 0, maximum: 1}
+  throttle: {type: float, minimum: 0, maximum: 1, unit: N}
   steer: {type: str, enum: [left, straight, right]}
 """
 FEATURES = 2 + 12 * 16 * 3 + 4 * 9 * 9 + 6
@@ -39,7 +40,7 @@ TALL = {"width": 1280, "height": 1600}
 def drive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("drive")
     (folder / "schema.yaml").write_text(SCHEMA)
-    kernel = (linear_kernel(FEATURES, 5) / 100).astype(np.float32)
+    kernel = (linear_kernel(FEATURES, 5) / 20_000).astype(np.float32)
     network = linear_onnx(FEATURES, 5, output="action_dist_inputs", kernel=kernel)
     (folder / "policy.onnx").write_bytes(network)
     with gunicorn(publish(folder, folder / "instance")) as server:
@@ -96,11 +97,13 @@ def test_decisions_and_maps_have_the_names_that_are_declared(guest: Visitor, dri
     guest.press("Decide")
     answer = drive.post("predict_deterministic", observation).json()
     shown = guest.decision()
-    assert shown.startswith(f"throttle {answer['values']['throttle']:.4g}, steer ")
+    assert shown.startswith(f"throttle {answer['values']['throttle']:.4g} N, steer ")
     assert shown.endswith(answer["values"]["steer"])
     assert answer["values"]["steer"] in STEERED
     captions = guest.page.locator("[data-testid=stCaptionContainer]").all_inner_texts()
     assert [each for each in captions if each in ("throttle", "steer")] == ["throttle", "steer"]
+    # The axis is that of the bounds, with the unit.
+    assert re.search(r"mean \S+ N, standard deviation \S+, from 0 to 1", guest.page.content())
     guest.turn_to("Picture")
     guest.press("Draw the picture")
     guest.page.get_by_text("steer", exact=True).last.click()
@@ -142,7 +145,7 @@ def test_a_picture_is_shown_uploaded_and_drawn(
     guest.press("Decide")
     answer = drive.post("predict_deterministic", sent(sound.read_bytes())).json()
     assert guest.decision().endswith(answer["values"]["steer"])
-    assert guest.decision().startswith(f"throttle {answer['values']['throttle']:.4g}, steer ")
+    assert guest.decision().startswith(f"throttle {answer['values']['throttle']:.4g} N, steer ")
     guest.page.get_by_role("button", name="Random", exact=True).first.click()
     guest.settle()
     assert pictures.first.get_attribute("src") not in (before, after)

@@ -8,13 +8,13 @@ import pytest
 from policy_server.contract.reading import read_schema
 from policy_server.frontend.answers import Decision, read_decision
 from policy_server.frontend.csv_cells import written
+from policy_server.frontend.decision_rows import decision_cells, decision_columns
 from policy_server.frontend.renderers.dimension import Dimension
 from policy_server.frontend.renderers.head import Head
 from policy_server.frontend.renderers.mixed import MixedRenderer
 from policy_server.frontend.renderers.numbered import NumberedRenderer
 from policy_server.frontend.renderers.real import RealRenderer
 from policy_server.frontend.renderers.registry import parts_of, renderer_of
-from policy_server.frontend.rows import decision_cells, decision_columns
 
 ACTIONS = read_schema(
     "observations: {x: {type: float}}\n"
@@ -59,8 +59,8 @@ def test_parts_stand_in_the_order_of_the_action() -> None:
 
 
 def test_a_decision_is_worded_by_its_values() -> None:
-    lines = MixedRenderer().lines(decision(0.25, 0))
-    assert "throttle 0" in lines[0]
+    lines = MixedRenderer().lines(decision(0.25, 0), {"throttle": "m/s"})
+    assert "throttle 0\\.25 m/s" in lines[0]
     assert "steer left" in lines[0]
     assert "density **0.3**" in lines[1]
     assert "0.25, 0, 2" in lines[1]

@@ -7,6 +7,7 @@ import altair as alt
 import pandas as pd
 
 from policy_server.frontend import maps
+from policy_server.frontend.action_scale import Scale
 from policy_server.frontend.answers import percent
 from policy_server.frontend.charts import CHOSEN, OTHER, ink
 from policy_server.frontend.sweep import Axis
@@ -27,6 +28,10 @@ class Head:
     probabilities: tuple[float, ...]
     noun = "Head"
     curve_note = ""
+
+    def scaled(self, scale: Scale | None) -> "Head":
+        """The same: numbered actions have no scale."""
+        return self
 
     @property
     def note(self) -> str:

@@ -1,11 +1,15 @@
 """What renderers share whose actions lie at distances from each other: heat maps, distances."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import altair as alt
 import numpy as np
 from numpy.typing import NDArray
 
 from policy_server.contract.fields.field import Value
 from policy_server.frontend import maps
+from policy_server.frontend.action_scale import values_of
 from policy_server.frontend.answers import Decision, number
 from policy_server.frontend.renderers.dimension import Dimension
 from policy_server.frontend.renderers.renderer import Colours, Metric, Pairs, Part
@@ -19,26 +23,32 @@ class MeasuredRenderer:
     noun = Dimension.noun
     influence = "Mean change of the action"
 
-    def lines(self, decision: Decision) -> list[str]:
+    def lines(self, decision: Decision, units: Mapping[str, str]) -> list[str]:
         density = decision.certainty
         likely = [] if density is None else [f"density **{number(density)}**"]
         raw = [f"of the network: {decision.numbers}"] if decision.values else []
         detail = " · ".join([*raw, *likely])
-        return [f"## {plain(decision.words)}", *([detail] if detail else [])]
+        return [f"## {plain(decision.worded(units))}", *([detail] if detail else [])]
 
     def map(
         self, sweep: Sweep, index: int, part: Part, now: tuple[Value, ...]
     ) -> tuple[alt.TopLevelMixin, str]:
-        """One dimension of the actions as heat."""
+        """One dimension of the actions as heat, in declared values where these are known."""
+        assert isinstance(part, Dimension)
         table = maps.cells(sweep, maps.OVERLAP)
-        table["action"] = actions = [decision.actions[index] for decision in sweep.decisions]
+        declared = part.scale is not None
+        table["action"] = actions = [
+            values_of(decision)[index] if declared else decision.actions[index]
+            for decision in sweep.decisions
+        ]
+        bounds: dict[str, Any] = {} if part.domain is None else {"domain": [*part.domain]}
         colour = alt.Color(
             "action:Q",
-            scale=alt.Scale(scheme="viridis"),
-            title="action",
+            scale=alt.Scale(scheme="viridis", **bounds),
+            title=part.title,
             legend=alt.Legend(orient="top", gradientLength=260),
         )
-        tooltip = [*maps.tooltips(sweep), alt.Tooltip("action", format=".4g")]
+        tooltip = [*maps.tooltips(sweep), alt.Tooltip("action", title=part.title, format=".4g")]
         chart = alt.Chart(table).mark_rect()
         chart = chart.encode(**maps.places(sweep), color=colour, tooltip=tooltip)
         said = f"Action over {sweep.names}, from {min(actions):.4g} to {max(actions):.4g}."

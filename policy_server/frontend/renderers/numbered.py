@@ -1,7 +1,7 @@
 """Shows numbered actions: maps of meanings, shares."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
@@ -34,11 +34,11 @@ class NumberedRenderer:
             for head in distribution.get("heads", ())
         ]
 
-    def lines(self, decision: Decision) -> list[str]:
+    def lines(self, decision: Decision, units: Mapping[str, str]) -> list[str]:
         name = "actions" if len(decision.actions) > 1 else "action"
         share = percent(decision.certainty or 0)
         return [
-            f"## {plain(decision.words)}",
+            f"## {plain(decision.worded(units))}",
             f"{name} {decision.numbers} · probability **{share}**",
         ]
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from policy_server.contract.declared_actions import DeclaredActions
+from policy_server.frontend.action_scale import Scale
 from policy_server.frontend.answers import Decision, Json
 from policy_server.frontend.renderers.mixed import MixedRenderer
 from policy_server.frontend.renderers.numbered import NumberedRenderer
@@ -17,17 +18,23 @@ def renderer_of(decision: Decision) -> Renderer:
     return next(each for each in RENDERERS if each.fits(decision))
 
 
-def parts_of(distribution: Json, actions: DeclaredActions | None) -> list[Part]:
+def parts_of(
+    distribution: Json, actions: DeclaredActions | None, scales: Sequence[Scale | None] = ()
+) -> list[Part]:
     """What a policy weighs for each component of an action, of one Distribution.
 
     Args:
         distribution: Of the policy; heads and dimensions stand apart in it.
         actions: As the schema declares them, which puts them in order; None where all components
             are of one kind.
+        scales: Of these components; empty where they are not known.
     """
     found = [part for renderer in RENDERERS for part in renderer.parts(distribution)]
-    if actions is None or len(found) != len(actions.sizes):
+    if actions is not None and len(found) == len(actions.sizes):
+        # Heads come first in what was found.
+        order = sorted(range(len(found)), key=lambda index: actions.sizes[index] == 0)
+        pairs = sorted(zip(order, found, strict=True), key=lambda pair: pair[0])
+        found = [part for _, part in pairs]
+    if len(scales) != len(found):
         return found
-    # Heads come first in what was found.
-    order = sorted(range(len(found)), key=lambda index: actions.sizes[index] == 0)
-    return [part for _, part in sorted(zip(order, found, strict=True), key=lambda pair: pair[0])]
+    return [part.scaled(scale) for part, scale in zip(found, scales, strict=True)]

@@ -1,6 +1,6 @@
 """What a renderer can do, whatever its actions are."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import altair as alt
@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from policy_server.contract.fields.field import Value
+from policy_server.frontend.action_scale import Scale
 from policy_server.frontend.answers import Decision, Json
 from policy_server.frontend.sweep import Axis, Sweep
 
@@ -42,6 +43,9 @@ class Part(Protocol):
     @property
     def note(self) -> str:
         """What its chart leaves out; empty where it shows all."""
+
+    def scaled(self, scale: Scale | None) -> "Part":
+        """The same in declared values, as far as it is a real number and a scale is known."""
 
     def chart(self, chosen: float | None) -> alt.TopLevelMixin:
         """What is weighed, the chosen action marked."""
@@ -77,8 +81,8 @@ class Renderer(Protocol):
     def parts(self, distribution: Json) -> list[Part]:
         """The components of this kind that a Distribution has."""
 
-    def lines(self, decision: Decision) -> list[str]:
-        """A decision as Markdown, the largest first."""
+    def lines(self, decision: Decision, units: Mapping[str, str]) -> list[str]:
+        """A decision as Markdown, the largest first; `units` are those of declared actions."""
 
     def map(
         self, sweep: Sweep, index: int, part: Part, now: tuple[Value, ...]

@@ -6,7 +6,7 @@ From some of these follows how one becomes the other.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from policy_server.contract.declared_actions import DeclaredActions
@@ -88,6 +88,26 @@ def scales_of(
         }
         found.append(_scale(Scale(place, unit, *field.bounds), pairs))
     return tuple(found)
+
+
+def declared_scales(actions: DeclaredActions | None) -> tuple[Scale | None, ...]:
+    """Unit and bounds of each component, for decisions whose numbers are values already."""
+    if actions is None:
+        return ()
+    return tuple(
+        Scale(place, unit, *field.bounds) if field.stepless else None
+        for place, unit, field in _scalars(actions)
+    )
+
+
+def as_applied(decision: Decision) -> Decision:
+    """A decision whose real numbers are the declared values, where there are such."""
+    values = values_of(decision)
+    if not values:
+        return decision
+    triples = zip(decision.are_whole, decision.actions, values, strict=True)
+    actions = tuple(action if whole else float(value) for whole, action, value in triples)
+    return replace(decision, actions=actions)
 
 
 def values_of(decision: Decision) -> list[Any]:

@@ -1,7 +1,7 @@
 """The page that compares two versions: where they disagree, and how often."""
 
 import copy
-from collections import Counter
+import json
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,22 +10,31 @@ import pandas as pd
 import streamlit as st
 
 from policy_server.contract.fields.field import Value
-from policy_server.contract.samples import random_observations
 from policy_server.contract.schema import Observation
 from policy_server.errors import RequestFailed
 from policy_server.frontend import address, charts, maps
+from policy_server.frontend.action_scale import as_applied, declared_scales
 from policy_server.frontend.answers import Decision
 from policy_server.frontend.axis_choice import choose_sweep, now
+from policy_server.frontend.compared_on import Source, choose_source
+from policy_server.frontend.comparing import (
+    Pair,
+    Renamed,
+    confusion,
+    differing_most,
+    in_first_words,
+    renamed,
+)
+from policy_server.frontend.csv_cells import harmless
 from policy_server.frontend.form import held_observation
 from policy_server.frontend.origin import Origin, active_version, mark
-from policy_server.frontend.renderers.registry import renderer_of
+from policy_server.frontend.renderers.registry import parts_seen, renderer_of
 from policy_server.frontend.service import Service
-from policy_server.frontend.sweep import Sweep, decide_batch, largest_batch
+from policy_server.frontend.sweep import Sweep, decide_batch
 from policy_server.frontend.versions import FIRST, SECOND
 from policy_server.frontend.wording import plain, say
 
-RANDOM_OBSERVATIONS = 1000
-SHOWN_PAIRS = 10
+SHOWN_OBSERVATIONS = 20
 
 
 @dataclass(frozen=True)
@@ -37,14 +46,18 @@ class Comparison:
         origin: What the map was made from.
         sweeps: Their decisions on the map.
         now: Where the observation of the form lay.
-        random: Their decisions on random valid observations, in pairs.
+        source: On which observations they were compared beside the map.
+        pairs: Their decisions on these, the second's in the words of the first.
+        renamed: Meanings that have another name in the second version.
     """
 
     names: tuple[str, str]
     origin: Origin
     sweeps: tuple[Sweep, Sweep]
     now: tuple[Value, ...]
-    random: tuple[tuple[Decision, Decision], ...]
+    source: Source
+    pairs: tuple[Pair, ...]
+    renamed: tuple[Renamed, ...]
 
 
 def show(service: Service) -> None:
@@ -68,15 +81,16 @@ def show(service: Service) -> None:
     pair = _pair(listed, names)
     held = held_observation(service)
     sweep = choose_sweep(service, held, "compare")
+    source = choose_source(service)
     pressed = st.button(
         "Compare",
         type="primary",
         icon=":material/compare_arrows:",
-        disabled=sweep is None or pair[0] == pair[1],
+        disabled=sweep is None or source is None or pair[0] == pair[1],
         help="Asks both versions about the same observations; choose two different ones.",
     )
-    if pressed and sweep is not None:
-        _compare(service, pair, sweep, held)
+    if pressed and sweep is not None and source is not None:
+        _compare(service, pair, sweep, held, source)
     comparison: Comparison | None = st.session_state.get("comparison")
     if comparison is not None:
         _show(service, comparison, held)
@@ -113,52 +127,123 @@ def _pair(listed: dict[str, Any], names: list[str]) -> tuple[str, str]:
     return str(first), str(second)
 
 
-def _compare(service: Service, pair: tuple[str, str], sweep: Sweep, held: Observation) -> None:
+def _compare(
+    service: Service, pair: tuple[str, str], sweep: Sweep, held: Observation, source: Source
+) -> None:
     st.session_state.pop("comparison", None)
-    count = min(RANDOM_OBSERVATIONS, largest_batch(service.random_observation()))
-    drawn = random_observations(service.schema, count)
     bar = st.progress(0.1, "The first version decides ...")
     try:
-        sweeps, random = [], []
+        sweeps, decided = [], []
         for done, name in enumerate(pair):
             bar.progress(0.1 + 0.45 * done, f"Version {plain(name)} decides ...")
-            sweeps.append(sweep.decided(service.client, held, kept=name))
-            random.append(decide_batch(service.client, drawn, kept=name).decisions)
+            swept = sweep.decided(service.client, held, kept=name)
+            sweeps.append(replace(swept, decisions=tuple(map(as_applied, swept.decisions))))
+            batch = decide_batch(service.client, source.observations, kept=name)
+            decided.append([*map(as_applied, batch.decisions)])
     except RequestFailed as error:
         say(error)
         return
     finally:
         bar.empty()
-    decisions = tuple(zip(*random, strict=True))
     first, second = sweeps
+    both = [*zip(*decided, strict=True), *zip(first.decisions, second.decisions, strict=True)]
+    names = renamed(both)
+    said = [in_first_words(each, names) for each in decided[1]]
+    second = replace(second, decisions=tuple(in_first_words(e, names) for e in second.decisions))
     origin = Origin.now(service, first.version, copy.deepcopy(held))
     st.session_state["comparison"] = Comparison(
-        pair, origin, (first, second), now(sweep, held), decisions
+        pair,
+        origin,
+        (first, second),
+        now(sweep, held),
+        source,
+        tuple(zip(decided[0], said, strict=True)),
+        tuple(names),
     )
 
 
 def _show(service: Service, comparison: Comparison, held: Observation) -> None:
     mark(replace(comparison.origin, version=active_version() or ""), service, held)
     first, second = comparison.sweeps
+    pairs = comparison.pairs
     renderer = renderer_of(first.decisions[0])
-    metric, different = renderer.compared(comparison.random)
+    metric = renderer.compared(pairs)
     st.metric(metric.label, metric.value, help=metric.help)
+    st.caption(plain(comparison.source.words))
+    for each in comparison.renamed:
+        st.markdown(
+            plain(f"Renamed: {each.first} is called {each.second} by {comparison.names[1]}.")
+        )
+    _both_maps(service, comparison)
     said = renderer.compared_on_map(list(zip(first.decisions, second.decisions, strict=True)))
-    chart = _disagreement_map(first, second, comparison.now)
-    charts.draw(chart, said)
+    charts.draw(_disagreement_map(first, second, comparison.now), said)
     names = f"First: {comparison.names[0]}, second: {comparison.names[1]}."
     st.caption(plain(f"{said} {names} The ring is the observation that the form had."))
-    if different:
-        _pairs_table(different, comparison.names)
+    _confusion(comparison)
+    _differing(comparison)
 
 
-def _pairs_table(different: list[tuple[Decision, Decision]], names: tuple[str, str]) -> None:
-    counted = Counter((one.words, two.words) for one, two in different).most_common(SHOWN_PAIRS)
-    st.markdown("**How they differ most often**")
-    table = pd.DataFrame(
-        [{names[0]: one, names[1]: two, "times": count} for (one, two), count in counted]
-    )
-    st.table(table, hide_index=True, alt="The most frequent pairs of different decisions")
+def _both_maps(service: Service, comparison: Comparison) -> None:
+    """What each version decides, side by side, in the same colours."""
+    first, second = comparison.sweeps
+    decisions = [*first.decisions, *second.decisions]
+    count = len(decisions[0].actions)
+    noun = renderer_of(decisions[0]).noun
+    index = 0
+    if count > 1:
+        index = st.segmented_control(
+            f"{noun} of both maps",
+            range(count),
+            format_func=lambda each: service.component(each, noun, count),
+            default=0,
+            required=True,
+            key="compare:part",
+            help="An action has several components; one of them is shown as colour.",
+        )
+    part = parts_seen(decisions, declared_scales(service.schema.actions))[index]
+    for place, name, sweep in zip(st.columns(2), comparison.names, (first, second), strict=True):
+        with place:
+            st.markdown(f"**{plain(name)}**")
+            renderer = renderer_of(sweep.decisions[0])
+            chart, said = renderer.map(sweep, index, part, comparison.now)
+            charts.draw(chart, f"Version {name}: {said}")
+
+
+def _confusion(comparison: Comparison) -> None:
+    rows = confusion(comparison.pairs)
+    if not rows:
+        return
+    first, second = comparison.names
+    st.markdown("**Who decides what**")
+    told = [{plain(name) or first: _cell(cell) for name, cell in row.items()} for row in rows]
+    st.table(pd.DataFrame(told), hide_index=True, alt="How often which decision meets which")
+    st.caption(plain(f"Rows: {first}, columns: {second}."))
+
+
+def _cell(cell: str | int) -> str:
+    return f"{cell:,}" if isinstance(cell, int) else f"**{plain(cell)}**"
+
+
+def _differing(comparison: Comparison) -> None:
+    """The observations on which the versions differ most, with both decisions."""
+    shown = differing_most(comparison.pairs, SHOWN_OBSERVATIONS)
+    if not shown:
+        return
+    st.markdown("**Where they differ most**")
+    rows = []
+    for index in shown:
+        decisions = zip(comparison.names, comparison.pairs[index], strict=True)
+        told = {name: f"{each.words}{_surely(each)}" for name, each in decisions}
+        observation = json.dumps(comparison.source.observations[index])
+        rows.append({**told, "observation": harmless(observation)})
+    table = pd.DataFrame(rows)
+    st.dataframe(table, hide_index=True, alt="Observations on which the versions differ most")
+
+
+def _surely(decision: Decision) -> str:
+    if decision.certainty is None or decision.likelihood is None:
+        return ""
+    return f" ({decision.likelihood} {decision.certainty:.3g})"
 
 
 def _disagreement_map(first: Sweep, second: Sweep, now: tuple[Value, ...]) -> alt.TopLevelMixin:

@@ -4,7 +4,7 @@ import pytest
 
 from policy_server.contract.action_values import Range, compile_values
 from policy_server.contract.reading import read_schema
-from policy_server.frontend.action_scale import applied, clippings, scales_of, units_of
+from policy_server.frontend.action_scale import applied, as_applied, clippings, scales_of, units_of
 from policy_server.frontend.answers import Decision
 from policy_server.frontend.renderers.dimension import Dimension
 from policy_server.frontend.renderers.registry import parts_of
@@ -40,6 +40,12 @@ def test_decisions_tell_how_numbers_become_values(action_range: Range | None) ->
 def test_where_all_is_clipped_no_scale_is_made_up() -> None:
     pull, *_ = scales_of(ACTIONS, decisions((-3.0, 5.0), [9.0, 0, 0, 0], [-9.0, 0, 0, 0]))
     assert pull is None
+
+
+def test_decisions_are_compared_by_what_is_applied() -> None:
+    one, two = map(as_applied, decisions(None, [50.0, 0.0, 0.0, 1], [90.0, 0.0, 1.0, 1]))
+    assert list(one.actions) == [40.0, 0.0, 0.0, 1]
+    assert one.distance_to(two) == 1.0
 
 
 def test_what_is_clipped_is_said_with_its_unit() -> None:

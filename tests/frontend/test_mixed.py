@@ -69,7 +69,7 @@ def test_a_decision_is_worded_by_its_values() -> None:
 def test_another_number_counts_one() -> None:
     assert decision(0.25, 0).distance_to(decision(0.75, 1)) == 1.5
     pairs = [(decision(0.25, 0), decision(0.25, 0)), (decision(0.25, 0), decision(0.25, 1))]
-    metric, _ = MixedRenderer().compared(pairs)
+    metric = MixedRenderer().compared(pairs)
     assert metric.value == f"{0.5 / 3:.4g}"
 
 

@@ -54,17 +54,16 @@ class MeasuredRenderer:
         said = f"Action over {sweep.names}, from {min(actions):.4g} to {max(actions):.4g}."
         return maps.finished(chart, sweep, now), said
 
-    def compared(self, pairs: Pairs) -> tuple[Metric, list[tuple[Decision, Decision]]]:
+    def compared(self, pairs: Pairs) -> Metric:
         far = [
             distance / len(one.actions)
             for distance, (one, _) in zip(_distances(pairs), pairs, strict=True)
         ]
-        metric = Metric(
-            f"Mean distance of decisions on {len(pairs):,} random valid observations",
+        return Metric(
+            f"Mean distance of decisions on {len(pairs):,} observations",
             f"{sum(far) / len(far):.4g}",
             "How far apart the actions of the two versions lie, on average.",
         )
-        return metric, []
 
     def compared_on_map(self, pairs: Pairs) -> str:
         return f"On the map they lie up to {max(_distances(pairs)):.4g} apart."

@@ -79,14 +79,14 @@ class NumberedRenderer:
         said = f"Most probable action over {sweep.names}. {_shares(list(table['meaning']))}."
         return maps.finished(chart, sweep, now), said
 
-    def compared(self, pairs: Pairs) -> tuple[Metric, list[tuple[Decision, Decision]]]:
-        different = [(one, two) for one, two in pairs if not one.agrees_with(two)]
-        metric = Metric(
-            f"Different decisions on {len(pairs):,} random valid observations",
-            percent(len(different) / len(pairs)),
-            "How often their most probable actions, or the meanings of these, differ.",
+    def compared(self, pairs: Pairs) -> Metric:
+        different = sum(not one.agrees_with(two) for one, two in pairs)
+        return Metric(
+            f"Different decisions on {len(pairs):,} observations",
+            percent(different / len(pairs)),
+            "How often their most probable actions differ. A meaning that has another name in "
+            "the second version is the same.",
         )
-        return metric, different
 
     def compared_on_map(self, pairs: Pairs) -> str:
         share = sum(not one.agrees_with(two) for one, two in pairs) / len(pairs)

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 from policy_server.contract.declared_actions import DeclaredActions
-from policy_server.frontend.action_scale import Scale
+from policy_server.frontend.action_scale import Scale, values_of
 from policy_server.frontend.answers import Decision, Json
+from policy_server.frontend.renderers.dimension import Dimension
+from policy_server.frontend.renderers.head import Head
 from policy_server.frontend.renderers.mixed import MixedRenderer
 from policy_server.frontend.renderers.numbered import NumberedRenderer
 from policy_server.frontend.renderers.real import RealRenderer
@@ -38,3 +40,29 @@ def parts_of(
     if len(scales) != len(found):
         return found
     return [part.scaled(scale) for part, scale in zip(found, scales, strict=True)]
+
+
+def parts_seen(decisions: Sequence[Decision], scales: Sequence[Scale | None] = ()) -> list[Part]:
+    """The components of an action as far as decisions show them, for pictures of these.
+
+    Args:
+        decisions: At least one.
+        scales: Of the components; empty where they are not known.
+    """
+    parts: list[Part] = []
+    for index, whole in enumerate(decisions[0].are_whole):
+        if whole:
+            names = {int(each.actions[index]): _meaning(each, index) for each in decisions}
+            parts.append(
+                Head(tuple(sorted(names)), tuple(names[each] for each in sorted(names)), ())
+            )
+        else:
+            parts.append(Dimension(0.0, 0.0).scaled(scales[index] if scales else None))
+    return parts
+
+
+def _meaning(decision: Decision, index: int) -> str:
+    if decision.meanings:
+        return decision.meanings[index]
+    values = values_of(decision)
+    return str(values[index] if values else decision.actions[index])

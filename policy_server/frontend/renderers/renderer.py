@@ -96,8 +96,8 @@ class Renderer(Protocol):
             now: Where the observation of the form lies.
         """
 
-    def compared(self, pairs: Pairs) -> tuple[Metric, list[tuple[Decision, Decision]]]:
-        """How different two versions are, and the pairs that are worth a table."""
+    def compared(self, pairs: Pairs) -> Metric:
+        """How different two versions are."""
 
     def compared_on_map(self, pairs: Pairs) -> str:
         """The same of the points of a map, in a sentence."""

@@ -1,6 +1,7 @@
 """The page that shows a policy as a picture: maps, lines, and which fields matter."""
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,11 +20,13 @@ from policy_server.frontend.form import held_observation
 from policy_server.frontend.known_scale import known_scales
 from policy_server.frontend.origin import Origin, mark
 from policy_server.frontend.renderers.registry import parts_of, renderer_of
-from policy_server.frontend.renderers.renderer import Part
+from policy_server.frontend.renderers.renderer import Part, Renderer
 from policy_server.frontend.service import Service
 from policy_server.frontend.sweep import Sweep, moved
 from policy_server.frontend.wording import plain, say
 
+FIRST_FIELDS = 20
+"""Of a ranking; the others are shown when they are asked for."""
 MAX_LINE_REQUESTS = 41
 """How many points of the lines are asked for, one request each."""
 
@@ -151,46 +154,66 @@ def _show_picture(service: Service, picture: Picture, held: Observation) -> None
 def _fields_that_matter(service: Service) -> None:
     st.subheader("Which fields matter")
     st.markdown(
-        "How often the most probable action changes when one field moves over its range, "
-        "in valid random observations."
+        "How much what the policy weighs changes when one field moves over its range, in valid "
+        "random observations; the thin line is where the mean over all of them lies, 95 times "
+        "in 100."
     )
     if st.button(
         "Rank the fields",
         icon=":material/leaderboard:",
-        help="Moves every field in turn and counts how often the decision changes; one request.",
+        help="Moves every field in turn, in as many observations as a narrow interval takes.",
     ):
         st.session_state.pop("ranks", None)
+        bar = st.progress(0.0, "The policy decides ...")
         try:
-            with st.spinner("The policy decides ..."):
-                st.session_state["ranks"] = sensitivity.measure(service)
+            st.session_state["ranks"] = sensitivity.measure(
+                service, progress=lambda share: bar.progress(share, "The policy decides ...")
+            )
         except RequestFailed as error:
             say(error)
+        finally:
+            bar.empty()
     found: sensitivity.Sensitivity | None = st.session_state.get("ranks")
     if found is None:
         return
     origin = Origin.now(service, found.version)
     mark(origin, service)
-    strongest = found.influences[0].name
-    charts.draw(_ranks(found), f"Fields by influence; the strongest is {strongest}.")
+    shown = found.influences
+    if len(shown) > FIRST_FIELDS and not st.toggle(
+        f"All {len(shown)} fields",
+        key="ranks:all",
+        help=f"Otherwise the {FIRST_FIELDS} that matter most.",
+    ):
+        shown = shown[:FIRST_FIELDS]
+    said = f"Fields by influence; the strongest is {shown[0].name}."
+    charts.draw(_ranks(shown, found.renderer), said)
     left = f" {found.left_out} fields did not fit into one request." if found.left_out else ""
     told = f"{found.renderer.influence}, in {found.observations} observations.{left}"
     st.caption(plain(f"{told} {origin.words}"))
 
 
-def _ranks(found: sensitivity.Sensitivity) -> alt.TopLevelMixin:
+def _ranks(influences: Sequence[sensitivity.Influence], renderer: Renderer) -> alt.TopLevelMixin:
     """Fields by how much they matter, the strongest first."""
     table = pd.DataFrame(
         {
-            "field": [each.name for each in found.influences],
-            "effect": [each.effect for each in found.influences],
+            "field": [each.name for each in influences],
+            "effect": [each.effect for each in influences],
+            "low": [max(0.0, each.effect - each.margin) for each in influences],
+            "high": [each.effect + each.margin for each in influences],
         }
     )
-    table["says"] = [found.renderer.spelt_effect(each) for each in table["effect"]]
+    table["high"] = table["high"].fillna(table["effect"])
+    table["says"] = [
+        renderer.spelt_effect(each.effect)
+        + ("" if math.isnan(each.margin) else f" ± {renderer.spelt_effect(each.margin)}")
+        for each in influences
+    ]
     base = alt.Chart(table).encode(
         y=alt.Y("field:N", sort=None, title=None, axis=alt.Axis(labelLimit=220, labelFontSize=13)),
-        x=alt.X("effect:Q", axis=None),
         tooltip=["field", alt.Tooltip("says", title="effect")],
     )
-    drawn = base.mark_bar(color=OTHER, cornerRadiusEnd=3)
-    texts = base.mark_text(align="left", dx=6, fontSize=13, color=ink()).encode(text="says")
-    return alt.layer(drawn, texts).properties(height=26 * len(table))
+    bars = base.mark_bar(color=OTHER, cornerRadiusEnd=3).encode(x=alt.X("effect:Q", axis=None))
+    margins = base.mark_rule(color=ink(), strokeWidth=2).encode(x=alt.X("low:Q"), x2="high:Q")
+    texts = base.mark_text(align="left", dx=6, fontSize=13, color=ink())
+    texts = texts.encode(x="high:Q", text="says")
+    return alt.layer(bars, margins, texts).properties(height=26 * len(table))

@@ -134,7 +134,10 @@ def test_a_schema_of_200_fields_is_paged_searched_and_pictured(
         guest.press("Draw the picture")
         guest.sees("The ring is the observation that the form had.")
         guest.press("Rank the fields")
-        guest.sees("Share of decisions that change")
+        guest.sees("Probability that moves to other actions, at least")
+        # A switch tells that these are not all.
+        guest.page.get_by_text("All 200 fields", exact=True).click()
+        guest.settle()
 
 
 def tab_to(guest: Visitor, name: str) -> None:

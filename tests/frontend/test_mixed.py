@@ -15,6 +15,7 @@ from policy_server.frontend.renderers.mixed import MixedRenderer
 from policy_server.frontend.renderers.numbered import NumberedRenderer
 from policy_server.frontend.renderers.real import RealRenderer
 from policy_server.frontend.renderers.registry import parts_of, renderer_of
+from policy_server.frontend.renderers.renderer import Taken
 
 ACTIONS = read_schema(
     "observations: {x: {type: float}}\n"
@@ -76,7 +77,15 @@ def test_another_number_counts_one() -> None:
 def test_effects_count_changes_of_numbers_and_distances_of_others() -> None:
     before = np.array([[0.5, 3.0], [0.5, 1.0]])
     after = np.array([[[[1.5, 3.0], [0.5, 1.0]]], [[[0.5, 7.0], [0.5, 2.0]]]])
-    assert MixedRenderer().effects(before, after).tolist() == [0.5, 1.0]
+    sure = Taken(before, np.ones(2)), Taken(after, np.ones((2, 1, 2)))
+    assert MixedRenderer().effects(*sure).mean(axis=1).tolist() == [0.5, 1.0]
+
+
+def test_effects_are_how_far_probabilities_move_whichever_action_is_first() -> None:
+    """Of two actions: 0.9 to 0.6 of the same one, 0.6 to 0.7 of the other one."""
+    before = Taken(np.zeros((2, 1)), np.array([0.9, 0.6]))
+    after = Taken(np.array([[[[0.0], [1.0]]]]), np.array([[[0.6, 0.7]]]))
+    assert NumberedRenderer().effects(before, after).ravel() == pytest.approx([0.3, 0.3])
 
 
 def test_a_file_of_decisions_has_the_values_and_no_formula() -> None:

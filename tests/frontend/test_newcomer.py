@@ -58,7 +58,7 @@ def _look_at_pictures(guest: Visitor) -> None:
     guest.press("Draw the picture")
     guest.sees("What the policy weighs along coordinates[0]")
     guest.press("Rank the fields")
-    guest.sees("Share of decisions that change")
+    guest.sees("Probability that moves to other actions, at least")
 
 
 def _decide_on_a_file(guest: Visitor, file: Path) -> None:

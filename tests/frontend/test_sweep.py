@@ -73,6 +73,12 @@ def test_a_field_that_the_policy_does_not_see_ranks_last(lpoc_service: Service) 
     # The example's preprocessor does not read the number of the table.
     assert dict(zip(names, effects, strict=True))["id"] == 0
     assert 0 < effects[0] <= 1
+    assert found.observations >= 100
+    again = sensitivity.measure(lpoc_service, seed=100)
+    for one in found.influences:
+        (two,) = (each for each in again.influences if each.name == one.name)
+        # Two means of one thing: their difference has both margins.
+        assert abs(one.effect - two.effect) <= 2 * (one.margin + two.margin)
 
 
 def test_sensitivity_of_continuous_actions_is_a_distance(thermostat_service: Service) -> None:

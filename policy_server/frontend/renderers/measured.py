@@ -12,7 +12,7 @@ from policy_server.frontend import maps
 from policy_server.frontend.action_scale import values_of
 from policy_server.frontend.answers import Decision, number
 from policy_server.frontend.renderers.dimension import Dimension
-from policy_server.frontend.renderers.renderer import Colours, Metric, Pairs, Part
+from policy_server.frontend.renderers.renderer import Colours, Metric, Pairs, Part, Taken
 from policy_server.frontend.sweep import Sweep
 from policy_server.frontend.wording import plain
 
@@ -75,11 +75,9 @@ class MeasuredRenderer:
         )
         return Colours("difference", _distances(pairs), colour)
 
-    def effects(
-        self, before: NDArray[np.float64], after: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """The mean change of the action."""
-        return np.asarray(np.abs(after - before).sum(axis=-1).mean(axis=(1, 2)))
+    def effects(self, before: Taken, after: Taken) -> NDArray[np.float64]:
+        """The change of the action."""
+        return np.asarray(np.abs(after.actions - before.actions).sum(axis=-1).mean(axis=1))
 
     def spelt_effect(self, effect: float) -> str:
         return f"{effect:.3g}"

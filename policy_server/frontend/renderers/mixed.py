@@ -11,7 +11,7 @@ from policy_server.frontend import maps
 from policy_server.frontend.answers import Decision, Json
 from policy_server.frontend.renderers.head import Head, colours
 from policy_server.frontend.renderers.measured import MeasuredRenderer
-from policy_server.frontend.renderers.renderer import Part
+from policy_server.frontend.renderers.renderer import Part, Taken
 from policy_server.frontend.sweep import Sweep
 
 
@@ -50,12 +50,9 @@ class MixedRenderer(MeasuredRenderer):
         said = f"Action over {sweep.names}, {most} at {count} of {len(taken)} points."
         return maps.finished(chart, sweep, now), said
 
-    def effects(
-        self, before: NDArray[np.float64], after: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """The mean change of the action, 1 for a numbered component that changes."""
-        whole = (before == np.floor(before)).all(axis=0) & (after == np.floor(after)).all(
-            axis=(0, 1, 2)
-        )
-        changes = np.where(whole, after != before, np.abs(after - before))
-        return np.asarray(changes.sum(axis=-1).mean(axis=(1, 2)))
+    def effects(self, before: Taken, after: Taken) -> NDArray[np.float64]:
+        """The change of the action, 1 for a numbered component that changes."""
+        old, new = before.actions, after.actions
+        whole = (old == np.floor(old)).all(axis=0) & (new == np.floor(new)).all(axis=(0, 1, 2))
+        changes = np.where(whole, new != old, np.abs(new - old))
+        return np.asarray(changes.sum(axis=-1).mean(axis=1))

@@ -12,10 +12,11 @@ from policy_server.contract.fields.field import Value
 from policy_server.frontend import maps
 from policy_server.frontend.answers import Decision, Json, percent
 from policy_server.frontend.renderers.head import Head, colours
-from policy_server.frontend.renderers.renderer import Colours, Metric, Pairs, Part
+from policy_server.frontend.renderers.renderer import Colours, Metric, Pairs, Part, Taken
 from policy_server.frontend.sweep import Sweep
 from policy_server.frontend.wording import plain
 
+ROUNDING = 1e-6
 AGREE, DISAGREE = "agree", "disagree"
 
 
@@ -23,7 +24,7 @@ class NumberedRenderer:
     """Shows decisions of numbered actions."""
 
     noun = Head.noun
-    influence = "Share of decisions that change"
+    influence = "Probability that moves to other actions, at least"
 
     def fits(self, decision: Decision) -> bool:
         return decision.likelihood == "probability"
@@ -99,11 +100,20 @@ class NumberedRenderer:
         colour = alt.Color("they:N", scale=scale, title="the versions", legend=legend)
         return Colours("they", values, colour)
 
-    def effects(
-        self, before: NDArray[np.float64], after: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """The share of decisions that change, 0 to 1."""
-        return np.asarray((after != before).any(axis=-1).mean(axis=(1, 2)))
+    def effects(self, before: Taken, after: Taken) -> NDArray[np.float64]:
+        """How far probabilities move at least, 0 to 1: the total variation.
+
+        It is exact where there are two actions; of more, each decision tells the probability of the
+        most probable one alone.
+        """
+        first, second = before.certainties, after.certainties
+        changed = (after.actions != before.actions).any(axis=-1)
+        # Another action has neither more than the most probable one nor more than what is left.
+        far = np.maximum(
+            first - np.minimum(second, 1 - second), second - np.minimum(first, 1 - first)
+        )
+        moved = np.where(changed, np.maximum(far, 0), np.abs(second - first))
+        return np.asarray(np.where(moved < ROUNDING, 0, moved).mean(axis=1))
 
     def spelt_effect(self, effect: float) -> str:
         return percent(effect)

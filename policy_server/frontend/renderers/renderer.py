@@ -17,6 +17,18 @@ Pairs = Sequence[tuple[Decision, Decision]]
 """What two versions decide on the same observations."""
 
 
+class Taken(NamedTuple):
+    """Decisions as arrays.
+
+    Attributes:
+        actions: float64[..., H].
+        certainties: float64[...]; 1 where nothing is drawn.
+    """
+
+    actions: NDArray[np.float64]
+    certainties: NDArray[np.float64]
+
+
 class Metric(NamedTuple):
     """One number with its label, and what it is."""
 
@@ -105,17 +117,15 @@ class Renderer(Protocol):
     def differences(self, pairs: Pairs) -> Colours:
         """The colours of a map on which two versions are compared."""
 
-    def effects(
-        self, before: NDArray[np.float64], after: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """How much each field matters.
+    def effects(self, before: Taken, after: Taken) -> NDArray[np.float64]:
+        """How much each field matters in each observation.
 
         Args:
-            before: float64[N, H], actions on N observations.
-            after: float64[fields, values, N, H], when a field takes one of its values.
+            before: On N observations.
+            after: [fields, values, N], when a field takes one of its values.
 
         Returns:
-            float64[fields].
+            float64[fields, N], of each the mean over the values.
         """
 
     def spelt_effect(self, effect: float) -> str:

@@ -121,9 +121,11 @@ class Client:
         """The JSON of what the server says of its API; raises ValueError where it is none."""
         return self._ask("GET", f"{self.api}/swagger.json").json()
 
-    def get(self, operation: str, seconds: float = ANSWER_SECONDS) -> requests.Response:
-        """Get an operation's answer; raises like `post`."""
-        return self._ask("GET", self.address(operation), seconds)
+    def get(
+        self, operation: str, seconds: float = ANSWER_SECONDS, **path: str
+    ) -> requests.Response:
+        """Get an operation's answer, by the parameters of its path; raises like `post`."""
+        return self._ask("GET", self.address(operation, **path), seconds)
 
     def post(self, operation: str, body: object, **query: object) -> Json:
         """Send JSON and return the JSON that comes back.

@@ -11,7 +11,7 @@ import streamlit as st
 
 from policy_server.contract.schema import Observation
 from policy_server.errors import RequestFailed
-from policy_server.frontend import address, charts
+from policy_server.frontend import address, charts, sdks
 from policy_server.frontend.action_scale import Scale, applied, clippings, units_of
 from policy_server.frontend.answers import Decision, read_decision, spelt
 from policy_server.frontend.csv_cells import harmless
@@ -82,6 +82,8 @@ def show(service: Service) -> None:
             if service.schema.is_observed and not policy_missing():
                 _distribution(service, observation)
             _as_code(service, observation, question)
+            if service.schema.is_observed:
+                sdks.show(service, observation)
     _history()
 
 

@@ -35,6 +35,7 @@ OF_ONE_SERVICE = (
     "rows:decided",
     "scales",
     "compare:read",
+    "sdk",
 )
 """What a visit remembers of one service and forgets with it."""
 

@@ -23,7 +23,7 @@ def harmless(cell: Any) -> Any:
 
 def meant(cell: str) -> str:
     """What a cell was before `harmless` marked it."""
-    return cell.removeprefix(MARK) if MARKED.match(cell) else cell
+    return cell[len(MARK) :] if cell.startswith(MARK) and MARKED.match(cell) else cell
 
 
 def written(rows: Iterable[Sequence[Any]]) -> bytes:

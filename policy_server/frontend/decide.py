@@ -218,10 +218,11 @@ def _as_code(service: Service, observation: Observation, question: Question) -> 
     kind = "key" if service.client.credentials.key else "password"
     st.caption(f"Set the {kind} first, in a shell: `export {secret(service.client)}='...'`")
     told = snippets(service.client, question.operation, observation, question.seed)
-    for tab, (code, language) in zip(st.tabs(list(told)), told.values(), strict=True):
+    for tab, code in zip(st.tabs(list(told)), told.values(), strict=True):
         with tab:
             height = CODE_PIXELS if len(code) > LONG_CODE else None
-            st.code(code, language=language, wrap_lines=True, height=height)
+            # The colours of languages are too pale to be read by everyone.
+            st.code(code, language=None, wrap_lines=True, height=height)
 
 
 def _history() -> None:

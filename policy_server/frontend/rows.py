@@ -254,7 +254,7 @@ def _observation(cells: list[str], layout: Layout, service: Service) -> Observat
 
 def _value(field: Field, cell: str, layout: Layout) -> Any:
     """What a cell means; a comma in a number is a decimal one, where commas separate nothing."""
-    if layout.has_decimal_commas and isinstance(field, Scalar) and field.numeric:
+    if "," in cell and layout.has_decimal_commas and isinstance(field, Scalar) and field.numeric:
         pattern = DECIMAL_COMMA if field.stepless else WHOLE_WITH_COMMA
         if pattern.fullmatch(cell):
             cell = cell.replace(",", ".")

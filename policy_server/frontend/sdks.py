@@ -129,8 +129,8 @@ def _show_sdk(service: Service, name: str, sdk: Sdk, observation: Observation) -
         help="A zip; its README says how to install it.",
     )
     st.caption("Say where the server is and who asks, in a shell:")
-    st.code(settings(service.client), language="bash")
+    st.code(settings(service.client), language=None)
     st.caption("Put the observation of the form into `example.json` of the SDK:")
-    st.code(json.dumps(observation), language="json", wrap_lines=True)
+    st.code(json.dumps(observation), language=None, wrap_lines=True)
     st.caption(f"Then `{sdk.file}` asks for a decision on it:")
-    st.code(sdk.example, language=LANGUAGES[name], wrap_lines=True)
+    st.code(sdk.example, language=None, wrap_lines=True)

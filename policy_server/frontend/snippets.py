@@ -15,8 +15,8 @@ MAX_LINES = 40
 
 def snippets(
     client: Client, operation: str, observation: Observation, seed: int | None
-) -> dict[str, tuple[str, str]]:
-    """Code by the name of its tab, each with its language.
+) -> dict[str, str]:
+    """Code by the name of its tab.
 
     Secrets are never part of it: it takes them from the environment.
     """
@@ -25,11 +25,11 @@ def snippets(
     who = client.credentials
     spread = json.dumps(observation, indent=2)
     return {
-        "JSON": (spread if spread.count("\n") < MAX_LINES else compact, "json"),
-        "curl": (_curl(url, compact, who), "bash"),
-        "Python": (_python(url, observation, who), "python"),
-        "Java": (_java(url, compact, who), "java"),
-        "R": (_r(url, compact, who), "r"),
+        "JSON": spread if spread.count("\n") < MAX_LINES else compact,
+        "curl": _curl(url, compact, who),
+        "Python": _python(url, observation, who),
+        "Java": _java(url, compact, who),
+        "R": _r(url, compact, who),
     }
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, expect
 
+from tests.support.axe import serious
 from tests.support.networks import linear_onnx
 from tests.support.server import ROOT, gunicorn
 from tests.support.visitor import Frontend, Visitor, visitor
@@ -44,6 +45,7 @@ def test_versions_are_compared_by_what_they_do(
         guest.sees("Different decisions on 1,000 observations")
         guest.sees("1,000 random valid observations of seed 0.")
         guest.sees("Who decides what")
+        assert serious(guest) == []
         guest.sees("Where they differ most")
         once = share(guest)
         assert once > 0

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
+from tests.support.axe import serious
 from tests.support.server import Server
 from tests.support.visitor import Frontend, Visitor, visitor
 
@@ -39,6 +40,7 @@ def test_a_file_with_more_than_observations_is_decided_on(
         guest.fill("Seed of the file", "7")
         guest.press("Decide on 2 rows")
         guest.sees("How often each decision was taken")
+        assert serious(guest) == []
         first = download(guest, "Download the decisions")
         assert [*first[0]] == [*DECIDED, *header.split(","), "who"]
         assert [row["who"] for row in first] == ["'=a", "c"]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import yaml
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
+from tests.support.axe import serious
 from tests.support.networks import linear_onnx
 from tests.support.server import PASSWORD, Server, gunicorn, publish
 from tests.support.visitor import Frontend, Visitor, visitor
@@ -48,19 +48,6 @@ FOCUSED = """() => {
   return focused.getAttribute('aria-label') || focused.innerText || '';
 }"""
 MAX_TABS = 80
-
-
-def serious(guest: Visitor) -> list[str]:
-    """What axe finds that keeps people out."""
-    guest.page.mouse.move(0, 0)  # help that fades in over a button is no finding
-    guest.settle()
-    found = Axe().run(guest.page).response["violations"]
-    return [
-        f"{each['id']}: {node['html'][:200]}"
-        for each in found
-        if each["impact"] in ("serious", "critical")
-        for node in each["nodes"]
-    ]
 
 
 def unhelpful(guest: Visitor) -> list[str]:

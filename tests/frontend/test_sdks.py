@@ -15,6 +15,7 @@ from policy_server.errors import RequestFailed
 from policy_server.frontend.client import Client, Credentials
 from policy_server.frontend.sdks import LANGUAGES, fetch_sdk, read_sdk, settings
 from policy_server.frontend.service import Service
+from tests.support.axe import serious
 from tests.support.server import PASSWORD, Server
 from tests.support.visitor import Frontend, visitor
 
@@ -58,6 +59,7 @@ def test_an_sdk_from_the_page_decides_on_the_observation_of_the_form(
         guest.settle()
         guest.press("Fetch the SDK")
         guest.sees("asks for a decision on it")
+        assert serious(guest) == []
         with guest.page.expect_download() as found:
             guest.button("Download the SDK for Python").click()
         *_, observation, example = guest.page.locator("[data-testid=stCode]").all_inner_texts()

@@ -49,7 +49,7 @@ def test_a_snippet_gets_the_decision_that_the_page_gets(
 ) -> None:
     observation = lpoc_service.example()
     wanted = lpoc_service.client.post("predict", observation, seed=SEED)
-    code, _ = snippets(lpoc_service.client, "predict", observation, SEED)[name]
+    code = snippets(lpoc_service.client, "predict", observation, SEED)[name]
     assert server.PASSWORD not in code
     assert run(name, code, tmp_path) == wanted
 
@@ -62,13 +62,12 @@ def test_a_snippet_for_a_key_or_a_token_sends_it(
     client = Client(lpoc_server.url, Credentials(**{kind: server.KEY}))
     observation = lpoc_service.example()
     wanted = client.post("predict_deterministic", observation)
-    code, _ = snippets(client, "predict_deterministic", observation, None)[name]
+    code = snippets(client, "predict_deterministic", observation, None)[name]
     assert server.KEY not in code
     assert run(name, code, tmp_path) == wanted
 
 
 def test_the_json_is_the_observation(lpoc_service: Service) -> None:
     observation = lpoc_service.example()
-    code, language = snippets(lpoc_service.client, "predict", observation, None)["JSON"]
+    code = snippets(lpoc_service.client, "predict", observation, None)["JSON"]
     assert json.loads(code) == observation
-    assert language == "json"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, expect
 
+from tests.support.axe import serious
 from tests.support.networks import linear_onnx
 from tests.support.server import gunicorn
 from tests.support.visitor import Frontend, visitor
@@ -34,6 +35,7 @@ def test_from_a_staged_upload_to_comparison_activation_and_back(
         guest.turn_to("Policy")
         guest.press("Activate it")
         dialog = guest.page.get_by_role("dialog")
+        assert serious(guest) == []
         for told in (first, second, "It has no golden cases; the active one has."):
             expect(dialog).to_contain_text(told)
         guest.press("Leave it")

@@ -42,7 +42,6 @@ def test_versions_are_compared_by_what_they_do(
         assert guest.page.get_by_text("Where they differ most").count() == 0
         guest.choose("Second version", other)
         guest.press("Compare")
-        guest.sees("Different decisions on 1,000 observations")
         guest.sees("1,000 random valid observations of seed 0.")
         guest.sees("Who decides what")
         assert serious(guest) == []

@@ -30,7 +30,7 @@ def test_a_bundle_is_replayed_and_refused_or_active_as_a_whole(
         before = server.get("health/ready").json()["version"]
         guest.connect(server)
         guest.turn_to("Policy")
-        guest.page.get_by_text("All parts at once").click()
+        guest.page.get_by_text("All parts at once", exact=True).click()
         guest.settle()
         guest.hand_over("Model of the bundle", EXAMPLE / "saved_model.zip")
         guest.hand_over("Preprocessor of the bundle", wrong)
@@ -41,8 +41,12 @@ def test_a_bundle_is_replayed_and_refused_or_active_as_a_whole(
         assert server.get("health/ready").json()["version"] == before
         guest.hand_over("Preprocessor of the bundle", EXAMPLE / "preprocessor.py")
         guest.press("Upload the bundle")
-        guest.sees("is active: it decides from now on")
-        assert server.get("health/ready").json()["version"] != before
+        guest.sees("is proven and staged")
+        assert server.get("health/ready").json()["version"] == before
+        guest.press("Activate it")
+        guest.press("Activate")
+        staged = server.get("versions").json()["versions"][-1]["version"]
+        guest.sees(f"version {staged} decides")
         guest.turn_to("Decide")
         guest.press("Decide")
         guest.sees("go right")

@@ -116,7 +116,7 @@ def test_a_file_that_is_not_one_of_observations_is_said(connected: Visitor, tmp_
     file.write_text("colour,id\nred,1\n")
     connected.turn_to("File")
     connected.hand_over("CSV file of observations", file)
-    connected.sees("Column colour is not a field of the schema".replace("colour", "`colour`"))
+    connected.sees("This column is no field of the schema: colour.")
 
 
 def test_a_part_that_can_never_serve_is_said_and_changes_nothing(

@@ -21,7 +21,7 @@ import requests
 
 from policy_server.metrics import catalogue
 from tests.support.networks import linear_onnx
-from tests.support.prometheus import Prometheus, prometheus
+from tests.support.prometheus import JOB, Prometheus, prometheus
 from tests.support.server import PASSWORD, ROOT, USER, Server, gunicorn
 
 WORKERS, CLIENTS, KILLS = 4, 2, 2
@@ -46,11 +46,17 @@ class Counts:
 
 @dataclass
 class Run:
-    """What is left of the run: both are up, and nobody asks any more."""
+    """What is left of the run: both are up, and nobody asks any more.
+
+    Attributes:
+        series: Every series of the server, with all its samples. They are of one query: between two
+            there might be another scrape, which counts itself.
+    """
 
     server: Server
     prometheus: Prometheus
     counts: Counts
+    series: list[dict[str, Any]]
 
 
 class Client(threading.Thread):
@@ -144,15 +150,16 @@ def run(published_warm: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
             counts.answers += client.counts.answers
             counts.unanswered += client.counts.unanswered
         found.await_scrapes(3)
-        yield Run(server, found, counts)
+        series = found.query(f'{{__name__=~"policy_server_.*", job="{JOB}"}}[{WINDOW}]')
+        yield Run(server, found, counts, series)
 
 
 def series_of(run: Run, pattern: str) -> dict[tuple[tuple[str, str], ...], list[float]]:
     """All samples of the run, by the labels of their series."""
-    expression = f'{{__name__=~"{pattern}", job="policy-server"}}[{WINDOW}]'
     return {
         tuple(sorted(each["metric"].items())): [float(value) for _, value in each["values"]]
-        for each in run.prometheus.query(expression)
+        for each in run.series
+        if re.fullmatch(pattern, each["metric"]["__name__"])
     }
 
 

@@ -20,11 +20,10 @@ export UV_LINK_MODE := copy
 # What mypy found is kept as long as the environment, so that it reads what has changed only.
 export MYPY_CACHE_DIR := $(VENV)/.mypy_cache
 
-# Programs of the tests, which are the names of Debian's packages too.
-PROGRAMS := chromium curl docker-compose g++ gcc nginx openssl sslscan strace wrk
-# What compiles the SDKs, and others that come in a package of another name: program:package, and
-# libraries of R, whose names are the packages'.
-COMPILERS := javac:default-jdk-headless mvn:maven node:nodejs npm:npm R:r-base-core systemd-analyze:systemd
+# Programs of the tests, as program:package where the package of Debian has another name.
+PROGRAMS := chromium curl docker-compose g++ gcc nginx node:nodejs npm openssl sslscan strace systemd-analyze:systemd wrk
+# What compiles the SDKs: programs likewise, and libraries of R.
+COMPILERS := javac:default-jdk-headless mvn:maven R:r-base-core
 R_LIBRARIES := base64enc curl httr2 jsonlite r6 stringr
 
 # Prometheus comes as its two programs alone (96 MB), into VENV: its package would start a service.
@@ -35,6 +34,10 @@ PROMETHEUS := prometheus promtool
 PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # What compares times, or needs so many swaps in a time, and so has the machine for itself.
 ALONE := $(addprefix tests/reliability/test_,attack.py boot.py churn.py slow_network.py soak.py)
+# What `make test` leaves to targets of its own.
+APART := tests/clients tests/frontend $(ALONE)
+PYTEST = $(BIN)/python -m pytest
+SHARED := -n $(PROCESSES) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Which policies `make frameworks` makes; without names all.
 CASES :=
@@ -47,7 +50,7 @@ SWAGGER_UI := 5.35.0
 CARRIED := swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css oauth2-redirect.html oauth2-redirect.js LICENSE NOTICE package.json
 
 .DEFAULT_GOAL := help
-.PHONY: help certificates sbom serve test test-fast test-corpus test-gpu benchmark-gpu benchmark-metrics check format lock frameworks examples benchmark soak scale picture screenshots swagger-ui fuzz system-packages
+.PHONY: help certificates sbom serve test test-all test-clients test-corpus test-fast test-frontend test-gpu test-load benchmark-gpu benchmark-metrics check format lock frameworks examples benchmark soak scale picture screenshots swagger-ui fuzz system-packages compilers
 
 help:  ## print every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -59,16 +62,26 @@ serve: $(SERVE)  ## set up, prepare the lpoc example (where nothing is prepared 
 	@$(BIN)/python generate.py example
 	@exec $(BIN)/gunicorn app:app -b $(HOST):$(PORT) -w $(WORKERS)
 
-test: $(DEVELOP) system-packages  ## set up (programs too, on Debian and Ubuntu), run the checks and every test
+test: $(DEVELOP) system-packages  ## set up (programs too, on Debian and Ubuntu), run the checks and the tests of the server
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest -n $(PROCESSES) --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ALONE:%=--ignore=%)
-	$(BIN)/python -m pytest $(ALONE)
+	$(PYTEST) $(SHARED) $(APART:%=--ignore=%)
+
+test-clients: $(DEVELOP) system-packages compilers  ## test the SDKs of all languages with their compilers
+	$(PYTEST) $(SHARED) tests/clients
+
+test-frontend: $(DEVELOP) system-packages compilers  ## test the front-end in a browser
+	$(PYTEST) $(SHARED) tests/frontend
+
+test-load: $(DEVELOP) system-packages  ## test what compares times, and so has the machine for itself
+	$(PYTEST) $(ALONE)
+
+test-all: test test-clients test-frontend test-load  ## test everything that needs nothing beside the clone
 
 test-fast: $(DEVELOP)  ## every test that starts no server, build, browser, compiler or TensorFlow (2 minutes)
-	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 -m "not slow"
+	$(PYTEST) -q -n auto --maxprocesses 4 -m "not slow"
 
 test-corpus: $(DEVELOP)  ## test on policies that others made, which lie beside the checkout
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 tests/corpus
+	$(PYTEST) -n auto --maxprocesses 4 tests/corpus
 
 test-gpu: $(GPU)  ## test on a device of NVIDIA's; they fail where there is none
 	$(GPU_VENV)/bin/python -m pytest tests/gpu
@@ -110,7 +123,7 @@ soak: $(DEVELOP)  ## kills, reloads, upgrades, damage and swaps under load, for 
 	$(BIN)/python -m tests.reliability.soak $(SOAK)
 
 scale: $(DEVELOP)  ## a hundred policies in one server, and whatever else takes long; print what is measured
-	$(BIN)/python -m pytest -s tests/scale
+	$(PYTEST) -s tests/scale
 
 fuzz: $(DEVELOP)  ## a million damaged uploads and a million streams of HTTP (an hour or more); print what was found
 	$(BIN)/python -m tests.fuzz
@@ -133,13 +146,21 @@ swagger-ui:  ## fetch the Swagger UI that is carried in assets/swagger-ui from n
 	  && tar -xzf $$folder/*.tgz -C $$folder && cd $$folder/package && cp $(CARRIED) $(CURDIR)/assets/swagger-ui/ && rm -r $$folder
 	@cd assets/swagger-ui && sha256sum $(CARRIED) > SHA256SUMS
 
-system-packages:
-	@for program in $(PROGRAMS); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
-	for pair in $(COMPILERS); do command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair##*:}"; done; \
-	for name in $(R_LIBRARIES); do dpkg -s r-cran-$$name >/dev/null 2>&1 || missing="$$missing r-cran-$$name"; done; \
+# Install the packages of Debian that a shell has collected in $missing.
+define install
 	test -z "$$missing" || { command -v apt-get >/dev/null || { echo "The tests need these, by Debian's names; install them:$$missing"; exit 1; }; \
 	  echo "Installing what the tests need:$$missing"; \
 	  $$(test $$(id -u) = 0 || echo sudo) sh -c "apt-get update -qq && apt-get install -y -qq --no-install-recommends$$missing" >/dev/null; }
+endef
+
+compilers:
+	@for pair in $(COMPILERS); do command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair##*:}"; done; \
+	for name in $(R_LIBRARIES); do dpkg -s r-cran-$$name >/dev/null 2>&1 || missing="$$missing r-cran-$$name"; done; \
+	$(install)
+
+system-packages:
+	@for pair in $(PROGRAMS); do command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair##*:}"; done; \
+	$(install)
 	@for program in $(PROMETHEUS); do command -v $$program >/dev/null || test -x $(BIN)/$$program || missing=1; done; \
 	test -z "$$missing" || { command -v apt-get >/dev/null || { echo "The tests need Prometheus: put these on the PATH: $(PROMETHEUS)"; exit 1; }; \
 	  echo "Fetching what the tests need: prometheus"; folder=$$(mktemp -d) && chmod 755 $$folder && mkdir -p $(BIN) \

@@ -12,7 +12,8 @@ import pytest
 from tests.support.networks import linear_kernel, linear_onnx
 from tests.support.server import PASSWORD, USER, Server, gunicorn, publish
 
-EXAMPLES = 10
+EXAMPLES, UPLOADS = 10, 4
+"""Of each operation; what is uploaded is built, by a process of its own."""
 DECIDING = "predict|distribution|step"
 VALID_MAY_BE_REFUSED = (
     "/(model|preprocessor|outputmapper|policy|archive|policies/.*|predict_raw|step|step_batch)$"
@@ -38,13 +39,15 @@ actions:
 STOCK = "parameters: {discrete: true}\n"
 
 
-def schemathesis(server: Server, *options: str) -> subprocess.CompletedProcess[str]:
+def schemathesis(
+    server: Server, *options: str, examples: int = EXAMPLES
+) -> subprocess.CompletedProcess[str]:
     token = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
     command = [str(Path(sys.executable).parent / "schemathesis"), "run", "--no-color"]
     command += [f"{server.url}/swagger.json", "-H", f"Authorization: Basic {token}"]
     # Else it would ask for answers within no time, and find 504 as documented.
     command += ["-H", "X-Request-Timeout: 60"]
-    command += ["--max-examples", str(EXAMPLES), "--seed", "1", "--generation-database", "none"]
+    command += ["--max-examples", str(examples), "--seed", "1", "--generation-database", "none"]
     return subprocess.run(
         [*command, *options],
         capture_output=True,
@@ -80,6 +83,7 @@ def test_every_answer_to_files_vectors_and_memories_is_documented(lpoc_server: S
         VALID_MAY_BE_REFUSED,
         "--exclude-checks",
         "positive_data_acceptance",
+        examples=UPLOADS,
     )
     assert done.returncode == 0, done.stdout[-6000:]
     assert "Tested: 11" in done.stdout

@@ -32,13 +32,23 @@ def exporter(endpoint: str) -> Callable[[Sequence[ReadableSpan]], Any]:
     return export
 
 
+class _Teller(Resource):
+    """The one resource of a process.
+
+    The library asks for its hash with each span, and would write it as JSON for that each time.
+    """
+
+    __hash__ = object.__hash__
+
+
 def resource() -> Resource:
     """What tells: this process, by the name that the environment gives it."""
     given = os.environ.get(OTEL_SERVICE_NAME) or f"{NAME}=" in os.environ.get(
         OTEL_RESOURCE_ATTRIBUTES, ""
     )
     named = {} if given else {NAME: SERVICE}
-    return Resource.create({**named, "process.pid": os.getpid()})
+    created = Resource.create({**named, "process.pid": os.getpid()})
+    return _Teller(created.attributes, created.schema_url)
 
 
 def spans_of(request: FinishedRequest, told_by: Resource) -> Iterator[ReadableSpan]:

@@ -14,6 +14,7 @@ from policy_server.access.authenticator import Authenticator
 from policy_server.errors import NotAuthenticated
 from policy_server.metrics import exposition
 from policy_server.metrics.totals import Totals
+from policy_server.web.gathering import GATHER_SECONDS
 from policy_server.web.security import address_of, read_credentials
 from policy_server.web.surroundings import PEER
 
@@ -67,6 +68,7 @@ class MetricsPage:
         if scope["method"] not in METHODS:
             raise HTTPException(405, headers={"Allow": ", ".join(METHODS)})
         form = exposition.media_type(headers.get(b"accept", b"").decode("latin-1"))
+        await asyncio.sleep(2 * GATHER_SECONDS)  # all that was answered before, workers have told
         totals = await asyncio.to_thread(self._metrics.totals)
         answer = Response(exposition.render(totals, form), media_type=form)
         await answer(scope, receive, send)

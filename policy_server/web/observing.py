@@ -5,7 +5,7 @@ of connexion.
 """
 
 from collections.abc import MutableMapping
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -62,6 +62,7 @@ class Observer(Protocol):
         identity: Identity | None,
         stages: Stages,
         target: Target,
+        /,
     ) -> None:
         """Note a request.
 
@@ -167,19 +168,6 @@ def _seen(receive: Receive, stages: Stages, most_bytes: int) -> Receive:
         return message
 
     return receive_seen
-
-
-def together(*observers: Observer | None) -> Observer | None:
-    """All of these as one; None where there are none."""
-    told = [each for each in observers if each is not None]
-    if len(told) < 2:
-        return told[0] if told else None
-
-    def observe(*request: Any) -> None:
-        for each in told:
-            each(*request)
-
-    return cast(Observer, observe)
 
 
 def stages_of(scope: MutableMapping[str, Any]) -> Stages | None:

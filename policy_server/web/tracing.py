@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from policy_server.access.identity import Identity
-from policy_server.serving.stages import Stages
+from policy_server.serving.stages import Stages, now
 from policy_server.traces.context import is_sampled
 from policy_server.traces.finished import FinishedRequest
 from policy_server.web.observing import Target
@@ -33,5 +33,6 @@ class Tracing:
         """Note a request."""
         trace = target.trace if is_sampled(target.traceparent) else None
         if trace is not None:
-            told = (operation, status, version, name, stages, time.time_ns(), target.policy)
+            answered = time.time_ns() - (now() - stages.answered)
+            told = (operation, status, version, name, stages, answered, target.policy)
             self._add(FinishedRequest(trace, target.method, target.path, *told))

@@ -21,9 +21,8 @@ from policy_server.serving.file_watch import FileWatch
 from policy_server.serving.limits import ServingLimits
 from policy_server.serving.loading import AnotherContract, LiveVersion, load_version
 from policy_server.serving.pinned import PinnedVersions
-from policy_server.store import served
-from policy_server.store.episodes import NOTE_SECONDS
 from policy_server.store.store import Store
+from policy_server.store.version_times import NOTE_SECONDS
 from policy_server.store.workers import Registration
 
 RETRY_SECONDS = 2.0
@@ -210,7 +209,7 @@ class LivePolicy:
                 self._refuse(name, NoActivePolicy(reason))
                 return
         if now >= self._note_at:
-            self._note_at = now + served.NOTE_SECONDS
+            self._note_at = now + NOTE_SECONDS
             self._store.served.note(name)
         await self._files.look(name)
         self._registration.accuse(self._damaged(name))
@@ -233,7 +232,7 @@ class LivePolicy:
 
     def _replace(self, loaded: LiveVersion) -> None:
         before, self._live = self._live, loaded
-        self._note_at = time.monotonic() + served.NOTE_SECONDS
+        self._note_at = time.monotonic() + NOTE_SECONDS
         self._pinned.drop(loaded.name)
         self._registration.serve(loaded.name)
         if self._refused is None:

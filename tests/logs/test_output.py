@@ -115,13 +115,28 @@ def test_nobody_waits_for_a_reader_that_sleeps_and_it_gets_all_later(
         assert lines[-1] == b"lost %d" % (LINES - len(kept))
 
 
-def test_nobody_notices_a_reader_that_has_gone() -> None:
+def await_text(file: Path, text: bytes) -> None:
+    deadline = time.monotonic() + 10
+    while text not in file.read_bytes() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def test_a_reader_that_has_gone_holds_nobody_up_and_the_next_one_learns_what_was_lost(
+    tmp_path: Path,
+) -> None:
     with pipe() as (reader, writer):
         output = Output(lost_line, writer)
         os.close(reader)
         for _ in range(100):
             output.write(LINE)
-        output.flush(0.1)
+        file = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT)
+        os.dup2(file, writer)
+        output.open()
+        output.write(b"after\n")
+        output.flush()
+        await_text(tmp_path / "log", b"lost")
+        assert (tmp_path / "log").read_bytes() == b"after\nlost 100\n"
+        os.close(file)
 
 
 def test_a_full_disk_costs_lines_and_the_log_says_how_many(tmp_path: Path) -> None:
@@ -135,9 +150,7 @@ def test_a_full_disk_costs_lines_and_the_log_says_how_many(tmp_path: Path) -> No
     output.open()
     output.write(b"after\n")
     output.flush()
-    deadline = time.monotonic() + 10
-    while b"lost" not in (tmp_path / "log").read_bytes() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    await_text(tmp_path / "log", b"lost")
     assert (tmp_path / "log").read_bytes() == b"after\nlost 3\n"
     for each in (full, file, at):
         os.close(each)

@@ -23,9 +23,9 @@ from policy_server.errors import (
 from policy_server.serving.limits import ServingLimits
 from policy_server.serving.loading import LiveVersion, load_version
 from policy_server.serving.pinned import MOST_VERSIONS, PinnedVersions
-from policy_server.store.episodes import NOTE_SECONDS
 from policy_server.store.registry import open_store
 from policy_server.store.store import Store
+from policy_server.store.version_times import NOTE_SECONDS
 from tests.serving.conftest import CONTRACT, make_version
 from tests.support.contracts import contract_of
 from tests.support.episodes import Json, Stepper, stepping

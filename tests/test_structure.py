@@ -75,7 +75,16 @@ PLUG_INS = {
     "web/protocols": {"protocol"},
     "store": {
         *("store", "builds", "content", "copying", "disk", "episodes", "formats", "leftovers"),
-        *("manifest", "policies", "privacy", "refusals", "served", "uses", "workers"),
+        *(
+            "manifest",
+            "policies",
+            "privacy",
+            "refusals",
+            "served",
+            "version_times",
+            "uses",
+            "workers",
+        ),
         *("archive", "bucket", "elsewhere", "incoming", "outage", "shared_policies"),
         *("shared_state", "turn"),
     },

@@ -75,16 +75,8 @@ PLUG_INS = {
     "web/protocols": {"protocol"},
     "store": {
         *("store", "builds", "content", "copying", "disk", "episodes", "formats", "leftovers"),
-        *(
-            "manifest",
-            "policies",
-            "privacy",
-            "refusals",
-            "served",
-            "version_times",
-            "uses",
-            "workers",
-        ),
+        *("manifest", "policies", "privacy", "refusals", "served", "uses", "version_times"),
+        "workers",
         *("archive", "bucket", "elsewhere", "incoming", "outage", "shared_policies"),
         *("shared_state", "turn"),
     },

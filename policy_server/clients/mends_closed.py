@@ -45,7 +45,7 @@ REFUSED = f"""\
 
   {END}
 """
-JAVA_MENDS = (Mend(JAVA, FIELDS, REFUSED + FIELDS),)
+CLOSED_JAVA_MENDS = (Mend(JAVA, FIELDS, REFUSED + FIELDS),)
 
 RUNTIME = "} from '../runtime{{importFileExtension}}';\n"
 FROM_JSON = "    if (json == null) {\n        return json;\n    }\n"

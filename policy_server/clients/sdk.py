@@ -12,7 +12,14 @@ import jinja2
 from policy_server.clients.languages import Language, observation_fields
 from policy_server.clients.names import Package, camel_case, snake_case, words_of
 from policy_server.clients.specification import CLOSED, VERSION_FIELD
-from policy_server.contract.operations import BASE_PATH, HEADERS, OPERATIONS, PREFERRED
+from policy_server.contract.operations import (
+    BASE_PATH,
+    BUILD_SECONDS,
+    HEADERS,
+    OPERATIONS,
+    PREFERRED,
+    Role,
+)
 from policy_server.contract.specification import Specification, operations
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -24,6 +31,10 @@ PLAIN = frozenset(" -_.,:()'")
 
 PREDICT, PREDICT_RAW = OPERATIONS["predict"].id, OPERATIONS["predict_raw"].id
 STEP = OPERATIONS["step"].id
+DECISIONS = tuple(
+    each.path for each in OPERATIONS.values() if (each.role, each.method) == (Role.PREDICT, "post")
+)
+"""Where decisions are asked for: what is sent there may be sent again, as it changes nothing."""
 EPISODE = "episode"
 """In the names of templates that are left out where there are no steps to take."""
 
@@ -135,6 +146,8 @@ class Sdk:
             "headers": HEADERS,
             "preferred": PREFERRED,
             "answer_of_build": OPERATIONS["build_answer"].path.split("{build}"),
+            "build_seconds": int(BUILD_SECONDS),
+            "decisions": DECISIONS,
             "groups": _groups(self._specification, self._language),
             "fields": self._fields(),
             "decide": self._decide(),

@@ -1,0 +1,45 @@
+"""What is wrong with the templates for Java, and what is right."""
+
+from policy_server.clients.mends_closed import CLOSED_JAVA_MENDS
+from policy_server.clients.templates import Mend
+
+API = "libraries/apache-httpclient/api.mustache"
+BASE = "libraries/apache-httpclient/BaseApi.mustache"
+ERROR = "apiException.mustache"
+
+HEADERS = "    localVarHeaderParams.putAll(additionalHeaders);\n"
+GIVEN = "    if (additionalHeaders != null) {\n      localVarHeaderParams.putAll(additionalHeaders);\n    }\n"
+ANONYMOUS = """\
+  public {{classname}}() {
+    super(Configuration.getDefaultApiClient());
+  }
+
+"""
+BASE_ANONYMOUS = """\
+  public BaseApi() {
+    this(Configuration.getDefaultApiClient());
+  }
+
+"""
+EVERYTHING = """\
+
+    @Override
+    public String toString() {
+        return "ApiException{" +
+                "code=" + code +
+                ", responseHeaders=" + responseHeaders +
+                ", responseBody='" + responseBody + '\\'' +
+                '}';
+    }
+"""
+JAVA_MENDS = (
+    *CLOSED_JAVA_MENDS,
+    # `predictDeterministic(observation, null)` names the headers, of which there are none then.
+    Mend(API, HEADERS, GIVEN, 2),
+    # What these made had no credentials.
+    Mend(API, ANONYMOUS, ""),
+    Mend(API, "import {{invokerPackage}}.Configuration;\n", ""),
+    # Errors are a sentence; this printed all headers and the body.
+    Mend(ERROR, EVERYTHING, ""),
+    Mend(BASE, BASE_ANONYMOUS, ""),
+)

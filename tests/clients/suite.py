@@ -11,6 +11,8 @@ from policy_server.contract.fields.bounded import Bounded
 from tests.clients.asking import FEW, observations, own_answer, step
 from tests.clients.conftest import Drive, Results, Service, Step, clients_of
 from tests.clients.episodes import forged, refused_between, shared, taken_again, taking_turns
+from tests.clients.fault_suite import FAULTS, client_of, met_by
+from tests.clients.faults import Misbehaving
 from tests.clients.strangers import REDIRECTS, Stranger, answering, losing, pointing_to
 from tests.support.server import PASSWORD, USER
 
@@ -83,6 +85,7 @@ class Taken:
     silent: Stranger
     elsewhere: Stranger
     pointing: Stranger
+    faulty: Mapping[str, Misbehaving]
 
 
 def misspelt(service: Service, *, camel: bool = False) -> list[dict[str, Any]]:
@@ -170,6 +173,10 @@ def take_all(drive: Drive, service: Service, language: str, folder: Path) -> Tak
     }
     file = folder / "output_mapper.yaml"
     file.write_text("{}")
+    faulty = {
+        name: Misbehaving(FAULTS[name].behaviour(answer)) for name in met_by(language, service.name)
+    }
+    others |= {client_of(name): FAULTS[name].client(server) for name, server in faulty.items()}
     suite = {
         **usual_steps(service, language, wrong),
         **{
@@ -181,10 +188,13 @@ def take_all(drive: Drive, service: Service, language: str, folder: Path) -> Tak
             * len(REDIRECTS)
             for client in ACCEPTED
         },
+        **{client_of(name): FAULTS[name].steps(name, example, str(file)) for name in faulty},
     }
     steps = [each for steps in suite.values() for each in steps]
     with contextlib.ExitStack() as stack:
         for stranger in (silent, elsewhere, pointing, newer, lossy):
             stack.enter_context(stranger.serving())
+        for server in faulty.values():
+            stack.enter_context(server.serving())
         results = drive(service, steps, others=others)
-    return Taken(by_name(suite, results), silent, elsewhere, pointing)
+    return Taken(by_name(suite, results), silent, elsewhere, pointing, faulty)

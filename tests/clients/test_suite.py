@@ -14,6 +14,7 @@ from policy_server.clients.names import identifiers
 from tests.clients import episodes
 from tests.clients.asking import own_answer, step
 from tests.clients.conftest import Drive, Results, Service, make_sdks, take_steps
+from tests.clients.fault_suite import FAULTS, SERVICE, client_of, each_fault
 from tests.clients.strangers import REDIRECTS
 from tests.clients.suite import (
     ACCEPTED,
@@ -148,7 +149,15 @@ def test_what_only_the_server_knows_is_refused_with_its_pointer(
 
 
 def test_a_server_that_is_not_there_is_an_error_of_its_own(results: dict[str, Results]) -> None:
-    assert results["nowhere"] == [{"unreachable": True}]
+    assert [result.get("unreachable") for result in results["nowhere"]] == [True]
+
+
+@pytest.mark.parametrize(("toolchain", "fault"), each_fault(), indirect=["toolchain"])
+def test_a_server_that_misbehaves_is_an_error_that_says_so_in_time(
+    take: Callable[[Service], Taken], services: Mapping[str, Service], fault: str
+) -> None:
+    taken = take(services[SERVICE])
+    FAULTS[fault].check(taken.results[client_of(fault)], taken.faulty[fault])
 
 
 def test_episodes_in_turns_each_go_on_from_their_own_memory(
@@ -172,7 +181,7 @@ def test_a_step_whose_answer_was_lost_is_taken_again(
     results: dict[str, Results], service: Service
 ) -> None:
     lost, heard = results["lost answers"][::2], results["lost answers"][1::2]
-    assert lost == [{"unreachable": True}] * len(heard)
+    assert [result.get("unreachable") for result in lost] == [True] * len(heard)
     expected = episodes.own_decisions(service, episodes.taken_again(service, "user")[::2])
     assert without_version(answered(heard)) == expected
 
@@ -317,7 +326,7 @@ def test_below_a_path_and_by_tls_of_a_private_authority(
     known, unknown = found
     expected = own_answer(service, "predict", observation, seed=1)
     assert without_version(answered([known])) == [expected]
-    assert unknown == {"unreachable": True}
+    assert unknown.get("unreachable") is True
 
 
 def versions(service: Service) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ BASE = "libraries/apache-httpclient/BaseApi.mustache"
 ERROR = "apiException.mustache"
 
 HEADERS = "    localVarHeaderParams.putAll(additionalHeaders);\n"
-GIVEN = "    if (additionalHeaders != null) {\n      localVarHeaderParams.putAll(additionalHeaders);\n    }\n"
+GIVEN = f"    if (additionalHeaders != null) {{\n  {HEADERS}    }}\n"
 ANONYMOUS = """\
   public {{classname}}() {
     super(Configuration.getDefaultApiClient());

@@ -13,6 +13,10 @@ import java.util.HashMap;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.LongStream;
@@ -41,8 +45,27 @@ public final class Driver {
             : given.has("token")
                 ? Client.Credentials.bearer(given.get("token").asText())
                 : Client.Credentials.bearer(eachOf(given.get("tokens")));
-    Duration timeout = Duration.ofSeconds(given.path("timeout").asInt(30));
-    return new Client(given.get("url").asText(), credentials, timeout, given.path("retries").asInt(3));
+    ClientBuilder builder = Client.builder(given.get("url").asText()).credentials(credentials)
+        .timeout(seconds(given.path("timeout").asDouble(30)))
+        .retries(given.path("retries").asInt(3));
+    if (given.has("upload_timeout")) {
+      builder.uploadTimeout(seconds(given.get("upload_timeout").asDouble()));
+    }
+    if (given.has("ca_file")) {
+      builder.caFile(given.get("ca_file").asText());
+    }
+    if (given.has("certificate_file")) {
+      builder.clientCertificate(given.get("certificate_file").asText(), given.get("certificate_key_file").asText());
+    }
+    if (given.has("proxy")) {
+      builder.proxy(given.get("proxy").asText());
+    }
+    given.path("headers").properties().forEach(each -> builder.header(each.getKey(), each.getValue().asText()));
+    return builder.build();
+  }
+
+  private static Duration seconds(double seconds) {
+    return Duration.ofMillis((long) (seconds * 1000));
   }
 
   private static Supplier<String> eachOf(JsonNode tokens) {
@@ -56,47 +79,51 @@ public final class Driver {
       return result.set("ok", client.json().valueToTree(take(client, step)));
     } catch (JsonMappingException error) {
       return result.put("unknown", error.getMessage());
-    } catch (ApiException error) {
-      if (error.getCode() >= 300 && error.getCode() < 400) {
-        return result.put("redirected", error.getCode()).put("message", error.getMessage());
-      }
-      var problem = client.problem(error);
-      if (problem.isEmpty()) {
-        return result.put("unreachable", error.getCause() != null);
-      }
+    } catch (DeadlineExceeded error) {
+      return result.put("deadline", true).put("message", error.getMessage());
+    } catch (Unreachable error) {
+      return result.put("unreachable", error.getCause() != null).put("message", error.getMessage());
+    } catch (Unreadable error) {
+      return result.put("broken", error.getCause() != null).put("message", error.getMessage());
+    } catch (Redirected error) {
+      return result.put("redirected", error.getCode()).put("message", error.getMessage());
+    } catch (Refused error) {
       ObjectNode refused = result.putObject("refused").put("status", error.getCode());
       var pointers = refused.putArray("pointers");
-      if (problem.get().getErrors() != null) {
-        problem.get().getErrors().forEach(fault -> pointers.add(fault.getPointer()));
-      }
+      error.problem().map(Problem::getErrors).ifPresent(
+          faults -> faults.forEach(fault -> pointers.add(fault.getPointer())));
       return result;
     }
   }
 
-  private static List<String> versionsOf(Client client, Observation observation, long count) {
-    return LongStream.range(0, count).parallel().mapToObj(seed -> {
-      try {
-        return client.predictions().predict(observation, seed).getPolicyVersion();
-      } catch (ApiException error) {
-        throw new IllegalStateException(error);
+  private static List<String> versionsOf(Client client, Observation observation, long count) throws Exception {
+    return atOnce(count, seed -> client.predict(observation, seed).getPolicyVersion());
+  }
+
+  /** What an operation that is asked so many times gives, in 20 threads. */
+  private static <T> List<T> atOnce(long count, Asked<T> asked) throws Exception {
+    ExecutorService threads = Executors.newFixedThreadPool(20);
+    try {
+      List<Callable<T>> tasks = LongStream.range(0, count)
+          .mapToObj(seed -> (Callable<T>) () -> asked.with(seed)).collect(Collectors.toList());
+      List<T> answers = new ArrayList<>();
+      for (Future<T> each : threads.invokeAll(tasks)) {
+        answers.add(each.get());
       }
-    }).collect(Collectors.toList());
+      return answers;
+    } finally {
+      threads.shutdown();
+    }
+  }
+
+  private interface Asked<T> {
+    T with(long seed) throws ApiException;
   }
 
   private static Episode episode(Client client, JsonNode step) {
     return EPISODES.computeIfAbsent(step.get("episode").asText(), name -> step.has("of")
         ? client.episode(EPISODES.get(step.get("of").asText()).memory().orElseThrow())
         : step.has("memory") ? client.episode(step.get("memory").asText()) : client.episode());
-  }
-
-  private static List<Prediction> decideAtOnce(Episode episode, Observation observation, long count) {
-    return LongStream.range(0, count).parallel().mapToObj(each -> {
-      try {
-        return episode.decide(observation);
-      } catch (ApiException error) {
-        throw new IllegalStateException(error);
-      }
-    }).collect(Collectors.toList());
   }
 
   private static Object take(Client client, JsonNode step) throws Exception {
@@ -115,7 +142,9 @@ public final class Driver {
         Boolean deterministic = step.has("deterministic") ? step.get("deterministic").asBoolean() : null;
         return episode(client, step).decide(mapper.treeToValue(step.get("observation"), Observation.class), seed, deterministic);
       case "decide_at_once":
-        return decideAtOnce(episode(client, step), mapper.treeToValue(step.get("observation"), Observation.class), step.get("count").asLong());
+        Episode shared = episode(client, step);
+        Observation asked = mapper.treeToValue(step.get("observation"), Observation.class);
+        return atOnce(step.get("count").asLong(), each -> shared.decide(asked));
       case "predict_deterministic":
         return client.predictions().predictDeterministic(mapper.treeToValue(step.get("observation"), Observation.class));
       case "distribution":

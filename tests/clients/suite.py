@@ -11,8 +11,9 @@ from policy_server.contract.fields.bounded import Bounded
 from tests.clients.asking import FEW, observations, own_answer, step
 from tests.clients.conftest import Drive, Results, Service, Step, clients_of
 from tests.clients.episodes import forged, refused_between, shared, taken_again, taking_turns
-from tests.clients.fault_suite import FAULTS, client_of, met_by
+from tests.clients.fault_suite import FAULTS, SERVICE, client_of, met_by
 from tests.clients.faults import Misbehaving
+from tests.clients.secured import CLIENTS, SECURED, Secured
 from tests.clients.strangers import REDIRECTS, Stranger, answering, losing, pointing_to
 from tests.support.server import PASSWORD, USER
 
@@ -86,6 +87,7 @@ class Taken:
     elsewhere: Stranger
     pointing: Stranger
     faulty: Mapping[str, Misbehaving]
+    secured: Secured | None
 
 
 def misspelt(service: Service, *, camel: bool = False) -> list[dict[str, Any]]:
@@ -177,6 +179,8 @@ def take_all(drive: Drive, service: Service, language: str, folder: Path) -> Tak
         name: Misbehaving(FAULTS[name].behaviour(answer)) for name in met_by(language, service.name)
     }
     others |= {client_of(name): FAULTS[name].client(server) for name, server in faulty.items()}
+    secured = secured_for(service, language, folder)
+    others |= secured.clients() if secured is not None else {}
     suite = {
         **usual_steps(service, language, wrong),
         **{
@@ -189,6 +193,10 @@ def take_all(drive: Drive, service: Service, language: str, folder: Path) -> Tak
             for client in ACCEPTED
         },
         **{client_of(name): FAULTS[name].steps(name, example, str(file)) for name in faulty},
+        **{
+            client: [step("predict", client, observation=example, seed=1)]
+            for client in (CLIENTS if secured is not None else ())
+        },
     }
     steps = [each for steps in suite.values() for each in steps]
     with contextlib.ExitStack() as stack:
@@ -196,5 +204,14 @@ def take_all(drive: Drive, service: Service, language: str, folder: Path) -> Tak
             stack.enter_context(stranger.serving())
         for server in faulty.values():
             stack.enter_context(server.serving())
+        if secured is not None:
+            stack.enter_context(secured.serving())
         results = drive(service, steps, others=others)
-    return Taken(by_name(suite, results), silent, elsewhere, pointing, faulty)
+    return Taken(by_name(suite, results), silent, elsewhere, pointing, faulty, secured)
+
+
+def secured_for(service: Service, language: str, folder: Path) -> Secured | None:
+    """What the clients of a language must reach by TLS and a proxy; None for the others."""
+    if service.name != SERVICE or language not in SECURED:
+        return None
+    return Secured(folder, service.server.port)

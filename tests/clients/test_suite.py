@@ -15,6 +15,7 @@ from tests.clients import episodes
 from tests.clients.asking import own_answer, step
 from tests.clients.conftest import Drive, Results, Service, make_sdks, take_steps
 from tests.clients.fault_suite import FAULTS, SERVICE, client_of, each_fault
+from tests.clients.secured import CLIENTS, SECURED, TENANT
 from tests.clients.strangers import REDIRECTS
 from tests.clients.suite import (
     ACCEPTED,
@@ -227,6 +228,29 @@ def test_no_redirect_is_followed(
         assert result["redirected"] == status
         assert taken.elsewhere.url in result["message"]
         assert "follows no redirects" in result["message"]
+
+
+@pytest.mark.parametrize("toolchain", SECURED, indirect=True)
+def test_by_a_private_authority_a_certificate_and_a_proxy(
+    take: Callable[[Service], Taken], services: Mapping[str, Service]
+) -> None:
+    service = services[SERVICE]
+    taken = take(service)
+    ((known,), (untrusting,), (unknown,)) = (taken.results[client] for client in CLIENTS)
+    expected = own_answer(service, "predict", service.schema.example(), seed=1)
+    assert without_version(answered([known])) == [expected]
+    assert untrusting.get("unreachable") is True
+    assert unknown == {"refused": {"status": 400, "pointers": []}}
+    assert taken.secured is not None
+    asked = taken.secured.proxy.asked
+    assert {line for line, _ in asked} == {f"CONNECT {taken.secured.address}"}
+    assert len(asked) >= len(CLIENTS)
+    assert not any("authorization" in each.lower() for _, head in asked for each in head)
+    agents = re.compile(rf"\S+/{re.escape(service.package.version)}\b")
+    for subject, tenant, agent, status in taken.secured.seen():
+        assert (subject, status) in [("CN=robot-7", "200"), ("-", "400")]
+        assert tenant == TENANT
+        assert agents.match(agent)
 
 
 def test_decisions_at_the_same_time_each_have_their_own_version(

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser
 from policy_server.app.settings import Settings
 from tests.deploy.processes import answers, running
 from tests.support.browser import chromium, watched_page
-from tests.support.nginx import GIVEN, Site, shipped_site
+from tests.support.nginx import GIVEN, Site, client_certificate, shipped_site
 from tests.support.raw_requests import BASIC
 from tests.support.server import PASSWORD, USER, Server, gunicorn
 from tests.support.warm import OBSERVATION
@@ -57,19 +57,6 @@ def ask(site: Site, path: str, **options: object) -> requests.Response:
     """POST an observation, as the user who may do everything."""
     given = {"headers": KNOWN, "data": OBSERVATION, **options}
     return requests.post(site.url + path, verify=str(site.authority), timeout=60, **given)  # type: ignore[arg-type]
-
-
-def client_certificate(folder: Path) -> tuple[str, str]:
-    """A certificate and its key by the authority of a folder."""
-    commands = (
-        "openssl req -nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -subj /CN=robot-7 "
-        "-keyout client-key.pem -out client-request.pem",
-        "openssl x509 -req -in client-request.pem -CA authority.pem -CAkey authority-key.pem "
-        "-set_serial 7 -out client.pem",
-    )
-    for command in commands:
-        subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
-    return str(folder / "client.pem"), str(folder / "client-key.pem")
 
 
 def handshake(site: Site, *options: str) -> str:

@@ -57,6 +57,19 @@ def make_certificates(folder: Path) -> None:
     subprocess.run(["sh", script, str(folder), *names], check=True, capture_output=True)
 
 
+def client_certificate(folder: Path) -> tuple[str, str]:
+    """A certificate and its key by the authority of a folder."""
+    commands = (
+        "openssl req -nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -subj /CN=robot-7 "
+        "-keyout client-key.pem -out client-request.pem",
+        "openssl x509 -req -in client-request.pem -CA authority.pem -CAkey authority-key.pem "
+        "-set_serial 7 -out client.pem",
+    )
+    for command in commands:
+        subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
+    return str(folder / "client.pem"), str(folder / "client-key.pem")
+
+
 def shipped_site(folder: Path, server_port: int, changes: Mapping[str, str]) -> Site:
     """The shipped file, but for ports, paths and these changes, in front of a server."""
     plain_port, port = free_port(), free_port()

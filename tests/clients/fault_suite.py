@@ -167,6 +167,7 @@ FAULTS: Mapping[str, Fault] = {
 HARDENED: Mapping[str, tuple[str, ...]] = {
     "python": ("ending upload",),
     "java": tuple(FAULTS),
+    "scala": tuple(FAULTS),
 }
 """Language -> the faults that its SDK takes as it must; all of them are `tuple(FAULTS)`."""
 SERVICE = "lpoc"

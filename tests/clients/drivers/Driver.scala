@@ -5,10 +5,11 @@ import PACKAGE.model.*
 import com.github.plokhotnyuk.jsoniter_scala.core.*
 import com.github.plokhotnyuk.jsoniter_scala.macros.*
 import java.io.File
+import java.net.URI
 import java.nio.file.{Files, Path}
-import scala.concurrent.ExecutionContext.Implicits.global
+import java.util.concurrent.Executors
 import scala.concurrent.duration.*
-import scala.concurrent.{Await, Future}
+import scala.concurrent.{Await, ExecutionContext, Future}
 import sttp.client4.{Request, ResponseException}
 
 /** JSON as it stands in the script. */
@@ -19,15 +20,17 @@ object Raw:
     def encodeValue(value: Raw, out: JsonWriter): Unit = out.writeRawVal(value.json)
     def decodeValue(in: JsonReader, default: Raw): Raw = Raw(in.readRawValAsBytes())
 
-case class Options(
+case class Given(
     url: String, user: Option[String], password: Option[String], key: Option[String],
-    token: Option[String], tokens: Option[Seq[String]], retries: Option[Int], timeout: Option[Int])
+    token: Option[String], tokens: Option[Seq[String]], retries: Option[Int], timeout: Option[Double],
+    upload_timeout: Option[Double], ca_file: Option[String], certificate_file: Option[String],
+    certificate_key_file: Option[String], proxy: Option[String], headers: Map[String, String] = Map.empty)
 case class Step(
     client: String, `do`: String, seed: Option[Long], observation: Option[Raw], episode: Option[String],
     of: Option[String], memory: Option[String], deterministic: Option[Boolean],
     observations: Option[Seq[Raw]], count: Option[Int], obs: Option[Seq[Double]], file: Option[String],
     version: Option[String])
-case class Script(clients: Map[String, Options], steps: Seq[Step])
+case class Script(clients: Map[String, Given], steps: Seq[Step])
 
 /** Takes the steps of a script with the SDK for Scala; prints one result a line. */
 @main def driver(path: String): Unit =
@@ -42,12 +45,19 @@ case class Script(clients: Map[String, Options], steps: Seq[Step])
 
 def quoted(text: String): String = writeToString(text)(using JsonCodecMaker.make[String])
 
+/** So many calls at the same time. */
+given ExecutionContext = ExecutionContext.fromExecutorService(Executors.newFixedThreadPool(20, task => {
+  val thread = Thread(task)
+  thread.setDaemon(true)
+  thread
+}))
+
 val episodes = scala.collection.mutable.Map.empty[String, Episode]
 
 def episodeOf(client: Client, step: Step): Episode =
   episodes.getOrElseUpdate(step.episode.get, client.episode(step.of.fold(step.memory)(episodes(_).memory)))
 
-def clientOf(given_ : Options): Client =
+def clientOf(given_ : Given): Client =
   val credentials = given_.user match
     case Some(user) => Credentials.Basic(user, given_.password.get)
     case None       =>
@@ -55,7 +65,14 @@ def clientOf(given_ : Options): Client =
         val each = given_.tokens.get.iterator
         Credentials.BearerFrom(() => each.next())
       }
-  Client(given_.url, credentials, given_.timeout.getOrElse(30).seconds, given_.retries.getOrElse(3))
+  val options = Options(
+    uploadTimeout = given_.upload_timeout.getOrElse(600.0).seconds,
+    caFile = given_.ca_file.map(Path.of(_)),
+    clientCertificate = given_.certificate_file.map(file => (Path.of(file), Path.of(given_.certificate_key_file.get))),
+    proxy = given_.proxy.map(URI.create),
+    headers = given_.headers
+  )
+  Client(given_.url, credentials, given_.timeout.getOrElse(30.0).seconds, given_.retries.getOrElse(3), options)
 
 def resultOf(client: Client, step: Step): String =
   def told[T: JsonValueCodec](request: Request[Either[ResponseException[String], T]]): String =
@@ -67,10 +84,11 @@ def resultOf(client: Client, step: Step): String =
       case Right(answer)                => s"""{"ok":${written(answer)}}"""
       case Left(failure @ Failure.Redirected(status, _)) =>
         s"""{"redirected":$status,"message":${quoted(failure.message)}}"""
-      case Left(Failure.Unreachable(_)) => """{"unreachable":true}"""
-      case Left(Failure.Unreadable(cause)) => throw cause
+      case Left(failure: Failure.DeadlineExceeded) => s"""{"deadline":true,"message":${quoted(failure.message)}}"""
+      case Left(failure: Failure.Unreachable) => s"""{"unreachable":true,"message":${quoted(failure.message)}}"""
+      case Left(failure: Failure.Unreadable) => s"""{"broken":true,"message":${quoted(failure.message)}}"""
       case Left(Failure.Refused(status, problem)) =>
-        val pointers = problem.get.errors.getOrElse(Nil).map(fault => s""""${fault.pointer}"""")
+        val pointers = problem.flatMap(_.errors).getOrElse(Nil).map(fault => s""""${fault.pointer}"""")
         s"""{"refused":{"status":$status,"pointers":[${pointers.mkString(",")}]}}"""
   def observation = readFromArray[Observation](step.observation.get.json)
   step.`do` match

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from policy_server.clients.names import Package, camel_case, snake_case
+from policy_server.clients.openapi_generator import find_java
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "policy-server"
 DRIVERS = Path(__file__).parent / "drivers"
@@ -275,6 +276,12 @@ class TypeScript(Toolchain):
 
     def driver(self, sdk: Sdk) -> list[str | Path]:
         return ["node", self.folder / "drivers" / sdk.service / "driver.js"]
+
+
+def javas() -> list[Path]:
+    """Each Java that is to be had: those of this machine, and the generator's own."""
+    found = {path.resolve() for path in Path("/usr/lib/jvm").glob("*/bin/java")}
+    return sorted(found | {find_java().resolve()})
 
 
 TOOLCHAINS: Mapping[str, type[Toolchain]] = {

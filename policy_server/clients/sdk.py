@@ -12,6 +12,7 @@ import jinja2
 from policy_server.clients.languages import Language, observation_fields
 from policy_server.clients.names import Package, camel_case, snake_case, words_of
 from policy_server.clients.specification import CLOSED, VERSION_FIELD
+from policy_server.clients.spelling import Spelt, spelt_observation
 from policy_server.contract.operations import (
     BASE_PATH,
     BUILD_SECONDS,
@@ -119,7 +120,22 @@ class Sdk:
             return self._render(f"{self._language.name}/{path}{JINJA}", files)
 
         template = self._environment.get_template(name)
-        return template.render(self._context, exports=exports, source=source)
+        return template.render(
+            self._context, exports=exports, source=source, spelt=lambda: self._spelt(files)
+        )
+
+    def _spelt(self, files: Mapping[str, str]) -> list[Spelt]:
+        """The example's fields as code; none where the example is not shown so."""
+        paths = [path for path in files if Path(path).stem == "Observation"]
+        if not self._has_steps or not paths:
+            return []
+        return spelt_observation(
+            self._language.name,
+            files[paths[0]],
+            self._language.field_names(self._specification),
+            observation_fields(self._specification),
+            self._example,
+        )
 
     @cached_property
     def _environment(self) -> jinja2.Environment:
@@ -157,6 +173,7 @@ class Sdk:
                 for name, definition in self._specification["definitions"].items()
                 if CLOSED in definition
             },
+            "predicted": list(self._specification["definitions"]["Prediction"]["properties"]),
             "decided": [
                 name
                 for name, definition in self._specification["definitions"].items()

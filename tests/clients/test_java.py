@@ -24,7 +24,7 @@ from tests.clients.toolchains import (
     run_maven,
 )
 from tests.deploy.processes import wait_until
-from tests.support.server import PASSWORD, USER, run_command
+from tests.support.server import PASSWORD, ROOT, USER, run_command
 
 CLASS_FILES_OF_JAVA_8 = 52
 OF_NO_PACKAGE = ("META-INF/", "org/publicsuffix/")
@@ -34,6 +34,12 @@ WARNING = re.compile(r"(\w+)\.java:\d+: warning: ")
 GENERATED = {"ApiClient"}
 """Classes of the generator's that use what their libraries would rather be without."""
 JAVAC = ("javac", *(f"-J{option}" for option in SHORT_LIVED))
+
+SHOWN = re.findall(
+    r"^```java\n(import .*?)^```$", (ROOT / "docs/java.md").read_text("utf-8"), re.M | re.S
+)
+"""The programs of the documentation, for the package that is tested here."""
+NAMES = ("Demo.java", "Simulation.java")
 
 
 @dataclass(frozen=True)
@@ -108,9 +114,10 @@ def demo(packed: Packed, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo")
     text = (DRIVERS / "Demo.java").read_text(encoding="utf-8")
     (folder / "Demo.java").write_text(text.replace("PACKAGE", packed.joined), encoding="utf-8")
+    (folder / "Simulation.java").write_text(SHOWN[0], encoding="utf-8")
     (folder / "policy-all.jar").write_bytes(packed.jar("all").read_bytes())
     (folder / "example.json").write_bytes((packed.folder / "example.json").read_bytes())
-    run([*JAVAC, "--release", "8", "-Xlint:-options", "-cp", "policy-all.jar", "Demo.java"], folder)
+    run([*JAVAC, "--release", "8", "-Xlint:-options", "-cp", "policy-all.jar", *NAMES], folder)
     return folder
 
 
@@ -145,3 +152,15 @@ def test_a_simulator_decides_with_the_one_file(packed: Packed, demo: Path, java:
     assert (cancelled.headers["x-site"], "x-site" in late.headers) == ("5", False)
     agent = f"{service.package.dashed}/{service.package.version}"
     assert cancelled.headers["user-agent"] == agent
+
+
+def test_the_program_of_the_documentation_runs_as_it_is(packed: Packed, demo: Path) -> None:
+    variables = {
+        "POLICY_URL": packed.service.server.url,
+        "POLICY_USER": USER,
+        "POLICY_PASSWORD": PASSWORD,
+    }
+    printed = run(["java", *SHORT_LIVED, "-cp", "policy-all.jar:.", "Simulation"], demo, variables)
+    example = packed.service.schema.example()
+    answers = [own_answer(packed.service, "predict", example, seed=step) for step in range(3)]
+    assert printed.splitlines() == [f"{each['action']}: {each['meaning']}" for each in answers]

@@ -37,6 +37,8 @@ from tests.support.server import KEY, PASSWORD, ROOT, USER, gunicorn
 LEAVE_SECONDS = 30.0
 AUTHORITY_IN = {"python": "SSL_CERT_FILE", "typescript": "NODE_EXTRA_CA_CERTS"}
 """Where a language's own means take the certificate of an authority from."""
+SHOWS_OPTIONS = ("java", "scala")
+"""Languages of which an example shows what can be given to a client."""
 UPLOADS = {
     "lpoc": ("output_mapper", "examples/lpoc/output_mapper.yaml"),
     "names": ("preprocessor", "tests/clients/names/preprocessor.py"),
@@ -276,6 +278,11 @@ def test_the_example_runs_as_it_is_shipped(toolchain: Toolchain, service: Servic
         variables = {**toolchain.variables(), **asks}
         printed = run(toolchain.example(sdk, "episode"), sdk.folder, variables)
         assert sum(printed.count(meaning) for meaning in meanings) == 3
+    if service.name == "lpoc" and toolchain.language in SHOWS_OPTIONS:
+        printed = run(toolchain.example(sdk, "options"), sdk.folder, variables)
+        drawn = own_answer(service, "predict", service.schema.example(), seed=7)
+        assert f"meaning: {drawn['meaning']}" in printed
+        assert "in one request: 2" in printed
 
 
 @pytest.mark.parametrize("name", UPLOADS)

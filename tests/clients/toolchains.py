@@ -185,6 +185,7 @@ class Scala(Toolchain):
         classes.mkdir()
         options: list[str | Path] = [
             "-usejavacp",
+            *("-Xfatal-warnings", "-deprecation", "-feature", "-unchecked"),
             "-color:never",
             "-encoding",
             "utf-8",

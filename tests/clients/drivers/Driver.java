@@ -20,6 +20,7 @@ import java.util.concurrent.Future;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.LongStream;
+import org.apache.hc.client5.http.impl.classic.HttpClients;
 
 /** Takes the steps of a script with the SDK for Java; prints one result a line. */
 public final class Driver {
@@ -48,6 +49,10 @@ public final class Driver {
     ClientBuilder builder = Client.builder(given.get("url").asText()).credentials(credentials)
         .timeout(seconds(given.path("timeout").asDouble(30)))
         .retries(given.path("retries").asInt(3));
+    if (given.has("key")) {
+      // One of the user's own, which would follow redirects by itself.
+      builder.httpClient(HttpClients.createDefault());
+    }
     if (given.has("upload_timeout")) {
       builder.uploadTimeout(seconds(given.get("upload_timeout").asDouble()));
     }

@@ -10,6 +10,7 @@ import java.nio.file.{Files, Path}
 import java.util.concurrent.Executors
 import scala.concurrent.duration.*
 import scala.concurrent.{Await, ExecutionContext, Future}
+import sttp.client4.httpclient.{HttpClientFutureBackend, HttpClientSyncBackend}
 import sttp.client4.{Request, ResponseException}
 
 /** JSON as it stands in the script. */
@@ -52,6 +53,8 @@ given ExecutionContext = ExecutionContext.fromExecutorService(Executors.newFixed
   thread
 }))
 
+lazy val futures = HttpClientFutureBackend()
+
 val episodes = scala.collection.mutable.Map.empty[String, Episode]
 
 def episodeOf(client: Client, step: Step): Episode =
@@ -70,7 +73,8 @@ def clientOf(given_ : Given): Client =
     caFile = given_.ca_file.map(Path.of(_)),
     clientCertificate = given_.certificate_file.map(file => (Path.of(file), Path.of(given_.certificate_key_file.get))),
     proxy = given_.proxy.map(URI.create),
-    headers = given_.headers
+    headers = given_.headers,
+    backend = given_.key.map(_ => HttpClientSyncBackend()) // one of the user's own
   )
   Client(given_.url, credentials, given_.timeout.getOrElse(30.0).seconds, given_.retries.getOrElse(3), options)
 
@@ -97,7 +101,8 @@ def resultOf(client: Client, step: Step): String =
     case "versions_of" =>
       val asked = observation
       val answers = Future.traverse((0 until step.count.get).toList)(seed =>
-        Future(client.send(client.predictions.predict(asked, Some(seed.toLong))))
+        val request = client.predictions.predict(asked, Some(seed.toLong))
+        if seed % 2 == 0 then Future(client.send(request)) else client.sendWith(futures)(request)
       )
       val versions = Await.result(answers, 1.minute).map(_.toOption.get.policyVersion.get)
       s"""{"ok":[${versions.map(quoted).mkString(",")}]}"""

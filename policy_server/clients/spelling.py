@@ -1,0 +1,94 @@
+"""How the values of an observation are spelt in the code of examples, for Java and Scala.
+
+Which type a field has is read from the code that the generator wrote: it alone knows what it calls
+an enumeration.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from policy_server.clients.names import constants
+
+MOST_CHARACTERS = 1_500
+"""Of an observation in an example; a longer one is read from its file."""
+JAVA_TYPE = r"private (?:\w+\.)*(?:List<)*(\w+)>* {code};"
+SCALA_TYPE = r"\) {code}: (?:Option\[|Seq\[)*(?:\w+\.)?(\w+)"
+SCALA_OPTION = r"\) {code}: Option\["
+
+
+@dataclass(frozen=True)
+class Spelt:
+    """One field of the example.
+
+    Attributes:
+        code: What it is called.
+        value: Its value, as code.
+    """
+
+    code: str
+    value: str
+
+
+def spelt_observation(
+    language: str,
+    generated: str,
+    names: Mapping[str, str],
+    fields: Mapping[str, Mapping[str, Any]],
+    example: Mapping[str, Any],
+) -> list[Spelt]:
+    """The fields of an example in code; none where that would be too long to read.
+
+    Args:
+        language: java or scala.
+        generated: The code of the observation.
+        names: Field -> what it is called.
+        fields: Field -> its keywords.
+        example: Field -> its value.
+    """
+    spell, pattern = SPELLING[language]
+    spelt = []
+    for name, value in example.items():
+        found = re.search(pattern.format(code=names[name]), generated)
+        if found is None:
+            return []
+        text = spell(value, found[1], fields[name])
+        if language == "scala" and re.search(SCALA_OPTION.format(code=names[name]), generated):
+            text = f"Some({text})"
+        spelt.append(Spelt(names[name], text))
+    return spelt if sum(len(each.value) for each in spelt) <= MOST_CHARACTERS else []
+
+
+def _java(value: Any, kind: str, keywords: Mapping[str, Any]) -> str:
+    if isinstance(value, list):
+        inner = keywords.get("items", {})
+        return f"Arrays.asList({', '.join(_java(each, kind, inner) for each in value)})"
+    if kind.endswith("Enum") and "enum" in keywords:
+        return f"Observation.{kind}.{_constant(value, keywords)}"
+    return f"{value}L" if kind == "Long" else _plain(value, kind)
+
+
+def _scala(value: Any, kind: str, keywords: Mapping[str, Any]) -> str:
+    if isinstance(value, list):
+        inner = keywords.get("items", {})
+        return f"Seq({', '.join(_scala(each, kind, inner) for each in value)})"
+    if kind not in ("String", "Int", "Long", "Double", "Boolean"):
+        return f"ObservationEnums.{kind}.`{value}`"
+    return f"{value}L" if kind == "Long" else _plain(value, kind)
+
+
+def _constant(value: Any, keywords: Mapping[str, Any]) -> str:
+    spelt: dict[Any, str] = dict(zip(keywords["enum"], constants(keywords["enum"]), strict=True))
+    return spelt[value]
+
+
+def _plain(value: Any, kind: str) -> str:
+    return repr(float(value)) if kind == "Double" else json.dumps(value)
+
+
+SPELLING: Mapping[str, tuple[Callable[[Any, str, Mapping[str, Any]], str], str]] = {
+    "java": (_java, JAVA_TYPE),
+    "scala": (_scala, SCALA_TYPE),
+}

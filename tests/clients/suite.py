@@ -157,6 +157,19 @@ def usual_steps(service: Service, language: str, wrong: object) -> dict[str, lis
     }
 
 
+def redirected_steps(example: object, file: str) -> dict[str, list[Step]]:
+    """Steps with a server that points elsewhere."""
+    return {
+        f"redirected {client}": [
+            step("predict", f"{client} elsewhere", observation=example),
+            step("schema", f"{client} elsewhere"),
+            step("upload_output_mapper", f"{client} elsewhere", file=file),
+        ]
+        * len(REDIRECTS)
+        for client in ACCEPTED
+    }
+
+
 def take_all(drive: Drive, service: Service, language: str, folder: Path) -> Taken:
     """Take the steps of the suite that change nothing on the server."""
     wrong, _ = invalid(service)
@@ -183,15 +196,7 @@ def take_all(drive: Drive, service: Service, language: str, folder: Path) -> Tak
     others |= secured.clients() if secured is not None else {}
     suite = {
         **usual_steps(service, language, wrong),
-        **{
-            f"redirected {client}": [
-                step("predict", f"{client} elsewhere", observation=example),
-                step("schema", f"{client} elsewhere"),
-                step("upload_output_mapper", f"{client} elsewhere", file=str(file)),
-            ]
-            * len(REDIRECTS)
-            for client in ACCEPTED
-        },
+        **redirected_steps(example, str(file)),
         **{client_of(name): FAULTS[name].steps(name, example, str(file)) for name in faulty},
         **{
             client: [step("predict", client, observation=example, seed=1)]

@@ -145,7 +145,8 @@ def test_a_simulator_decides_with_the_one_file(packed: Packed, demo: Path, java:
     version = service.server.post("predict", example).headers["X-Policy-Version"]
     assert (told["drawn"], told["later"], told["likely"]) == (drawn, drawn, f"{likely} true")
     assert told["many"] == f"2 by {version}"
-    assert (told["refused"], told["cancelled"], told["late"]) == ("/id", "true", "DeadlineExceeded")
+    assert (told["refused"], told["late"]) == ("/id", "DeadlineExceeded")
+    assert (told["cancelled"], told["closed"]) == ("true", "true")
     assert re.fullmatch(r"http://\S+/predict: (200|400) in \d+ ms", told["POST"])
     assert PASSWORD not in printed
     cancelled, late = slow.received

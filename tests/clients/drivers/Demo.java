@@ -40,6 +40,12 @@ public class Demo {
       } catch (ExecutionException failed) {
         System.out.println("late " + failed.getCause().getClass().getSimpleName());
       }
+      slow.close();
+      try {
+        slow.predict(observation);
+      } catch (PACKAGE.Unreachable closed) {
+        System.out.println("closed " + closed.getMessage().endsWith("this client was closed."));
+      }
     }
   }
 }

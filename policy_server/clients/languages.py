@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from policy_server.clients.literals import with_literals
 from policy_server.clients.names import (
     Package,
     camel_case,
@@ -33,6 +34,10 @@ def _unchanged(specification: Specification) -> Specification:
     return specification
 
 
+def _as_it_is(text: str) -> str:
+    return text
+
+
 @dataclass(frozen=True)
 class Language:
     """One language.
@@ -45,6 +50,8 @@ class Language:
         camel: Fields are called `hasCore`, not `has_core`.
         swagger_codegen: swagger-codegen's name for what writes it; None where nothing does.
         operations: What operations are called whose own name is taken.
+        left_out: Generated files that are not kept, as patterns: ours are in their place.
+        finish: What is made of the text of a generated file.
         adapt: Takes out of a specification what the generator of this language makes wrongly.
         limit: Says why a specification cannot be had in this language, None where it can.
     """
@@ -56,6 +63,8 @@ class Language:
     camel: bool
     swagger_codegen: str | None = None
     operations: Options = field(default_factory=dict)
+    left_out: Sequence[str] = ()
+    finish: Callable[[str], str] = _as_it_is
     adapt: Callable[[Specification], Specification] = _unchanged
     limit: Callable[[Specification], str | None] = _no_limit
 
@@ -150,6 +159,8 @@ LANGUAGES: Sequence[Language] = (
         lambda package: package.module,
         camel=False,
         swagger_codegen="python",
+        left_out=("api/*", "api_*.py", "configuration.py", "exceptions.py", "rest.py"),
+        finish=with_literals,
     ),
     Language("java", "java", _java, lambda _: "src/main/java", camel=True, swagger_codegen="java"),
     Language(

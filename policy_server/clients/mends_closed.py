@@ -13,6 +13,18 @@ PYTHON, JAVA, TYPESCRIPT = "model_generic.mustache", "pojo.mustache", "modelGene
 
 IMPORTED = "from pydantic_core import to_jsonable_python\n"
 READ = "        {{#disallowAdditionalPropertiesIfNotPresent}}\n"
+SAID = '''        """Create an instance of {{{classname}}} from a dict"""\n'''
+PYTHON_TEXT = (
+    "    def from_json(cls, json_str: str) -> Optional[{{^hasChildren}}Self{{/hasChildren}}"
+    "{{#hasChildren}}{{#discriminator}}Union[{{#mappedModels}}{{{modelName}}}{{^-last}}, {{/-last}}"
+    "{{/mappedModels}}]{{/discriminator}}{{^discriminator}}Self{{/discriminator}}"
+    "{{/hasChildren}}]:\n"
+)
+PYTHON_NONE = (
+    "    def from_dict(cls, obj: Optional[Dict[str, Any]]) -> Optional[Self]:\n"
+    f"{SAID}        if obj is None:\n            return None\n\n"
+)
+"""Nothing is made of nothing: type checkers would ask at every use whether it was."""
 PYTHON_MENDS = (
     Mend(
         PYTHON,
@@ -29,6 +41,8 @@ PYTHON_MENDS = (
         READ,
         f"{BEGIN}\n        cls._refuse_unknown(obj, cls.__properties)\n{END}\n{READ}",
     ),
+    Mend(PYTHON, PYTHON_TEXT, "    def from_json(cls, json_str: str) -> Self:\n"),
+    Mend(PYTHON, PYTHON_NONE, "    def from_dict(cls, obj: Dict[str, Any]) -> Self:\n" + SAID),
 )
 
 FIELDS = "{{#serializableModel}}\n  private static final long serialVersionUID = 1L;\n"

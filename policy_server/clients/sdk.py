@@ -11,12 +11,15 @@ import jinja2
 
 from policy_server.clients.languages import Language, observation_fields
 from policy_server.clients.names import Package, camel_case, snake_case, words_of
+from policy_server.clients.signatures import signatures
 from policy_server.clients.specification import CLOSED, VERSION_FIELD
 from policy_server.clients.spelling import Spelt, spelt_observation
 from policy_server.contract.operations import (
     BASE_PATH,
     BUILD_SECONDS,
     HEADERS,
+    MAX_BATCH_ITEMS,
+    MAX_SEED,
     OPERATIONS,
     PREFERRED,
     Role,
@@ -29,6 +32,7 @@ APPENDED = ".append"
 """What a template's name ends with that goes to the end of a generated file."""
 DEFAULT_URL = f"http://127.0.0.1:8080{BASE_PATH}"
 PLAIN = frozenset(" -_.,:()'")
+PYTHON_CLASS = re.compile(r"^class (\w+)\(", re.MULTILINE)
 
 PREDICT, PREDICT_RAW = OPERATIONS["predict"].id, OPERATIONS["predict_raw"].id
 STEP = OPERATIONS["step"].id
@@ -72,9 +76,9 @@ class Sdk:
         """All files of the SDK, given the folder of the generated code."""
         source = generated / self._language.source(self._package)
         files = {
-            str(path.relative_to(generated)): self._text_of(path)
+            str(path.relative_to(generated)): self._language.finish(self._text_of(path))
             for path in sorted(source.rglob("*"))
-            if path.is_file()
+            if path.is_file() and not any(map(path.match, self._language.left_out))
         }
         for name in self._templates():
             path = self._path(name)
@@ -119,9 +123,18 @@ class Sdk:
         def source(path: str) -> str:
             return self._render(f"{self._language.name}/{path}{JINJA}", files)
 
+        models = [
+            {"module": Path(path).stem, "class": found[1]}
+            for path, text in sorted(files.items())
+            if Path(path).match("models/*.py") and (found := PYTHON_CLASS.search(text))
+        ]
         template = self._environment.get_template(name)
         return template.render(
-            self._context, exports=exports, source=source, spelt=lambda: self._spelt(files)
+            self._context,
+            exports=exports,
+            source=source,
+            models=models,
+            spelt=lambda: self._spelt(files),
         )
 
     def _spelt(self, files: Mapping[str, str]) -> list[Spelt]:
@@ -161,6 +174,8 @@ class Sdk:
             "url": DEFAULT_URL,
             "headers": HEADERS,
             "preferred": PREFERRED,
+            "max_rows": MAX_BATCH_ITEMS,
+            "max_seed": MAX_SEED,
             "answer_of_build": OPERATIONS["build_answer"].path.split("{build}"),
             "build_seconds": int(BUILD_SECONDS),
             "decisions": DECISIONS,
@@ -194,6 +209,7 @@ class Sdk:
                 "code": names[name],
                 "wire": name,
                 "type": _type_of(keywords),
+                "whole": keywords["type"] == "integer",
                 "required": name in required,
                 "description": keywords.get("description", ""),
             }
@@ -208,10 +224,12 @@ OURS = frozenset({"client.R", "episode.R", "api_client.R", "api_response.R"})
 def _groups(specification: Specification, language: Language) -> list[dict[str, Any]]:
     """The operations by their tag, as the generators make a class of each tag."""
     names = language.operation_names(specification)
-    groups: dict[str, list[dict[str, str]]] = {tag["name"]: [] for tag in specification["tags"]}
+    groups: dict[str, list[dict[str, Any]]] = {tag["name"]: [] for tag in specification["tags"]}
+    signed = signatures(specification)
     for operation in operations(specification):
-        name, summary = names[operation["operationId"]], operation.get("summary", "")
-        groups[operation["tags"][0]].append({"name": name, "summary": summary})
+        identity, summary = operation["operationId"], operation.get("summary", "")
+        described = {"name": names[identity], "summary": summary, **vars(signed[identity])}
+        groups[operation["tags"][0]].append(described)
     return [
         {
             "attribute": camel_case(words_of(tag["name"])),

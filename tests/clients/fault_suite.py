@@ -165,7 +165,7 @@ FAULTS: Mapping[str, Fault] = {
     "gateway": Fault(faults.gateway, _refused_by_a_proxy),
 }
 HARDENED: Mapping[str, tuple[str, ...]] = {
-    "python": ("ending upload",),
+    "python": tuple(FAULTS),
     "java": tuple(FAULTS),
     "scala": tuple(FAULTS),
 }

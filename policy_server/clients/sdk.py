@@ -160,7 +160,7 @@ class Sdk:
             lstrip_blocks=True,
             keep_trailing_newline=True,
         )
-        environment.filters |= {"json": json.dumps, "plain": _plain, "cell": _cell}
+        environment.filters |= {"json": json.dumps, "plain": _plain, "cell": _cell, "repr": repr}
         return environment
 
     @cached_property
@@ -182,6 +182,8 @@ class Sdk:
             "groups": _groups(self._specification, self._language),
             "fields": self._fields(),
             "decide": self._decide(),
+            "example": self._example,
+            "answered": list(self._specification["definitions"]["Prediction"]["properties"]),
             "has_steps": self._has_steps,
             "closed": {
                 name: list(definition["properties"])

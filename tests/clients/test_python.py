@@ -21,12 +21,13 @@ import pytest
 
 from policy_server.contract.contract import ContractFile
 from policy_server.contract.samples import random_observations
-from tests.clients.conftest import Options, Results, Step, make_contract
+from tests.clients.conftest import Options, Results, Step
 from tests.clients.fault_suite import FAULTS
 from tests.clients.faults import Misbehaving, silent, trickling
+from tests.clients.python_sdk import MODULE, make_python_sdk
 from tests.clients.strangers import answering
 from tests.support.nginx import client_certificate, make_certificates
-from tests.support.server import KEY, PASSWORD, USER, Server, gunicorn, run_command
+from tests.support.server import KEY, PASSWORD, USER, Server, gunicorn
 
 ANSWER = {"action": 1, "meaning": "move right", "probability": 0.5}
 ROWS = 25
@@ -35,29 +36,25 @@ TYPED = Path(__file__).parent / "drivers" / "typed.py.txt"
 
 
 @pytest.fixture(scope="module")
-def base_path(published_lpoc: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BASE_PATH in which lpoc decides, with an SDK for Python."""
-    made = tmp_path_factory.mktemp("python") / "instance"
-    subprocess.run(["cp", "-r", str(published_lpoc), str(made)], check=True)
-    make_contract("lpoc", made, "--noclients")
-    done = run_command("clients", "--language", "python", base_path=made)
-    assert done.returncode == 0, done.stderr
-    return made
+def made(published_lpoc: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A BASE_PATH in which lpoc decides, and the folder of its SDK."""
+    return make_python_sdk(published_lpoc, tmp_path_factory.mktemp("python"))
 
 
 @pytest.fixture(scope="module")
-def folder(base_path: Path) -> Path:
-    """The unpacked SDK."""
-    (archive,) = base_path.glob("clients/*/*/python.zip")
-    target = base_path.parent / "sdk"
-    subprocess.run([sys.executable, "-m", "zipfile", "-e", str(archive), str(target)], check=True)
-    return target / "python"
+def base_path(made: tuple[Path, Path]) -> Path:
+    return made[0]
+
+
+@pytest.fixture(scope="module")
+def folder(made: tuple[Path, Path]) -> Path:
+    return made[1]
 
 
 @pytest.fixture(scope="module")
 def sdk(folder: Path) -> ModuleType:
     sys.path.insert(0, str(folder))
-    return importlib.import_module("the_lpoc_policy_client")
+    return importlib.import_module(MODULE)
 
 
 @pytest.fixture(scope="module")
@@ -332,7 +329,7 @@ def test_types_are_strict_over_the_package_and_a_program_that_uses_it(
     program = tmp_path / "typed.py"
     program.write_text(TYPED.read_text(encoding="utf-8"), encoding="utf-8")
     command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache")]
-    command += [str(program), "the_lpoc_policy_client"]
+    command += [str(program), MODULE]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     program.write_text(program.read_text("utf-8").replace("id=3", "idd=3"), encoding="utf-8")

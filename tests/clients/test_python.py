@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import json
 import logging
 import os
 import re
@@ -23,7 +24,7 @@ from policy_server.contract.contract import ContractFile
 from policy_server.contract.samples import random_observations
 from tests.clients.conftest import Options, Results, Step
 from tests.clients.fault_suite import FAULTS
-from tests.clients.faults import Misbehaving, silent, trickling
+from tests.clients.faults import Misbehaving, sending, silent, trickling
 from tests.clients.python_sdk import MODULE, make_python_sdk
 from tests.clients.strangers import answering
 from tests.support.nginx import client_certificate, make_certificates
@@ -143,6 +144,41 @@ def test_a_task_that_is_cancelled_waits_for_nothing(
     assert not isinstance(raised.value, sdk.OpenApiException)
 
 
+def test_a_deadline_that_the_service_keeps_is_the_same_error(
+    sdk: ModuleType, rows: list[dict[str, Any]]
+) -> None:
+    problem = {
+        "type": "/problems/deadline-exceeded",
+        "title": "Deadline exceeded",
+        "status": 504,
+        "detail": "It was not decided in time.",
+    }
+    body = json.dumps(problem).encode()
+    server = Misbehaving(sending(body, "application/problem+json", "504 Gateway Timeout")(ANSWER))
+    with (
+        server.serving(),
+        sdk.Client(server.url) as client,
+        pytest.raises(sdk.DeadlineExceeded, match="not decided in time") as raised,
+    ):
+        client.predictions.predict(sdk.Observation.from_dict(rows[0]))
+    assert raised.value.__cause__.status == problem["status"]
+
+
+def test_what_a_function_for_tokens_raises_is_not_taken_for_the_deadline(
+    sdk: ModuleType, rows: list[dict[str, Any]]
+) -> None:
+    def token() -> str:
+        raise TimeoutError("the provider is slow")
+
+    async def ask() -> None:
+        async with sdk.AsyncClient("http://127.0.0.1:1", token=token) as client:
+            await client.predictions.predict(sdk.Observation.from_dict(rows[0]))
+
+    with pytest.raises(TimeoutError, match="the provider is slow") as raised:
+        asyncio.run(ask())
+    assert type(raised.value) is TimeoutError
+
+
 def test_tasks_and_threads_share_a_client_and_agree_with_each_other(
     sdk: ModuleType, server: Server, client: Any, rows: list[dict[str, Any]]
 ) -> None:
@@ -232,6 +268,8 @@ def test_a_table_that_is_none_of_observations_is_refused(
     frame = pd.DataFrame(rows)
     with pytest.raises(ValueError, match=r"'idd' is no field; column 'id' is missing.*has_core"):
         client.predict_frame(frame.rename(columns={"id": "idd"}))
+    with pytest.raises(ValueError, match=r"'id' is there twice"):
+        client.predict_frame(pd.concat([frame, frame["id"]], axis=1))
     with pytest.raises(ValueError, match=r"'id' must be given, and has no value in row 12"):
         client.predict_frame(frame.assign(id=[*frame["id"][:12], None, *frame["id"][13:]]))
     wrong = frame.assign(id=[*frame["id"][:-1], 77])

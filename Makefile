@@ -67,7 +67,7 @@ test: $(DEVELOP) system-packages  ## set up (programs too, on Debian and Ubuntu)
 	$(PYTEST) $(SHARED) $(APART:%=--ignore=%)
 
 test-clients: $(DEVELOP) system-packages compilers  ## test the SDKs of all languages with their compilers
-	$(PYTEST) $(SHARED) tests/clients
+	$(PYTEST) $(SHARED:loadfile=loadgroup) tests/clients
 
 test-frontend: $(DEVELOP) system-packages compilers  ## test the front-end in a browser
 	$(PYTEST) $(SHARED) tests/frontend

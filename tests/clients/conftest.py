@@ -17,6 +17,7 @@ from policy_server.clients.names import Package
 from policy_server.contract.contract import ContractFile
 from policy_server.contract.schema import ObservationSchema
 from tests.clients.toolchains import TOOLCHAINS, Sdk, Toolchain, run
+from tests.conftest import shared
 from tests.support.networks import linear_onnx
 from tests.support.server import (
     KEY,
@@ -44,6 +45,15 @@ Options = Mapping[str, Any]
 """Of a client: where its server is, and as whom it asks."""
 NO_OTHERS: Mapping[str, Options] = {}
 NO_VARIABLES: Mapping[str, str] = {}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have all tests of a language run in one process, which compiles its SDKs once."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            given = item.callspec.params if isinstance(item, pytest.Function) else {}
+            item.add_marker(pytest.mark.xdist_group(given.get("toolchain", item.path.stem)))
 
 
 @dataclass(frozen=True)
@@ -79,11 +89,21 @@ def services(
     with ExitStack() as stack:
         made: dict[str, Service] = {}
         for name, (_, published) in SERVICES.items():
-            folder = copied(request.getfixturevalue(published), name, tmp_path_factory)
-            make_sdks(name, folder / "instance")
+            folder = _with_sdks(name, request.getfixturevalue(published), tmp_path_factory)
             made[name] = start(name, folder, stack)
             unpack(made[name].server.get("clients").content, made[name].sdks)
         yield made
+
+
+def _with_sdks(name: str, published: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for a service, whose SDKs are made once for all processes of a run."""
+
+    def make(folder: Path) -> Path:
+        made = Path(shutil.copytree(published, folder / "instance"))
+        make_sdks(name, made)
+        return made
+
+    return shared(f"clients-{name}", tmp_path_factory, make).parent
 
 
 def copied(published: Path, name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:

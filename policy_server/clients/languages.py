@@ -185,6 +185,7 @@ LANGUAGES: Sequence[Language] = (
             "npmVersion": package.version,
             "supportsES6": "true",
             "useSingleRequestParameter": "false",
+            "importFileExtension": ".js",
         },
         lambda _: "src",
         camel=True,

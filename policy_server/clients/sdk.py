@@ -17,6 +17,7 @@ from policy_server.contract.operations import (
     BASE_PATH,
     BUILD_SECONDS,
     HEADERS,
+    MAX_BATCH_ITEMS,
     OPERATIONS,
     PREFERRED,
     Role,
@@ -28,6 +29,12 @@ JINJA = ".jinja"
 APPENDED = ".append"
 """What a template's name ends with that goes to the end of a generated file."""
 DEFAULT_URL = f"http://127.0.0.1:8080{BASE_PATH}"
+BOUNDS = frozenset(
+    {
+        *("type", "items", "enum", "minItems", "maxItems"),
+        *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
+    }
+)
 PLAIN = frozenset(" -_.,:()'")
 
 PREDICT, PREDICT_RAW = OPERATIONS["predict"].id, OPERATIONS["predict_raw"].id
@@ -166,6 +173,13 @@ class Sdk:
             "decisions": DECISIONS,
             "groups": _groups(self._specification, self._language),
             "fields": self._fields(),
+            "field_table": self._field_table(),
+            "batch": MAX_BATCH_ITEMS,
+            "required": {
+                name: definition["required"]
+                for name, definition in self._specification["definitions"].items()
+                if CLOSED not in definition and definition.get("required")
+            },
             "decide": self._decide(),
             "has_steps": self._has_steps,
             "closed": {
@@ -200,6 +214,18 @@ class Sdk:
             for name, keywords in observation_fields(self._specification).items()
         ]
 
+    def _field_table(self) -> dict[str, Any]:
+        """What programs know of the fields, by their names in code."""
+        fields = observation_fields(self._specification)
+        return {
+            field["code"]: {
+                "wire": field["wire"],
+                "required": field["required"],
+                **_bounds_of(fields[field["wire"]]),
+            }
+            for field in self._fields()
+        }
+
 
 OURS = frozenset({"client.R", "episode.R", "api_client.R", "api_response.R"})
 """Files of R whose classes are exported by name already."""
@@ -223,6 +249,15 @@ def _groups(specification: Specification, language: Language) -> list[dict[str, 
         for tag in specification["tags"]
         if groups[tag["name"]]
     ]
+
+
+def _bounds_of(keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """The keywords that say which values there may be."""
+    return {
+        name: _bounds_of(value) if name == "items" else value
+        for name, value in keywords.items()
+        if name in BOUNDS
+    }
 
 
 def _type_of(keywords: Mapping[str, Any]) -> str:

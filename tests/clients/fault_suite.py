@@ -168,6 +168,8 @@ HARDENED: Mapping[str, tuple[str, ...]] = {
     "python": ("ending upload",),
     "java": tuple(FAULTS),
     "scala": tuple(FAULTS),
+    "r": tuple(FAULTS),
+    "typescript": tuple(FAULTS),
 }
 """Language -> the faults that its SDK takes as it must; all of them are `tuple(FAULTS)`."""
 SERVICE = "lpoc"

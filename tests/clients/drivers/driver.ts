@@ -18,8 +18,11 @@ interface Step {
     version?: string;
 }
 
+/** Of a client; times are in seconds. */
+type Options = sdk.ClientOptions & { upload_timeout?: number; tokens?: string[] };
+
 interface Script {
-    clients: Record<string, sdk.ClientOptions & { timeout?: number; tokens?: string[] }>;
+    clients: Record<string, Options>;
     steps: Step[];
 }
 
@@ -100,22 +103,33 @@ async function resultOf(client: sdk.Client, step: Step): Promise<unknown> {
         if (error instanceof sdk.RedirectedError) {
             return { redirected: error.status, message: error.message };
         }
+        if (error instanceof sdk.DeadlineError) {
+            return { deadline: true, message: error.message };
+        }
         if (error instanceof sdk.FetchError) {
-            return { unreachable: true };
+            return { unreachable: true, message: error.message };
+        }
+        if (error instanceof sdk.AnswerError) {
+            return { broken: true, message: error.message };
         }
         throw error;
     }
 }
 
+function clientOf({ timeout, upload_timeout, tokens, ...known }: Options): sdk.Client {
+    return new sdk.Client({
+        ...known,
+        token: tokens === undefined ? known.token : async () => tokens.shift() ?? '',
+        timeout: timeout === undefined ? undefined : 1000 * timeout,
+        uploadTimeout: upload_timeout === undefined ? undefined : 1000 * upload_timeout,
+    });
+}
+
 async function main(): Promise<void> {
     const script = JSON.parse(readFileSync(process.argv[2], 'utf-8')) as Script;
+    const clients = new Map(Object.entries(script.clients).map(([name, options]) => [name, clientOf(options)]));
     for (const step of script.steps) {
-        const options = script.clients[step.client];
-        const timeout = options.timeout === undefined ? undefined : 1000 * options.timeout;
-        const { tokens, ...known } = options;
-        const token = tokens === undefined ? known.token : async () => tokens.shift() ?? '';
-        const client = new sdk.Client({ ...known, token, timeout });
-        console.log(JSON.stringify(await resultOf(client, step)));
+        console.log(JSON.stringify(await resultOf(clients.get(step.client) ?? new sdk.Client(), step)));
     }
 }
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from policy_server.clients.manual_r import manual_pages
 from policy_server.clients.names import (
     Package,
     camel_case,
@@ -29,6 +30,10 @@ def _no_limit(_: Specification) -> str | None:
     return None
 
 
+def _no_pages(_: Mapping[str, str]) -> Mapping[str, str]:
+    return {}
+
+
 def _unchanged(specification: Specification) -> Specification:
     return specification
 
@@ -47,6 +52,7 @@ class Language:
         operations: What operations are called whose own name is taken.
         adapt: Takes out of a specification what the generator of this language makes wrongly.
         limit: Says why a specification cannot be had in this language, None where it can.
+        manual: Makes pages of the other files; most languages make theirs when they build.
     """
 
     name: str
@@ -58,6 +64,7 @@ class Language:
     operations: Options = field(default_factory=dict)
     adapt: Callable[[Specification], Specification] = _unchanged
     limit: Callable[[Specification], str | None] = _no_limit
+    manual: Callable[[Mapping[str, str]], Mapping[str, str]] = _no_pages
 
     def field_names(self, specification: Specification) -> dict[str, str]:
         """What the fields of the observation are called in this language."""
@@ -176,6 +183,7 @@ LANGUAGES: Sequence[Language] = (
         lambda _: "R",
         camel=False,
         swagger_codegen="r",
+        manual=manual_pages,
     ),
     Language(
         "typescript",

@@ -91,6 +91,7 @@ class Sdk:
             else:
                 files[path] = self._render(name, files)
         files["example.json"] = json.dumps(self._example, indent=2, ensure_ascii=False) + "\n"
+        files |= self._language.manual(files)
         return {path: text.encode() for path, text in files.items()}
 
     def _templates(self) -> Iterator[str]:

@@ -34,6 +34,7 @@ class _Said:
     description: str = ""
     returned: str = ""
     name: str = ""
+    examples: str = ""
     params: dict[str, str] = field(default_factory=dict)
     fields: dict[str, str] = field(default_factory=dict)
 
@@ -84,6 +85,8 @@ def _read(comment: str) -> _Said:
             said.name = content.strip()
         elif kind.startswith("description"):
             said.description = tag.removeprefix("description").strip()
+        elif kind.startswith("examples"):
+            said.examples = tag.removeprefix("examples").strip()
         elif kind == "title":
             said.title = content.strip()
     return said
@@ -123,6 +126,8 @@ def _page(name: str, said: _Said, given: str | None) -> str:
         parts += ["\\arguments{\n", _items(said.params, "\\item{%s}"), "}\n"]
     if said.returned:
         parts.append(f"\\value{{\n{_text(said.returned)}\n}}\n")
+    if said.examples:
+        parts.append(f"\\examples{{\n{_escaped(said.examples)}\n}}\n")
     return "".join(parts)
 
 

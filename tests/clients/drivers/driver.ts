@@ -1,5 +1,6 @@
 /** Takes the steps of a script with the SDK for TypeScript; prints one result a line. */
 import { readFileSync } from 'node:fs';
+import { ProxyAgent } from 'undici';
 import * as sdk from 'PACKAGE';
 
 interface Step {
@@ -19,7 +20,14 @@ interface Step {
 }
 
 /** Of a client; times are in seconds. */
-type Options = sdk.ClientOptions & { upload_timeout?: number; tokens?: string[] };
+type Options = sdk.ClientOptions & Secrets & { upload_timeout?: number; tokens?: string[] };
+
+interface Secrets {
+    ca_file?: string;
+    certificate_file?: string;
+    certificate_key_file?: string;
+    proxy?: string;
+}
 
 interface Script {
     clients: Record<string, Options>;
@@ -116,11 +124,18 @@ async function resultOf(client: sdk.Client, step: Step): Promise<unknown> {
     }
 }
 
+function dispatcherOf({ proxy, ca_file, certificate_file, certificate_key_file }: Secrets): ProxyAgent | undefined {
+    const read = (file?: string) => (file === undefined ? undefined : readFileSync(file));
+    const requestTls = { ca: read(ca_file), cert: read(certificate_file), key: read(certificate_key_file) };
+    return proxy === undefined ? undefined : new ProxyAgent({ uri: proxy, requestTls });
+}
+
 function clientOf({ timeout, upload_timeout, tokens, ...known }: Options): sdk.Client {
     return new sdk.Client({
         ...known,
         token: tokens === undefined ? known.token : async () => tokens.shift() ?? '',
         timeout: timeout === undefined ? undefined : 1000 * timeout,
+        fetchOptions: { dispatcher: dispatcherOf(known) },
         uploadTimeout: upload_timeout === undefined ? undefined : 1000 * upload_timeout,
     });
 }

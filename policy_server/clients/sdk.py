@@ -10,6 +10,7 @@ from typing import Any
 import jinja2
 
 from policy_server.clients.languages import Language, observation_fields
+from policy_server.clients.literals import MOST_CHARACTERS, in_r
 from policy_server.clients.names import Package, camel_case, snake_case, words_of
 from policy_server.clients.specification import CLOSED, VERSION_FIELD
 from policy_server.clients.spelling import Spelt, spelt_observation
@@ -43,8 +44,8 @@ DECISIONS = tuple(
     each.path for each in OPERATIONS.values() if (each.role, each.method) == (Role.PREDICT, "post")
 )
 """Where decisions are asked for: what is sent there may be sent again, as it changes nothing."""
-EPISODE = "episode"
-"""In the names of templates that are left out where there are no steps to take."""
+EPISODE, OPTIONS = "episode", "options"
+"""In the names of templates that are left out where there are no observations, so no steps."""
 
 Files = Mapping[str, bytes]
 """Path inside the SDK's folder -> content."""
@@ -97,7 +98,8 @@ class Sdk:
     def _templates(self) -> Iterator[str]:
         folder = TEMPLATES / self._language.name
         for path in sorted(folder.rglob("*")):
-            if path.is_file() and (self._has_steps or EPISODE not in path.name.lower()):
+            needs = any(word in path.name.lower() for word in (EPISODE, OPTIONS))
+            if path.is_file() and (self._has_steps or not needs):
                 yield str(path.relative_to(TEMPLATES))
 
     @property
@@ -155,7 +157,7 @@ class Sdk:
             lstrip_blocks=True,
             keep_trailing_newline=True,
         )
-        environment.filters |= {"json": json.dumps, "plain": _plain, "cell": _cell}
+        environment.filters |= {"json": json.dumps, "plain": _plain, "cell": _cell, "in_r": in_r}
         return environment
 
     @cached_property
@@ -176,6 +178,8 @@ class Sdk:
             "fields": self._fields(),
             "field_table": self._field_table(),
             "batch": MAX_BATCH_ITEMS,
+            "example_in_code": self._example_in_code(),
+            "predicted": list(self._specification["definitions"]["Prediction"]["properties"]),
             "required": {
                 name: definition["required"]
                 for name, definition in self._specification["definitions"].items()
@@ -214,6 +218,12 @@ class Sdk:
             }
             for name, keywords in observation_fields(self._specification).items()
         ]
+
+    def _example_in_code(self) -> dict[str, Any]:
+        """The example's fields by their names in code; empty where it is too long to read."""
+        names = self._language.field_names(self._specification)
+        example = {names[name]: value for name, value in self._example.items() if name in names}
+        return example if len(json.dumps(example)) <= MOST_CHARACTERS else {}
 
     def _field_table(self) -> dict[str, Any]:
         """What programs know of the fields, by their names in code."""

@@ -44,8 +44,10 @@ DECISIONS = tuple(
     each.path for each in OPERATIONS.values() if (each.role, each.method) == (Role.PREDICT, "post")
 )
 """Where decisions are asked for: what is sent there may be sent again, as it changes nothing."""
-EPISODE, OPTIONS = "episode", "options"
-"""In the names of templates that are left out where there are no observations, so no steps."""
+EPISODE = "episode"
+"""In the names of templates that are left out where there are no steps to take."""
+IN_CODE = frozenset({"exampleOptions.ts.jinja", "example_options.R.jinja"})
+"""Templates that are left out there, too: they make an observation in code."""
 
 Files = Mapping[str, bytes]
 """Path inside the SDK's folder -> content."""
@@ -98,8 +100,8 @@ class Sdk:
     def _templates(self) -> Iterator[str]:
         folder = TEMPLATES / self._language.name
         for path in sorted(folder.rglob("*")):
-            needs = any(word in path.name.lower() for word in (EPISODE, OPTIONS))
-            if path.is_file() and (self._has_steps or not needs):
+            needs_steps = EPISODE in path.name.lower() or path.name in IN_CODE
+            if path.is_file() and (self._has_steps or not needs_steps):
                 yield str(path.relative_to(TEMPLATES))
 
     @property

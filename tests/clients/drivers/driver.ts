@@ -145,6 +145,8 @@ async function main(): Promise<void> {
     const clients = new Map(Object.entries(script.clients).map(([name, options]) => [name, clientOf(options)]));
     for (const step of script.steps) {
         console.log(JSON.stringify(await resultOf(clients.get(step.client) ?? new sdk.Client(), step)));
+        // Node has a connection to use again once this turn of events is over.
+        await new Promise((resolve) => setImmediate(resolve));
     }
 }
 

@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 
 from policy_server.clients.languages import Language, observation_fields
-from policy_server.clients.literals import MOST_CHARACTERS, in_r
+from policy_server.clients.literals import MOST_CHARACTERS, bounds_of, in_r
 from policy_server.clients.names import Package, camel_case, snake_case, words_of
 from policy_server.clients.specification import CLOSED, VERSION_FIELD
 from policy_server.clients.spelling import Spelt, spelt_observation
@@ -30,12 +30,6 @@ JINJA = ".jinja"
 APPENDED = ".append"
 """What a template's name ends with that goes to the end of a generated file."""
 DEFAULT_URL = f"http://127.0.0.1:8080{BASE_PATH}"
-BOUNDS = frozenset(
-    {
-        *("type", "items", "enum", "minItems", "maxItems"),
-        *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
-    }
-)
 PLAIN = frozenset(" -_.,:()'")
 
 PREDICT, PREDICT_RAW = OPERATIONS["predict"].id, OPERATIONS["predict_raw"].id
@@ -181,7 +175,6 @@ class Sdk:
             "field_table": self._field_table(),
             "batch": MAX_BATCH_ITEMS,
             "example_in_code": self._example_in_code(),
-            "predicted": list(self._specification["definitions"]["Prediction"]["properties"]),
             "required": {
                 name: definition["required"]
                 for name, definition in self._specification["definitions"].items()
@@ -234,7 +227,7 @@ class Sdk:
             field["code"]: {
                 "wire": field["wire"],
                 "required": field["required"],
-                **_bounds_of(fields[field["wire"]]),
+                **bounds_of(fields[field["wire"]]),
             }
             for field in self._fields()
         }
@@ -262,15 +255,6 @@ def _groups(specification: Specification, language: Language) -> list[dict[str, 
         for tag in specification["tags"]
         if groups[tag["name"]]
     ]
-
-
-def _bounds_of(keywords: Mapping[str, Any]) -> dict[str, Any]:
-    """The keywords that say which values there may be."""
-    return {
-        name: _bounds_of(value) if name == "items" else value
-        for name, value in keywords.items()
-        if name in BOUNDS
-    }
 
 
 def _type_of(keywords: Mapping[str, Any]) -> str:

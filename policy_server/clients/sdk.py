@@ -9,8 +9,8 @@ from typing import Any
 
 import jinja2
 
+from policy_server.clients.field_code import MOST_CHARACTERS, bounds_of, in_r
 from policy_server.clients.languages import Language, observation_fields
-from policy_server.clients.literals import MOST_CHARACTERS, bounds_of, in_r
 from policy_server.clients.names import Package, camel_case, snake_case, words_of
 from policy_server.clients.specification import CLOSED, VERSION_FIELD
 from policy_server.clients.spelling import Spelt, spelt_observation

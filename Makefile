@@ -24,7 +24,7 @@ export MYPY_CACHE_DIR := $(VENV)/.mypy_cache
 PROGRAMS := chromium curl docker-compose g++ gcc nginx node:nodejs npm openssl sslscan strace systemd-analyze:systemd wrk
 # What compiles the SDKs: programs likewise, and libraries of R.
 COMPILERS := javac:default-jdk-headless mvn:maven R:r-base-core
-R_LIBRARIES := base64enc curl httr2 jsonlite r6 stringr
+R_LIBRARIES := curl jsonlite r6
 
 # Prometheus comes as its two programs alone (96 MB), into VENV: its package would start a service.
 PROMETHEUS := prometheus promtool

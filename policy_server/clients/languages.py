@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from policy_server.clients.literals import with_literals
+from policy_server.clients.manual_r import manual_pages
 from policy_server.clients.names import (
     Package,
     camel_case,
@@ -28,6 +29,10 @@ SCALA_TYPE = re.compile("[A-Za-z][A-Za-z0-9_]*")
 
 def _no_limit(_: Specification) -> str | None:
     return None
+
+
+def _no_pages(_: Mapping[str, str]) -> Mapping[str, str]:
+    return {}
 
 
 def _unchanged(specification: Specification) -> Specification:
@@ -54,6 +59,7 @@ class Language:
         finish: What is made of the text of a generated file.
         adapt: Takes out of a specification what the generator of this language makes wrongly.
         limit: Says why a specification cannot be had in this language, None where it can.
+        manual: Makes pages of the other files; most languages make theirs when they build.
     """
 
     name: str
@@ -67,6 +73,7 @@ class Language:
     finish: Callable[[str], str] = _as_it_is
     adapt: Callable[[Specification], Specification] = _unchanged
     limit: Callable[[Specification], str | None] = _no_limit
+    manual: Callable[[Mapping[str, str]], Mapping[str, str]] = _no_pages
 
     def field_names(self, specification: Specification) -> dict[str, str]:
         """What the fields of the observation are called in this language."""
@@ -187,6 +194,7 @@ LANGUAGES: Sequence[Language] = (
         lambda _: "R",
         camel=False,
         swagger_codegen="r",
+        manual=manual_pages,
     ),
     Language(
         "typescript",
@@ -196,6 +204,7 @@ LANGUAGES: Sequence[Language] = (
             "npmVersion": package.version,
             "supportsES6": "true",
             "useSingleRequestParameter": "false",
+            "importFileExtension": ".js",
         },
         lambda _: "src",
         camel=True,

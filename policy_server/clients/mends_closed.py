@@ -1,4 +1,4 @@
-"""What is wrong with the templates for Python, Java and TypeScript, and what is right.
+"""What is wrong with the templates for Python and Java, and what is right.
 
 Definitions that take no other properties are marked `x-closed` in the specification of the SDKs.
 Their readers left out what they did not know, so that a misspelt field that need not be there was
@@ -9,7 +9,7 @@ from policy_server.clients.templates import Mend
 
 BEGIN, END = "{{#vendorExtensions.x-closed}}", "{{/vendorExtensions.x-closed}}"
 OPEN = "{{^vendorExtensions.x-closed}}"
-PYTHON, JAVA, TYPESCRIPT = "model_generic.mustache", "pojo.mustache", "modelGeneric.mustache"
+PYTHON, JAVA = "model_generic.mustache", "pojo.mustache"
 
 IMPORTED = "from pydantic_core import to_jsonable_python\n"
 READ = "        {{#disallowAdditionalPropertiesIfNotPresent}}\n"
@@ -60,23 +60,3 @@ REFUSED = f"""\
   {END}
 """
 CLOSED_JAVA_MENDS = (Mend(JAVA, FIELDS, REFUSED + FIELDS),)
-
-RUNTIME = "} from '../runtime{{importFileExtension}}';\n"
-FROM_JSON = "    if (json == null) {\n        return json;\n    }\n"
-TO_JSON = "    if (value == null) {\n        return value;\n    }\n"
-
-
-def _refused(given: str, name: str) -> str:
-    known = f"{{{{#vars}}}}'{{{{{name}}}}}'{{{{^-last}}}}, {{{{/-last}}}}{{{{/vars}}}}"
-    return f"    {BEGIN}\n    refuseUnknown('{{{{classname}}}}', {given}, [{known}]);\n    {END}\n"
-
-
-TYPESCRIPT_MENDS = (
-    Mend(
-        TYPESCRIPT,
-        RUNTIME,
-        f"{RUNTIME}{BEGIN}\nimport {{ refuseUnknown }} from '../closed';\n{END}\n",
-    ),
-    Mend(TYPESCRIPT, FROM_JSON, FROM_JSON + _refused("json", "baseName")),
-    Mend(TYPESCRIPT, TO_JSON, TO_JSON + _refused("value", "name")),
-)

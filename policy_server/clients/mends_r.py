@@ -1,16 +1,11 @@
 """What is wrong with the templates for R, and what is right.
 
-The functions that they call stand in client.R.
+The functions that they call stand in json.R and conditions.R.
 """
 
 from policy_server.clients.templates import Mend
 
-MODEL, API, CLIENT, RESPONSE = (
-    "modelGeneric.mustache",
-    "api.mustache",
-    "libraries/httr2/api_client.mustache",
-    "ApiResponse.mustache",
-)
+MODEL, API = "modelGeneric.mustache", "api.mustache"
 SPELT = '[["{{{baseName}}}"]]'
 IS_TEXT = (
     "function(x) stopifnot({{#isPrimitiveType}}is.character(x){{/isPrimitiveType}}"
@@ -32,62 +27,8 @@ ARRAY_MENDED = f"""\
           {AS_ARRAY}
           {{{{/isArray}}}}
 """
-COLLECTION = """\
-        if (c(inner_return_type) %in% primitive_types) {
-          return_obj <- vector("list", length = length(obj))
-          if (length(obj) > 0) {
-            for (row in 1:length(obj)) {
-              return_obj[[row]] <- self$deserializeObj(obj[row], inner_return_type, pkg_env)
-            }
-          }
-        } else {
-          if (is.list(obj) && length(obj) == 1 && is.data.frame(obj[[1]])) {
-            obj <- obj[[1]]
-          }
-          if (!is.null(nrow(obj))) {
-            return_obj <- vector("list", length = nrow(obj))
-            if (nrow(obj) > 0) {
-              for (row in 1:nrow(obj)) {
-                return_obj[[row]] <- self$deserializeObj(obj[row, , drop = FALSE],
-                                                         inner_return_type, pkg_env)
-              }
-            }
-          }
-        }
-"""
-COLLECTION_MENDED = """\
-        if (c(inner_return_type) %in% primitive_types) {
-          return_obj <- if (length(obj) == 0) list() else unlist(obj)
-        } else {
-          return_obj <- lapply(obj, function(item) {
-            self$deserializeObj(item, inner_return_type, pkg_env)
-          })
-        }
-"""
-READ = "resp_obj <- jsonlite::fromJSON(raw_response)"
-READ_MENDED = """\
-# an answer that is a text is none of JSON
-      resp_obj <- if (return_type == "character") raw_response else read_json(raw_response)"""
-RETRY = """\
-      # set retry
-      if (!is.null(self$max_retry_attempts)) {
-        req <- req %>% retry_max_tries(self$timeout)
-        req <- req %>% retry_max_seconds(self$timeout)
-      }
-
-"""
-PERFORM = """\
-        resp <- req %>%
-          req_error(is_error = function(resp) FALSE) %>%
-          req_perform()
-"""
-PERFORM_MENDED = """\
-        resp <- perform(req, self$retry_status_codes, self$max_retry_attempts)
-        if (resp_status(resp) >= 300) {
-          refuse(resp)
-        }
-"""
-ANSWER = 'self$deserialize(text, return_type, loadNamespace("{{packageName}}"))'
+FORM_FILE = 'file_params[["{{{baseName}}}"]] <- curl::form_file(`{{paramName}}`)'
+MAKE_ONE = '"Operations are those of a client: see `?Client`."'
 BEGIN, END = "{{#vendorExtensions.x-closed}}", "{{/vendorExtensions.x-closed}}"
 CREATED = "additional_properties = NULL, {{/isAdditionalPropertiesTrue}}...) {\n"
 
@@ -161,13 +102,15 @@ R_MENDS = (
         2,
     ),
     Mend(MODEL, "\n      {{/hasValidation}}\n", "      }\n\n      {{/hasValidation}}\n", 2),
-    Mend(CLIENT, READ, READ_MENDED),
-    Mend(CLIENT, COLLECTION, COLLECTION_MENDED),
-    Mend(CLIENT, "jsonlite::toJSON(obj, digits = NA, auto_unbox = TRUE)", "obj"),
-    # Functions that httr2 does not have; and answers that are errors were not raised as such.
-    Mend(CLIENT, RETRY, ""),
-    Mend(CLIENT, PERFORM, PERFORM_MENDED),
-    Mend(CLIENT, ANSWER, f"with_version({ANSWER}, local_var_resp)"),
+    # The client that reads is ours.
+    Mend(MODEL, "ApiClient$new()$deserializeObj(", "read_object(", 2),
+    Mend(MODEL, ', loadNamespace("{{packageName}}"))', ")", 2),
+    Mend(MODEL, "length for `{{{param}}}`", "length for `{{{name}}}`"),
+    # Operations without a client sent no credentials.
+    Mend(API, "self$api_client <- ApiClient$new()", f"stop({MAKE_ONE})"),
+    # Errors lost their class; and files that may be left out had to be given.
+    Mend(API, 'stop("Failed to deserialize response")', "stop(e)"),
+    Mend(API, f"      {FORM_FILE}", f"      if (!is.null(`{{{{paramName}}}}`)) {FORM_FILE}"),
     # A parameter that may be left out may be NULL, which is how it is left out.
     Mend(
         API,
@@ -179,6 +122,4 @@ R_MENDS = (
         "      {{/isNullable}}\n      {{#maxLength}}",
         "      {{/isNullable}}\n      {{/required}}\n      {{#maxLength}}",
     ),
-    # What the server says is UTF-8, whatever this machine's own encoding is.
-    Mend(RESPONSE, 'from_encoding = ""', 'from_encoding = "UTF-8"'),
 )

@@ -11,10 +11,11 @@ from pathlib import Path
 from policy_server.clients.failure import LanguageFailed
 from policy_server.clients.generator import JAVA_OPTIONS, Order, Outcomes, Progress, run
 from policy_server.clients.languages import LANGUAGES, Language
-from policy_server.clients.mends_closed import PYTHON_MENDS, TYPESCRIPT_MENDS
+from policy_server.clients.mends_closed import PYTHON_MENDS
 from policy_server.clients.mends_java import JAVA_MENDS
 from policy_server.clients.mends_r import R_MENDS
 from policy_server.clients.mends_scala import SCALA_MENDS
+from policy_server.clients.mends_typescript import TYPESCRIPT_MENDS
 from policy_server.clients.templates import mended_templates
 from policy_server.errors import ClientsUnavailable
 

@@ -9,11 +9,13 @@ from typing import Any
 
 import jinja2
 
+from policy_server.clients.field_code import bounds_of, in_r
 from policy_server.clients.languages import Language, observation_fields
 from policy_server.clients.names import Package, camel_case, snake_case, words_of
 from policy_server.clients.signatures import signatures
 from policy_server.clients.specification import CLOSED, VERSION_FIELD
-from policy_server.clients.spelling import Spelt, spelt_observation
+from policy_server.clients.texts import cell, in_ascii, plain, type_in_words
+from policy_server.clients.spelling import MOST_CHARACTERS, Spelt, spelt_observation
 from policy_server.contract.operations import (
     BASE_PATH,
     BUILD_SECONDS,
@@ -31,7 +33,6 @@ JINJA = ".jinja"
 APPENDED = ".append"
 """What a template's name ends with that goes to the end of a generated file."""
 DEFAULT_URL = f"http://127.0.0.1:8080{BASE_PATH}"
-PLAIN = frozenset(" -_.,:()'")
 PYTHON_CLASS = re.compile(r"^class (\w+)\(", re.MULTILINE)
 
 PREDICT, PREDICT_RAW = OPERATIONS["predict"].id, OPERATIONS["predict_raw"].id
@@ -42,6 +43,8 @@ DECISIONS = tuple(
 """Where decisions are asked for: what is sent there may be sent again, as it changes nothing."""
 EPISODE = "episode"
 """In the names of templates that are left out where there are no steps to take."""
+IN_CODE = frozenset({"exampleOptions.ts.jinja", "example_options.R.jinja"})
+"""Templates that are left out there, too: they make an observation in code."""
 
 Files = Mapping[str, bytes]
 """Path inside the SDK's folder -> content."""
@@ -88,12 +91,14 @@ class Sdk:
             else:
                 files[path] = self._render(name, files)
         files["example.json"] = json.dumps(self._example, indent=2, ensure_ascii=False) + "\n"
+        files |= self._language.manual(files)
         return {path: text.encode() for path, text in files.items()}
 
     def _templates(self) -> Iterator[str]:
         folder = TEMPLATES / self._language.name
         for path in sorted(folder.rglob("*")):
-            if path.is_file() and (self._has_steps or EPISODE not in path.name.lower()):
+            needs_steps = EPISODE in path.name.lower() or path.name in IN_CODE
+            if path.is_file() and (self._has_steps or not needs_steps):
                 yield str(path.relative_to(TEMPLATES))
 
     @property
@@ -109,7 +114,7 @@ class Sdk:
     def _text_of(self, path: Path) -> str:
         text = path.read_text(encoding="utf-8")
         # R reads code in the encoding of the machine, which may be none that has these characters.
-        return _escaped(text) if path.suffix == ".R" else text
+        return in_ascii(text) if path.suffix == ".R" else text
 
     def _render(self, name: str, files: Mapping[str, str]) -> str:
         def exports(pattern: str) -> list[str]:
@@ -160,7 +165,8 @@ class Sdk:
             lstrip_blocks=True,
             keep_trailing_newline=True,
         )
-        environment.filters |= {"json": json.dumps, "plain": _plain, "cell": _cell, "repr": repr}
+        environment.filters |= {"json": json.dumps, "repr": repr, "in_r": in_r}
+        environment.filters |= {"plain": plain, "cell": cell}
         return environment
 
     @cached_property
@@ -181,6 +187,14 @@ class Sdk:
             "decisions": DECISIONS,
             "groups": _groups(self._specification, self._language),
             "fields": self._fields(),
+            "field_table": self._field_table(),
+            "batch": MAX_BATCH_ITEMS,
+            "example_in_code": self._example_in_code(),
+            "required": {
+                name: definition["required"]
+                for name, definition in self._specification["definitions"].items()
+                if CLOSED not in definition and definition.get("required")
+            },
             "decide": self._decide(),
             "example": self._example,
             "answered": list(self._specification["definitions"]["Prediction"]["properties"]),
@@ -210,13 +224,31 @@ class Sdk:
             {
                 "code": names[name],
                 "wire": name,
-                "type": _type_of(keywords),
+                "type": type_in_words(keywords),
                 "whole": keywords["type"] == "integer",
                 "required": name in required,
                 "description": keywords.get("description", ""),
             }
             for name, keywords in observation_fields(self._specification).items()
         ]
+
+    def _example_in_code(self) -> dict[str, Any]:
+        """The example's fields by their names in code; empty where it is too long to read."""
+        names = self._language.field_names(self._specification)
+        example = {names[name]: value for name, value in self._example.items() if name in names}
+        return example if len(json.dumps(example)) <= MOST_CHARACTERS else {}
+
+    def _field_table(self) -> dict[str, Any]:
+        """What programs know of the fields, by their names in code."""
+        fields = observation_fields(self._specification)
+        return {
+            field["code"]: {
+                "wire": field["wire"],
+                "required": field["required"],
+                **bounds_of(fields[field["wire"]]),
+            }
+            for field in self._fields()
+        }
 
 
 OURS = frozenset({"client.R", "episode.R", "api_client.R", "api_response.R"})
@@ -243,37 +275,3 @@ def _groups(specification: Specification, language: Language) -> list[dict[str, 
         for tag in specification["tags"]
         if groups[tag["name"]]
     ]
-
-
-def _type_of(keywords: Mapping[str, Any]) -> str:
-    if "items" in keywords:
-        return f"list of {_type_of(keywords['items'])}"
-    if "enum" in keywords:
-        return "one of " + ", ".join(map(json.dumps, keywords["enum"]))
-    text = str(keywords["type"])
-    if "minimum" in keywords:
-        text += f", {'above' if keywords.get('exclusiveMinimum') else 'from'} {keywords['minimum']}"
-    if "maximum" in keywords:
-        text += f", {'below' if keywords.get('exclusiveMaximum') else 'to'} {keywords['maximum']}"
-    return text
-
-
-def _plain(text: str) -> str:
-    """A text for comments and quotation marks of any language."""
-    kept = (char if char.isalnum() or char in PLAIN else " " for char in text)
-    return " ".join("".join(kept).split())
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
-
-
-def _escaped(text: str) -> str:
-    return "".join(
-        char
-        if ord(char) < 128
-        else f"\\u{ord(char):04x}"
-        if ord(char) < 65536
-        else f"\\U{ord(char):08x}"
-        for char in text
-    )

@@ -11,6 +11,7 @@ from tests.clients import faults
 from tests.clients.asking import step
 from tests.clients.conftest import Options, Results, Step
 from tests.clients.faults import Behaviour, Misbehaving
+from tests.clients.toolchains import TOOLCHAINS
 from tests.support.server import PASSWORD, USER
 
 SECONDS = 1.0
@@ -164,21 +165,10 @@ FAULTS: Mapping[str, Fault] = {
     "fields": Fault(faults.fields, _broken()),
     "gateway": Fault(faults.gateway, _refused_by_a_proxy),
 }
-HARDENED: Mapping[str, tuple[str, ...]] = {
-    "python": tuple(FAULTS),
-    "java": tuple(FAULTS),
-    "scala": tuple(FAULTS),
-}
-"""Language -> the faults that its SDK takes as it must; all of them are `tuple(FAULTS)`."""
 SERVICE = "lpoc"
 """The service whose SDKs meet them: they are not about what an observation holds."""
 
 
-def met_by(language: str, service: str) -> tuple[str, ...]:
-    """The faults that the SDK of a service in a language meets."""
-    return HARDENED.get(language, ()) if service == SERVICE else ()
-
-
 def each_fault() -> list[tuple[str, str]]:
     """Language and fault."""
-    return [(language, name) for language, names in HARDENED.items() for name in names]
+    return [(language, name) for language in TOOLCHAINS for name in FAULTS]

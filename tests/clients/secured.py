@@ -15,8 +15,6 @@ from tests.support.forward_proxy import ForwardProxy
 from tests.support.nginx import client_certificate, make_certificates, nginx_command
 from tests.support.server import PASSWORD, USER, free_port
 
-SECURED = ("java", "python", "scala")
-"""Languages whose clients are tried so."""
 SITE = """\
 log_format secured "$ssl_client_s_dn|$http_x_tenant|$http_user_agent|$status";
 server {{

@@ -11,9 +11,9 @@ from policy_server.contract.fields.bounded import Bounded
 from tests.clients.asking import FEW, observations, own_answer, step
 from tests.clients.conftest import Drive, Results, Service, Step, clients_of
 from tests.clients.episodes import forged, refused_between, shared, taken_again, taking_turns
-from tests.clients.fault_suite import FAULTS, SERVICE, client_of, met_by
+from tests.clients.fault_suite import FAULTS, SERVICE, client_of
 from tests.clients.faults import Misbehaving
-from tests.clients.secured import CLIENTS, SECURED, Secured
+from tests.clients.secured import CLIENTS, Secured
 from tests.clients.strangers import REDIRECTS, Stranger, answering, losing, pointing_to
 from tests.support.server import PASSWORD, USER
 
@@ -188,11 +188,10 @@ def take_all(drive: Drive, service: Service, language: str, folder: Path) -> Tak
     }
     file = folder / "output_mapper.yaml"
     file.write_text("{}")
-    faulty = {
-        name: Misbehaving(FAULTS[name].behaviour(answer)) for name in met_by(language, service.name)
-    }
+    met = FAULTS if service.name == SERVICE else ()
+    faulty = {name: Misbehaving(FAULTS[name].behaviour(answer)) for name in met}
     others |= {client_of(name): FAULTS[name].client(server) for name, server in faulty.items()}
-    secured = secured_for(service, language, folder)
+    secured = secured_for(service, folder)
     others |= secured.clients() if secured is not None else {}
     suite = {
         **usual_steps(service, language, wrong),
@@ -215,8 +214,8 @@ def take_all(drive: Drive, service: Service, language: str, folder: Path) -> Tak
     return Taken(by_name(suite, results), silent, elsewhere, pointing, faulty, secured)
 
 
-def secured_for(service: Service, language: str, folder: Path) -> Secured | None:
-    """What the clients of a language must reach by TLS and a proxy; None for the others."""
-    if service.name != SERVICE or language not in SECURED:
+def secured_for(service: Service, folder: Path) -> Secured | None:
+    """What clients must reach by TLS and a proxy; None for the SDKs of other services."""
+    if service.name != SERVICE:
         return None
     return Secured(folder, service.server.port)

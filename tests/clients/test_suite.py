@@ -15,7 +15,7 @@ from tests.clients import episodes
 from tests.clients.asking import own_answer, step
 from tests.clients.conftest import Drive, Results, Service, make_sdks, take_steps
 from tests.clients.fault_suite import FAULTS, SERVICE, client_of, each_fault
-from tests.clients.secured import CLIENTS, SECURED, TENANT
+from tests.clients.secured import CLIENTS, TENANT
 from tests.clients.strangers import REDIRECTS
 from tests.clients.suite import (
     ACCEPTED,
@@ -232,7 +232,6 @@ def test_no_redirect_is_followed(
         assert "follows no redirects" in result["message"]
 
 
-@pytest.mark.parametrize("toolchain", SECURED, indirect=True)
 def test_by_a_private_authority_a_certificate_and_a_proxy(
     take: Callable[[Service], Taken], services: Mapping[str, Service]
 ) -> None:

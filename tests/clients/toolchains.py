@@ -45,6 +45,8 @@ SCALA_DEPENDENCIES = (
     ("com.github.plokhotnyuk.jsoniter-scala", "jsoniter-scala-core_3", "2.38.17"),
     ("com.github.plokhotnyuk.jsoniter-scala", "jsoniter-scala-macros_3", "2.38.17"),
 )
+UNDICI = "6.21.3"
+"""Of the series that Node.js 20 has within: what it hands `fetch` fits."""
 COPY_DEPENDENCIES = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 
 
@@ -254,7 +256,11 @@ class TypeScript(Toolchain):
         # npm wants its workspaces below its own folder.
         for sdk in sdks:
             shutil.copytree(sdk.folder, self.folder / sdk.service)
-        root = {"private": True, "workspaces": [sdk.service for sdk in sdks]}
+        root = {
+            "private": True,
+            "workspaces": [sdk.service for sdk in sdks],
+            "devDependencies": {"undici": UNDICI},
+        }
         (self.folder / "package.json").write_text(json.dumps(root))
         # Installing builds, as the packages say: `tsc`, strict.
         options: list[str | Path] = [
@@ -267,9 +273,15 @@ class TypeScript(Toolchain):
         run(["npm", "install", *options], self.folder)
         if drivers:
             sources = self.write_drivers(sdks, "driver.ts", "dashed")
-            strict = ["--strict", "--target", "es2022", "--module", "commonjs", "--types", "node"]
-            tsc = self.folder / "node_modules" / ".bin" / "tsc"
-            run([tsc, *strict, "--rootDir", self.folder, *sources], self.folder)
+            # The types of a browser are not there, and all declarations are checked.
+            common = ["--module", "commonjs", "--lib", "es2022", "--types", "node"]
+            run([*self.strict, *common, "--rootDir", self.folder, *sources], self.folder)
+
+    @property
+    def strict(self) -> list[str | Path]:
+        """The compiler, which lets nothing pass."""
+        tsc = self.folder / "node_modules" / ".bin" / "tsc"
+        return [tsc, "--strict", "--target", "es2022"]
 
     def example(self, sdk: Sdk, *kind: str) -> list[str | Path]:
         name = camel_case([*EXAMPLE, *kind])

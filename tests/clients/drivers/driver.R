@@ -90,7 +90,9 @@ result_of <- function(step) {
     paste0('{"ok":', take(step), "}"),
     unknown_field = function(e) json(list(unknown = conditionMessage(e))),
     redirected = function(e) json(list(redirected = e$status, message = conditionMessage(e))),
-    unreachable = function(e) '{"unreachable":true}',
+    deadline = function(e) json(list(deadline = TRUE, message = conditionMessage(e))),
+    unreachable = function(e) json(list(unreachable = TRUE, message = conditionMessage(e))),
+    broken = function(e) json(list(broken = TRUE, message = conditionMessage(e))),
     refused = function(e) {
       pointers <- lapply(e$problem$errors, function(fault) fault$pointer)
       json(list(refused = list(status = e$status, pointers = unname(as.list(pointers)))))

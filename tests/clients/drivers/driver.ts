@@ -1,5 +1,6 @@
 /** Takes the steps of a script with the SDK for TypeScript; prints one result a line. */
 import { readFileSync } from 'node:fs';
+import { ProxyAgent } from 'undici';
 import * as sdk from 'PACKAGE';
 
 interface Step {
@@ -18,8 +19,18 @@ interface Step {
     version?: string;
 }
 
+/** Of a client; times are in seconds. */
+type Options = sdk.ClientOptions & Secrets & { upload_timeout?: number; tokens?: string[] };
+
+interface Secrets {
+    ca_file?: string;
+    certificate_file?: string;
+    certificate_key_file?: string;
+    proxy?: string;
+}
+
 interface Script {
-    clients: Record<string, sdk.ClientOptions & { timeout?: number; tokens?: string[] }>;
+    clients: Record<string, Options>;
     steps: Step[];
 }
 
@@ -100,22 +111,42 @@ async function resultOf(client: sdk.Client, step: Step): Promise<unknown> {
         if (error instanceof sdk.RedirectedError) {
             return { redirected: error.status, message: error.message };
         }
+        if (error instanceof sdk.DeadlineError) {
+            return { deadline: true, message: error.message };
+        }
         if (error instanceof sdk.FetchError) {
-            return { unreachable: true };
+            return { unreachable: true, message: error.message };
+        }
+        if (error instanceof sdk.AnswerError) {
+            return { broken: true, message: error.message };
         }
         throw error;
     }
 }
 
+function dispatcherOf({ proxy, ca_file, certificate_file, certificate_key_file }: Secrets): ProxyAgent | undefined {
+    const read = (file?: string) => (file === undefined ? undefined : readFileSync(file));
+    const requestTls = { ca: read(ca_file), cert: read(certificate_file), key: read(certificate_key_file) };
+    return proxy === undefined ? undefined : new ProxyAgent({ uri: proxy, requestTls });
+}
+
+function clientOf({ timeout, upload_timeout, tokens, ...known }: Options): sdk.Client {
+    return new sdk.Client({
+        ...known,
+        token: tokens === undefined ? known.token : async () => tokens.shift() ?? '',
+        timeout: timeout === undefined ? undefined : 1000 * timeout,
+        fetchOptions: { dispatcher: dispatcherOf(known) },
+        uploadTimeout: upload_timeout === undefined ? undefined : 1000 * upload_timeout,
+    });
+}
+
 async function main(): Promise<void> {
     const script = JSON.parse(readFileSync(process.argv[2], 'utf-8')) as Script;
+    const clients = new Map(Object.entries(script.clients).map(([name, options]) => [name, clientOf(options)]));
     for (const step of script.steps) {
-        const options = script.clients[step.client];
-        const timeout = options.timeout === undefined ? undefined : 1000 * options.timeout;
-        const { tokens, ...known } = options;
-        const token = tokens === undefined ? known.token : async () => tokens.shift() ?? '';
-        const client = new sdk.Client({ ...known, token, timeout });
-        console.log(JSON.stringify(await resultOf(client, step)));
+        console.log(JSON.stringify(await resultOf(clients.get(step.client) ?? new sdk.Client(), step)));
+        // Node has a connection to use again once this turn of events is over.
+        await new Promise((resolve) => setImmediate(resolve));
     }
 }
 

@@ -14,8 +14,8 @@ from policy_server.clients.languages import Language, observation_fields
 from policy_server.clients.names import Package, camel_case, snake_case, words_of
 from policy_server.clients.signatures import signatures
 from policy_server.clients.specification import CLOSED, VERSION_FIELD
-from policy_server.clients.texts import cell, in_ascii, plain, type_in_words
 from policy_server.clients.spelling import MOST_CHARACTERS, Spelt, spelt_observation
+from policy_server.clients.texts import cell, in_ascii, plain, type_in_words
 from policy_server.contract.operations import (
     BASE_PATH,
     BUILD_SECONDS,

@@ -52,8 +52,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
         if item.path.is_relative_to(here):
-            given = item.callspec.params if isinstance(item, pytest.Function) else {}
-            item.add_marker(pytest.mark.xdist_group(given.get("toolchain", item.path.stem)))
+            given = getattr(item, "callspec", None)
+            language = given.params.get("toolchain") if given is not None else None
+            item.add_marker(pytest.mark.xdist_group(language or item.path.stem))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import cast
 
 import yaml
 
+from policy_server.contract.dependence import check_dependence
 from policy_server.contract.document import (
     FaultList,
     entries,
@@ -26,6 +27,7 @@ KEYWORDS = {
     "format": "format",
     "unit": "unit",
     "mask_of": "mask_of",
+    "depends_on": "depends_on",
     "enum": "enum",
     "minimum": "minimum",
     "maximum": "maximum",
@@ -78,6 +80,8 @@ class FieldReader:
         known = dict(KEYWORDS)
         if self.compact:
             known |= {python_name: python_name for python_name in KEYWORDS.values()}
+        if not top:
+            del known["depends_on"]
         found: Found = {}
         for keyword, key, value in entries(body, self.faults):
             if keyword == "required" and self.compact and top:
@@ -170,11 +174,12 @@ class FieldReader:
         for keyword in filter(found.__contains__, TEXTS):
             if not isinstance(given.value(keyword), str):
                 given.fault(keyword, f"`{keyword}` of `{name}` is a text.")
+        check_dependence(given)
         if len(self.faults.faults) > before or (kind is Array and items is None):
             return None
         values = {key: value for key, (_, value) in found.items() if key not in NOT_KEPT}
-        if "enum" in values:
-            values["enum"] = tuple(values["enum"])
+        for keyword in filter(values.__contains__, ("enum", "depends_on")):
+            values[keyword] = tuple(values[keyword])
         field = kind.of(values if items is None else {**values, "items": items})
         if field.is_empty():
             keyword = "minimum" if "minimum" in given else "maximum"

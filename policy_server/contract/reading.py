@@ -7,6 +7,7 @@ import yaml
 
 from policy_server.contract.actions import ActionSettings, ActionSpace
 from policy_server.contract.declared_actions import DeclaredActions
+from policy_server.contract.dependence import action_dependence_faults, dependence_faults
 from policy_server.contract.document import (
     FaultList,
     entries,
@@ -60,7 +61,8 @@ def read_schema(text: str, file: str = "schema.yaml") -> ObservationSchema:
     parameters, path, secret = _read_parameters(parts.get("parameters"), faults)
     actions = _read_actions(parts, reader, parameters)
     if not faults.faults:
-        for name, fault in mask_faults(fields, actions).items():
+        found = (mask_faults(fields, actions), dependence_faults(fields))
+        for name, fault in (each for part in found for each in part.items()):
             faults.add(places[name], fault)
     faults.raise_if_any(f"{file} does not describe an observation that can be served.")
     warnings = list(reader.warnings)
@@ -126,7 +128,8 @@ def _read_actions(
     if optional and (ACTION[COMPACT] in parts or required):
         reader.faults.add(node, f"every action has all its fields: `{optional[0]}` is optional.")
     actions = DeclaredActions(fields)
-    faults = actions.faults() or ActionSpace.contradictions(parameters, actions)
+    faults = [*actions.faults(), *action_dependence_faults(fields)]
+    faults = faults or ActionSpace.contradictions(parameters, actions)
     for fault in faults:
         reader.faults.add(node, fault)
     return None if faults else actions

@@ -17,7 +17,7 @@ from policy_server.contract.fields.encoded_array import EncodedArray
 from policy_server.contract.fields.field import Field, Scalar, Value
 from policy_server.contract.fields.keywords import SIZES, Keywords
 
-KEPT = ("description", "unit", "mask_of", "encoding")
+KEPT = ("description", "unit", "mask_of", "depends_on", "encoding")
 """Keywords that mean the same of an array that is sent as text."""
 MAX_ITEMS = 1_000_000
 EXTRA_ITEMS = 4

@@ -15,7 +15,9 @@ from policy_server.contract.fields.keywords import BOUNDS, SIZES, Keywords
 
 Value: TypeAlias = "bool | int | float | str | list[Value]"
 MAX_SHOWN_CHARACTERS = 200
-DOCUMENTATION_KEYWORDS = frozenset({"description", "example", "format", "x-unit"})
+DOCUMENTATION_KEYWORDS = frozenset(
+    {"description", "example", "format", "x-unit", "x-depends-on"}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,7 @@ class Field(ABC):
         is_array: A decoded value has its features in an array, `value.array`.
         unit: Of its numbers, as people write it: `m/s`.
         mask_of: The action that it masks; a mask is no feature.
+        depends_on: The fields whose values leave it few values, or one.
         default: What stands for the field where it is not sent.
         example: A value for documentation and forms.
     """
@@ -46,6 +49,7 @@ class Field(ABC):
     format: str | None = None
     unit: str | None = None
     mask_of: str | None = None
+    depends_on: tuple[str, ...] = ()
     default: "Value | None" = None
     example: "Value | None" = None
 
@@ -121,6 +125,7 @@ class Field(ABC):
             "example": self.example,
             "x-unit": self.unit,
             "x-mask-of": self.mask_of,
+            "x-depends-on": [*self.depends_on] or None,
         }
         return {name: value for name, value in keywords.items() if value is not None}
 

@@ -77,11 +77,7 @@ class FieldReader:
         body = mapping(node, f"the field `{name}`", self.faults)
         if body is None:
             return None
-        known = dict(KEYWORDS)
-        if self.compact:
-            known |= {python_name: python_name for python_name in KEYWORDS.values()}
-        if not top:
-            del known["depends_on"]
+        known = self._known(top=top)
         found: Found = {}
         for keyword, key, value in entries(body, self.faults):
             if keyword == "required" and self.compact and top:
@@ -100,6 +96,15 @@ class FieldReader:
                     key, f"`{keyword}` of `{name}` is not supported: {', '.join(known)} are."
                 )
         return found
+
+    def _known(self, *, top: bool) -> dict[str, str]:
+        """The keywords that may stand here, each with its spelling in Python."""
+        known = dict(KEYWORDS)
+        if self.compact:
+            known |= {python_name: python_name for python_name in KEYWORDS.values()}
+        if not top:
+            del known["depends_on"]
+        return known
 
     def _read_required(self, name: str, node: yaml.Node) -> None:
         required = switch(node)

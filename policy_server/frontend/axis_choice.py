@@ -1,5 +1,6 @@
 """Controls that choose which fields are moved, how far, and in how many steps."""
 
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -9,7 +10,14 @@ from policy_server.contract.fields.field import Value
 from policy_server.contract.schema import Observation
 from policy_server.frontend import address
 from policy_server.frontend.service import Service
-from policy_server.frontend.sweep import Axis, Sweep, axes_of, largest_batch, value_at
+from policy_server.frontend.sweep import (
+    Axis,
+    Sweep,
+    axes_of,
+    largest_batch,
+    marks_of,
+    value_at,
+)
 
 NO_AXIS = "none: lines over one field"
 SIDES = (25, 50, 100)
@@ -42,10 +50,39 @@ def choose_sweep(service: Service, held: Observation, key: str) -> Sweep | None:
     if not chosen:
         st.info("There is no field to move.")
         return None
+    flipped = _turns(key, two=len(chosen) == 2)
     limits = [_limits(axis, held, f"{key}:{axis.name}") for axis in chosen]
     if None in limits:
         return None
-    return _fitted(chosen, [each for each in limits if each], side, held)
+    sweep = _fitted(chosen, [each for each in limits if each], side, held)
+    return replace(sweep, flipped=flipped, marks=marks_of(service.schema, chosen, held))
+
+
+def _turns(key: str, *, two: bool) -> tuple[bool, bool]:
+    """Controls that swap the axes, and let one run the other way."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Swap axes",
+            key=f"{key}:swap",
+            icon=":material/swap_horiz:",
+            disabled=not two,
+            on_click=_swap,
+            args=(key,),
+            help="What was moved across is moved upwards.",
+        )
+        across = _flip("Flip X", f"{key}:flip_x", "Runs from right to left.")
+        upwards = _flip("Flip Y", f"{key}:flip_y", "Runs from top to bottom.") if two else False
+    return across, upwards
+
+
+def _flip(label: str, key: str, help: str) -> bool:
+    address.choose(key, (False, True), False)
+    return st.checkbox(label, key=key, help=help)
+
+
+def _swap(key: str) -> None:
+    first, second = st.session_state[f"{key}:x"], st.session_state[f"{key}:y"]
+    st.session_state[f"{key}:x"], st.session_state[f"{key}:y"] = second, first
 
 
 def _names(axes: list[Axis], left: Any, right: Any, key: str) -> tuple[str, str]:

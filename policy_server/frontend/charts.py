@@ -18,5 +18,11 @@ def draw(chart: alt.TopLevelMixin, said: str) -> None:
     colour = ink()
     readable: Any = chart
     readable = readable.configure_axis(labelColor=colour, titleColor=colour)
-    readable = readable.configure_legend(labelColor=colour, titleColor=colour)
-    st.altair_chart(readable, alt=said)
+    readable = readable.configure_legend(
+        labelColor=colour, titleColor=colour, symbolBaseFillColor=colour
+    )
+    wide = readable.to_dict(validate=False).get("width") is None
+    # Axes and legends stand beside what is drawn, not in its height.
+    size = alt.AutoSizeParams(type="fit-x" if wide else "pad", contains="padding")
+    readable = readable.properties(autosize=size)
+    st.altair_chart(readable, width="stretch" if wide else "content", alt=said)

@@ -16,7 +16,7 @@ from policy_server.frontend import address, charts, maps
 from policy_server.frontend.action_scale import as_applied, declared_scales
 from policy_server.frontend.answers import Decision
 from policy_server.frontend.axis_choice import choose_sweep, now
-from policy_server.frontend.compared_on import Source, choose_source
+from policy_server.frontend.compared_on import choose_source
 from policy_server.frontend.comparing import (
     Pair,
     Renamed,
@@ -28,6 +28,8 @@ from policy_server.frontend.comparing import (
 from policy_server.frontend.csv_cells import harmless
 from policy_server.frontend.form import held_observation
 from policy_server.frontend.origin import Origin, active_version, mark
+from policy_server.frontend.points_choice import choose_points
+from policy_server.frontend.real_observations import Source
 from policy_server.frontend.renderers.registry import parts_seen, renderer_of
 from policy_server.frontend.service import Service
 from policy_server.frontend.sweep import Sweep, decide_batch
@@ -81,6 +83,8 @@ def show(service: Service) -> None:
     pair = _pair(listed, names)
     held = held_observation(service)
     sweep = choose_sweep(service, held, "compare")
+    if sweep is not None:
+        sweep = choose_points(service, held, sweep, "compare:map")
     source = choose_source(service)
     pressed = st.button(
         "Compare",
@@ -255,5 +259,5 @@ def _disagreement_map(first: Sweep, second: Sweep, now: tuple[Value, ...]) -> al
     told = [*maps.tooltips(first), alt.Tooltip("first"), alt.Tooltip("second")]
     column, values, colour = renderer_of(first.decisions[0]).differences(pairs)
     table[column] = values
-    chart = alt.Chart(table).mark_rect().encode(**maps.places(first), color=colour, tooltip=told)
+    chart = maps.base(first, table).encode(color=colour, tooltip=told)
     return maps.finished(chart, first, now)

@@ -37,6 +37,12 @@ STYLES = {
     """,
 }
 """What is hard to read in Streamlit's own: captions, and white on the dark theme's colour."""
+LAYOUT = """
+    [data-testid=stVegaLiteChart] .marks { max-width: 100%; height: auto !important; }
+    body:has([data-testid=stApp] :is(button, summary, a):focus:hover:not([aria-label^=Help]))
+        [data-testid=stTooltipContent] { visibility: hidden; }
+"""
+"""Maps fit narrow windows; the tooltip of what was clicked covers nothing."""
 
 
 def show(workshop: Workshop) -> None:
@@ -45,7 +51,7 @@ def show(workshop: Workshop) -> None:
     st.set_page_config(
         page_title="Policy server", page_icon=str(assets / "favicon.svg"), layout="wide"
     )
-    st.html(f"<style>{STYLES[st.context.theme.type or 'light']}</style>")
+    st.html(f"<style>{LAYOUT}{STYLES[st.context.theme.type or 'light']}</style>")
     visit.remember_visitor()
     visit.find_own(address.linked(address.SERVER, ""))
     service = visit.current()

@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import altair as alt
 import pandas as pd
@@ -19,10 +19,11 @@ from policy_server.frontend.charts import OTHER, ink
 from policy_server.frontend.form import held_observation
 from policy_server.frontend.known_scale import known_scales
 from policy_server.frontend.origin import Origin, mark
+from policy_server.frontend.points_choice import choose_points
 from policy_server.frontend.renderers.registry import parts_of, renderer_of
 from policy_server.frontend.renderers.renderer import Part, Renderer
 from policy_server.frontend.service import Service
-from policy_server.frontend.sweep import Sweep, moved
+from policy_server.frontend.sweep import Sweep, value_at
 from policy_server.frontend.wording import plain, say
 
 FIRST_FIELDS = 20
@@ -41,6 +42,7 @@ class Picture:
         now: Where the observation of the form lay.
         parts: What was weighed where the observation of the form lay.
         curves: For one field, what was weighed along it; see `_weighed`.
+        left_out: How many points were not asked for.
     """
 
     sweep: Sweep
@@ -48,6 +50,7 @@ class Picture:
     now: tuple[Value, ...]
     parts: list[Part]
     curves: list[pd.DataFrame]
+    left_out: int = 0
 
 
 def show(service: Service) -> None:
@@ -59,6 +62,9 @@ def show(service: Service) -> None:
         "**Decide** has them. Every point is the most probable action there."
     )
     sweep = choose_sweep(service, held, "picture")
+    turned = (False, False) if sweep is None else sweep.flipped
+    if sweep is not None:
+        sweep = choose_points(service, held, sweep, "picture")
     pressed = st.button(
         "Draw the picture",
         type="primary",
@@ -70,7 +76,8 @@ def show(service: Service) -> None:
         _draw(service, sweep, held)
     picture: Picture | None = st.session_state.get("picture")
     if picture is not None:
-        _show_picture(service, picture, held)
+        drawn = replace(picture.sweep, flipped=turned)
+        _show_picture(service, replace(picture, sweep=drawn), held)
     st.divider()
     _fields_that_matter(service)
 
@@ -84,7 +91,9 @@ def _draw(service: Service, sweep: Sweep, held: Observation) -> None:
         bar.progress(0.2, f"The policy decides {sweep.points:,} times ...")
         decided = sweep.decided(service.client, held, weighed.version)
         bar.progress(0.7, "Drawing ...")
-        curves = _weighed(service, decided, held, scales, bar) if len(sweep.axes) == 1 else []
+        curves = []
+        if len(sweep.axes) == 1 and not sweep.rows:
+            curves = _weighed(service, decided, held, scales, bar)
     except RequestFailed as error:
         say(error)
         return
@@ -92,7 +101,10 @@ def _draw(service: Service, sweep: Sweep, held: Observation) -> None:
         bar.empty()
     parts = parts_of(weighed.document, service.schema.actions, scales)
     origin = Origin.now(service, decided.version, copy.deepcopy(held))
-    st.session_state["picture"] = Picture(decided, origin, now(sweep, held), parts, curves)
+    left_out = sweep.points - len(decided.decisions)
+    st.session_state["picture"] = Picture(
+        decided, origin, now(sweep, held), parts, curves, left_out
+    )
 
 
 def _weighed(
@@ -103,12 +115,13 @@ def _weighed(
     bar: "st.delta_generator.DeltaGenerator",
 ) -> list[pd.DataFrame]:
     """The distribution along one field, a table for each component of the action."""
-    (axis,), (values,) = sweep.axes, sweep.values
-    step = -(-len(values) // MAX_LINE_REQUESTS)
-    taken = values[::step]
+    (axis,) = sweep.axes
+    observations = [*sweep.asked(held).values()]
+    step = -(-len(observations) // MAX_LINE_REQUESTS)
+    taken = observations[::step]
     rows: list[list[dict[str, object]]] = []
-    for done, value in enumerate(taken):
-        there = moved(held, {axis.path: value})
+    for done, there in enumerate(taken):
+        value = value_at(there, axis.path)
         answer = service.client.decide("distribution", there, sweep.version)
         parts = parts_of(answer.document, service.schema.actions, scales)
         rows = rows or [[] for _ in parts]
@@ -142,7 +155,10 @@ def _show_picture(service: Service, picture: Picture, held: Observation) -> None
     chart, said = renderer.map(sweep, index, part, picture.now)
     charts.draw(chart, said)
     by = picture.origin.words
-    st.caption(plain(f"{said} The ring is the observation that the form had. {by}"))
+    crosses = "".join(f" The cross is its {name}." for name, _ in sweep.marks)
+    left = picture.left_out
+    blank = f" {left:,} points are left blank: not known to be possible." if left else ""
+    st.caption(plain(f"{said} The ring is the observation that the form had.{crosses}{blank} {by}"))
     if picture.curves:
         axis = sweep.axes[0]
         st.markdown(f"**What the policy weighs along {plain(axis.name)}**")

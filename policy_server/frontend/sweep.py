@@ -13,6 +13,7 @@ from policy_server.contract.fields.field import Field, Scalar, Value
 from policy_server.contract.schema import Observation, ObservationSchema
 from policy_server.frontend.answers import Decision, read_decision
 from policy_server.frontend.client import Client
+from policy_server.frontend.ground import Ground
 from policy_server.frontend.wording import path_name
 
 MAX_BATCH = 10_000
@@ -21,6 +22,7 @@ MAX_BATCH_BYTES = 12_000_000
 MAX_AXES = 2_000
 
 Path = tuple[str | int, ...]
+Point = tuple[Value, ...]
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,18 @@ class Axis:
         """As it is shown: `coordinates[1]`."""
         return path_name(self.path)
 
+    @property
+    def title(self) -> str:
+        """Of an axis in a chart, with the unit."""
+        return f"{self.name} ({self.field.unit})" if self.field.unit else self.name
+
+    def is_like(self, other: "Axis") -> bool:
+        """A step along one means as much as along the other: of one list, or of one unit."""
+        if not (self.field.numeric and other.field.numeric):
+            return False
+        same_list = len(self.path) > 1 and self.path[:-1] == other.path[:-1]
+        return same_list or (bool(self.field.unit) and self.field.unit == other.field.unit)
+
 
 @dataclass(frozen=True)
 class Sweep:
@@ -50,32 +64,53 @@ class Sweep:
         values: Of each axis.
         decisions: For each value of the first axis those over the second, in order.
         version: Of the policy that took all of them.
+        ground: Keeps the points possible; None moves the fields alone.
+        rows: Real observations, which are the points then, each at its place.
+        taken: The points that were decided on; None before.
+        flipped: Of each axis whether it runs the other way.
+        marks: Further points of the held observation, by the names of their fields.
     """
 
     axes: tuple[Axis, ...]
     values: tuple[list[Value], ...]
     decisions: tuple[Decision, ...] = ()
     version: str = ""
+    ground: Ground | None = None
+    rows: tuple[Observation, ...] = ()
+    taken: tuple[Point, ...] | None = None
+    flipped: tuple[bool, ...] = (False, False)
+    marks: tuple[tuple[str, Point], ...] = ()
 
     @property
     def points(self) -> int:
-        """How many decisions it takes."""
-        return int(np.prod([len(each) for each in self.values]))
+        """How many points there are."""
+        return len(self.rows) or int(np.prod([len(each) for each in self.values]))
 
     @property
     def names(self) -> str:
         """The fields that are moved, in words."""
         return " and ".join(axis.name for axis in self.axes)
 
-    def observations(self, held: Observation) -> list[Observation]:
-        """The observations in the order of the decisions."""
-        return [
-            moved(held, dict(zip((axis.path for axis in self.axes), point, strict=True)))
-            for point in self.grid()
-        ]
+    def asked(self, held: Observation) -> dict[int, Observation]:
+        """The observations of the points, by their numbers, without those not known as possible."""
+        if self.rows:
+            return dict(enumerate(self.rows))
+        paths = [axis.path for axis in self.axes]
+        imagined = (moved(held, dict(zip(paths, point, strict=True))) for point in self.grid())
+        if self.ground is None:
+            return dict(enumerate(imagined))
+        kept = ((number, self.ground.possible(each)) for number, each in enumerate(imagined))
+        return {number: each for number, each in kept if each is not None}
 
-    def grid(self) -> Iterator[tuple[Value, ...]]:
-        """The points, the last axis fastest."""
+    def grid(self) -> Iterator[Point]:
+        """The points, the last axis fastest: those that were decided on, or all before that."""
+        if self.taken is not None:
+            yield from self.taken
+            return
+        if self.rows:
+            for row in self.rows:
+                yield tuple(value_at(row, axis.path) for axis in self.axes)
+            return
         if len(self.values) == 1:
             yield from ((value,) for value in self.values[0])
             return
@@ -85,8 +120,11 @@ class Sweep:
         self, client: Client, held: Observation, version: str | None = None, kept: str | None = None
     ) -> "Sweep":
         """The sweep with its decisions, from one request; see `decide_batch`."""
-        batch = decide_batch(client, self.observations(held), version, kept)
-        return replace(self, decisions=tuple(batch.decisions), version=batch.version)
+        asked = self.asked(held)
+        batch = decide_batch(client, [*asked.values()], version, kept)
+        points = [*self.grid()]
+        taken = tuple(points[number] for number in asked)
+        return replace(self, decisions=tuple(batch.decisions), version=batch.version, taken=taken)
 
 
 def axes_of(schema: ObservationSchema, observation: Observation) -> list[Axis]:
@@ -106,6 +144,27 @@ def _axes(path: Path, field: Field, value: Value) -> Iterator[Axis]:
     elif isinstance(field, Array) and isinstance(value, list):
         for index, item in enumerate(value):
             yield from _axes((*path, index), field.items, item)
+
+
+def marks_of(
+    schema: ObservationSchema, axes: Sequence[Axis], held: Observation
+) -> tuple[tuple[str, Point], ...]:
+    """The points that other fields of an observation name: lists of the kind that is moved.
+
+    Where `position[0]` and `position[1]` are moved, a list `target` of the same items is one.
+    """
+    if len(axes) < 2 or any(len(axis.path) < 2 for axis in axes):
+        return ()
+    first, *others = {axis.path[0] for axis in axes}
+    if others:
+        return ()
+    kind = schema.fields[str(first)].meaning()
+    found = []
+    for name, field in schema.featured.items():
+        if name != first and name in held and field.meaning() == kind:
+            places = ((name, *axis.path[1:]) for axis in axes)
+            found.append((name, tuple(value_at(held, place) for place in places)))
+    return tuple(found)
 
 
 def value_at(observation: Observation, path: Path) -> Any:

@@ -34,7 +34,7 @@ OF_ONE_SERVICE = (
     "rows:read",
     "rows:decided",
     "scales",
-    "compare:read",
+    "real:read",
     "sdk",
 )
 """What a visit remembers of one service and forgets with it."""

@@ -20,6 +20,12 @@ def plain(text: str) -> str:
     return MARKUP.sub(r"\\\1", " ".join(text.split()))
 
 
+def code(name: str) -> str:
+    """A name of the schema in code type, whatever is in it."""
+    fence = "``" if "`" in name else "`"
+    return f"{fence}{name}{fence}"
+
+
 def say(error: PolicyServerError) -> None:
     """Show an error as a sentence, with each fault that it lists."""
     if isinstance(error, FaultsError):

@@ -55,7 +55,7 @@ def test_what_is_no_dependence_is_refused_by_line(wall: str, distance: str, frag
 
 def test_items_and_actions_depend_on_nothing() -> None:
     items = "observations:\n  x: {type: array, items: {type: int, depends_on: [x]}}\n"
-    with pytest.raises(SchemaError, match="cannot|not describe") as caught:
+    with pytest.raises(SchemaError) as caught:
         read_schema(items)
     assert "`depends_on` of `x[]` is not supported" in caught.value.faults[0].detail
     actions = "actions:\n  steer: {type: float, depends_on: [x]}\n"

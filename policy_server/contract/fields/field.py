@@ -15,9 +15,7 @@ from policy_server.contract.fields.keywords import BOUNDS, SIZES, Keywords
 
 Value: TypeAlias = "bool | int | float | str | list[Value]"
 MAX_SHOWN_CHARACTERS = 200
-DOCUMENTATION_KEYWORDS = frozenset(
-    {"description", "example", "format", "x-unit", "x-depends-on"}
-)
+DOCUMENTATION_KEYWORDS = frozenset({"description", "example", "format", "x-unit", "x-depends-on"})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,8 @@ from policy_server.frontend.charts import CHOSEN, OTHER, ink
 from policy_server.frontend.sweep import Axis
 
 CURVE_POINTS = 201
+LINE_PIXELS = 18
+"""From one label to the next, which may stand at nearly the same place."""
 CURVE_SPREAD = 4
 """A density is drawn this many standard deviations to either side of the mean."""
 
@@ -92,7 +94,7 @@ class Dimension:
             marks.append(("decision", chosen, CHOSEN, [1, 0]))
         lowest = min(value for _, value, _, _ in marks)
         layers: list[alt.Chart] = [] if certain else [self._spread(low, high)]
-        for name, value, colour, dash in marks:
+        for line, (name, value, colour, dash) in enumerate(marks):
             says = f"{name} {self._spelt(value)}"
             at = alt.Chart(pd.DataFrame({"action": [value], "says": [says]}))
             place = alt.X("action:Q", scale=domain, title=self.title)
@@ -103,7 +105,7 @@ class Dimension:
             side: dict[str, Any] = (
                 {"align": "right", "dx": -6} if left else {"align": "left", "dx": 6}
             )
-            text = at.mark_text(**side, y=8, fontSize=13, color=ink())
+            text = at.mark_text(**side, y=8 + line * LINE_PIXELS, fontSize=13, color=ink())
             layers.append(text.encode(x=place, text="says"))
         return alt.layer(*layers).properties(height=230)
 

@@ -10,13 +10,12 @@ from policy_server.frontend import maps
 from policy_server.frontend.action_scale import Scale
 from policy_server.frontend.answers import percent
 from policy_server.frontend.charts import CHOSEN, OTHER, ink
+from policy_server.frontend.palettes import colours_of
 from policy_server.frontend.sweep import Axis
 
 MAX_BARS = 20
+MAX_LINES = 9
 BAR_PIXELS = 34
-PALETTE = (
-    "#2f6f9f", "#e0a100", "#3c9d76", "#c4563f", "#7d6bb5", "#4fa8c4", "#8a8f3c", "#b5628f",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,6 @@ class Head:
     meanings: tuple[str, ...]
     probabilities: tuple[float, ...]
     noun = "Head"
-    curve_note = ""
 
     def scaled(self, scale: Scale | None) -> "Head":
         """The same: numbered actions have no scale."""
@@ -38,6 +36,12 @@ class Head:
         if len(self.actions) <= MAX_BARS:
             return ""
         return f"The {MAX_BARS} most probable of {len(self.actions)} actions."
+
+    @property
+    def curve_note(self) -> str:
+        if len(self.actions) <= MAX_LINES:
+            return ""
+        return f"The {MAX_LINES} actions of {len(self.actions)} that are most probable somewhere."
 
     def chart(self, chosen: float | None) -> alt.TopLevelMixin:
         """The probabilities of the actions, the chosen one marked; at most MAX_BARS of them."""
@@ -85,6 +89,9 @@ class Head:
 
     def curve(self, axis: Axis, table: pd.DataFrame) -> alt.TopLevelMixin:
         """Probabilities of actions over one field; columns value, meaning, probability."""
+        most = table.groupby("meaning")["probability"].max().nlargest(MAX_LINES).index
+        shown = [meaning for meaning in self.meanings if meaning in most]
+        table = table[table["meaning"].isin(shown)]
         chart: alt.Chart = (
             alt.Chart(table)
             .mark_line(strokeWidth=3, point=alt.OverlayMarkDef(size=22))
@@ -97,7 +104,9 @@ class Head:
                     "meaning:N",
                     scale=colours(self.meanings),
                     title="action",
-                    legend=alt.Legend(orient="top", columns=3, labelFontSize=13, labelLimit=240),
+                    legend=alt.Legend(
+                        orient="top", columns=3, labelFontSize=13, labelLimit=240, values=shown
+                    ),
                 ),
                 tooltip=["value", "meaning", alt.Tooltip("probability", format=".2%")],
             )
@@ -108,6 +117,4 @@ class Head:
 
 def colours(meanings: Sequence[str]) -> alt.Scale:
     """The same colour for the same meaning in every picture."""
-    if len(meanings) <= len(PALETTE):
-        return alt.Scale(domain=list(meanings), range=list(PALETTE[: len(meanings)]))
-    return alt.Scale(domain=list(meanings), scheme="tableau20")
+    return alt.Scale(domain=list(meanings), range=colours_of(meanings))

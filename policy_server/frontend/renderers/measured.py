@@ -46,11 +46,10 @@ class MeasuredRenderer:
             "action:Q",
             scale=alt.Scale(scheme="viridis", **bounds),
             title=part.title,
-            legend=alt.Legend(orient="top", gradientLength=260),
+            legend=alt.Legend(orient="top", gradientLength=260, titleLimit=300),
         )
         tooltip = [*maps.tooltips(sweep), alt.Tooltip("action", title=part.title, format=".4g")]
-        chart = alt.Chart(table).mark_rect()
-        chart = chart.encode(**maps.places(sweep), color=colour, tooltip=tooltip)
+        chart = maps.base(sweep, table).encode(color=colour, tooltip=tooltip)
         said = f"Action over {sweep.names}, from {min(actions):.4g} to {max(actions):.4g}."
         return maps.finished(chart, sweep, now), said
 

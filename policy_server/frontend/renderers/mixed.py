@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from policy_server.contract.fields.field import Value
 from policy_server.frontend import maps
 from policy_server.frontend.answers import Decision, Json
-from policy_server.frontend.renderers.head import Head, colours
+from policy_server.frontend.renderers.action_map import colour_of, labels_of, names_of
+from policy_server.frontend.renderers.head import Head
 from policy_server.frontend.renderers.measured import MeasuredRenderer
 from policy_server.frontend.renderers.renderer import Part, Taken
 from policy_server.frontend.sweep import Sweep
@@ -39,16 +40,14 @@ class MixedRenderer(MeasuredRenderer):
             return super().map(sweep, index, part, now)
         meanings = dict(zip(part.actions, part.meanings, strict=True))
         table = maps.cells(sweep, maps.OVERLAP)
-        taken = [meanings[int(decision.actions[index])] for decision in sweep.decisions]
-        table["meaning"] = taken
-        legend = maps.legend(sweep, orient="top", columns=3)
-        colour = alt.Color("meaning:N", scale=colours(part.meanings), title="action", legend=legend)
+        taken = [int(decision.actions[index]) for decision in sweep.decisions]
+        table["meaning"] = [names_of(part)[action] for action in taken]
         tooltip = [*maps.tooltips(sweep), alt.Tooltip("meaning", title="action")]
-        chart = alt.Chart(table).mark_rect()
-        chart = chart.encode(**maps.places(sweep), color=colour, tooltip=tooltip)
+        colour = colour_of(sweep, part, taken)
+        chart = maps.base(sweep, table).encode(color=colour, tooltip=tooltip)
         (most, count), *_ = Counter(taken).most_common()
-        said = f"Action over {sweep.names}, {most} at {count} of {len(taken)} points."
-        return maps.finished(chart, sweep, now), said
+        said = f"Action over {sweep.names}, {meanings[most]} at {count} of {len(taken)} points."
+        return maps.finished(chart, sweep, now, labels_of(sweep, part, taken)), said
 
     def effects(self, before: Taken, after: Taken) -> NDArray[np.float64]:
         """The change of the action, 1 for a numbered component that changes."""

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from policy_server.contract.fields.field import Value
 from policy_server.frontend import maps
 from policy_server.frontend.answers import Decision, Json, percent
-from policy_server.frontend.renderers.head import Head, colours
+from policy_server.frontend.charts import ink
+from policy_server.frontend.renderers.action_map import colour_of, labels_of, names_of
+from policy_server.frontend.renderers.head import Head
 from policy_server.frontend.renderers.renderer import Colours, Metric, Pairs, Part, Taken
 from policy_server.frontend.sweep import Sweep
 from policy_server.frontend.wording import plain
@@ -49,36 +51,29 @@ class NumberedRenderer:
         """The chosen actions of a head as colours, their probability as shade."""
         assert isinstance(part, Head)
         table = maps.cells(sweep)
-        table["meaning"] = [decision.meanings[index] for decision in sweep.decisions]
+        taken = [int(decision.actions[index]) for decision in sweep.decisions]
+        table["meaning"] = [names_of(part)[action] for action in taken]
         table["probability"] = [decision.certainty for decision in sweep.decisions]
         shade = alt.Scale(domain=[0, 1], range=[0.15, 1])
         legend: dict[str, Any] = {"orient": "bottom", "values": [0.25, 0.5, 0.75, 1]}
-        chart = (
-            alt.Chart(table)
-            .mark_rect()
-            .encode(
-                **maps.places(sweep),
-                color=alt.Color(
-                    "meaning:N",
-                    scale=colours(part.meanings),
-                    title="action",
-                    legend=maps.legend(sweep, orient="top", columns=3),
-                ),
-                opacity=alt.Opacity(
-                    "probability:Q",
-                    scale=shade,
-                    title="probability (shade)",
-                    legend=maps.legend(sweep, **legend, format=".0%"),
-                ),
-                tooltip=[
-                    *maps.tooltips(sweep),
-                    alt.Tooltip("meaning", title="action"),
-                    alt.Tooltip("probability", format=".2%"),
-                ],
-            )
+        legend |= {"symbolFillColor": ink(), "symbolStrokeColor": ink(), "format": ".0%"}
+        chart = maps.base(sweep, table).encode(
+            color=colour_of(sweep, part, taken),
+            opacity=alt.Opacity(
+                "probability:Q",
+                scale=shade,
+                title="probability (shade)",
+                legend=maps.legend(sweep, **legend),
+            ),
+            tooltip=[
+                *maps.tooltips(sweep),
+                alt.Tooltip("meaning", title="action"),
+                alt.Tooltip("probability", format=".2%"),
+            ],
         )
-        said = f"Most probable action over {sweep.names}. {_shares(list(table['meaning']))}."
-        return maps.finished(chart, sweep, now), said
+        shares = _shares([decision.meanings[index] for decision in sweep.decisions])
+        said = f"Most probable action over {sweep.names}. {shares}."
+        return maps.finished(chart, sweep, now, labels_of(sweep, part, taken)), said
 
     def compared(self, pairs: Pairs) -> Metric:
         different = sum(not one.agrees_with(two) for one, two in pairs)

@@ -62,7 +62,7 @@ PLUG_INS = {
         *("array", "bounded", "controls", "enumerated", "field", "keywords"),
         *("decoded", "encoded_array", "png"),
     },
-    "frontend/renderers": {"renderer", "head", "dimension", "measured"},
+    "frontend/renderers": {"renderer", "head", "dimension", "measured", "action_map"},
     "policy/engines": {
         *("address", "engine", "http_client", "on_device", "recorded", "remote"),
         *("served_model", "servers"),

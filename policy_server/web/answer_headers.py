@@ -6,10 +6,14 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from policy_server.contract.specification import Specification
+from policy_server.web.problems import BEARER
 
 Header = tuple[bytes, bytes]
 ORIGIN = re.compile(r"https?://[A-Za-z0-9.:\[\]_-]+")
 CACHE, POLICY = b"cache-control", b"content-security-policy"
+CHALLENGES = b"www-authenticate"
+OF_A_SCRIPT = (b"x-requested-with", b"XMLHttpRequest")
+"""A script of a page asks: the Swagger UI's, which shows what is answered, a 401 too."""
 ALWAYS: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -42,7 +46,7 @@ class AnswerHeaders:
         self._app = app
         self._pages = f"{base}/ui/"
         documents = (f"{base}/swagger.json", f"{base}/openapi.json")
-        self._public = frozenset({"/", f"{base}/ui", *documents})
+        self._public = frozenset({"/", base, f"{base}/", f"{base}/ui", *documents})
         self._page = (*ALWAYS, (POLICY, policy), (CACHE, b"no-cache"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,10 +55,11 @@ class AnswerHeaders:
             await self._app(scope, receive, send)
             return
         usual = self._headers_of(scope["path"])
+        scripted = OF_A_SCRIPT in scope["headers"]
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                given = list(message.get("headers", ()))
+                given = [_asking(header, scripted) for header in message.get("headers", ())]
                 names = {name.lower() for name, _ in given}
                 added = [header for header in usual if header[0] not in names]
                 message = {**message, "headers": [*given, *added]}
@@ -66,6 +71,13 @@ class AnswerHeaders:
         if path.startswith(self._pages):
             return self._page
         return PUBLIC if path in self._public else USUAL
+
+
+def _asking(header: Header, scripted: bool) -> Header:
+    """A header as it is sent: asked for a password, a browser would let a script wait for one."""
+    if scripted and header[0].lower() == CHALLENGES:
+        return header[0], BEARER.encode()
+    return header
 
 
 def page_policy(specification: Specification) -> bytes:

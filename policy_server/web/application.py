@@ -273,7 +273,10 @@ def _connexion_application(
         megabytes=_most_megabytes(limits),
     )
     application.add_middleware(
-        Gate, position=MiddlewarePosition.BEFORE_SWAGGER, origins=surroundings.origins
+        Gate,
+        position=MiddlewarePosition.BEFORE_SWAGGER,
+        origins=surroundings.origins,
+        root=f"{specification['basePath']}/",
     )
     application.add_middleware(
         StaticAnswers, position=MiddlewarePosition.BEFORE_SWAGGER, specification=specification

@@ -35,22 +35,27 @@ class Gate:
     Args:
         app: What comes next.
         origins: Of pages that may ask all the same, if they say so.
+        root: The one path with a slash at its end, beside the Swagger UI's, which it leads to.
     """
 
-    def __init__(self, app: ASGIApp, origins: Collection[bytes] = ()) -> None:
+    def __init__(self, app: ASGIApp, origins: Collection[bytes] = (), root: str = "") -> None:
         self._app = app
+        self._root = root
         self._origins = frozenset(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] == "http":
-            if _is_odd(scope):
+            if _is_odd(scope) and not self._is_root(scope):
                 raise HTTPException(HTTPStatus.NOT_FOUND)
             if scope["method"] not in SAFE_METHODS and self._is_foreign(scope):
                 raise HTTPException(HTTPStatus.FORBIDDEN, ANOTHER_SITE)
             kept = [header for header in scope["headers"] if header[0] != UPGRADE]
             scope = {**scope, "headers": kept}
         await self._app(scope, receive, send)
+
+    def _is_root(self, scope: Scope) -> bool:
+        return scope["path"] == self._root and scope["method"] in ("GET", "HEAD")
 
     def _is_foreign(self, scope: Scope) -> bool:
         return comes_from_another_site(scope) and not is_allowed(scope, self._origins)

@@ -20,7 +20,8 @@ from policy_server.web.state import KEY
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 2
-CHALLENGE = 'Basic realm="policy server", charset="UTF-8", Bearer realm="policy server"'
+BEARER = 'Bearer realm="policy server"'
+CHALLENGE = f'Basic realm="policy server", charset="UTF-8", {BEARER}'
 
 STATUSES: dict[type[errors.PolicyServerError], tuple[int, str]] = {
     errors.ObservationError: (400, "Not a valid observation"),

@@ -39,6 +39,8 @@ class StaticAnswers:
         self._remembered: dict[tuple[str, str], Response] = {}
         self._answers: dict[str, Response] = {
             "/": RedirectResponse(f"{base.removeprefix('/')}/ui/"),  # relative: see page.js
+            base: RedirectResponse(f"{base.rpartition('/')[2]}/ui/"),
+            f"{base}/": RedirectResponse("ui/"),
             f"{base}/ui": RedirectResponse("ui/"),
             f"{base}/ui/favicon.svg": Response(FAVICON.read_bytes(), media_type="image/svg+xml"),
         }

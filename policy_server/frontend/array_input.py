@@ -32,7 +32,7 @@ MAX_ROW_ITEMS = 16
 """A fixed list up to this length lies in one row; others stand in a column."""
 
 
-def show(field: Field, control: ListEntry, value: Any, key: str, label: str, help: str) -> Value:
+def show(field: Field, control: ListEntry, value: Any, key: str, label: str) -> Value:
     """Show an array.
 
     Args:
@@ -41,7 +41,6 @@ def show(field: Field, control: ListEntry, value: Any, key: str, label: str, hel
         value: What the array holds.
         key: Of the control in the page.
         label: What it is called.
-        help: What the schema says of it.
 
     Returns:
         What it holds now.
@@ -51,8 +50,8 @@ def show(field: Field, control: ListEntry, value: Any, key: str, label: str, hel
     """
     item, size = control.item, control.size
     if isinstance(item, ListEntry) and isinstance(item.item, ListEntry):
-        return json_input(field, value, key, label, help)
-    st.markdown(label, help=help)
+        return json_input(field, value, key, label)
+    st.markdown(label)
     edited = functools.partial(_edited, field.leaf.python_type, key=key, label=label)
     if isinstance(item, ListEntry):
         return _checked(field, edited(item.item, value, num_rows="fixed"))
@@ -64,9 +63,9 @@ def show(field: Field, control: ListEntry, value: Any, key: str, label: str, hel
     return _checked(field, [row[0] for row in rows])
 
 
-def json_input(field: Field, value: Any, key: str, label: str, help: str) -> Value:
+def json_input(field: Field, value: Any, key: str, label: str) -> Value:
     """Show a value that no other control can show as JSON text; raises like `show`."""
-    text = st.text_area(label, value=json.dumps(value), key=key, help=help)
+    text = st.text_area(label, value=json.dumps(value), key=key)
     try:
         entered = json.loads(text or "")
     except RecursionError as error:

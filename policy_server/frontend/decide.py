@@ -57,13 +57,14 @@ def show(service: Service) -> None:
     """Show the form, and beside it what the policy makes of it."""
     left, right = st.columns([11, 9], gap="large")
     with left:
-        st.subheader("Observation")
+        st.subheader("Observation", anchor=False)
         entered = _form(service)
         observation = entered.observation
     with right:
-        st.subheader("Decision")
+        st.subheader("Decision", anchor=False)
+        first = st.container()  # how it is decided comes after the button, for who uses keys
         question = _question() if service.schema.is_observed else _question_of_vector()
-        asked = st.button(
+        asked = first.button(
             "Decide",
             type="primary",
             icon=":material/bolt:",

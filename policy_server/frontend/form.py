@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from policy_server.contract.fields.array import Array
 from policy_server.contract.fields.controls import (
     Choice,
     ListEntry,
@@ -20,21 +21,24 @@ from policy_server.frontend import array_input, number_input, picture_input
 from policy_server.frontend.draft import Draft, Entered, draft_of
 from policy_server.frontend.number_input import Texts
 from policy_server.frontend.service import Service
-from policy_server.frontend.wording import help_of, label, plain, say
+from policy_server.frontend.wording import code, label, plain, say
 
 PAGE_FIELDS = 24
+BAR = "\\|"
+"""One that ends no cell of a table."""
 PLACEHOLDER_CHARACTERS = 400
 
 
 def observation_form(service: Service, draft: Draft) -> Entered:
     """Show the form."""
     _sources(service, draft)
-    _optional_fields(service, draft)
+    _about_fields(service, draft)
     draft.faults.clear()
     names = [*draft.observation(service)]
-    for name, column in _places(_shown(names)):
-        with column:
-            _field(service, draft, name)
+    with st.container(key="fields"):
+        for name, column in _places(_shown(names)):
+            with column:
+                _field(service, draft, name)
     return Entered(draft.observation(service), tuple(draft.faults.values()))
 
 
@@ -45,7 +49,7 @@ def held_observation(service: Service) -> Observation:
     """
     draft = draft_of(service)
     if draft.faults:
-        names = ", ".join(draft.faults)
+        names = ", ".join(map(code, draft.faults))
         st.warning(plain(f"The form held what cannot be sent: {names} is what it was before."))
     return draft.observation(service)
 
@@ -92,6 +96,21 @@ def _pasted(service: Service, draft: Draft) -> None:
         # It is valid, but nothing can decide on it now: the page says so elsewhere.
     draft.load(observation)
     st.success("The form shows the pasted observation.")
+
+
+def _about_fields(service: Service, draft: Draft) -> None:
+    """What the fields are, and which are sent, out of the way of who types into them."""
+    optional = len(service.schema.fields) > len(service.schema.required)
+    sent = ", and which are sent" if optional else ""
+    with st.expander(f"What the fields are{sent}", icon=":material/help:"):
+        _optional_fields(service, draft)
+        rows = [
+            f"| {code(name).replace('|', BAR)} | {plain(field.entry_in_words())} "
+            f"| {'yes' if name in service.schema.required else 'no'} "
+            f"| {plain(field.description or '')} |"
+            for name, field in service.schema.fields.items()
+        ]
+        st.markdown("\n".join(["| field | takes | required | is |", "|---|---|---|---|", *rows]))
 
 
 def _optional_fields(service: Service, draft: Draft) -> None:
@@ -142,14 +161,16 @@ def _places(names: list[str]) -> list[tuple[str, Any]]:
 def _field(service: Service, draft: Draft, name: str) -> None:
     field, value = service.schema.fields[name], draft.values[name]
     key = f"field:{draft.generation}:{name}"
-    texts: Texts = {
-        "label": label(name, field),
-        "help": help_of(name, field, name in service.schema.required),
-    }
+    texts: Texts = {"label": label(name, field)}
+    few = field.control()
     try:
-        draft.values[name] = _value(field, value, key, texts)
+        if isinstance(few, ListEntry) and number_input.are_few(few):
+            assert isinstance(field, Array)
+            draft.values[name] = number_input.show_few(field, few, value, key, name, texts)
+        else:
+            draft.values[name] = _value(field, value, key, texts)
     except ValueError as error:
-        draft.faults[name] = f"{name} {error}"
+        draft.faults[name] = f"{code(name)} {error}"
         st.markdown(f":red[:material/error: {plain(draft.faults[name])}]")
 
 

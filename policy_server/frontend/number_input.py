@@ -5,19 +5,60 @@ from typing import Any
 
 import streamlit as st
 
-from policy_server.contract.fields.controls import NumberEntry
+from policy_server.contract.fields.array import Array
+from policy_server.contract.fields.controls import ListEntry, NumberEntry
 from policy_server.contract.fields.field import Field, Value
 from policy_server.frontend import array_input
 from policy_server.frontend.array_input import EXACT
+from policy_server.frontend.wording import escaped
 
 Texts = dict[str, Any]
-"""A control's label and help."""
+"""A control's label."""
+FEW = 4
 MAX_SLIDER_SPAN = 1000
 SAFE_INTEGER = 2**53 - 1
 """Beyond it a browser's numbers skip some."""
 
 
-def show(field: Field, control: NumberEntry, value: Any, key: str, texts: Texts) -> Value:
+def are_few(control: ListEntry) -> bool:
+    """A list of so few numbers that each has a box of its own."""
+    numbers = isinstance(control.item, NumberEntry)
+    return numbers and control.size is not None and 0 < control.size <= FEW
+
+
+def show_few(
+    field: Array, control: ListEntry, value: Any, key: str, name: str, texts: Texts
+) -> Value:
+    """Show a list of few numbers as boxes in a row; raises like `show`.
+
+    Args:
+        field: The list.
+        control: What it wants to be shown.
+        value: The numbers.
+        key: Of the control in the page.
+        name: Of the field.
+        texts: What the list is called.
+    """
+    assert isinstance(control.item, NumberEntry)
+    st.markdown(texts["label"])
+    shown = []
+    for index, (place, number) in enumerate(zip(st.columns(len(value)), value, strict=True)):
+        with place:
+            own = {"label": f"{escaped(name)}[{index}]"}
+            entry = show(field.items, control.item, number, f"{key}:{index}", own, slides=False)
+            shown.append(entry)
+    return shown
+
+
+def show(
+    field: Field,
+    control: NumberEntry,
+    value: Any,
+    key: str,
+    texts: Texts,
+    *,
+    slides: bool = True,
+) -> Value:
     """Show a number.
 
     Args:
@@ -25,7 +66,8 @@ def show(field: Field, control: NumberEntry, value: Any, key: str, texts: Texts)
         control: What the field wants to be shown.
         value: The number.
         key: Of the control in the page.
-        texts: What it is called, and its help.
+        texts: What it is called.
+        slides: It has a slider, too, where its range is short.
 
     Returns:
         The number as it is shown now.
@@ -39,7 +81,7 @@ def show(field: Field, control: NumberEntry, value: Any, key: str, texts: Texts)
     )
     if control.whole and not -SAFE_INTEGER <= value <= SAFE_INTEGER:
         return array_input.json_input(field, value, key, **texts)
-    slides = low is not None and high is not None and 0 < high - low <= MAX_SLIDER_SPAN
+    slides = slides and low is not None and high is not None and 0 < high - low <= MAX_SLIDER_SPAN
     if not slides and control.limits:
         texts = {**texts, "label": f"{texts['label']} ({control.limits})"}
     if control.whole:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from policy_server.contract.reading import read_schema
 from policy_server.errors import SchemaChanged
-from policy_server.frontend import address, start, upload, visit
+from policy_server.frontend import address, start, stopped, upload, visit
 from policy_server.frontend.origin import ACTIVE, MISSING, active_version
 from policy_server.frontend.own_server import OwnServer, Workshop
 from policy_server.frontend.service import Readiness, Service, readiness
@@ -52,6 +52,7 @@ def show(workshop: Workshop) -> None:
         page_title="Policy server", page_icon=str(assets / "favicon.svg"), layout="wide"
     )
     st.html(f"<style>{LAYOUT}{STYLES[st.context.theme.type or 'light']}</style>")
+    stopped.watch()
     visit.remember_visitor()
     visit.find_own(address.linked(address.SERVER, ""))
     service = visit.current()
@@ -112,7 +113,7 @@ def _running(server: OwnServer) -> None:
 def _head(service: Service, ready: Readiness) -> None:
     """Which server this is, whether it decides, and what can be done with it."""
     words, page, server = st.columns([6, 1, 1], vertical_alignment="center")
-    words.title(plain(service.title))
+    words.title(plain(service.title), anchor=False)
     if ready.answers:
         page.link_button(
             "Swagger UI",

@@ -24,7 +24,7 @@ from policy_server.frontend.renderers.registry import parts_of, renderer_of
 from policy_server.frontend.renderers.renderer import Part, Renderer
 from policy_server.frontend.service import Service
 from policy_server.frontend.sweep import Sweep, value_at
-from policy_server.frontend.wording import plain, say
+from policy_server.frontend.wording import code, plain, say
 
 FIRST_FIELDS = 20
 """Of a ranking; the others are shown when they are asked for."""
@@ -161,7 +161,7 @@ def _show_picture(service: Service, picture: Picture, held: Observation) -> None
     st.caption(plain(f"{said} The ring is the observation that the form had.{crosses}{blank} {by}"))
     if picture.curves:
         axis = sweep.axes[0]
-        st.markdown(f"**What the policy weighs along {plain(axis.name)}**")
+        st.markdown(f"**What the policy weighs along** {code(axis.name)}")
         charts.draw(part.curve(axis, picture.curves[index]), said)
         if part.curve_note:
             st.caption(part.curve_note)

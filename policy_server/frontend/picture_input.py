@@ -18,7 +18,7 @@ TWO_CHANNELS, MOST_CHANNELS = 2, 4
 LIGHT, DARK = 255, 0
 
 
-def show(field: EncodedArray, value: str, key: str, label: str, help: str) -> Value:
+def show(field: EncodedArray, value: str, key: str, label: str) -> Value:
     """Show an array, and ways to another one.
 
     Args:
@@ -26,7 +26,6 @@ def show(field: EncodedArray, value: str, key: str, label: str, help: str) -> Va
         value: The text that is sent now.
         key: Of the control in the page.
         label: What it is called.
-        help: What the schema says of it.
 
     Returns:
         The text that is sent then.
@@ -34,7 +33,7 @@ def show(field: EncodedArray, value: str, key: str, label: str, help: str) -> Va
     Raises:
         ValueError: An uploaded picture, or a text, is not what the field takes.
     """
-    st.markdown(label, help=help)
+    st.markdown(label)
     shown = st.container()
     text, fault = value, None
     try:

@@ -10,14 +10,19 @@ from policy_server.contract.pointers import steps_of
 from policy_server.errors import FaultsError, PolicyServerError
 
 MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~:$&])")
+NAMES = re.compile(r"`([^`]+)`")
+"""As errors write names of the schema."""
 RISKY = re.compile(r"([\\`*\[\]<>~$]|(?<!\w)_|_(?!\w)|:(?=\w))")
 """What would be markup within a line; all else may stay, as labels are read aloud with it."""
 MAX_DESCRIPTION_CHARACTERS = 160
 
 
 def plain(text: str) -> str:
-    """Text of others as it is: nothing in it becomes markup."""
-    return MARKUP.sub(r"\\\1", " ".join(text.split()))
+    """Text of others as it is: nothing in it becomes markup, but names between backticks code."""
+    parts = NAMES.split(" ".join(text.split()))
+    return "".join(
+        f"`{part}`" if index % 2 else MARKUP.sub(r"\\\1", part) for index, part in enumerate(parts)
+    )
 
 
 def code(name: str) -> str:
@@ -39,7 +44,7 @@ def place_of(pointer: str, detail: str) -> str:
     """A fault with its place as people write it: `/coordinates/1` is `coordinates[1]`."""
     if not pointer.startswith("/"):
         return f"{pointer}: {detail}" if pointer else detail
-    return f"{path_name(steps_of(pointer))} {detail}"
+    return f"`{path_name(steps_of(pointer))}` {detail}"
 
 
 def path_name(steps: Any) -> str:
@@ -53,17 +58,12 @@ def label(name: str, field: Field) -> str:
     description = " ".join((field.description or "").split())
     if len(description) > MAX_DESCRIPTION_CHARACTERS:
         description = f"{description[:MAX_DESCRIPTION_CHARACTERS].rstrip()} ..."
-    return RISKY.sub(r"\\\1", f"{name}: {description}" if description else name)
+    return escaped(f"{name}: {description}" if description else name)
 
 
-def help_of(name: str, field: Field, required: bool) -> str:
-    """All that the schema says about a field."""
-    sentences = [f"{plain(field.description.strip())}  " if field.description else ""]
-    sentences.append(plain(f"{field.entry_in_words()}."))
-    sentences.append(
-        f"The request calls it {plain(name)}; it {'must' if required else 'may'} be sent."
-    )
-    return "\n\n".join(filter(None, sentences))
+def escaped(text: str) -> str:
+    """Text of others within a label: nothing in it becomes markup, and most is read as it is."""
+    return RISKY.sub(r"\\\1", text)
 
 
 def show_report(report: dict[str, Any], active: str | None) -> None:

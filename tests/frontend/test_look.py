@@ -48,6 +48,8 @@ FOCUSED = """() => {
   return focused.getAttribute('aria-label') || focused.innerText || '';
 }"""
 MAX_TABS = 80
+OF_FORM = "each => each.closest('.st-key-fields') !== null"
+MAX_STOPS = 25
 
 
 def unhelpful(guest: Visitor) -> list[str]:
@@ -58,6 +60,8 @@ def unhelpful(guest: Visitor) -> list[str]:
             for control in guest.page.locator(f"[data-testid={kind}]:visible").all():
                 if kind == "stSlider" and not control.locator(LABEL).is_visible():
                     continue  # it belongs to the box above it
+                if control.evaluate(OF_FORM):
+                    continue  # a list tells of these, so that each is one stop of Tab
                 if control.locator(f"[data-testid={mark}]").count() == 0:
                     found.append(f"{kind}: {control.inner_text()}")
     return found
@@ -162,3 +166,39 @@ def test_the_keyboard_alone_is_enough(
         guest.settle()
         assert guest.decision()
         assert '"id": 4' in guest.page.locator("[data-testid=stCode]").first.inner_text()
+
+
+def test_the_decision_is_at_most_25_stops_of_tab_from_the_top(
+    browser: Browser, front: Frontend, lpoc_server: Server
+) -> None:
+    with visitor(browser, front) as guest:
+        guest.connect(lpoc_server)
+        guest.page.evaluate("document.activeElement.blur()")
+        guest.page.mouse.click(2, 2)  # the top of the page
+        stops: list[str] = []
+        while not stops or not re.search(r"\bDecide$", stops[-1]) or len(stops) < 10:
+            guest.page.keyboard.press("Tab")
+            stops.append(guest.page.evaluate(FOCUSED))
+            assert len(stops) <= MAX_STOPS, stops
+        # All fields were on the way.
+        assert sum(stop.startswith("coordinates[") for stop in stops) == 2
+        assert any(stop.startswith("has_core") for stop in stops)
+        guest.page.keyboard.press("Enter")
+        guest.settle()
+        assert guest.decision()
+
+
+def test_what_the_fields_are_is_told_in_one_place(
+    browser: Browser, front: Frontend, lpoc_server: Server
+) -> None:
+    with visitor(browser, front) as guest:
+        guest.connect(lpoc_server)
+        guest.page.get_by_text("What the fields are, and which are sent").click()
+        guest.settle()
+        row = guest.page.get_by_role("row").filter(has_text="is_left_free").first
+        expect(row).to_contain_text("no")
+        expect(row.locator("code")).to_have_text("is_left_free")
+        guest.fill("coordinates[1] (0 to 6)", "5")
+        assert serious(guest) == []
+        code = guest.page.locator("[data-testid=stCode]").first.inner_text()
+        assert "".join(code.split()).count('"coordinates":[3,5]') == 1

@@ -32,23 +32,10 @@ PolicyServerError
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
-class Fault:
-    """One thing that is wrong, where it is, and what would be right.
-
-    Attributes:
-        place: A JSON pointer, a `file:line`, or the name of a setting; empty for the whole.
-        detail: The fault and its remedy, in a sentence.
-    """
-
-    place: str
-    detail: str
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.detail}" if self.place else self.detail
+from policy_server.faults import Difference as Difference
+from policy_server.faults import DifferingCase as DifferingCase
+from policy_server.faults import Fault as Fault
 
 
 class PolicyServerError(Exception):
@@ -160,7 +147,20 @@ class UploadTooLarge(PolicyServerError):
 
 
 class UploadRejected(FaultsError):
-    """An upload that can never serve; nothing was changed."""
+    """An upload that can never serve; nothing was changed.
+
+    Attributes:
+        cases: Golden cases with which it does not agree.
+    """
+
+    def __init__(
+        self,
+        summary: str,
+        faults: Sequence[Fault] = (),
+        cases: Sequence[DifferingCase] = (),
+    ) -> None:
+        self.cases = tuple(cases)
+        super().__init__(summary, faults)
 
 
 class BuildNotFound(PolicyServerError):
@@ -243,12 +243,18 @@ class RequestFailed(FaultsError):
 
     Attributes:
         status: The HTTP status; None where no answer came.
+        cases: Golden cases with which what was uploaded does not agree.
     """
 
     def __init__(
-        self, summary: str, faults: Sequence[Fault] = (), status: int | None = None
+        self,
+        summary: str,
+        faults: Sequence[Fault] = (),
+        status: int | None = None,
+        cases: Sequence[DifferingCase] = (),
     ) -> None:
         self.status = status
+        self.cases = tuple(cases)
         super().__init__(summary, faults)
 
 

@@ -14,7 +14,8 @@ from policy_server.policy.families.registry import FAMILIES
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "policy_server"
 MAY_IMPORT = {
-    "errors": set(),
+    "faults": set(),
+    "errors": {"faults"},
     "files": set(),
     "resources": set(),
     "logs": set(),

@@ -20,7 +20,13 @@ from policy_server.contract.operations import (
     SCHEMA_HEADER,
     VERSION_HEADER,
 )
-from policy_server.errors import Fault, RequestFailed, SchemaChanged
+from policy_server.errors import (
+    Difference,
+    DifferingCase,
+    Fault,
+    RequestFailed,
+    SchemaChanged,
+)
 
 Json = dict[str, Any]
 CONNECT_SECONDS = 5
@@ -263,6 +269,7 @@ def _refusal(answer: requests.Response, url: str) -> RequestFailed:
         problem = answer.json()
         detail, errors = str(problem["detail"]), problem.get("errors", ())
         faults = [Fault(str(each["pointer"]), str(each["detail"])) for each in errors]
+        cases = [_differing(each) for each in problem.get("cases", ())]
     except (ValueError, KeyError, TypeError, AttributeError):
         return RequestFailed(
             f"{url} answers with status {status}, but not as a policy server does.", status=status
@@ -278,5 +285,13 @@ def _refusal(answer: requests.Response, url: str) -> RequestFailed:
     if faults:
         # The detail repeats the first of them.
         summary = detail.partition(f" {faults[0]}")[0]
-        return RequestFailed(summary, faults, status=status)
+        return RequestFailed(summary, faults, status, cases)
     return RequestFailed(detail, status=status)
+
+
+def _differing(case: Json) -> DifferingCase:
+    differences = [
+        Difference(str(each["field"]), str(each["recorded"]), str(each["found"]))
+        for each in case["differences"]
+    ]
+    return DifferingCase(str(case["case"]), differences, str(case.get("observation", "")))

@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from policy_server.errors import RequestFailed
-from policy_server.frontend import versions
+from policy_server.frontend import differences, versions
 from policy_server.frontend.origin import active_version
 from policy_server.frontend.service import Service
 from policy_server.frontend.wording import say, show_report
@@ -102,7 +102,7 @@ def show(service: Service, example: Path | None, changed: Callable[[], None]) ->
         st.info("Replacing the policy needs user and password.")
         return
     active = versions.show(service, changed)
-    _last_reports(active)
+    _last_reports(service, active)
     if example is not None:
         _example(service, example, changed)
     for column, part in zip(st.columns(3, gap="medium"), PARTS, strict=True):
@@ -112,11 +112,13 @@ def show(service: Service, example: Path | None, changed: Callable[[], None]) ->
         _bundle(service, changed)
 
 
-def _last_reports(active: str | None) -> None:
+def _last_reports(service: Service, active: str | None) -> None:
     """What came of the last uploads, the very last in full."""
     for index, (name, outcome) in enumerate(reversed(st.session_state.get("reports", ()))):
         with st.expander(f"Report: {name.lower()}", expanded=index == 0):
-            if isinstance(outcome, RequestFailed):
+            if isinstance(outcome, RequestFailed) and outcome.cases:
+                differences.show(service, outcome)
+            elif isinstance(outcome, RequestFailed):
                 say(outcome)
             else:
                 show_report(outcome, active)

@@ -294,4 +294,4 @@ class Assembly:
         outcome = replay(self._folder, self._contract, policy, mapper, self._limits)
         self._report.checks.append(Check("golden cases", outcome.agrees, outcome.detail))
         if not outcome.agrees:
-            raise UploadRejected(outcome.detail, outcome.faults)
+            raise UploadRejected(outcome.detail, outcome.faults, outcome.cases)

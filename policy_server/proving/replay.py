@@ -91,7 +91,9 @@ class Replay:
             outcome = self._compared(self._family, features, inputs)
         except UploadRejected as error:
             hint = self._other_readings(features, inputs)
-            raise UploadRejected(f"{error.summary} {hint}".rstrip(), error.faults) from error
+            raise UploadRejected(
+                f"{error.summary} {hint}".rstrip(), error.faults, error.cases
+            ) from error
         if outcome.agrees:
             return outcome
         hint = self._other_readings(features, inputs)
@@ -127,7 +129,8 @@ class Replay:
         agreeing: list[Reading] = []
         exactly = False
         for family in alternatives(self._family):
-            with contextlib.suppress(UploadRejected, ValueError):
+            # It may have actions that the output mapper gives no meaning.
+            with contextlib.suppress(UploadRejected, ValueError, LookupError):
                 other = self._read_otherwise(family, output)
                 if other is not None and self._compared(other, features, inputs).agrees:
                     agreeing.append(family.readings[0])

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from policy_server.errors import Fault, UploadRejected
+from policy_server.errors import Difference, DifferingCase, Fault, UploadRejected
 from policy_server.version.parts import Part
 
 
@@ -31,12 +31,14 @@ class BuildReport:
         missing: Parts without which the version cannot serve; empty means that it can.
         rejected: Why the uploaded part can never serve; None where it may.
         faults: What is wrong with it, one by one, where there is more to say.
+        cases: Golden cases with which it does not agree.
     """
 
     checks: list[Check] = field(default_factory=list)
     missing: list[Part] = field(default_factory=list)
     rejected: str | None = None
     faults: list[Fault] = field(default_factory=list)
+    cases: list[DifferingCase] = field(default_factory=list)
 
     @property
     def ready(self) -> bool:
@@ -55,12 +57,17 @@ class BuildReport:
     def reject(self, error: UploadRejected) -> None:
         """Note that the uploaded part can never serve."""
         self.rejected, self.faults = error.summary, list(error.faults)
+        self.cases = list(error.cases)
+
+    def rejection(self) -> UploadRejected:
+        """The error that says why the uploaded part can never serve."""
+        return UploadRejected(self.rejected or "", self.faults, self.cases)
 
     def raise_unless_ready(self) -> None:
         """Raise UploadRejected if the version cannot serve."""
         if not self.ready:
             failed = [check.detail for check in self.checks if not check.passed]
-            raise UploadRejected(self.rejected or "; ".join(failed), self.faults)
+            raise UploadRejected(self.rejected or "; ".join(failed), self.faults, self.cases)
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON takes it."""
@@ -74,7 +81,12 @@ class BuildReport:
             [Part(part) for part in fields["missing"]],
             fields["rejected"],
             [Fault(**fault) for fault in fields["faults"]],
+            [_case(**case) for case in fields["cases"]],
         )
+
+
+def _case(case: str, differences: Iterable[dict[str, str]], observation: str) -> DifferingCase:
+    return DifferingCase(case, [Difference(**each) for each in differences], observation)
 
 
 def checks_from(rows: Iterable[dict[str, Any]]) -> list[Check]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from policy_server.errors import Fault
+from policy_server.errors import Difference, DifferingCase, Fault
 from policy_server.policy.families.family import Family
 from policy_server.proving.diagnosis import diagnosis
 from policy_server.proving.golden import QUANTITIES, GoldenCases, shown_observation
@@ -16,6 +16,10 @@ from policy_server.proving.golden_episodes import steps_of
 Array = NDArray[np.float64]
 MAX_SHOWN = 20
 """Numbers of the worst case that are shown."""
+MOST_CASES = 500
+"""Cases that are told one by one."""
+MOST_CHARACTERS = 4_000
+"""Of an observation that is told with its case."""
 QUANTITY_WORDS = {name: name.replace("_", " ") for name in QUANTITIES} | {
     "actions": "most probable actions",
     "log_probability": "log-probability of the action drawn",
@@ -30,11 +34,13 @@ class Outcome:
         agrees: Every case agrees.
         detail: How many cases there are and how they agree, or not, in sentences.
         faults: The worst case, field by field.
+        cases: The cases that differ, in the order of their file, at most MOST_CASES.
     """
 
     agrees: bool
     detail: str
     faults: list[Fault] = field(default_factory=list)
+    cases: list[DifferingCase] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,29 @@ class Verdict:
         )
         observation = self._cases.observations
         shown = shown_observation(observation[row]) if observation is not None else []
-        return Outcome(False, detail, [*shown, *self._numbers(first, worst)])
+        return Outcome(False, detail, [*shown, *self._numbers(first, worst)], self._cases_of(wrong))
+
+    def _cases_of(self, wrong: list[Compared]) -> list[DifferingCase]:
+        """Every case that differs, with all that does, the first MAX_SHOWN of each quantity."""
+        told: dict[int, list[Difference]] = {}
+        for each in wrong:
+            differing = each.differences > self._tolerance
+            for index in np.flatnonzero(differing.any(axis=1)).tolist():
+                told.setdefault(each.rows[index], []).extend(
+                    Difference(
+                        f"{each.quantity}[{position}]",
+                        _shown(each.expected[index, position]),
+                        _shown(each.found[index, position]),
+                    )
+                    for position in np.flatnonzero(differing[index]).tolist()[:MAX_SHOWN]
+                )
+        return [self._case(row, told[row]) for row in sorted(told)[:MOST_CASES]]
+
+    def _case(self, row: int, differences: list[Difference]) -> DifferingCase:
+        observations = self._cases.observations
+        text = b"" if observations is None else observations[row]
+        known = text.decode("utf-8", "replace") if len(text) <= MOST_CHARACTERS else ""
+        return DifferingCase(self._cases.places[row], differences, known)
 
     def _shown_case(self, compared: Compared) -> tuple[int, str]:
         """The case that is shown: of steps the first that differs, as later ones follow from it."""

@@ -48,7 +48,7 @@ def verify(
         step("replaying the golden cases", limits.model_seconds)
         outcome = replay(folder, contract, policy, parts.mapper, limits)
         report.checks.append(Check("golden cases", outcome.agrees, outcome.detail))
-        report.faults = outcome.faults
+        report.faults, report.cases = outcome.faults, outcome.cases
     except UploadRejected as error:
         report.reject(error)
     except Exception as error:  # whatever is wrong with the version, say which fault it was

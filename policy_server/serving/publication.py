@@ -12,7 +12,6 @@ from policy_server.contract.contract import Contract
 from policy_server.errors import (
     Overloaded,
     PolicyServerError,
-    UploadRejected,
     VersionNotFound,
 )
 from policy_server.policy.engines.registry import OPEN_INFERENCE, TENSORFLOW_SERVING
@@ -140,7 +139,7 @@ class Publisher:
             if waiting:
                 folder, parts, report = waiting[0]
                 return self._commit(folder, contract, parts, report, created_by, activate)
-            raise UploadRejected(rejections[0].rejected or "", rejections[0].faults)
+            raise rejections[0].rejection()
 
     def publish(
         self,

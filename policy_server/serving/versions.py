@@ -10,7 +10,12 @@ from typing import Literal
 import msgspec
 
 from policy_server.contract.contract import Contract
-from policy_server.errors import UploadRejected, VersionConflict, VersionNotFound
+from policy_server.errors import (
+    DifferingCase,
+    UploadRejected,
+    VersionConflict,
+    VersionNotFound,
+)
 from policy_server.policy.engines.registry import ENGINES
 from policy_server.policy.engines.servers import NO_SERVERS, EngineServers
 from policy_server.proving.build import Progress, verify
@@ -88,12 +93,14 @@ class Verification:
     Attributes:
         passed: All of them agree.
         errors: The worst case, field by field, where one does not.
+        cases: Those that do not.
     """
 
     version: str
     passed: bool
     checks: list[Check]
     errors: list[FieldError]
+    cases: list[DifferingCase]
 
 
 class Versions:
@@ -182,7 +189,7 @@ class Versions:
             report = self._replayed(self._store.folder(name), contract, progress)
         errors = [FieldError(fault.place, fault.detail) for fault in report.faults]
         passed = all(check.passed for check in report.checks)
-        return Verification(name, passed, report.checks, errors)
+        return Verification(name, passed, report.checks, errors, report.cases)
 
     def _replayed(self, folder: Path, contract: Contract, progress: Progress) -> BuildReport:
         try:

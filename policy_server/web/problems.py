@@ -5,6 +5,7 @@ import logging
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import msgspec
@@ -98,6 +99,7 @@ def problem(
     detail: str,
     instance: str,
     faults: tuple[errors.Fault, ...] = (),
+    cases: tuple[errors.DifferingCase, ...] = (),
 ) -> tuple[bytes, dict[str, str]]:
     """Body and headers of a problem document."""
     document: dict[str, Any] = {
@@ -111,12 +113,26 @@ def problem(
         document["errors"] = [
             {"pointer": _unicode(fault.place), "detail": _unicode(fault.detail)} for fault in faults
         ]
+    if cases:
+        document["cases"] = [_case(each) for each in cases]
     headers = {"Content-Type": MEDIA_TYPE}
     if status == 401:
         headers["WWW-Authenticate"] = CHALLENGE
     elif status == 503:
         headers["Retry-After"] = str(RETRY_SECONDS)
     return msgspec.json.encode(document), headers
+
+
+def _case(case: errors.DifferingCase) -> dict[str, Any]:
+    """A golden case that does not agree, as clients read it."""
+    return {
+        "case": _unicode(case.case),
+        **({"observation": _unicode(case.observation)} if case.observation else {}),
+        "differences": [
+            {name: _unicode(text) for name, text in asdict(each).items()}
+            for each in case.differences
+        ],
+    }
 
 
 def describe(error: errors.PolicyServerError, *, to_manager: bool) -> tuple[int, str, str]:
@@ -142,7 +158,8 @@ def answer(
     if status in (500, 507):
         _log(error, title, instance)
     faults = error.faults if isinstance(error, errors.FaultsError) else ()
-    content, headers = problem(status, title, detail, instance, faults)
+    cases = error.cases if isinstance(error, errors.UploadRejected) else ()
+    content, headers = problem(status, title, detail, instance, faults, cases)
     if isinstance(error, errors.TooManyFailures | errors.Overloaded):
         headers["Retry-After"] = str(math.ceil(error.seconds))
     return status, content, headers

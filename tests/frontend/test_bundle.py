@@ -1,9 +1,12 @@
 """A whole policy uploaded in one step."""
 
+import json
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Browser
 
+from tests.support.axe import serious
 from tests.support.server import ROOT, gunicorn
 from tests.support.visitor import Frontend, visitor
 
@@ -38,7 +41,16 @@ def test_a_bundle_is_replayed_and_refused_or_active_as_a_whole(
         guest.hand_over("Golden cases of the bundle", EXAMPLE / "golden.jsonl")
         guest.press("Upload the bundle")
         guest.sees("disagree with what was recorded")
+        guest.sees("differences in")
+        guest.choose("What differs", "features")
+        guest.fill("Find a case or a field", "line 3")
+        assert serious(guest) == []
+        guest.press("Load into the form")
+        guest.sees("The form of Decide has the observation of line 3")
         assert server.get("health/ready").json()["version"] == before
+        asked = json.loads((EXAMPLE / "golden.jsonl").read_text().splitlines()[2])["observation"]
+        (written,) = parse_qs(urlsplit(guest.page.url).query)["observation"]
+        assert json.loads(written) == asked
         guest.hand_over("Preprocessor of the bundle", EXAMPLE / "preprocessor.py")
         guest.press("Upload the bundle")
         guest.sees("is proven and staged")

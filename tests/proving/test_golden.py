@@ -232,6 +232,23 @@ def test_the_worst_case_is_shown_field_by_field(built: Built) -> None:
     assert places["/distribution_inputs/2"].endswith(": the difference is 50.")
 
 
+def test_every_case_that_differs_is_told_with_what_was_recorded_and_found(built: Built) -> None:
+    cases = trained("distribution_inputs", "meaning")
+    cases[9]["distribution_inputs"][1] += 0.25
+    cases[7]["distribution_inputs"][2] += 50.0
+    cases[7]["meaning"] = "sideways"
+    report = built(lines(cases))
+    assert [case.case for case in report.cases] == ["line 8", "line 10"]
+    first, second = report.cases
+    assert json.loads(first.observation) == cases[7]["observation"]
+    assert [each.field for each in first.differences] == ["distribution_inputs[2]", "meanings[0]"]
+    number, meaning = first.differences
+    assert float(number.recorded) - float(number.found) == pytest.approx(50, abs=1e-2)
+    assert (meaning.recorded, meaning.found in MAPPER) == ("sideways", True)
+    assert [each.field for each in second.differences] == ["distribution_inputs[1]"]
+    assert BuildReport.from_dict(json.loads(json.dumps(report.as_dict()))) == report
+
+
 def test_actions_as_probable_as_each_other_agree(built: Built) -> None:
     twin = KERNEL.copy()
     twin[:, 3] = twin[:, 0] * (1 + 1e-6)

@@ -318,6 +318,14 @@ def test_golden_cases_are_replayed_at_upload_and_on_demand(server: Server, light
     pointers = [each["pointer"] for each in refused.json()["errors"]]
     assert pointers[0] == "/observation/light"
     assert all(pointer.startswith("/distribution_inputs/") for pointer in pointers[1:])
+    told = refused.json()["cases"]
+    assert [(each["case"], json.loads(each["observation"])) for each in told] == [
+        ("line 2", {"light": "amber"}),
+        ("line 3", {"light": "green"}),
+    ]
+    assert {name for each in told for name in each["differences"][0]} == {
+        *("field", "recorded", "found")
+    }
     assert server.get("versions").json()["active"] == version
     without = upload(server, parts_of(lights)).json()["version"]
     assert server.post(f"versions/{without}/verify", None).status_code == 409

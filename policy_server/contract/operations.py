@@ -151,6 +151,7 @@ _ALL = (
     _predicts("predict_deterministic", Body.OBSERVATION),
     _predicts("distribution", Body.OBSERVATION),
     _predicts("predict_batch", Body.BATCH, seeded=True, has_mode=True),
+    _predicts("distribution_batch", Body.BATCH),
     _predicts("predict_raw", Body.FEATURES, seeded=True),
     _predicts("step", Body.STEP, seeded=True, has_mode=True),
     _predicts("step_batch", Body.STEPS, seeded=True, has_mode=True),

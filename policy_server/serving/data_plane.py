@@ -36,6 +36,7 @@ QUERIES: Mapping[str, Query] = {
     "predict_deterministic": "mode",
     "distribution": "describe",
     "predict_batch": "draw",
+    "distribution_batch": "describe",
     "predict_raw": "draw",
     "step": "draw",
     "step_batch": "draw",
@@ -87,7 +88,7 @@ class DataPlane:
 
     def _route(self, operation: Operation, query: Query) -> Route:
         body = operation.body
-        finish = FINISH.get(body, _first)
+        finish = FINISH.get((body, query), _first)
         features = Policy.raw_features if body is Body.FEATURES else None
         return Route(operation, self.decoders[body], query, finish, features)
 
@@ -191,9 +192,17 @@ def _as_batch(answers: list[Answer]) -> dict[str, list[Answer]]:
     return {"predictions": answers}
 
 
+def _as_distributions(answers: list[Answer]) -> dict[str, list[Answer]]:
+    return {"distributions": answers}
+
+
 def _as_steps(answers: list[Any]) -> dict[str, list[Any]]:
     return {"steps": answers}
 
 
-FINISH: Mapping[Body, Finish] = {Body.BATCH: _as_batch, Body.STEPS: _as_steps}
+FINISH: Mapping[tuple[Body, Query], Finish] = {
+    (Body.BATCH, "draw"): _as_batch,
+    (Body.BATCH, "describe"): _as_distributions,
+    (Body.STEPS, "draw"): _as_steps,
+}
 """Where a body holds many: answers of the policy -> the answer of the operation."""

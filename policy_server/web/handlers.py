@@ -46,6 +46,11 @@ def predict_batch(seed: int | None = None, deterministic: bool = False) -> flask
     return _decision("predict_batch", seed, deterministic)
 
 
+def distribution_batch() -> flask.Response:
+    """Describe the distribution over actions for each of many observations."""
+    return _decision("distribution_batch")
+
+
 def predict_raw(seed: int | None = None) -> flask.Response:
     """Draw an action for a feature vector."""
     return _decision("predict_raw", seed)

@@ -23,7 +23,8 @@ IDLE_SECONDS = 2.0
 """Servers close connections that are not used for longer."""
 ONE = ("predict", "predict_deterministic", "distribution")
 DRAWS = ("predict", "predict_batch", "predict_raw", "step", "step_batch")
-OPERATIONS = (*ONE, *DRAWS[1:])
+OPERATIONS = (*ONE, "distribution_batch", *DRAWS[1:])
+BATCHES = ("predict_batch", "distribution_batch")
 OTHERS = (
     b"/api/model",
     b"/api/preprocessor",
@@ -175,7 +176,7 @@ class Ground:
     def valid_body(self, request: Request) -> bytes | None:
         """One that is in order and as long as that of a request; None where it is too short."""
         observation = min((json.dumps(each) for each in self.observations), key=len)
-        if request.path == b"/api/predict_batch":
+        if request.path in {f"/api/{each}".encode() for each in BATCHES}:
             body = f'{{"observations": [{observation}]}}'
         elif request.path == b"/api/step_batch":
             body = f'{{"steps": [{{"observation": {observation}}}]}}'
@@ -278,7 +279,7 @@ def _steps(draw: st.DrawFn, ground: Ground) -> bytes:
 @st.composite
 def bodies(draw: st.DrawFn, ground: Ground, operation: str) -> bytes:
     """A body for an operation: valid more often than not."""
-    if operation == "predict_batch":
+    if operation in BATCHES:
         items = draw(st.lists(observations(ground), max_size=4))
         body = b'{"observations": [%s]}' % b", ".join(items)
     elif operation == "step":

@@ -22,6 +22,7 @@ from policy_server.contract.samples import random_observations
 from policy_server.serving.memory_tokens import HEAD, Episode, MemoryTokens
 from tests.support.contracts import read_contracts
 from tests.support.raw_requests import (
+    BATCHES,
     DRAWS,
     JSON,
     KEY_HEADER,
@@ -363,7 +364,7 @@ def test_a_body_that_is_announced_as_too_large(plain: Pair, length: bytes) -> No
 def test_what_is_in_order_costs_the_worker_less(lpoc: Pair, operation: str) -> None:
     observation = json.dumps(lpoc.ground.observations[0]).encode()
     body = {
-        "predict_batch": b'{"observations": [%s]}' % observation,
+        **dict.fromkeys(BATCHES, b'{"observations": [%s]}' % observation),
         "step": b'{"observation": %s}' % observation,
         "step_batch": b'{"steps": [{"observation": %s}]}' % observation,
         "predict_raw": json.dumps({"obs": lpoc.ground.vectors[0]}).encode(),

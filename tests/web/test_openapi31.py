@@ -136,6 +136,7 @@ def test_answers_are_what_both_say(server: Server, documents: tuple[Any, Any]) -
         "/predict_deterministic": observation,
         "/distribution": observation,
         "/predict_batch": {"observations": [observation] * 2},
+        "/distribution_batch": {"observations": [observation] * 2},
         "/predict_raw": {"obs": [0.5] * FEATURES},
         "/step": {**step, "memory": None},
         "/step_batch": {"steps": [step, step]},

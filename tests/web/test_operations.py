@@ -118,6 +118,18 @@ def test_a_batch_keeps_the_order(lpoc_server: Server, lpoc: Observations) -> Non
     assert predictions[0]["action"] == first["action"]
 
 
+def test_a_batch_of_distributions_is_each_of_them_in_order(
+    lpoc_server: Server, lpoc: Observations
+) -> None:
+    answer = lpoc_server.post("distribution_batch", {"observations": lpoc}).json()
+    singly = [lpoc_server.post("distribution", each).json() for each in lpoc]
+    assert len(answer["distributions"]) == len(lpoc)
+    for found, alone in zip(answer["distributions"], singly, strict=True):
+        assert found["heads"][0]["probabilities"] == pytest.approx(
+            alone["heads"][0]["probabilities"], abs=1e-6
+        )
+
+
 def test_an_empty_batch_has_no_predictions(lpoc_server: Server) -> None:
     assert lpoc_server.post("predict_batch", {"observations": []}).json() == {"predictions": []}
 

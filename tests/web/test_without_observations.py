@@ -18,7 +18,10 @@ actions:
 ROWS = np.random.default_rng(4).uniform(-2, 2, (5, 6)).round(3).tolist()
 KERNEL = linear_kernel(6, 3).astype(np.float64)
 BODIES: list[dict[str, object]] = [{}, {"obs": ROWS[0]}, {"observations": []}]
-NOT_THERE = ("predict", "predict_deterministic", "distribution", "predict_batch")
+NOT_THERE = (
+    *("predict", "predict_deterministic", "distribution"),
+    *("predict_batch", "distribution_batch"),
+)
 
 
 @pytest.fixture(scope="module")

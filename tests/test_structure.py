@@ -28,7 +28,8 @@ MAY_IMPORT = {
     "store": {"errors", "files", "contract"},
     "access": {"errors", "files", "contract"},
     "clients": {"errors", "files", "contract"},
-    "frontend": {"errors", "contract"},
+    "explaining": {"errors", "contract"},
+    "frontend": {"errors", "contract", "explaining"},
     "metrics": {"files"},
     "serving": {
         *("errors", "resources", "contract", "policy"),

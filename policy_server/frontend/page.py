@@ -17,6 +17,7 @@ DECIDE = "Decide"
 VIEWS = {
     DECIDE: "policy_server.frontend.decide",
     "Picture": "policy_server.frontend.picture",
+    "Why": "policy_server.frontend.why",
     "Compare": "policy_server.frontend.compare",
     "File": "policy_server.frontend.batch",
 }

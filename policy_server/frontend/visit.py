@@ -25,6 +25,7 @@ OF_ONE_SERVICE = (
     "history",
     "picture",
     "ranks",
+    "why",
     "comparison",
     "reports",
     "first_view",

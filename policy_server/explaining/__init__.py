@@ -1,0 +1,1 @@
+"""What a decision follows from: contributions of fields, near changes, curves, saliency."""

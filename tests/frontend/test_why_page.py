@@ -1,0 +1,56 @@
+"""Why, in a browser: contributions, a change that does what it says, and what a picture shows."""
+
+from pathlib import Path
+
+from playwright.sync_api import Browser, expect
+
+from tests.support.axe import serious
+from tests.support.networks import linear_onnx
+from tests.support.server import Server, gunicorn, publish
+from tests.support.visitor import Frontend, visitor
+
+PICTURE = """observations:
+  view: {type: "List[int]", shape: [6, 6], encoding: png, minimum: 0, maximum: 255}
+  speed: {type: float, minimum: 0, maximum: 9}
+"""
+
+
+def test_a_decision_is_explained_and_the_nearest_change_changes_it(
+    browser: Browser, front: Frontend, lpoc_server: Server
+) -> None:
+    with visitor(browser, front) as guest:
+        guest.connect(lpoc_server)
+        guest.press("Decide")
+        before = guest.decision()
+        guest.turn_to("Why")
+        guest.press("Explain the decision")
+        guest.sees("on average over random valid observations")
+        guest.sees(f"The probability of {before} is")
+        guest.sees("Shapley values, of")
+        guest.sees(f"The probability of {before} along each field")
+        assert serious(guest) == []
+        said = guest.page.get_by_text(": then ").first.inner_text()
+        guest.button("Try it").first.click()
+        guest.settle()
+        guest.sees("Out of date: the form has another observation now.")
+        guest.turn_to("Decide")
+        guest.page.get_by_text("Most probable", exact=True).click()
+        guest.settle()
+        guest.press("Decide")
+        assert guest.decision() != before
+        assert said.endswith(f": then {guest.decision()}.")
+
+
+def test_a_picture_shows_where_it_matters(
+    browser: Browser, front: Frontend, tmp_path: Path
+) -> None:
+    (tmp_path / "schema.yaml").write_text(PICTURE)
+    (tmp_path / "policy.onnx").write_bytes(linear_onnx(37, 3, output="logits"))
+    served = gunicorn(publish(tmp_path, tmp_path / "instance"))
+    with served as server, visitor(browser, front, color_scheme="dark") as guest:
+        guest.connect(server)
+        guest.turn_to("Why")
+        guest.press("Explain the decision")
+        guest.sees("Where view matters")
+        expect(guest.page.locator("[data-testid=stVegaLiteChart]")).to_have_count(3)
+        assert serious(guest) == []

@@ -35,6 +35,9 @@ MAY_IMPORT = {
         *("errors", "resources", "contract", "policy"),
         *("version", "sandbox", "proving", "store"),
     },
+    "reporting": {
+        *("errors", "contract", "explaining", "policy", "version", "proving", "store", "serving"),
+    },
     "traces": {"errors", "logs", "serving"},
     "web": {
         *("errors", "resources", "logs", "contract", "policy", "version", "access", "metrics"),
@@ -51,7 +54,7 @@ MAY_IMPORT = {
     "rpc": {"errors", "contract"},
     "commands": {
         *("errors", "files", "rpc", "export", "resources", "contract", "proving", "store"),
-        *("access", "clients", "serving", "web", "app", "fake"),
+        *("access", "clients", "serving", "web", "app", "fake", "explaining", "reporting"),
     },
 }
 HEAVY = ("tensorflow", "onnxruntime", "onnx", "tf2onnx", "torch", "ray")

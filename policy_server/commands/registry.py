@@ -19,6 +19,7 @@ from policy_server.commands.key import key
 from policy_server.commands.load import load
 from policy_server.commands.policy import policy
 from policy_server.commands.publish import check, publish
+from policy_server.commands.report import report
 from policy_server.commands.schema import schema
 from policy_server.commands.serve import serve
 from policy_server.commands.user import user
@@ -47,6 +48,7 @@ COMMANDS: dict[str, Command] = {
         push,
         fingerprint,
         edge,
+        report,
         serve,
         grpc,
         policy,

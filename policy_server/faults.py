@@ -40,11 +40,11 @@ class DifferingCase:
     """A golden case with which a policy does not agree.
 
     Attributes:
-        case: Where it stands in its file: `line 3`.
+        place: Where it stands in its file: `line 3`.
         differences: Each thing that differs.
         observation: As JSON; empty where features were recorded, or where it is long.
     """
 
-    case: str
+    place: str
     differences: Sequence[Difference]
     observation: str = ""

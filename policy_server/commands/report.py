@@ -28,7 +28,7 @@ COMPARED_ON, MOST_GOLDEN = 500, 500
 
 
 def report(version: str, output: str, policy: str | None = None) -> None:
-    """Write a report about a version, without a server: one file of HTML that needs nothing else.
+    """Write a report about a version as one HTML file, without a server.
 
     Args:
         version: Its name in BASE_PATH.

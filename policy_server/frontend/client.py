@@ -294,4 +294,4 @@ def _differing(case: Json) -> DifferingCase:
         Difference(str(each["field"]), str(each["recorded"]), str(each["found"]))
         for each in case["differences"]
     ]
-    return DifferingCase(str(case["case"]), differences, str(case.get("observation", "")))
+    return DifferingCase(str(case["place"]), differences, str(case.get("observation", "")))

@@ -54,7 +54,7 @@ def rows_of(cases: Sequence[DifferingCase]) -> list[Row]:
     """The table: a row for each difference."""
     return [
         {
-            "case": case.case,
+            "case": case.place,
             "field": each.field,
             "recorded": each.recorded,
             "found": each.found,
@@ -83,7 +83,7 @@ def matching(rows: Sequence[Row], quantity: str, wanted: str) -> list[Row]:
 def _load(service: Service, cases: Sequence[DifferingCase], rows: Sequence[Row]) -> None:
     """Put the observation of a case into the form."""
     shown = {row["case"] for row in rows}
-    offered = {each.case: each.observation for each in cases if each.case in shown}
+    offered = {each.place: each.observation for each in cases if each.place in shown}
     if not offered or not service.schema.is_observed:
         return
     if st.session_state.get(CASE) not in offered:

@@ -85,8 +85,8 @@ class BuildReport:
         )
 
 
-def _case(case: str, differences: Iterable[dict[str, str]], observation: str) -> DifferingCase:
-    return DifferingCase(case, [Difference(**each) for each in differences], observation)
+def _case(place: str, differences: Iterable[dict[str, str]], observation: str) -> DifferingCase:
+    return DifferingCase(place, [Difference(**each) for each in differences], observation)
 
 
 def checks_from(rows: Iterable[dict[str, Any]]) -> list[Check]:

@@ -126,7 +126,7 @@ def problem(
 def _case(case: errors.DifferingCase) -> dict[str, Any]:
     """A golden case that does not agree, as clients read it."""
     return {
-        "case": _unicode(case.case),
+        "place": _unicode(case.place),
         **({"observation": _unicode(case.observation)} if case.observation else {}),
         "differences": [
             {name: _unicode(text) for name, text in asdict(each).items()}

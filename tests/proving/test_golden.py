@@ -238,7 +238,7 @@ def test_every_case_that_differs_is_told_with_what_was_recorded_and_found(built:
     cases[7]["distribution_inputs"][2] += 50.0
     cases[7]["meaning"] = "sideways"
     report = built(lines(cases))
-    assert [case.case for case in report.cases] == ["line 8", "line 10"]
+    assert [case.place for case in report.cases] == ["line 8", "line 10"]
     first, second = report.cases
     assert json.loads(first.observation) == cases[7]["observation"]
     assert [each.field for each in first.differences] == ["distribution_inputs[2]", "meanings[0]"]

@@ -319,7 +319,7 @@ def test_golden_cases_are_replayed_at_upload_and_on_demand(server: Server, light
     assert pointers[0] == "/observation/light"
     assert all(pointer.startswith("/distribution_inputs/") for pointer in pointers[1:])
     told = refused.json()["cases"]
-    assert [(each["case"], json.loads(each["observation"])) for each in told] == [
+    assert [(each["place"], json.loads(each["observation"])) for each in told] == [
         ("line 2", {"light": "amber"}),
         ("line 3", {"light": "green"}),
     ]

@@ -25,6 +25,8 @@ from policy_server.frontend.wording import plain, say
 
 WHY, COMPONENT = "why", "why:component"
 SHOWN_PARTS, SHOWN_CURVES = 20, 12
+ROOM = 2_000
+"""Observations in one request: networks that are slow answer in time."""
 OLDER = 404
 """How a server answers that does not know of many distributions at once."""
 
@@ -95,7 +97,7 @@ def _component() -> int:
 
 def _explain(service: Service, held: Observation, component: int) -> None:
     bar = st.progress(0.05, "The policy weighs ...")
-    room = largest_batch(held)
+    room = min(ROOM, largest_batch(held))
     origin = Origin.now(service, "", copy.deepcopy(held))
     try:
         answer = service.client.decide("distribution", held)
@@ -120,6 +122,8 @@ def _explain(service: Service, held: Observation, component: int) -> None:
     finally:
         bar.empty()
     st.session_state[WHY] = Reasons(origin, answer.document, parts, changes, curves, saliencies)
+    if len(quantities_of(answer.document)) > 1:
+        st.rerun()  # the choice of what is explained stands above
 
 
 def _weigh(service: Service, version: str) -> Weigh:

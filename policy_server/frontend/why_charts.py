@@ -45,7 +45,7 @@ def parts(quantity: Quantity, shown: Sequence[Contribution]) -> alt.TopLevelMixi
     rules = base.mark_rule(color=ink(), strokeWidth=2).encode(x="low:Q", x2="high:Q")
     texts = base.mark_text(align="left", dx=8, fontSize=13, color=ink())
     texts = texts.transform_calculate(end="max(datum.high, 0)").encode(x="end:Q", text="says")
-    return alt.layer(bars, rules, texts).properties(height=BAR_PIXELS * len(table))
+    return alt.layer(bars, rules, texts).properties(height=alt.Step(BAR_PIXELS))
 
 
 def curves(quantity: Quantity, shown: Sequence[Curve]) -> alt.TopLevelMixin:
@@ -62,7 +62,8 @@ def _curve(quantity: Quantity, curve: Curve, scale: alt.Scale) -> Any:
     spelt: list[Any] = [each if measured else _spelt(each) for each in curve.values]
     table = pd.DataFrame({"value": spelt, "number": curve.numbers(quantity)})
     table["decision"] = [quantity.decided_words(each) for each in curve.weighed]
-    axis = alt.Axis(tickCount=3, labelFontSize=11, labelAngle=0, grid=False)
+    step = alt.Undefined if curve.field.stepless else 1
+    axis = alt.Axis(tickCount=3, tickMinStep=step, labelFontSize=11, labelAngle=0, grid=False)
     x: Any = (
         alt.X("value:Q", title=None, axis=axis, scale=alt.Scale(zero=False, nice=False))
         if measured

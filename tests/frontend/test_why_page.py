@@ -20,6 +20,8 @@ def test_a_decision_is_explained_and_the_nearest_change_changes_it(
 ) -> None:
     with visitor(browser, front) as guest:
         guest.connect(lpoc_server)
+        guest.page.get_by_text("Most probable", exact=True).click()
+        guest.settle()
         guest.press("Decide")
         before = guest.decision()
         guest.turn_to("Why")
@@ -34,11 +36,25 @@ def test_a_decision_is_explained_and_the_nearest_change_changes_it(
         guest.settle()
         guest.sees("Out of date: the form has another observation now.")
         guest.turn_to("Decide")
-        guest.page.get_by_text("Most probable", exact=True).click()
-        guest.settle()
         guest.press("Decide")
         assert guest.decision() != before
         assert said.endswith(f": then {guest.decision()}.")
+
+
+def test_each_head_of_an_action_is_explained_when_it_is_chosen(
+    browser: Browser, front: Frontend, tuple_server: Server
+) -> None:
+    with visitor(browser, front) as guest:
+        guest.connect(tuple_server)
+        guest.turn_to("Why")
+        guest.press("Explain the decision")
+        guest.sees("What is explained")
+        second = guest.page.get_by_role("radio").filter(has_text="(head 2)")
+        words = second.inner_text()
+        second.click()
+        guest.settle()
+        guest.press("Explain the decision")
+        guest.sees(f"The {words} is")
 
 
 def test_a_picture_shows_where_it_matters(

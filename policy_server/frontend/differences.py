@@ -26,12 +26,10 @@ def show(service: Service, refused: RequestFailed) -> None:
     st.error(plain(refused.summary), icon=":material/error:")
     what, text = st.columns(2)
     quantities = list(dict.fromkeys(quantity_of(row) for row in rows_of(refused.cases)))
-    if st.session_state.get(WHAT) not in quantities:
-        st.session_state[WHAT] = ALL
     quantity = what.selectbox(
         "What differs",
         [ALL, *quantities],
-        key=WHAT,
+        key=f"{WHAT}:{','.join(quantities)}",
         help="Shows the rows of one quantity: later ones follow from those before.",
     )
     wanted = text.text_input(
@@ -86,13 +84,11 @@ def _load(service: Service, cases: Sequence[DifferingCase], rows: Sequence[Row])
     offered = {each.place: each.observation for each in cases if each.place in shown}
     if not offered or not service.schema.is_observed:
         return
-    if st.session_state.get(CASE) not in offered:
-        st.session_state.pop(CASE, None)
     chosen, way = st.columns([3, 2], vertical_alignment="bottom")
     case = chosen.selectbox(
         "Case to look at",
         list(offered),
-        key=CASE,
+        key=f"{CASE}:{','.join(offered)}",
         help="Its observation goes into the form of Decide.",
     )
     if not way.button(

@@ -42,7 +42,6 @@ def test_a_bundle_is_replayed_and_refused_or_active_as_a_whole(
         guest.press("Upload the bundle")
         guest.sees("disagree with what was recorded")
         guest.sees("differences in")
-        guest.settle()  # a list that is open closes when the page is drawn anew
         guest.choose("What differs", "features")
         guest.fill("Find a case or a field", "line 3")
         assert serious(guest) == []

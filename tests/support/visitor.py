@@ -121,7 +121,10 @@ class Visitor:
 
     def choose(self, name: str, option: str) -> None:
         """Choose from a select box."""
-        self.page.get_by_role("combobox", name=name).click()
+        box = self.page.get_by_role("combobox", name=name)
+        box.scroll_into_view_if_needed()
+        self.settle()  # an open list closes when the page scrolls, or is drawn anew
+        box.click()
         self.page.get_by_role("option", name=option, exact=True).click()
         self.settle()
 

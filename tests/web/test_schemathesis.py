@@ -63,7 +63,7 @@ def test_every_answer_is_documented(lpoc_server: Server) -> None:
         time.sleep(0.5)
     done = schemathesis(lpoc_server, "--exclude-path-regex", VALID_MAY_BE_REFUSED)
     assert done.returncode == 0, done.stdout[-6000:]
-    assert "Tested: 20" in done.stdout
+    assert "Tested: 21" in done.stdout
 
 
 @pytest.mark.parametrize("example", ["tuple", "thermostat"])
@@ -73,7 +73,7 @@ def test_every_decision_is_documented(example: str, request: pytest.FixtureReque
     deciding = "/(predict|predict_batch|distribution|distribution_batch)$"
     done = schemathesis(server, "--include-path-regex", deciding)
     assert done.returncode == 0, done.stdout[-6000:]
-    assert "Tested: 4" in done.stdout
+    assert "Tested: 5" in done.stdout
 
 
 def test_every_answer_to_files_vectors_and_memories_is_documented(lpoc_server: Server) -> None:
@@ -91,7 +91,7 @@ def test_every_answer_to_files_vectors_and_memories_is_documented(lpoc_server: S
 
 @pytest.mark.parametrize(
     ("schema", "features", "outputs", "tested"),
-    [(DRIVE, 1 + 6 * 5 * 3 + 2, 2 + 3, 8), (STOCK, 4, 3, 1)],
+    [(DRIVE, 1 + 6 * 5 * 3 + 2, 2 + 3, 9), (STOCK, 4, 3, 1)],
     ids=["pictures, a mask, mixed actions", "no observations"],
 )
 def test_every_answer_to_other_kinds_of_schemas_is_documented(

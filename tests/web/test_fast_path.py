@@ -37,7 +37,7 @@ from tests.support.raw_requests import (
 from tests.support.server import ROOT, Server, gunicorn, publish, run_command
 
 EXAMPLES = ROOT / "examples"
-VALID_SHARE = 0.15
+VALID_SHARE = 0.12
 TICK_REQUESTS = 200
 LEAST_TICKS = 5
 CPU_RATIO = 0.6

@@ -14,6 +14,7 @@ from policy_server.clients.names import identifiers
 from tests.clients import episodes
 from tests.clients.asking import own_answer, step
 from tests.clients.conftest import Drive, Results, Service, make_sdks, take_steps
+from tests.clients.fast_path import takes
 from tests.clients.fault_suite import FAULTS, SERVICE, client_of, each_fault
 from tests.clients.secured import CLIENTS, TENANT
 from tests.clients.strangers import REDIRECTS
@@ -161,6 +162,17 @@ def test_a_server_that_misbehaves_is_an_error_that_says_so_in_time(
 ) -> None:
     taken = take(services[SERVICE])
     FAULTS[fault].check(taken.results[client_of(fault)], taken.faulty[fault])
+
+
+def test_one_request_is_like_the_next_and_the_fast_path_takes_it(
+    take: Callable[[Service], Taken], services: Mapping[str, Service]
+) -> None:
+    """So the server remembers what its head says, and need not read it again."""
+    requests = take(services[SERVICE]).faulty["closing"].received
+    assert len(requests) > 2
+    for request in requests:
+        assert dict(request.headers) == dict(requests[0].headers)
+        assert takes(request)
 
 
 def test_episodes_in_turns_each_go_on_from_their_own_memory(

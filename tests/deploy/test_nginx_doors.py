@@ -21,6 +21,7 @@ from tests.support.browser import chromium, watched_page
 from tests.support.nginx import GIVEN, Site, client_certificate, shipped_site
 from tests.support.raw_requests import BASIC
 from tests.support.server import PASSWORD, USER, Server, gunicorn
+from tests.support.swagger_ui import sign_in
 from tests.support.warm import OBSERVATION
 
 BELOW = GIVEN[GIVEN.index("    # location ^~ /policy/ {") : GIVEN.index("    location / {")]
@@ -145,10 +146,9 @@ def test_below_a_path_the_swagger_ui_gives_a_decision(site: Site) -> None:
 
 
 def _decide_in_swagger_ui(browser: Browser, site: Site) -> None:
-    credentials = {"username": USER, "password": PASSWORD}
-    options = {"ignore_https_errors": True, "http_credentials": credentials}
-    with watched_page(browser, **options) as page:
+    with watched_page(browser, ignore_https_errors=True) as page:
         page.goto(f"{site.url}/policy/")
+        sign_in(page)
         operation = page.locator("#operations-predictions-predict")
         operation.locator("button.try-out__btn").click()
         operation.locator("button.execute").click()

@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.support.browser import chromium, watched_page
-from tests.support.server import PASSWORD, ROOT, USER, Server
+from tests.support.server import ROOT, Server
+from tests.support.swagger_ui import sign_in
 
 CARRIED = ROOT / "assets/swagger-ui"
 
@@ -46,12 +47,7 @@ def test_the_page_is_called_as_the_service_is(page: Page, lpoc_server: Server) -
 
 
 def test_authorize_try_it_out_execute_gives_a_decision(page: Page) -> None:
-    page.click("button.authorize")
-    basic = page.locator(".auth-container", has_text="basic").first
-    basic.locator("input").nth(0).fill(USER)
-    basic.locator("input").nth(1).fill(PASSWORD)
-    basic.locator("button.authorize").click()
-    page.locator("button.btn-done").first.click()
+    sign_in(page)
     operation = page.locator("#operations-predictions-predict")
     operation.locator("button.try-out__btn").click()
     operation.locator("button.execute").click()

@@ -205,4 +205,4 @@ FINISH: Mapping[tuple[Body, Query], Finish] = {
     (Body.BATCH, "describe"): _as_distributions,
     (Body.STEPS, "draw"): _as_steps,
 }
-"""Where a body holds many: answers of the policy -> the answer of the operation."""
+"""Where a body holds many, by what is wanted: answers of the policy -> the answer of the operation."""

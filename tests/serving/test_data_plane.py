@@ -139,7 +139,9 @@ def test_every_operation_that_decides_is_decided_here(store: Store) -> None:
                 answer, by = await plane.answer(request, decoded)
             assert by.name == name
             found[operation] = answer
-        assert found.pop("distribution")["heads"][0]["actions"] == [0, 1, 2, 3]
+        described = found.pop("distribution")
+        assert described["heads"][0]["actions"] == [0, 1, 2, 3]
+        assert found.pop("distribution_batch") == {"distributions": [described]}
         for operation, answer in found.items():
             (prediction,) = answer.get("predictions", answer.get("steps", [answer]))
             if "step" in operation:

@@ -34,8 +34,10 @@ PROMETHEUS := prometheus promtool
 PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # What compares times, or needs so many swaps in a time, and so has the machine for itself.
 ALONE := $(addprefix tests/reliability/test_,attack.py boot.py churn.py slow_network.py soak.py)
+# What is about running it: deployment, its pages, and what happens when something fails.
+OPERATIONS := tests/deploy tests/docs tests/reliability tests/test_clone.py tests/test_readme.py
 # What `make test` leaves to targets of its own.
-APART := tests/clients tests/frontend $(ALONE)
+APART := tests/clients tests/frontend $(OPERATIONS)
 PYTEST = $(BIN)/python -m pytest
 SHARED := -n $(PROCESSES) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
@@ -50,7 +52,7 @@ SWAGGER_UI := 5.35.0
 CARRIED := swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css oauth2-redirect.html oauth2-redirect.js LICENSE NOTICE package.json
 
 .DEFAULT_GOAL := help
-.PHONY: help certificates sbom serve test test-all test-clients test-corpus test-fast test-frontend test-gpu test-load benchmark-gpu benchmark-metrics check format lock frameworks examples benchmark soak scale picture screenshots swagger-ui fuzz system-packages compilers
+.PHONY: help certificates sbom serve test test-all test-clients test-corpus test-fast test-frontend test-gpu test-operations benchmark-gpu benchmark-metrics check format lock frameworks examples benchmark soak scale picture screenshots swagger-ui fuzz system-packages compilers
 
 help:  ## print every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -72,10 +74,11 @@ test-clients: $(DEVELOP) system-packages compilers  ## test the SDKs of all lang
 test-frontend: $(DEVELOP) system-packages compilers  ## test the front-end in a browser
 	$(PYTEST) $(SHARED) tests/frontend
 
-test-load: $(DEVELOP) system-packages  ## test what compares times, and so has the machine for itself
+test-operations: $(DEVELOP) system-packages  ## test deployment, the commands of the docs, and what happens when something fails
+	$(PYTEST) $(SHARED) $(OPERATIONS) $(ALONE:%=--ignore=%)
 	$(PYTEST) $(ALONE)
 
-test-all: test test-clients test-frontend test-load  ## test everything that needs nothing beside the clone
+test-all: test test-clients test-frontend test-operations  ## test everything that needs nothing beside the clone
 
 test-fast: $(DEVELOP)  ## every test that starts no server, build, browser, compiler or TensorFlow (2 minutes)
 	$(PYTEST) -q -n auto --maxprocesses 4 -m "not slow"

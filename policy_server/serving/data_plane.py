@@ -205,4 +205,4 @@ FINISH: Mapping[tuple[Body, Query], Finish] = {
     (Body.BATCH, "describe"): _as_distributions,
     (Body.STEPS, "draw"): _as_steps,
 }
-"""Where a body holds many, by what is wanted: answers of the policy -> the answer of the operation."""
+"""Of bodies that hold many, and what is wanted: answers of the policy -> that of the operation."""

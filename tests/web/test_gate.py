@@ -58,7 +58,7 @@ ODD_PATHS = [
     *(b"/api/%2e%2e/api/predict", b"/api/..;/api/predict", b"/api/.;/predict", b"/../api/predict"),
     *(b"/api/predict%0a", b"/api/predict%00", b"/api/predict%7f", b"/api/%0dpredict"),
     *(b"/api/versions/..%2f/activate", b"/api/versions/1%2f2/activate", b"//api/ui/", b"//api/ui"),
-    *(b"/api/predict/", b"/api/versions/", b"/api/versions/1/activate/", b"/api/", b"/api/ui/x/"),
+    *(b"/api/predict/", b"/api/versions/", b"/api/versions/1/activate/", b"/api/ui/x/"),
     *(b"/api/ui//", b"/api/ui/..%2f..%2fetc", b"//api/swagger.json", b"/api%2fswagger.json"),
 ]
 

@@ -130,14 +130,17 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def imports(node: ast.AST) -> Iterator[str]:
+@cache
+def imports(node: ast.AST) -> tuple[str, ...]:
     """Dotted names of all that a piece of code imports, wherever it does so."""
+    names: list[str] = []
     for each in ast.walk(node):
         if isinstance(each, ast.Import):
-            yield from (alias.name for alias in each.names)
+            names += (alias.name for alias in each.names)
         elif isinstance(each, ast.ImportFrom):
             assert each.level == 0, "imports are absolute"
-            yield from (f"{each.module}.{alias.name}" for alias in each.names)
+            names += (f"{each.module}.{alias.name}" for alias in each.names)
+    return tuple(names)
 
 
 def fenced(node: ast.AST) -> set[str]:

@@ -53,12 +53,13 @@ class Calls:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-            elif not message.get("more_body"):
-                # Before the client has its answer: it may ask at once what was recorded.
+            elif status:
+                # Before the client has its answer, all of which may be in the first message.
                 seconds = time.perf_counter() - began
                 self._calls.append(
                     {**call, "body": _told(bytes(body)), "status": status, "seconds": seconds}
                 )
+                status = 0
             await send(message)
 
         self.count += 1

@@ -22,7 +22,7 @@ def takes(request: Request) -> bool:
         request_for=lambda operation, **_: operation,
     )
     authenticator: Any = SimpleNamespace(
-        request_memory=lambda: None, recall_request=None, recall=lambda *_: CLIENT
+        request_memory=lambda: None, recall_request=lambda *_: None, recall=lambda *_: CLIENT
     )
     path, _, query = request.path.partition("?")
     scope = {

@@ -1,12 +1,14 @@
 """The gunicorn worker: uvicorn on uvloop and httptools, which leaves in good order."""
 
+import contextlib
 import logging
 import mmap
 import os
 import socket
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from ssl import SSLContext
 from typing import Any, NoReturn
@@ -29,10 +31,34 @@ READY, UNABLE = 1, 2
 PAUSE_SECONDS = 2.0
 """Between two tries to start a worker."""
 SPARE_SECONDS = 3.0
+NOTIFY_SECONDS = 1.0
 ACCESS_ARGUMENTS = 5
 """Of a line of uvicorn's access log: client, method, target, version of HTTP, status."""
 SECOND_TICKS = 10
 """How often uvicorn looks around in a second."""
+
+
+@contextlib.contextmanager
+def _watched(worker: "Worker") -> Iterator[None]:
+    """Have the master replace the worker, in this block too, once the process stands still.
+
+    gunicorn watches no worker that has not told once that it goes on, so one that is stopped while
+    it starts would stay for ever. A thread tells: loading a large version may take its time.
+    """
+    is_over = threading.Event()
+
+    def tell() -> None:
+        worker.notify()
+        while not is_over.wait(NOTIFY_SECONDS):
+            worker.notify()
+
+    thread = threading.Thread(target=tell, name="starting", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]  # untyped
@@ -154,7 +180,8 @@ class LeavingServer(Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application; connections are accepted from the first tick on."""
-        await super().startup(sockets=[])
+        with _watched(self._worker):
+            await super().startup(sockets=[])
 
     async def on_tick(self, counter: int) -> bool:
         """Whether to stop now."""

@@ -19,6 +19,7 @@ from policy_server.contract.reading import read_schema
 from tests.support.asking import Clients
 from tests.support.server import PASSWORD, ROOT, Server, environment, free_port, gunicorn, running
 
+HUNG_SECONDS = 3
 MOST_SECONDS = 5
 WAIT_SECONDS = 40.0
 BOOTED = re.compile(r"^(\S+)Z INFO (\d+) gunicorn.error: Booting worker", re.MULTILINE)
@@ -220,3 +221,17 @@ def test_what_cannot_mend_itself_ends_the_master_in_a_sentence(
             assert told in ended.stderr
             assert "Traceback" not in ended.stderr
             assert "Booting worker" not in ended.stderr
+
+
+def test_a_worker_that_stands_still_while_it_starts_is_replaced(lpoc_instance: Path) -> None:
+    with gunicorn(lpoc_instance, GUNICORN_CMD_ARGS=f"--timeout {HUNG_SECONDS}") as server:
+        for told in ("Booting worker", "Waiting for application startup."):
+            await_status(server, "health/live", 200)
+            before = server.log.read_text().count(told)
+            os.kill(worker_of(server), signal.SIGKILL)
+            log = until(server, told, before + 1)
+            stopped = int(re.findall(r"Booting worker with pid: (\d+)", log)[-1])
+            os.kill(stopped, signal.SIGSTOP)
+            until(server, f"WORKER TIMEOUT (pid:{stopped})")
+        await_status(server, "health/live", 200)
+        assert worker_of(server) != stopped

@@ -40,10 +40,9 @@ SECOND_TICKS = 10
 
 @contextlib.contextmanager
 def _watched(worker: "Worker") -> Iterator[None]:
-    """Have the master replace the worker, in this block too, once the process stands still.
+    """Tell the master in this block that the worker goes on, from a thread.
 
-    gunicorn watches no worker that has not told once that it goes on, so one that is stopped while
-    it starts would stay for ever. A thread tells: loading a large version may take its time.
+    Starting may take its time, as of a large version; a process that stands still is replaced.
     """
     is_over = threading.Event()
 
@@ -78,6 +77,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # untyped
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._ready = mmap.mmap(-1, 1)  # of the master and of the worker alike
+        self.notify()  # gunicorn watches no worker that has never told that it goes on
 
     @property
     def is_ready(self) -> bool:

@@ -1,6 +1,5 @@
 """Many decisions at once: fields moved over their ranges with the rest of an observation held."""
 
-import copy
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ import numpy as np
 from policy_server.contract.fields.array import Array
 from policy_server.contract.fields.field import Field, Scalar, Value
 from policy_server.contract.schema import Observation, ObservationSchema
+from policy_server.explaining.places import moved
 from policy_server.frontend.answers import Decision, read_decision
 from policy_server.frontend.client import Client
 from policy_server.frontend.ground import Ground
@@ -173,23 +173,6 @@ def value_at(observation: Observation, path: Path) -> Any:
     for step in path:
         value = value[step]
     return value
-
-
-def moved(observation: Observation, values: dict[Path, Value]) -> Observation:
-    """A copy of an observation with other values at some places."""
-    changed = dict(observation)
-    for (name, *rest), value in values.items():
-        assert isinstance(name, str)
-        if not rest:
-            changed[name] = value
-            continue
-        if changed[name] is observation[name]:
-            changed[name] = copy.deepcopy(observation[name])
-        place: Any = changed[name]
-        for step in rest[:-1]:
-            place = place[step]
-        place[rest[-1]] = value
-    return changed
 
 
 def largest_batch(observation: Observation) -> int:

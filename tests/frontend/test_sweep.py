@@ -9,6 +9,7 @@ from policy_server.contract.decoding import Decoder
 from policy_server.contract.reading import read_schema
 from policy_server.contract.samples import random_observations
 from policy_server.contract.schema import Observation
+from policy_server.explaining.places import moved
 from policy_server.frontend import sensitivity
 from policy_server.frontend.service import Service
 from policy_server.frontend.sweep import (
@@ -17,7 +18,6 @@ from policy_server.frontend.sweep import (
     Sweep,
     axes_of,
     largest_batch,
-    moved,
     value_at,
 )
 from tests.support.schemas import Description, descriptions

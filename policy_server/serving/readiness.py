@@ -18,12 +18,13 @@ def readiness(live: LivePolicy, siblings: Siblings, shutdown: Shutdown) -> dict[
         Stopping: All of them are about to stop.
     """
     others = siblings.others
-    deciding = Counter(each.version for each in others if each.version is not None)
+    told = Counter(each.version for each in others if each.version is not None)
     faults = [each.fault for each in others if each.fault is not None]
-    if not deciding:
+    if not told:
         shutdown.check()
         live.current()
     workers = len(others)
+    deciding: Counter[str] = Counter()  # first what is known, then what was told a moment ago
     if not shutdown.begun:
         workers += 1
         if (current := live.loaded) is not None:
@@ -32,6 +33,7 @@ def readiness(live: LivePolicy, siblings: Siblings, shutdown: Shutdown) -> dict[
             deciding[current.name] += 1
         own = live.deviation or (None if current is None else current.policy.degraded)
         faults[:0] = [each for each in (own, siblings.told.fault) if each is not None]
+    deciding += told
     (version, _), *_ = deciding.most_common()
     policy: dict[str, Any] = {
         "policy": DEFAULT,
@@ -41,5 +43,5 @@ def readiness(live: LivePolicy, siblings: Siblings, shutdown: Shutdown) -> dict[
     }
     if faults:
         policy["detail"] = faults[0]
-    told = {name: value for name, value in policy.items() if name != "policy"}
-    return {**told, "policies": [policy]}
+    overall = {name: value for name, value in policy.items() if name != "policy"}
+    return {**overall, "policies": [policy]}

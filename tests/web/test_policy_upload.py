@@ -4,7 +4,7 @@ import json
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -95,12 +95,31 @@ def everywhere(server: Server, path: str, count: int = 20) -> list[requests.Resp
     return [requests.get(url, auth=(USER, PASSWORD), timeout=30) for _ in range(count)]
 
 
-def await_schema(server: Server, text: str) -> None:
-    """Wait until all workers serve a schema."""
+def await_everywhere(server: Server, path: str, true: Callable[[requests.Response], bool]) -> None:
+    """Wait until it is true of whatever answers."""
     deadline = time.monotonic() + WAIT_SECONDS
-    while {answer.text for answer in everywhere(server, "schema")} != {text}:
+    while not all(true(answer) for answer in everywhere(server, path)):
         assert time.monotonic() < deadline, server.log.read_text()
         time.sleep(0.1)
+
+
+def await_schema(server: Server, text: str) -> None:
+    """Wait until all workers serve a schema, and none decides with a version that is not active.
+
+    A single worker may accept every connection, so answers alone do not speak for the other.
+    """
+    await_everywhere(server, "versions", lambda answer: decides_with_active(answer.json()))
+    await_everywhere(server, "schema", lambda answer: answer.text == text)
+
+
+def await_status(server: Server, status: int) -> None:
+    """Wait until all workers are told by the others that they can decide, or that they cannot."""
+    await_everywhere(server, "health/ready", lambda answer: answer.status_code == status)
+
+
+def decides_with_active(listed: Any) -> bool:
+    decide = {each["version"] for each in listed["versions"] if each["workers"]}
+    return decide <= {listed["active"]}
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +160,7 @@ def test_another_schema_brings_another_api(
         definitions = answer.json()["definitions"]
         assert list(definitions["Observation"]["properties"]) == ["light"]
         assert "meanings" in definitions["Prediction"]["properties"]
-    assert {each.json()["version"] for each in everywhere(server, "health/ready")} == {version}
+    await_everywhere(server, "health/ready", lambda answer: answer.json()["version"] == version)
     prediction = server.post("predict", new)
     assert prediction.json().keys() == {"actions", "meanings", "probability"}
     assert prediction.headers["X-Policy-Version"] == version
@@ -196,9 +215,7 @@ def test_the_contract_that_the_command_makes_is_served_without_a_restart(
     for text, status in ((described, 200), (LIGHTS, 503)):
         run_command("schema", "-", "--noclients", base_path=instance, text=text)
         await_schema(server, text)
-        deadline = time.monotonic() + WAIT_SECONDS  # they hear of each other in time
-        while {each.status_code for each in everywhere(server, "health/ready")} != {status}:
-            assert time.monotonic() < deadline, server.log.read_text()
+        await_status(server, status)
 
 
 def test_without_a_schema_the_contract_stays_and_parts_are_not_carried_over(

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from policy_server.clients.edition import Edition
 from policy_server.clients.generator import Generator, Order, Progress
 from policy_server.clients.languages import Language
-from policy_server.clients.names import Package
 from policy_server.clients.sdk import Files, Sdk
 from policy_server.clients.specification import client_specification
 from policy_server.contract.contract import Contract
@@ -15,11 +15,13 @@ from policy_server.contract.specification import Specification
 
 NOT_KEPT = frozenset({"git_push.sh", ".travis.yml", "gradlew", "gradlew.bat", "tox.ini"})
 """Files of a generator that are about its own project, not about an SDK."""
+CHANGELOG = "CHANGELOG.md"
 
 
 def build_files(
     generator: Generator,
     contract: Contract,
+    edition: Edition,
     specification: Specification,
     languages: Sequence[Language],
     folder: Path,
@@ -30,6 +32,7 @@ def build_files(
     Args:
         generator: What writes code.
         contract: What they are for.
+        edition: What they are called, and what changed.
         specification: The contract as it is served.
         languages: Those that are wanted.
         folder: For intermediate files; the caller removes it.
@@ -39,13 +42,12 @@ def build_files(
         Language -> its files, or why there are none.
     """
     given = client_specification(specification, security=generator.sends_credentials)
-    package = Package.of(contract.title, contract.version)
     made: dict[str, Files | str] = {}
     for language in languages:
         if (reason := language.limit(given)) is not None:
             made[language.name] = reason
     possible = [language for language in languages if language.name not in made]
-    order = Order(given, possible, package, folder, progress)
+    order = Order(given, possible, edition.package, folder, progress)
     outcomes = generator.generate(order) if possible else {}
     schema = contract.schema
     example = _example(schema)
@@ -54,9 +56,9 @@ def build_files(
         if isinstance(generated, str):
             made[language.name] = generated
         elif generator.sends_credentials:
-            made[language.name] = _as_generated(generated)
+            made[language.name] = {**_as_generated(generated), CHANGELOG: _changelog(edition)}
         else:
-            sdk = Sdk(language, given, package, schema.digest, example)
+            sdk = Sdk(language, given, edition, schema.digest, example)
             made[language.name] = sdk.files(generated)
     return made
 
@@ -66,6 +68,10 @@ def _example(schema: ObservationSchema) -> Observation:
     if not schema.is_observed:
         return {"obs": [0.0]}
     return schema.example() or random_observations(schema, 1, seed=0)[0]
+
+
+def _changelog(edition: Edition) -> bytes:
+    return f"# Changelog\n\n{edition.changelog('##')}".encode()
 
 
 def _as_generated(folder: Path) -> Files:

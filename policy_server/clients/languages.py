@@ -169,7 +169,15 @@ LANGUAGES: Sequence[Language] = (
         left_out=("api/*", "api_*.py", "configuration.py", "exceptions.py", "rest.py"),
         finish=with_literals,
     ),
-    Language("java", "java", _java, lambda _: "src/main/java", camel=True, swagger_codegen="java"),
+    Language(
+        "java",
+        "java",
+        _java,
+        lambda _: "src/main/java",
+        camel=True,
+        swagger_codegen="java",
+        left_out=("Configuration.java",),
+    ),
     Language(
         "scala",
         "scala-sttp4-jsoniter",

@@ -22,6 +22,7 @@ from typing import TextIO
 
 from policy_server.clients.archive import read_zip, write_zip
 from policy_server.clients.build import build_files
+from policy_server.clients.edition import Edition
 from policy_server.clients.generator import Generator, Progress
 from policy_server.clients.languages import NAMES, Language
 from policy_server.clients.specification import without_sign_in
@@ -70,6 +71,7 @@ class ClientLibrary:
         generator: Generator,
         again_seconds: float = AGAIN_SECONDS,
     ) -> None:
+        self.edition = Edition.of(base_path, contract)
         self._folder = base_path / "clients"
         self._contract = contract
         self._rendered = specification
@@ -163,7 +165,7 @@ class ClientLibrary:
 
     @cached_property
     def _content(self) -> str:
-        given = [self._specification, dict(HEADERS)]
+        given = [self._specification, dict(HEADERS), self.edition.changes]
         meaning = hashlib.sha256(json.dumps(given).encode())
         meaning.update(self._contract.schema.digest.encode())
         here = Path(__file__).parent
@@ -236,9 +238,8 @@ class ClientLibrary:
         failures: dict[str, str] = {}
         if not missing:
             return failures
-        made = build_files(
-            self._generator, self._contract, self._specification, missing, temporary, progress
-        )
+        given = (self._generator, self._contract, self.edition, self._specification)
+        made = build_files(*given, missing, temporary, progress)
         for name, files in made.items():
             if isinstance(files, str):
                 failures[name] = files

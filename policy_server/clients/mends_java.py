@@ -6,6 +6,7 @@ from policy_server.clients.templates import Mend
 API = "libraries/apache-httpclient/api.mustache"
 BASE = "libraries/apache-httpclient/BaseApi.mustache"
 ERROR = "apiException.mustache"
+CORE = "libraries/apache-httpclient/ApiClient.mustache"
 
 HEADERS = "    localVarHeaderParams.putAll(additionalHeaders);\n"
 GIVEN = f"    if (additionalHeaders != null) {{\n  {HEADERS}    }}\n"
@@ -39,6 +40,9 @@ JAVA_MENDS = (
     # What these made had no credentials.
     Mend(API, ANONYMOUS, ""),
     Mend(API, "import {{invokerPackage}}.Configuration;\n", ""),
+    # These could be called by everybody, and gave clients without credentials, time or retries.
+    Mend(CORE, "  public ApiClient(CloseableHttpClient", "  ApiClient(CloseableHttpClient"),
+    Mend(CORE, "  public ApiClient() {", "  ApiClient() {"),
     # Errors are a sentence; this printed all headers and the body.
     Mend(ERROR, EVERYTHING, ""),
     Mend(BASE, BASE_ANONYMOUS, ""),

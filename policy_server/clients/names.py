@@ -69,11 +69,17 @@ def package_words(title: str) -> list[str]:
     return words if words[-1] == "client" else [*words, "client"]
 
 
-def package_version(version: str) -> str:
-    """A version of three numbers, which every package registry takes; 0.0.0 where there is none."""
+def package_version(version: str, number: int = 0) -> str:
+    """A version of three numbers, which every package registry takes; 0.0.0 where there is none.
+
+    Args:
+        version: Of the API, any text.
+        number: How many contracts were recorded before; it is added to the last number.
+    """
     numbers = re.match(r"[vV]?(\d+(?:\.\d+){0,2})(?!\d)", version.strip())
     parts = [str(int(part)) for part in numbers[1].split(".")] if numbers else []
-    return ".".join([*parts, "0", "0", "0"][:3])
+    major, minor, patch = [*parts, "0", "0", "0"][:3]
+    return f"{major}.{minor}.{int(patch) + number}"
 
 
 @dataclass(frozen=True)
@@ -91,9 +97,9 @@ class Package:
     version: str
 
     @classmethod
-    def of(cls, title: str, version: str) -> "Package":
-        """The packages of a service of that title and version."""
-        return cls(title, tuple(package_words(title)), package_version(version))
+    def of(cls, title: str, version: str, number: int = 0) -> "Package":
+        """The packages of a service of that title and version, after so many other contracts."""
+        return cls(title, tuple(package_words(title)), package_version(version, number))
 
     @property
     def dashed(self) -> str:

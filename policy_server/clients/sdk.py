@@ -9,9 +9,10 @@ from typing import Any
 
 import jinja2
 
+from policy_server.clients.edition import Edition
 from policy_server.clients.field_code import bounds_of, in_r
 from policy_server.clients.languages import Language, observation_fields
-from policy_server.clients.names import Package, camel_case, snake_case, words_of
+from policy_server.clients.names import camel_case, snake_case, words_of
 from policy_server.clients.signatures import signatures
 from policy_server.clients.specification import CLOSED, VERSION_FIELD
 from policy_server.clients.spelling import MOST_CHARACTERS, Spelt, spelt_observation
@@ -56,7 +57,7 @@ class Sdk:
     Args:
         language: Its language.
         specification: The specification that its code was generated from.
-        package: What it is called.
+        edition: What it is called, and what changed.
         schema_hash: The schema that it is made for.
         example: A valid observation.
     """
@@ -65,13 +66,13 @@ class Sdk:
         self,
         language: Language,
         specification: Specification,
-        package: Package,
+        edition: Edition,
         schema_hash: str,
         example: Mapping[str, Any],
     ) -> None:
         self._language = language
         self._specification = specification
-        self._package = package
+        self._edition, self._package = edition, edition.package
         self._schema_hash = schema_hash
         self._example = example
 
@@ -177,6 +178,7 @@ class Sdk:
             "version": information["version"],
             "package": self._package,
             "schema_hash": self._schema_hash,
+            "changelog": self._edition.changelog,
             "url": DEFAULT_URL,
             "headers": HEADERS,
             "preferred": PREFERRED,

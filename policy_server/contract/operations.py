@@ -32,6 +32,8 @@ PREFER_HEADER, PREFERRED = "Prefer", "respond-async"
 """How a client says that it would rather ask for a build than wait for it (RFC 7240)."""
 SCHEMA_HEADER = "X-Schema-Hash"
 """Hash of the schema that an SDK was made for."""
+NEWER_HEADER = "X-Newer-Client"
+"""Of an answer to an SDK of an older schema: the version of the package that there is now."""
 HEADERS: Mapping[str, str] = MappingProxyType(
     {
         "version": VERSION_HEADER,
@@ -40,6 +42,7 @@ HEADERS: Mapping[str, str] = MappingProxyType(
         "key": KEY_HEADER,
         "certificate": CERTIFICATE_HEADER,
         "schema": SCHEMA_HEADER,
+        "newer": NEWER_HEADER,
         "prefer": PREFER_HEADER,
     }
 )

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from policy_server.contract.specification import Specification
+from policy_server.web.newer_clients import MADE_FOR, UNKNOWN, NewerClients
 from policy_server.web.problems import BEARER
 
 Header = tuple[bytes, bytes]
@@ -40,10 +41,13 @@ class AnswerHeaders:
         base: What the operations' paths begin with; the Swagger UI and the specifications, which
             anybody may see, lie below it and may be kept by browsers that ask whether they changed.
         policy: The content security policy of the Swagger UI.
+        newer: What clients of older schemas are told.
     """
 
-    def __init__(self, app: ASGIApp, base: str, policy: bytes) -> None:
-        self._app = app
+    def __init__(
+        self, app: ASGIApp, base: str, policy: bytes, newer: NewerClients = UNKNOWN
+    ) -> None:
+        self._app, self._newer = app, newer
         self._pages = f"{base}/ui/"
         documents = (f"{base}/swagger.json", f"{base}/openapi.json")
         self._public = frozenset({"/", base, f"{base}/", f"{base}/ui", *documents})
@@ -54,7 +58,8 @@ class AnswerHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        usual = self._headers_of(scope["path"])
+        made_for = next((value for name, value in scope["headers"] if name == MADE_FOR), None)
+        usual = (*self._headers_of(scope["path"]), *self._newer.told(made_for))
         scripted = OF_A_SCRIPT in scope["headers"]
 
         async def send_with_headers(message: Message) -> None:

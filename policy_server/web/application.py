@@ -42,6 +42,7 @@ from policy_server.web.lazy import LazyApplication
 from policy_server.web.limits import BYTES_PER_MEGABYTE, BodyMiddleware
 from policy_server.web.metrics_page import Metrics, MetricsPage
 from policy_server.web.negotiation import Negotiation
+from policy_server.web.newer_clients import NewerClients
 from policy_server.web.observing import NOBODY, Observed, ObservedRequests
 from policy_server.web.policies import Policies
 from policy_server.web.policy_paths import RefusedPolicies
@@ -170,15 +171,14 @@ def create_application(
     check_routing()
     base = service.contract.base_path
     limit = options.limits.body_megabytes * BYTES_PER_MEGABYTE
-    given = (specification, operations, service, authenticator, options)
-    make = functools.partial(_complete, *given)
+    make = functools.partial(_complete, specification, operations, service, authenticator, options)
     complete: ASGIApp = LazyApplication(make) if options.lazy else make()
     if not options.fast_path:
         return complete
     plane, surroundings, observed = service.plane, options.surroundings, options.observed
-    below = surroundings.below
-    bases = (f"{below}{base}", f"{surroundings.prefix}{below}{base}")
-    known = (authenticator, bases, limit, observed.policy)
+    bases = tuple(f"{each}{surroundings.below}{base}" for each in ("", surroundings.prefix))
+    newer = NewerClients.of(service.clients.edition)
+    known = (authenticator, bases, limit, observed.policy, newer)
     matcher = RequestMatcher(plane, *known, alone=not surroundings.origins)
     told = (observed.observer, observed.body_bytes)
     return FastPath(complete, plane, matcher, limit, options.busy_polling, *told)
@@ -201,7 +201,8 @@ def _complete(
     base, limit = specification["basePath"], limits.body_megabytes * BYTES_PER_MEGABYTE
     shown = (options.metrics, surroundings.model)
     _speak_others(application, service.plane, authenticator, limit, *shown)
-    headed = functools.partial(AnswerHeaders, base=base, policy=page_policy(specification))
+    newer, pages = NewerClients.of(service.clients.edition), page_policy(specification)
+    headed = functools.partial(AnswerHeaders, base=base, policy=pages, newer=newer)
     return _surrounded(UnreadBodies(application), base, surroundings, headed, observed)
 
 

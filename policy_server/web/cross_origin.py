@@ -7,6 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from policy_server.contract.operations import (
     KEY_HEADER,
+    NEWER_HEADER,
     PREFER_HEADER,
     REQUEST_ID_HEADER,
     SCHEMA_HEADER,
@@ -21,7 +22,10 @@ REQUEST_HEADERS = ", ".join(
     (*ASKED, REQUEST_ID_HEADER, SCHEMA_HEADER, TIMEOUT_HEADER, VERSION_HEADER)
 )
 ANSWER_HEADERS = ", ".join(
-    ("Content-Disposition", "ETag", "Location", "Retry-After", REQUEST_ID_HEADER, VERSION_HEADER)
+    (
+        *("Content-Disposition", "ETag", "Location", "Retry-After"),
+        *(NEWER_HEADER, REQUEST_ID_HEADER, VERSION_HEADER),
+    )
 )
 PREFLIGHT_SECONDS = 600
 """For so long a browser need not ask again whether it may ask."""

@@ -147,7 +147,7 @@ class FastPath:
             status, content, named = problems.answer(error, name.decode(), accepted.identity.role)
             headers = [(key.lower().encode(), value.encode()) for key, value in named.items()]
             version = b""
-        headers += [(b"content-length", b"%d" % len(content)), (ID_HEADER, name)]
+        headers += [(b"content-length", b"%d" % len(content)), (ID_HEADER, name), *accepted.told]
         if self._observer is not None and pending.stages is not None:
             pending.stages.answered = now()
             operation, identity = accepted.request.route.operation.id, accepted.identity

@@ -26,6 +26,7 @@ from policy_server.web.gate import SITE, comes_from_another_site
 from policy_server.web.limits import ENCODING, LENGTH, TRANSFER
 from policy_server.web.media_types import accepts, plain_media_type
 from policy_server.web.negotiation import ACCEPT
+from policy_server.web.newer_clients import MADE_FOR, UNKNOWN, Header, NewerClients
 from policy_server.web.observing import Target
 from policy_server.web.request_ids import HEADER as ID
 from policy_server.web.request_ids import SANE_ID
@@ -51,6 +52,7 @@ class Accepted(NamedTuple):
         length: Bytes of the body; -1 where it comes in chunks.
         name: The request's, if the client gave it one.
         target: What is told of it.
+        told: Headers of its answer alone.
     """
 
     request: DecisionRequest
@@ -58,6 +60,7 @@ class Accepted(NamedTuple):
     length: int
     name: bytes | None
     target: Target
+    told: tuple[Header, ...] = ()
 
 
 class RequestMatcher:
@@ -69,6 +72,7 @@ class RequestMatcher:
         bases: What the operations' paths begin with.
         limit_bytes: Requests with larger bodies are not taken.
         policy: Which of the server's it is.
+        newer: What clients of older schemas are told.
         alone: No pages of other origins may ask: then all that say theirs are of the server.
     """
 
@@ -79,10 +83,11 @@ class RequestMatcher:
         bases: Collection[str],
         limit_bytes: int,
         policy: str = DEFAULT,
+        newer: NewerClients = UNKNOWN,
         *,
         alone: bool = True,
     ) -> None:
-        self._policy = policy
+        self._policy, self._newer = policy, newer
         self._request_for = plane.request_for
         self._operations = {
             f"{base}{route.operation.path}": route.operation
@@ -140,7 +145,8 @@ class RequestMatcher:
             version=headers.get(VERSION),
             timeout=timeout,
         )
-        return Accepted(request, identity, length, name, self._target(headers, scope))
+        told = self._newer.told(headers.get(MADE_FOR))
+        return Accepted(request, identity, length, name, self._target(headers, scope), told)
 
     def _target(self, headers: Mapping[bytes, bytes], scope: Scope) -> Target:
         trace = (headers.get(TRACEPARENT, b""), headers.get(TRACESTATE, b""))

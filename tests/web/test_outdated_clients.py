@@ -44,6 +44,21 @@ def test_a_request_that_fits_is_answered_whoever_asks(server: Server, digest: st
     assert ask(server, batch, digest, "predict_batch").status_code == 200
 
 
+@pytest.mark.parametrize("digest", [None, SCHEMA.digest, OLD_HASH, UNKNOWN_HASH, "nonsense"])
+def test_a_client_of_an_older_schema_is_told_that_there_is_a_newer_one(
+    server: Server, digest: str | None
+) -> None:
+    newer = "1.0.1" if digest == OLD_HASH else None
+    headers = {} if digest is None else {"X-Schema-Hash": digest}
+    answers = [
+        *(ask(server, EXAMPLE, digest) for _ in range(3)),  # by a head that is remembered, too
+        server.post("predict", EXAMPLE, params={"seed": "-1"}, headers=headers),
+        server.get("schema", headers=headers),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 400, 200]
+    assert [answer.headers.get("X-Newer-Client") for answer in answers] == [newer] * len(answers)
+
+
 def test_an_old_client_is_told_what_changed(server: Server) -> None:
     answer = ask(server, OUT_OF_BOUNDS, OLD_HASH)
     assert answer.status_code == 409

@@ -4,37 +4,43 @@ from policy_server.clients.templates import Mend
 
 MODEL, API, JSON = "model.mustache", "api.mustache", "jsonSupport.mustache"
 CIRCE = "import com.github.plokhotnyuk.jsoniter_scala.circe.JsoniterScalaCodec.*\n"
-AUTHORISATION = "{{invokerPackage}}.Authorization"
-NOBODY = f"{AUTHORISATION}.NoAuthorization"
-COMPANION = f"""\
-object {{{{classname}}}}:
-  def apply(baseUrl: String = "{{{{{{basePath}}}}}}"): {{{{classname}}}}[{NOBODY}.type] = \
-{{{{classname}}}}(baseUrl, {NOBODY})
-  def withBasicAuth(baseUrl: String, username: String, password: String): \
-{{{{classname}}}}[{AUTHORISATION}.BasicAuth] =
-    {{{{classname}}}}(baseUrl, {AUTHORISATION}.BasicAuth(username, password))
 
-  def withApiKeyAuth(baseUrl: String, apiKey: String): {{{{classname}}}}[{AUTHORISATION}.ApiKey] =
-    {{{{classname}}}}(baseUrl, {AUTHORISATION}.ApiKey(apiKey))
 
-  def withBearerTokenAuth(baseUrl: String, token: String): \
-{{{{classname}}}}[{AUTHORISATION}.BearerToken] =
-    {{{{classname}}}}(baseUrl, {AUTHORISATION}.BearerToken(token))
+def _spelt(code: str) -> str:
+    """Code of the template, which is shorter without its names."""
+    names = {"CLASS": "{{classname}}", "AUTH": "{{invokerPackage}}.Authorization"}
+    for short, name in names.items():
+        code = code.replace(short, name)
+    return code
+
+
+COMPANION = """\
+object CLASS:
+  def apply(baseUrl: String = "{{{basePath}}}"): CLASS[AUTH.NoAuthorization.type] = \
+CLASS(baseUrl, AUTH.NoAuthorization)
+  def withBasicAuth(baseUrl: String, username: String, password: String): CLASS[AUTH.BasicAuth] =
+    CLASS(baseUrl, AUTH.BasicAuth(username, password))
+
+  def withApiKeyAuth(baseUrl: String, apiKey: String): CLASS[AUTH.ApiKey] =
+    CLASS(baseUrl, AUTH.ApiKey(apiKey))
+
+  def withBearerTokenAuth(baseUrl: String, token: String): CLASS[AUTH.BearerToken] =
+    CLASS(baseUrl, AUTH.BearerToken(token))
 
 """
-CREDENTIALS = f"""\
-case class {{{{classname}}}}[Auth <: {AUTHORISATION}] private (baseUrl: String, authConfig: {AUTHORISATION}):
-  def withBasicAuth(username: String, password: String): {{{{classname}}}}[{AUTHORISATION}.BasicAuth] =
-    copy(authConfig = {AUTHORISATION}.BasicAuth(username, password))
+CREDENTIALS = """\
+case class CLASS[Auth <: AUTH] private (baseUrl: String, authConfig: AUTH):
+  def withBasicAuth(username: String, password: String): CLASS[AUTH.BasicAuth] =
+    copy(authConfig = AUTH.BasicAuth(username, password))
 
-  def withApiKeyAuth(apiKey: String): {{{{classname}}}}[{AUTHORISATION}.ApiKey] =
-    copy(authConfig = {AUTHORISATION}.ApiKey(apiKey))
+  def withApiKeyAuth(apiKey: String): CLASS[AUTH.ApiKey] =
+    copy(authConfig = AUTH.ApiKey(apiKey))
 
-  def withNoAuth: {{{{classname}}}}[{NOBODY}.type] =
-    copy(authConfig = {NOBODY})
+  def withNoAuth: CLASS[AUTH.NoAuthorization.type] =
+    copy(authConfig = AUTH.NoAuthorization)
 
-  def withBearerTokenAuth(token: String): {{{{classname}}}}[{AUTHORISATION}.BearerToken] =
-    copy(authConfig = {AUTHORISATION}.BearerToken(token))
+  def withBearerTokenAuth(token: String): CLASS[AUTH.BearerToken] =
+    copy(authConfig = AUTH.BearerToken(token))
 
 """
 OF_A_CLIENT = """\
@@ -44,8 +50,8 @@ final class {{classname}} private[{{mainPackage}}] (baseUrl: String):
 
 SCALA_MENDS = (
     # What these made sent no credentials, whatever they were given: a client alone makes one.
-    Mend(API, COMPANION, ""),
-    Mend(API, CREDENTIALS, OF_A_CLIENT),
+    Mend(API, _spelt(COMPANION), ""),
+    Mend(API, _spelt(CREDENTIALS), OF_A_CLIENT),
     # Names are text of a program, not of a web page.
     Mend(MODEL, '@named("{{baseName}}")', '@named("{{{baseName}}}")'),
     # Enumerations inside arrays had no codec of their own, and were written as objects.

@@ -20,3 +20,15 @@ def own_answer(service: Service, operation: str, body: object, **query: int | st
 
 def step(asked: str, client: str = "user", **more: Any) -> Step:
     return {"do": asked, "client": client, **more}
+
+
+def refused(status: int, kind: str | None, *pointers: str) -> dict[str, Any]:
+    """What drivers tell of a refusal.
+
+    Args:
+        status: Of HTTP.
+        kind: The end of the problem's type; None where something else refused.
+        pointers: Where the faults are.
+    """
+    told = None if kind is None else f"/problems/{kind}"
+    return {"refused": {"status": status, "type": told, "pointers": [*pointers]}}

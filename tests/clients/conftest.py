@@ -16,7 +16,7 @@ import pytest
 from policy_server.clients.names import Package
 from policy_server.contract.contract import ContractFile
 from policy_server.contract.schema import ObservationSchema
-from tests.clients.toolchains import TOOLCHAINS, Sdk, Toolchain, run
+from tests.clients.toolchains import TOOLCHAINS, Sdk, Toolchain, completed
 from tests.conftest import shared
 from tests.support.networks import linear_onnx
 from tests.support.server import (
@@ -219,6 +219,19 @@ def take_steps(
     variables: Mapping[str, str] = NO_VARIABLES,
 ) -> Results:
     """Have the driver of an SDK take steps, by a script in a folder; what came of each."""
+    return steps_taken(toolchain, sdk, url, steps, folder, others, variables)[0]
+
+
+def steps_taken(
+    toolchain: Toolchain,
+    sdk: Sdk,
+    url: str,
+    steps: list[Step],
+    folder: Path,
+    others: Mapping[str, Options] = NO_OTHERS,
+    variables: Mapping[str, str] = NO_VARIABLES,
+) -> tuple[Results, str]:
+    """What came of each step, and all that was told beside."""
     script = folder / "script.json"
     asking = {each["client"] for each in steps}
     known = {**clients_of(url), **others}
@@ -226,10 +239,10 @@ def take_steps(
     given = {"clients": clients, "steps": steps}
     script.write_text(json.dumps(given) + "\n", encoding="utf-8")
     command = [*toolchain.driver(sdk), script]
-    printed = run(command, folder, {**toolchain.variables(), **variables})
-    results = [json.loads(line) for line in printed.splitlines()]
+    done = completed(command, folder, {**toolchain.variables(), **variables})
+    results = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(results) == len(steps)
-    return results
+    return results, done.stderr
 
 
 def clients_of(url: str) -> dict[str, Options]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from policy_server.contract.operations import TIMEOUT_HEADER, TIMEOUT_PATTERN
 from tests.clients import faults
-from tests.clients.asking import step
+from tests.clients.asking import refused, step
 from tests.clients.conftest import Options, Results, Step
 from tests.clients.faults import Behaviour, Misbehaving
 from tests.clients.toolchains import TOOLCHAINS
@@ -86,7 +86,7 @@ def _upload_late(results: Results, server: Misbehaving) -> None:
 
 
 def _refused_at_once(results: Results, server: Misbehaving) -> None:
-    assert results == [{"refused": {"status": 503, "pointers": []}}]
+    assert results == [refused(503, "overloaded")]
     assert len(server.received) == 1
 
 
@@ -141,7 +141,7 @@ def _broken(*words: str) -> Check:
 
 
 def _refused_by_a_proxy(results: Results, _: Misbehaving) -> None:
-    assert results == [{"refused": {"status": 502, "pointers": []}}]
+    assert results == [refused(502, None)]
 
 
 HASTE = MappingProxyType({"timeout": SECONDS})

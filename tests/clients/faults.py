@@ -134,12 +134,12 @@ class Misbehaving(socketserver.ThreadingTCPServer):
             self.server_close()
 
 
-def answering_well(answer: Any) -> Behaviour:
-    """Answers as a policy server does."""
+def answering_well(answer: Any, more: str = "") -> Behaviour:
+    """Answers as a policy server does; with one more line of the head."""
     body = json.dumps(answer).encode()
 
     def behave(connection: Connection, _: Request) -> bool:
-        connection.send(body, more="X-Policy-Version: 1-0f\r\n")
+        connection.send(body, more=f"X-Policy-Version: 1-0f\r\n{more}")
         return True
 
     return behave
@@ -185,7 +185,13 @@ def silent(_: Any) -> Behaviour:
 
 def refuse(connection: Connection, seconds: int) -> bool:
     """Answer that it cannot answer for so long."""
-    problem = {"title": "Overloaded", "status": 503, "detail": "Too much waits.", "instance": "1"}
+    problem = {
+        "type": "/problems/overloaded",
+        "title": "Overloaded",
+        "status": 503,
+        "detail": "Too much waits.",
+        "instance": "1",
+    }
     connection.send(
         json.dumps(problem).encode(),
         "503 Service Unavailable",

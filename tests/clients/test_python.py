@@ -90,7 +90,7 @@ async def result_of(sdk: ModuleType, client: Any, step: Step) -> dict[str, Any]:
     except sdk.ServerUnreachable as error:
         return {"unreachable": True, "message": str(error)}
     except sdk.ApiException as error:
-        return {"refused": {"status": error.status, "pointers": []}}
+        return {"refused": {"status": error.status, "type": error.type, "pointers": []}}
 
 
 async def results_of(sdk: ModuleType, options: Options, steps: list[Step]) -> Results:

@@ -12,10 +12,18 @@ import pytest
 
 from policy_server.clients.names import identifiers
 from tests.clients import episodes
-from tests.clients.asking import own_answer, step
-from tests.clients.conftest import Drive, Results, Service, make_sdks, take_steps
+from tests.clients.asking import own_answer, refused, step
+from tests.clients.conftest import (
+    Drive,
+    Results,
+    Service,
+    make_sdks,
+    steps_taken,
+    take_steps,
+)
 from tests.clients.fast_path import takes
 from tests.clients.fault_suite import FAULTS, SERVICE, client_of, each_fault
+from tests.clients.faults import Misbehaving, answering_well
 from tests.clients.secured import CLIENTS, TENANT
 from tests.clients.strangers import REDIRECTS
 from tests.clients.suite import (
@@ -126,13 +134,13 @@ def test_a_token_may_come_from_a_function_that_renews_it(
     results: dict[str, Results], service: Service
 ) -> None:
     expired, renewed = results["renewed"]
-    assert expired == {"refused": {"status": 401, "pointers": []}}
+    assert expired == refused(401, "not-authenticated")
     expected = own_answer(service, "predict", service.schema.example(), seed=1)
     assert without_version(answered([renewed])) == [expected]
 
 
 def test_a_wrong_password_is_an_error_of_its_own(results: dict[str, Results]) -> None:
-    assert results["wrong password"] == [{"refused": {"status": 401, "pointers": []}}]
+    assert results["wrong password"] == [refused(401, "not-authenticated")]
 
 
 def test_an_invalid_observation_is_refused_with_its_pointer(
@@ -141,15 +149,21 @@ def test_an_invalid_observation_is_refused_with_its_pointer(
     _, pointer = invalid(service)
     (result,) = results["invalid"]
     # In Python the bounds are checked before anything is sent.
-    status = 0 if toolchain.language == "python" else 400
-    assert result == {"refused": {"status": status, "pointers": [pointer]}}
+    told = (0, None) if toolchain.language == "python" else (400, "not-a-valid-observation")
+    assert result == refused(*told, pointer)
 
 
-@pytest.mark.parametrize(("name", "pointer"), [("wrong width", "/obs"), ("forged", "/memory")])
+@pytest.mark.parametrize(
+    ("name", "kind", "pointer"),
+    [
+        ("wrong width", "not-a-valid-observation", "/obs"),
+        ("forged", "memory-is-not-genuine", "/memory"),
+    ],
+)
 def test_what_only_the_server_knows_is_refused_with_its_pointer(
-    results: dict[str, Results], name: str, pointer: str
+    results: dict[str, Results], name: str, kind: str, pointer: str
 ) -> None:
-    assert results[name] == [{"refused": {"status": 400, "pointers": [pointer]}}]
+    assert results[name] == [refused(400, kind, pointer)]
 
 
 def test_a_server_that_is_not_there_is_an_error_of_its_own(results: dict[str, Results]) -> None:
@@ -173,6 +187,29 @@ def test_one_request_is_like_the_next_and_the_fast_path_takes_it(
     for request in requests:
         assert dict(request.headers) == dict(requests[0].headers)
         assert takes(request)
+
+
+def test_each_client_says_once_that_there_is_a_newer_one(
+    toolchain: Toolchain, services: Mapping[str, Service], tmp_path: Path
+) -> None:
+    service = services[SERVICE]
+    sdk, observation = service.sdk(toolchain.language), service.schema.example()
+    answer = own_answer(service, "predict", observation)
+    newer = Misbehaving(answering_well(answer, "X-Newer-Client: 9.8.7\r\n"))
+    odd = Misbehaving(answering_well(answer, "X-Newer-Client: <b>7.6.5</b>\r\n"))
+    urls = {"first": newer.url, "second": newer.url, "third": odd.url}
+    others = {name: {"url": url, "user": USER, "password": PASSWORD} for name, url in urls.items()}
+    steps = [step("predict", client, observation=observation) for client in urls for _ in range(3)]
+    with newer.serving(), odd.serving():
+        results, told = steps_taken(toolchain, sdk, newer.url, steps, tmp_path, others)
+    assert len(answered(results)) == len(steps)
+    said = f"{service.package.version} was made for an older schema than the service has now"
+    lines = [line for line in told.splitlines() if said in line]
+    assert [line.split(said)[1] for line in lines] == [
+        f"; version 9.8.7 is at {newer.url}/clients/{toolchain.language}"
+    ] * 2
+    assert "7.6.5" not in told
+    assert PASSWORD not in told
 
 
 def test_episodes_in_turns_each_go_on_from_their_own_memory(
@@ -204,8 +241,8 @@ def test_a_step_whose_answer_was_lost_is_taken_again(
 def test_an_episode_goes_on_after_a_refused_step(
     results: dict[str, Results], service: Service
 ) -> None:
-    first, refused, then = results["refused in between"]
-    assert refused["refused"]["pointers"][0].endswith(invalid(service)[1])
+    first, invalid_step, then = results["refused in between"]
+    assert invalid_step["refused"]["pointers"][0].endswith(invalid(service)[1])
     expected = episodes.own_decisions(service, episodes.refused_between(service, {})[::2])
     assert without_version(answered([first, then])) == expected
 
@@ -253,7 +290,7 @@ def test_by_a_private_authority_a_certificate_and_a_proxy(
     expected = own_answer(service, "predict", service.schema.example(), seed=1)
     assert without_version(answered([known])) == [expected]
     assert untrusting.get("unreachable") is True
-    assert unknown == {"refused": {"status": 400, "pointers": []}}
+    assert unknown == refused(400, None)
     assert taken.secured is not None
     asked = taken.secured.proxy.asked
     assert {line for line, _ in asked} == {f"CONNECT {taken.secured.address}"}
@@ -325,8 +362,8 @@ def test_versions_are_uploaded_listed_gone_back_from_and_removed(
         assert time.monotonic() < deadline, "the worker still decides with what was left"
         time.sleep(0.05)
     steps = [step("delete_version", version=name) for name in (before, uploaded)]
-    refused, removed = drive(service, steps)
-    assert refused == {"refused": {"status": 409, "pointers": []}}
+    active_still, removed = drive(service, steps)
+    assert active_still == refused(409, "version-conflict")
     assert removed == {"ok": None}
     assert uploaded not in [each["version"] for each in versions(service)]
 

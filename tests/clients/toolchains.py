@@ -63,6 +63,13 @@ def run(
     command: Sequence[str | Path], folder: Path, variables: Mapping[str, str] | None = None
 ) -> str:
     """Run a program that must succeed; what it printed."""
+    return completed(command, folder, variables).stdout
+
+
+def completed(
+    command: Sequence[str | Path], folder: Path, variables: Mapping[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """A program that has ended, and must have succeeded."""
     done = subprocess.run(
         list(map(str, command)),
         cwd=folder,
@@ -73,7 +80,7 @@ def run(
         check=False,
     )
     assert done.returncode == 0, f"{command}\n{done.stdout[-1500:]}\n{done.stderr[-6000:]}"
-    return done.stdout
+    return done
 
 
 class Toolchain:

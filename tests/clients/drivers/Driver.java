@@ -93,7 +93,8 @@ public final class Driver {
     } catch (Redirected error) {
       return result.put("redirected", error.getCode()).put("message", error.getMessage());
     } catch (Refused error) {
-      ObjectNode refused = result.putObject("refused").put("status", error.getCode());
+      ObjectNode refused = result.putObject("refused").put("status", error.getCode())
+          .put("type", error.type().orElse(null));
       var pointers = refused.putArray("pointers");
       error.problem().map(Problem::getErrors).ifPresent(
           faults -> faults.forEach(fault -> pointers.add(fault.getPointer())));

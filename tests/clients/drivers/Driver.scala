@@ -91,9 +91,10 @@ def resultOf(client: Client, step: Step): String =
       case Left(failure: Failure.DeadlineExceeded) => s"""{"deadline":true,"message":${quoted(failure.message)}}"""
       case Left(failure: Failure.Unreachable) => s"""{"unreachable":true,"message":${quoted(failure.message)}}"""
       case Left(failure: Failure.Unreadable) => s"""{"broken":true,"message":${quoted(failure.message)}}"""
-      case Left(Failure.Refused(status, problem)) =>
+      case Left(failure @ Failure.Refused(status, problem)) =>
         val pointers = problem.flatMap(_.errors).getOrElse(Nil).map(fault => s""""${fault.pointer}"""")
-        s"""{"refused":{"status":$status,"pointers":[${pointers.mkString(",")}]}}"""
+        val kind = failure.problemType.fold("null")(quoted)
+        s"""{"refused":{"status":$status,"type":$kind,"pointers":[${pointers.mkString(",")}]}}"""
   def observation = readFromArray[Observation](step.observation.get.json)
   step.`do` match
     case "predict"               => told(client.predictions.predict(observation, step.seed))

@@ -95,7 +95,8 @@ result_of <- function(step) {
     broken = function(e) json(list(broken = TRUE, message = conditionMessage(e))),
     refused = function(e) {
       pointers <- lapply(e$problem$errors, function(fault) fault$pointer)
-      json(list(refused = list(status = e$status, pointers = unname(as.list(pointers)))))
+      kind <- if (is.null(e$type)) NA else e$type
+      json(list(refused = list(status = e$status, type = kind, pointers = unname(as.list(pointers)))))
     }
   )
 }

@@ -103,7 +103,7 @@ async function resultOf(client: sdk.Client, step: Step): Promise<unknown> {
     } catch (error) {
         if (error instanceof sdk.ProblemError) {
             const pointers = (error.problem?.errors ?? []).map((fault) => fault.pointer);
-            return { refused: { status: error.status, pointers } };
+            return { refused: { status: error.status, type: error.type ?? null, pointers } };
         }
         if (error instanceof sdk.UnknownFieldError) {
             return { unknown: error.message };

@@ -198,6 +198,8 @@ class Sdk:
                 if CLOSED not in definition and definition.get("required")
             },
             "decide": self._decide(),
+            # A schema's own field may be called so, and has another name in code.
+            "type": self._language.field_names(self._specification).get("type", "type"),
             "example": self._example,
             "answered": list(self._specification["definitions"]["Prediction"]["properties"]),
             "has_steps": self._has_steps,

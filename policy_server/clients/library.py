@@ -71,7 +71,7 @@ class ClientLibrary:
         generator: Generator,
         again_seconds: float = AGAIN_SECONDS,
     ) -> None:
-        self.edition = Edition.of(base_path, contract)
+        self.edition = Edition.of(base_path, contract)  # what they are called, what changed
         self._folder = base_path / "clients"
         self._contract = contract
         self._rendered = specification

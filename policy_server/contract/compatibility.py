@@ -29,11 +29,11 @@ def release_notes(schemas: SchemaHistory, before: Release | None, after: Release
     if before is None:
         return [Note("The first schema that this service knows of.")]
     notes: list[Note] = []
-    if before.contract and before.actions != after.actions:
+    if before.space and before.actions != after.actions:
         notes.append(Note(f"Actions are {after.actions} now; they were {before.actions}.", True))
+    elif before.space and before.space != after.space:
+        notes.append(Note("The actions that the schema declares have changed.", True))
     if before.schema == after.schema:
-        if before.contract and not notes:
-            notes.append(Note("The actions that the schema declares have changed.", True))
         return notes
     old, new = schemas.find(before.schema), schemas.find(after.schema)
     if old is None or new is None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import logging
 from collections.abc import Iterator, Sequence
@@ -25,19 +26,22 @@ class Release:
         schema: Digest of its schema.
         contract: Its own digest; empty where the schema alone is known.
         actions: What its actions are, in words.
+        space: A hash of all that is known of its actions.
         version: Of the API.
     """
 
     schema: str
     contract: str = ""
     actions: str = ""
+    space: str = ""
     version: str = ""
 
     @classmethod
     def of(cls, contract: Contract) -> "Release":
         """That of a contract."""
-        words = contract.actions.words
-        return cls(contract.schema.digest, contract.digest, words, contract.version)
+        words, digested = contract.actions.words, contract.actions.digested
+        space = hashlib.sha256(digested.encode()).hexdigest()[:16]
+        return cls(contract.schema.digest, contract.digest, words, space, contract.version)
 
 
 class ReleaseHistory:

@@ -136,6 +136,25 @@ def test_other_actions_break(tmp_path: Path) -> None:
     assert note.text == "Actions are tuples of discrete actions now; they were discrete actions."
 
 
+def test_other_declared_actions_break_whatever_else_changed(tmp_path: Path) -> None:
+    schemas, steer = SchemaHistory(tmp_path), "\nactions:\n  steer: {{type: str, enum: [{}]}}\n"
+    texts = [
+        "observations:\n  a: {type: int}" + steer.format("left, right"),
+        "observations:\n  a: {type: int}" + steer.format("port, starboard"),
+        "observations:\n  a: {type: float}" + steer.format("left, right"),
+    ]
+    contracts = [ContractFile(text).resolve() for text in texts]
+    for each in contracts:
+        schemas.save(each.schema)
+    first, second, third = map(Release.of, contracts)
+    changed = "The actions that the schema declares have changed."
+    assert release_notes(schemas, first, second) == [(changed, True)]
+    assert [note.text for note in release_notes(schemas, second, third)] == [
+        changed,
+        "`a` is a number now; it was an integer.",
+    ]
+
+
 def test_a_schema_that_is_gone_breaks(tmp_path: Path) -> None:
     (note,) = release_notes(SchemaHistory(tmp_path), Release.of(FIRST), Release.of(SECOND))
     assert note.breaks

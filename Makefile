@@ -23,7 +23,7 @@ export MYPY_CACHE_DIR := $(VENV)/.mypy_cache
 # Programs of the tests, as program:package where the package of Debian has another name.
 PROGRAMS := chromium curl docker-compose g++ gcc nginx node:nodejs npm openssl sslscan strace systemd-analyze:systemd wrk
 # What compiles the SDKs: programs likewise, and libraries of R.
-COMPILERS := javac:default-jdk-headless mvn:maven R:r-base-core
+COMPILERS := go:golang-go javac:default-jdk-headless mvn:maven R:r-base-core
 R_LIBRARIES := curl jsonlite r6
 
 # Prometheus comes as its two programs alone (96 MB), into VENV: its package would start a service.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from policy_server.clients.edition import Edition
 from policy_server.clients.generator import Generator, Order, Progress
-from policy_server.clients.languages import Language
+from policy_server.clients.languages import Language, Level
 from policy_server.clients.sdk import Files, Sdk
 from policy_server.clients.specification import client_specification
 from policy_server.contract.contract import Contract
@@ -41,7 +41,31 @@ def build_files(
     Returns:
         Language -> its files, or why there are none.
     """
-    given = client_specification(specification, security=generator.sends_credentials)
+    made: dict[str, Files | str] = {}
+    for own in (True, False):
+        chosen = [each for each in languages if _is_ours(generator, each) is own]
+        if chosen:
+            made |= _build(generator, contract, edition, specification, chosen, folder, progress)
+    return made
+
+
+def _is_ours(generator: Generator, language: Language) -> bool:
+    """Whether a client class of ours sends the credentials of a language."""
+    return language.level is Level.TESTED and not generator.sends_credentials
+
+
+def _build(
+    generator: Generator,
+    contract: Contract,
+    edition: Edition,
+    specification: Specification,
+    languages: Sequence[Language],
+    folder: Path,
+    progress: Progress,
+) -> Mapping[str, Files | str]:
+    """The same of languages whose credentials are sent alike."""
+    is_ours = _is_ours(generator, languages[0])
+    given = client_specification(specification, security=not is_ours)
     made: dict[str, Files | str] = {}
     for language in languages:
         if (reason := language.limit(given)) is not None:

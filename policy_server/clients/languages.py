@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from policy_server.clients.literals import with_literals
@@ -22,6 +23,26 @@ MAX_CASE_CLASS_SLOTS = 254
 """Parameters of a method of the Java virtual machine, where a long or a double counts twice."""
 
 Options = Mapping[str, str]
+
+
+class Level(StrEnum):
+    """How far an SDK is tested."""
+
+    TESTED = "tested"
+    COMPILED = "compiled"
+    GENERATED = "generated"
+
+    @property
+    def words(self) -> str:
+        """What it means."""
+        return _LEVELS[self]
+
+
+_LEVELS = {
+    Level.TESTED: "passes the common suite of tests, with a client class of ours",
+    Level.COMPILED: "as the generator writes it; our tests compile it, and it decides",
+    Level.GENERATED: "as the generator writes it",
+}
 
 
 SCALA_TYPE = re.compile("[A-Za-z][A-Za-z0-9_]*")
@@ -60,6 +81,8 @@ class Language:
         adapt: Takes out of a specification what the generator of this language makes wrongly.
         limit: Says why a specification cannot be had in this language, None where it can.
         manual: Makes pages of the other files; most languages make theirs when they build.
+        capital: Names of fields and operations begin with a capital.
+        level: How far it is tested. What is not `tested` sends credentials by generated code.
     """
 
     name: str
@@ -74,18 +97,24 @@ class Language:
     adapt: Callable[[Specification], Specification] = _unchanged
     limit: Callable[[Specification], str | None] = _no_limit
     manual: Callable[[Mapping[str, str]], Mapping[str, str]] = _no_pages
+    capital: bool = False
+    level: Level = Level.TESTED
 
     def field_names(self, specification: Specification) -> dict[str, str]:
         """What the fields of the observation are called in this language."""
-        return identifiers(observation_fields(specification), camel=self.camel)
+        names = identifiers(observation_fields(specification), camel=self.camel)
+        return {name: self._begun(spelt) for name, spelt in names.items()}
 
     def operation_names(self, specification: Specification) -> dict[str, str]:
         """What the operations are called in this language, by their operationId."""
         spell = camel_case if self.camel else snake_case
         return {
-            name: self.operations.get(name) or spell(words_of(name))
+            name: self.operations.get(name) or self._begun(spell(words_of(name)))
             for name in (operation["operationId"] for operation in operations(specification))
         }
+
+    def _begun(self, name: str) -> str:
+        return name[0].upper() + name[1:] if self.capital else name
 
 
 def observation_fields(specification: Specification) -> dict[str, Any]:

@@ -1,13 +1,12 @@
 """The SDKs of one contract: built once, kept by what they are made of, handed out from disk.
 
-`BASE_PATH/clients/<content>/<generator>/` holds a zip for each language, `clients.zip` with all of
-them, and `failures.json`. The content is a hash of the specification and of the code that makes
-SDKs, so a changed schema, title or template never meets an old SDK.
+`BASE_PATH/clients/<content>/<generator>/` holds a zip for each language, `clients.zip` with all
+that are tested, and `failures.json`. The content is a hash of the specification and of the code
+that makes SDKs, so a changed schema, title or template never meets an old SDK.
 """
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import logging
 import re
@@ -22,12 +21,13 @@ from typing import TextIO
 
 from policy_server.clients.archive import read_zip, write_zip
 from policy_server.clients.build import build_files
+from policy_server.clients.content import content_of
 from policy_server.clients.edition import Edition
 from policy_server.clients.generator import Generator, Progress
-from policy_server.clients.languages import NAMES, Language
+from policy_server.clients.languages import NAMES, Language, Level
+from policy_server.clients.listing import list_of, readme_of
 from policy_server.clients.specification import without_sign_in
 from policy_server.contract.contract import Contract
-from policy_server.contract.operations import HEADERS
 from policy_server.contract.specification import Specification
 from policy_server.errors import (
     ClientsBuilding,
@@ -42,7 +42,9 @@ from policy_server.files import write_atomically
 
 FAILURES = "failures.json"
 WHOLE = "clients"
-"""Name of the zip that holds every language."""
+"""Name of the zip that holds every language that is tested."""
+LIST = "languages.json"
+"""In that zip: every language, how far it is tested, and whether it is inside."""
 KEPT_CONTENTS = 4
 """SDKs of so many contracts are kept, the newest."""
 UNFINISHED = ".building-"
@@ -78,10 +80,11 @@ class ClientLibrary:
         self._generator = generator
         self._again_seconds = again_seconds
         self._building: threading.Thread | None = None
-        self._failure: tuple[PolicyServerError, float] | None = None  # of a build here, and when
+        # Of the last build here, by the language that was asked for, if it failed; and when.
+        self._crashed: dict[str | None, tuple[PolicyServerError, float]] = {}
 
     def archive(self, language: str | None = None) -> bytes:
-        """The zip of one language, or of all. Starts a build where there is none yet.
+        """The zip of one language, or of all that are tested. Starts a build where there is none.
 
         Raises:
             ClientsBuilding: A build has begun; ask again.
@@ -98,14 +101,14 @@ class ClientLibrary:
             folder = newest
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             return (folder / f"{language or WHOLE}.zip").read_bytes()
-        if language is not None and language not in self._known():
+        if language is not None and language not in self._by_name():
             raise ClientsFailed(f"There is no SDK for {language}: {self._generator.name} has none.")
         self._generator.version()
         with self._opened_lock():
             pass  # that it can be kept is known before anybody is told to ask again
         if (refusal := self._refusal(language, folder)) is not None:
             raise refusal
-        self._start()
+        self._start(language)
         raise ClientsBuilding("The SDKs are being made; ask again in a moment.")
 
     def _refusal(self, language: str | None, folder: Path) -> PolicyServerError | None:
@@ -118,9 +121,9 @@ class ClientLibrary:
             refusal = ClientsFailed(f"There are no SDKs: {next(iter(failures.values()))}")
         if refusal is not None:
             if time.time() > _age(folder / FAILURES) + self._again_seconds:
-                self._start()  # the next request is told what came of it
+                self._start(language)  # the next request is told what came of it
             return refusal
-        error, failed = self._failure or (None, 0.0)
+        error, failed = self._crashed.get(self._alone(language), (None, 0.0))
         return error if time.monotonic() < failed + self._again_seconds else None
 
     @property
@@ -133,7 +136,7 @@ class ClientLibrary:
         return self._shelf()
 
     def build(self, languages: Sequence[str], progress: Progress) -> Mapping[str, str | None]:
-        """Make the SDKs of some languages, where they are not there yet; of all if none is named.
+        """Make SDKs where they are not there yet; of all that are tested if no language is named.
 
         Returns:
             Language -> None, or why it has no SDK.
@@ -143,19 +146,12 @@ class ClientLibrary:
             ClientsUnavailable: There is nothing to build with, or nowhere to keep it.
         """
         self._generator.version()
-        known = self._known()
-        faults = [
-            Fault(
-                name,
-                f"is not a language of {self._generator.name}: {', '.join(sorted(known))} are.",
-            )
-            for name in languages
-            if name not in known
-        ]
-        if faults:
+        known = self._by_name()
+        why = f"is not a language of {self._generator.name}: {', '.join(sorted(known))} are."
+        if faults := [Fault(name, why) for name in languages if name not in known]:
             raise ConfigurationError("These SDKs cannot be made.", faults)
         with self._locked(wait=True):
-            wanted = [name for name in NAMES if name in (languages or known)]
+            wanted = [name for name in known if name in (languages or self._known())]
             failures = self._build(wanted, progress)
         return {name: failures.get(name) for name in wanted}
 
@@ -165,17 +161,19 @@ class ClientLibrary:
 
     @cached_property
     def _content(self) -> str:
-        given = [self._specification, dict(HEADERS), self.edition.changes]
-        meaning = hashlib.sha256(json.dumps(given).encode())
-        meaning.update(self._contract.schema.digest.encode())
-        here = Path(__file__).parent
-        for path in sorted(here.rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
-                meaning.update(str(path.relative_to(here)).encode() + path.read_bytes())
-        return meaning.hexdigest()[:32]
+        return content_of(self._specification, self._contract.schema.digest, self.edition.changes)
+
+    def _by_name(self) -> dict[str, Language]:
+        return {language.name: language for language in self._generator.languages()}
 
     def _known(self) -> frozenset[str]:
-        return frozenset(language.name for language in self._generator.languages())
+        """Those that are made together, before anybody asks for one by its name."""
+        known = self._by_name().items()
+        return frozenset(name for name, each in known if each.level is Level.TESTED)
+
+    def _alone(self, language: str | None) -> str | None:
+        """A language that is made by itself, when somebody asks for it; None for the others."""
+        return None if language in self._known() else language
 
     def _shelf(self) -> Path:
         generator = re.sub(r"[^\w.]+", "-", self._generator.version())
@@ -185,21 +183,23 @@ class ClientLibrary:
         shelves = sorted((self._folder / self._content).glob("*/"), key=_age)
         return shelves[-1] if shelves else None
 
-    def _start(self) -> None:
+    def _start(self, language: str | None) -> None:
         """Build in the background; where another process does, the lock ends this at once."""
         if self._building is None or not self._building.is_alive():
-            self._building = threading.Thread(target=self._build_all, daemon=True)
+            self._building = threading.Thread(
+                target=self._build_wanted, args=(self._alone(language),), daemon=True
+            )
             self._building.start()
 
-    def _build_all(self) -> None:
+    def _build_wanted(self, alone: str | None) -> None:
         try:
             with self._locked(wait=False):
-                self._build(list(NAMES), lambda _: None)
-            self._failure = None
+                self._build([alone] if alone else list(NAMES), lambda _: None)
+            self._crashed.pop(alone, None)
         except BlockingIOError:
             pass  # another process builds
         except Exception as error:  # a request must not wait for ever
-            self._failure = self._explained(error), time.monotonic()
+            self._crashed[alone] = self._explained(error), time.monotonic()
 
     def _explained(self, error: Exception) -> PolicyServerError:
         if isinstance(error, ClientsUnavailable):
@@ -257,10 +257,8 @@ class ClientLibrary:
         files: dict[str, bytes] = {}
         for name in made:
             files |= read_zip(zips[name].read_bytes())
-        lines = [f"# Clients of {self._contract.title}", ""]
-        lines += [f"- `{name}`: see its README.md" for name in made]
-        lines += [f"- no {name}: {why}" for name, why in sorted(failures.items())]
-        files["README.md"] = ("\n".join(lines) + "\n").encode()
+        files[LIST] = list_of(self._generator, made)
+        files["README.md"] = readme_of(self._contract.title, self._generator, made, failures)
         write_atomically(shelf / f"{WHOLE}.zip", write_zip(files))
 
     def _forget(self) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from policy_server.clients.failure import LanguageFailed
+from policy_server.clients.further import FURTHER
 from policy_server.clients.generator import JAVA_OPTIONS, Order, Outcomes, Progress, run
 from policy_server.clients.languages import LANGUAGES, Language
 from policy_server.clients.mends_closed import PYTHON_MENDS
@@ -54,7 +55,7 @@ class OpenApiGenerator:
 
     def languages(self) -> Sequence[Language]:
         """See Generator."""
-        return LANGUAGES
+        return (*LANGUAGES, *FURTHER)
 
     def generate(self, order: Order) -> Outcomes:
         """See Generator."""

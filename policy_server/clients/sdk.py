@@ -177,6 +177,7 @@ class Sdk:
             "title": information["title"],
             "version": information["version"],
             "package": self._package,
+            "level": self._language.level,
             "schema_hash": self._schema_hash,
             "changelog": self._edition.changelog,
             "url": DEFAULT_URL,

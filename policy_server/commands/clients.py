@@ -17,7 +17,8 @@ def clients(
     """Make the SDKs of the contract that is served.
 
     Args:
-        language: Only these, separated by commas: python, java, scala, r, typescript.
+        language: Only these, separated by commas: python, java, scala, r, typescript, and
+            go, which is made only if it is named.
         engine: openapi-generator, or swagger-codegen, which knows no typescript.
         policy: Which of several.
     """

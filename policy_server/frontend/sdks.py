@@ -21,9 +21,12 @@ LANGUAGES = {
     "Scala": "scala",
     "R": "r",
     "TypeScript": "typescript",
+    "Go": "go",
 }
 """As people write them, and as the server does."""
-EXAMPLES = ("example.py", "Example.java", "Example.scala", "example.R", "example.ts")
+NOT_WHOLLY_TESTED = {"Go": "compiled and tried, not wholly tested"}
+"""What is said of a language that does not pass the common suite of tests."""
+EXAMPLES = ("example.py", "Example.java", "Example.scala", "example.R", "example.ts", "main.go")
 MAKING_SECONDS, ASK_SECONDS = 60.0, 1.0
 """How long it is asked for an SDK that is still being made, and how often."""
 NOT_YET = 503
@@ -92,6 +95,7 @@ def show(service: Service, observation: Observation) -> None:
         name = chosen.selectbox(
             "Language",
             list(LANGUAGES),
+            format_func=_with_level,
             key="sdk:language",
             persist_state="session",
             help="Each is a package of its language, with a README and all that is needed to "
@@ -107,6 +111,10 @@ def show(service: Service, observation: Observation) -> None:
         kept: tuple[str, Sdk] | None = st.session_state.get(SDK)
         if kept is not None and kept[0] == name:
             _show_sdk(service, name, kept[1], observation)
+
+
+def _with_level(name: str) -> str:
+    return f"{name} ({NOT_WHOLLY_TESTED[name]})" if name in NOT_WHOLLY_TESTED else name
 
 
 def _fetch(service: Service, name: str) -> None:

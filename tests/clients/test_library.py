@@ -2,6 +2,7 @@
 
 import errno
 import io
+import json
 import time
 import zipfile
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import pytest
 
 from policy_server.clients import openapi_generator
 from policy_server.clients.failure import LanguageFailed
+from policy_server.clients.further import FURTHER
 from policy_server.clients.generator import Generator, Order
 from policy_server.clients.languages import LANGUAGES, NAMES, Language
 from policy_server.clients.library import ClientLibrary
@@ -144,6 +146,45 @@ def test_where_nothing_can_be_kept_nobody_is_told_to_ask_again(tmp_path: Path) -
     assert generator.runs == 0
     (tmp_path / "clients").unlink()
     assert told(asked) is None
+
+
+class Further(Ailing):
+    """A generator that knows further languages, and fails at these alone."""
+
+    def languages(self) -> Sequence[Language]:
+        return (*LANGUAGES, *FURTHER)
+
+    def generate(self, order: Order) -> dict[str, Path | str]:
+        if {language.name for language in order.languages} & {each.name for each in FURTHER}:
+            raise RuntimeError("a fault of ours")
+        return super().generate(order)
+
+
+def test_a_further_language_is_made_by_itself_and_loses_no_other(tmp_path: Path) -> None:
+    asked = library(tmp_path, generator=Further(None))
+    names = {each.name for each in FURTHER}
+    name = FURTHER[0].name
+    error = told(asked, name)
+    assert isinstance(error, ClientsFailed)
+    assert "the log says why" in str(error)
+    assert told(asked) is None
+    with zipfile.ZipFile(io.BytesIO(asked.archive())) as archive:
+        listed = {each["language"]: each for each in json.loads(archive.read("languages.json"))}
+        readme = archive.read("README.md").decode()
+        folders = {path.partition("/")[0] for path in archive.namelist()}
+    assert listed.keys() == {*NAMES, *names}
+    assert {each for each, entry in listed.items() if entry["included"]} == set(NAMES)
+    assert folders == {*NAMES, "README.md", "languages.json"}
+    assert {each["level"] for each in listed.values()} == {"generated"}  # nothing of ours is in it
+    assert listed[name]["path"] == f"/clients/{name}"
+    assert f"- `{name}`: {listed[name]['level']}; made when it is asked for" in readme
+
+
+@pytest.mark.parametrize("name", ["a, b", "😀"])
+def test_what_go_would_not_read_is_no_package(tmp_path: Path, name: str) -> None:
+    schema = f'observations:\n  "{name}": {{type: float}}\n'
+    made = library(tmp_path, schema).build(["go"], lambda _: None)
+    assert made == {"go": f"Go reads no JSON with a field that is called {name!r}."}
 
 
 def test_a_damaged_list_of_failures_is_none(tmp_path: Path) -> None:

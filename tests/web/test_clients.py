@@ -1,6 +1,7 @@
 """SDKs over HTTP: made once, by one worker, when they are first asked for."""
 
 import io
+import json
 import shutil
 import time
 import zipfile
@@ -65,7 +66,7 @@ def test_many_ask_at_once_and_one_worker_builds(
     assert set(first) <= {503, 200}
     assert 503 in first
     assert whole.status_code == 200
-    assert folders(whole.content) == {*LANGUAGES, "README.md"}
+    assert folders(whole.content) == {*LANGUAGES, "README.md", "languages.json"}
     # What a second build leaves would have another time.
     zips = sorted((instance / "clients").glob("[!.]*/*/*.zip"))
     times = {path: path.stat().st_mtime_ns for path in zips}
@@ -86,6 +87,13 @@ def test_one_language_is_its_folder_of_the_whole(
         expected = {name for name in every.namelist() if name.startswith(f"{language}/")}
         assert set(one.namelist()) == expected
         assert all(one.read(name) == every.read(name) for name in expected)
+
+
+def test_the_whole_says_how_far_each_language_is_tested(whole: requests.Response) -> None:
+    with zipfile.ZipFile(io.BytesIO(whole.content)) as archive:
+        listed = json.loads(archive.read("languages.json"))
+    levels = {each["language"]: (each["level"], each["included"]) for each in listed}
+    assert levels == {**dict.fromkeys(LANGUAGES, ("tested", True)), "go": ("compiled", False)}
 
 
 def test_what_a_client_has_already_is_not_sent_again(

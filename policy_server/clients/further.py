@@ -1,0 +1,44 @@
+"""Further languages: their SDKs are what the generator writes, made when somebody asks for them.
+
+The five of `languages.py` have a client class of ours and pass the common suite; they are made
+together, and none of them waits for one of these. The level of each says how far it is tested.
+"""
+
+from collections.abc import Sequence
+
+from policy_server.clients.languages import Language, Level, observation_fields
+from policy_server.contract.specification import Specification
+
+OF_GENERATOR = (".openapi-generator/*", ".openapi-generator-ignore", ".gitignore", "git_push.sh")
+"""Files that are about the generator."""
+
+GO_PUNCTUATION = frozenset("!#$%&()*+-./:;<=>?@[]^_{|}~ ")
+"""What names in JSON may have for Go beside letters and digits: others it would not read."""
+
+
+def _go_limit(specification: Specification) -> str | None:
+    for name in observation_fields(specification):
+        readable = (each.isalpha() or each.isdecimal() or each in GO_PUNCTUATION for each in name)
+        if name == "-" or not all(readable):
+            return f"Go reads no JSON with a field that is called {name!r}."
+    return None
+
+
+FURTHER: Sequence[Language] = (
+    Language(
+        "go",
+        "go",
+        lambda package: {
+            "packageName": package.joined,
+            "packageVersion": package.version,
+            # Answers of a newer service may say more; an observation has no other fields.
+            "disallowAdditionalPropertiesIfNotPresent": "false",
+        },
+        lambda _: ".",
+        camel=True,
+        capital=True,
+        left_out=(*OF_GENERATOR, ".travis.yml", "README.md", "go.mod", "go.sum", "api/*"),
+        limit=_go_limit,
+        level=Level.COMPILED,
+    ),
+)

@@ -4,11 +4,18 @@ import streamlit as st
 
 from policy_server.contract.samples import random_observations
 from policy_server.frontend import address
-from policy_server.frontend.real_observations import Source, of_file, of_visit
+from policy_server.frontend.real_observations import (
+    FILE,
+    VISIT,
+    RealObservation,
+    Source,
+    of_file,
+    of_visit,
+)
 from policy_server.frontend.service import Service
 from policy_server.frontend.sweep import largest_batch
 
-RANDOM, VISIT, FILE = "Random valid", "Decided on in this visit", "Rows of a file"
+RANDOM = "Random valid"
 RANDOM_OBSERVATIONS = 1000
 MAX_SEED = 2**32 - 1
 
@@ -47,4 +54,8 @@ def _random(service: Service) -> Source:
     )
     count = min(RANDOM_OBSERVATIONS, largest_batch(service.random_observation(seed)))
     drawn = random_observations(service.schema, count, seed)
-    return Source(tuple(drawn), f"{count:,} random valid observations of seed {seed}.")
+    real = (
+        RealObservation(each, f"random observation {number} of seed {seed}")
+        for number, each in enumerate(drawn, 1)
+    )
+    return Source(tuple(real), f"{count:,} random valid observations of seed {seed}.")

@@ -11,7 +11,7 @@ import streamlit as st
 
 from policy_server.contract.schema import Observation
 from policy_server.errors import RequestFailed
-from policy_server.frontend import address, charts, sdks
+from policy_server.frontend import address, charts, loading, sdks
 from policy_server.frontend.action_scale import Scale, applied, clippings, units_of
 from policy_server.frontend.answers import Decision, read_decision, spelt
 from policy_server.frontend.csv_cells import harmless
@@ -58,8 +58,11 @@ def show(service: Service) -> None:
     left, right = st.columns([11, 9], gap="large")
     with left:
         st.subheader("Observation", anchor=False)
+        origin = st.container()
         entered = _form(service)
         observation = entered.observation
+        with origin:
+            loading.tell(service, observation)
     with right:
         st.subheader("Decision", anchor=False)
         first = st.container()  # how it is decided comes after the button, for who uses keys
@@ -86,6 +89,8 @@ def show(service: Service) -> None:
             if service.schema.is_observed:
                 sdks.show(service, observation)
     _history()
+    if service.schema.is_observed:
+        loading.show(service)
 
 
 def _form(service: Service) -> Entered:

@@ -8,7 +8,8 @@ import streamlit as st
 
 from policy_server.errors import DifferingCase, RequestFailed
 from policy_server.frontend.csv_cells import harmless
-from policy_server.frontend.draft import draft_of
+from policy_server.frontend.loading import load
+from policy_server.frontend.real_observations import RealObservation
 from policy_server.frontend.service import Service
 from policy_server.frontend.wording import plain
 
@@ -104,5 +105,5 @@ def _load(service: Service, cases: Sequence[DifferingCase], rows: Sequence[Row])
     except (ValueError, msgspec.ValidationError) as error:
         st.error(plain(f"The form does not take this observation: {error}."))
         return
-    draft_of(service).load(observation)
+    load(service, RealObservation(observation, f"the golden case in {case}"))
     st.success(f"The form of Decide has the observation of {plain(str(case))}.")

@@ -10,13 +10,12 @@ from policy_server.contract.fields.field import Value
 from policy_server.contract.schema import Observation
 from policy_server.frontend import address
 from policy_server.frontend.ground import Ground
-from policy_server.frontend.real_observations import Source, of_file, of_visit
+from policy_server.frontend.real_observations import Source, choose_real
 from policy_server.frontend.service import Service
 from policy_server.frontend.sweep import Axis, Sweep, value_at
 from policy_server.frontend.wording import code, plain
 
 WHOLE, VALID, REAL = "Whole range", "Kept valid", "Real observations"
-VISIT, FILE = "Decided on in this visit", "Rows of a file"
 
 
 def choose_points(service: Service, held: Observation, sweep: Sweep, key: str) -> Sweep | None:
@@ -47,7 +46,7 @@ def choose_points(service: Service, held: Observation, sweep: Sweep, key: str) -
         st.caption(_told_of_range(service, held, sweep))
         return sweep
     with right:
-        source = _source(service, key)
+        source = choose_real(service, key)
     if source is None:
         return None
     if kind == REAL:
@@ -82,22 +81,6 @@ def _told_of_range(service: Service, held: Observation, sweep: Sweep) -> str:
         f"{begin} {sweep.points - alike:,} of them may be impossible, as {following} "
         f"{'stay' if len(ground.followers) > 1 else 'stays'} as in the form: choose **{VALID}**."
     )
-
-
-def _source(service: Service, key: str) -> Source | None:
-    address.choose(f"{key}:from", [FILE, VISIT], FILE)
-    kind = st.segmented_control(
-        "Where real observations come from",
-        [FILE, VISIT],
-        required=True,
-        key=f"{key}:from",
-        persist_state="session",
-        help="A CSV file as the view **File** takes it, golden cases (`golden.jsonl`), or those "
-        "that you decided on.",
-    )
-    if kind == VISIT:
-        return of_visit(service)
-    return of_file(service, "CSV file or golden cases", f"{key}:real")
 
 
 def _kept_valid(ground: Ground, held: Observation, sweep: Sweep, source: Source) -> Sweep | None:

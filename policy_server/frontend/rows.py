@@ -68,10 +68,12 @@ class Row:
     Attributes:
         cells: As they came, for the file that goes out.
         observation: What they mean.
+        line: Where the row begins in the file.
     """
 
     cells: Sequence[str]
     observation: Observation
+    line: int
 
 
 @dataclass(frozen=True)
@@ -227,7 +229,7 @@ def _read_row(cells: list[str], layout: Layout, line: int, service: Service, fou
         fault = f"{said}{'.' if isinstance(error, MsgspecError) else ''}"
         found.rejected.append(Rejected(line, fault, cells))
         return
-    found.rows.append(Row(cells, observation))
+    found.rows.append(Row(cells, observation, line))
 
 
 def _observation(cells: list[str], layout: Layout, service: Service) -> Observation:

@@ -36,6 +36,7 @@ OF_ONE_SERVICE = (
     "rows:decided",
     "scales",
     "real:read",
+    "loaded",
     "sdk",
 )
 """What a visit remembers of one service and forgets with it."""

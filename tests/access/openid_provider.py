@@ -1,10 +1,8 @@
 """A real OpenID provider (the npm package oidc-provider) on this machine."""
 
 import contextlib
-import fcntl
 import hashlib
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -17,7 +15,8 @@ from typing import Any
 import requests
 
 from tests.access.signing import AUDIENCE, SigningKey, claims_of, rsa_key, signed
-from tests.clients.toolchains import CACHE
+from tests.clients.toolchains import run
+from tests.support.kept import CACHE, kept
 from tests.support.server import free_port
 
 SOURCES = Path(__file__).parent / "provider"
@@ -146,16 +145,16 @@ def openid_provider(folder: Path, redirects: list[str] | None = None) -> Iterato
 def installed() -> Path:
     """The folder of the provider and its packages, outside of the checkout."""
     texts = [path.read_bytes() for path in sorted(SOURCES.iterdir())]
-    made = CACHE / f"openid-provider-{hashlib.sha256(b''.join(texts)).hexdigest()[:16]}"
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "openid-provider.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not made.exists():
-            unfinished = made.with_suffix(f".{os.getpid()}")
-            shutil.copytree(SOURCES, unfinished)
-            options = ["--cache", str(CACHE / "npm"), "--prefer-offline", "--no-audit", "--no-fund"]
-            npm = ["npm", "ci", "--ignore-scripts", *options]
-            done = subprocess.run(npm, cwd=unfinished, capture_output=True, text=True, check=False)
-            assert done.returncode == 0, done.stdout + done.stderr
-            unfinished.rename(made)
-    return made
+
+    def install(made: Path) -> None:
+        shutil.copytree(SOURCES, made, dirs_exist_ok=True)
+        options: list[str | Path] = [
+            "--cache",
+            CACHE / "npm",
+            "--prefer-offline",
+            "--no-audit",
+            "--no-fund",
+        ]
+        run(["npm", "ci", "--ignore-scripts", *options], made)
+
+    return kept(f"openid-provider-{hashlib.sha256(b''.join(texts)).hexdigest()[:16]}", install)

@@ -1,10 +1,10 @@
 """The real swagger-codegen, from Maven Central, and what builds the SDKs that it writes."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.clients.toolchains import CACHE, Java, Python, Toolchain, run_maven
+from tests.clients.toolchains import Java, Python, Toolchain, run_maven
+from tests.support.kept import kept
 
 VERSION = "2.4.39"
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
@@ -16,13 +16,12 @@ def swagger_codegen_jar(folder: Path) -> Path:
     Args:
         folder: What Maven runs in.
     """
-    kept = CACHE / f"swagger-codegen-{VERSION}"
-    if not kept.exists():
-        new = kept.with_name(f"{kept.name}-{os.getpid()}")
+
+    def fetch(made: Path) -> None:
         artifact = f"-Dartifact=io.swagger:swagger-codegen-cli:{VERSION}"
-        run_maven([COPY, artifact, f"-DoutputDirectory={new}"], folder)
-        new.rename(kept)
-    return kept / f"swagger-codegen-cli-{VERSION}.jar"
+        run_maven([COPY, artifact, f"-DoutputDirectory={made}"], folder)
+
+    return kept(f"swagger-codegen-{VERSION}", fetch) / f"swagger-codegen-cli-{VERSION}.jar"
 
 
 class CodegenPython(Python):

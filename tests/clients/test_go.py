@@ -12,9 +12,10 @@ import pytest
 
 from policy_server.clients.names import Package
 from policy_server.contract.contract import ContractFile
-from tests.clients.toolchains import CACHE, DRIVERS, MINUTE
+from tests.clients.toolchains import DRIVERS, MINUTE
 from tests.clients.toolchains import run as run_well
 from tests.conftest import shared
+from tests.support.kept import CACHE
 from tests.support.server import KEY, PASSWORD, USER, Server, gunicorn, run_command
 
 VARIABLES = {"GOCACHE": str(CACHE / "go"), "GOFLAGS": "-mod=mod", "GOTOOLCHAIN": "local"}

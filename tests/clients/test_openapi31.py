@@ -1,6 +1,5 @@
 """Generators that read OpenAPI 3.1 make clients of the served contract that compile and decide."""
 
-import fcntl
 import hashlib
 import json
 import shutil
@@ -11,8 +10,9 @@ from typing import Any
 import pytest
 
 from policy_server.contract.operations import OPERATIONS
-from tests.clients.toolchains import CACHE, run
+from tests.clients.toolchains import run
 from tests.support.counterparts import environment_of
+from tests.support.kept import CACHE, kept
 from tests.support.server import KEY, ROOT, Server, gunicorn
 from tests.support.warm import OBSERVATION
 
@@ -44,18 +44,13 @@ def contract(server: Server, tmp_path: Path) -> Path:
 def node_modules() -> Path:
     """The generators of npm, installed once for all checkouts."""
     digest = hashlib.sha256((DRIVERS / "package.json").read_bytes()).hexdigest()[:16]
-    made = CACHE / f"openapi31-{digest}"
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "openapi31.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (made / "complete").exists():
-            shutil.rmtree(made, ignore_errors=True)
-            made.mkdir()
-            shutil.copy(DRIVERS / "package.json", made)
-            options: list[str | Path] = ["--no-audit", "--no-fund", "--cache", CACHE / "npm"]
-            run(["npm", "install", "--prefer-offline", *options], made)
-            (made / "complete").touch()
-    return made / "node_modules"
+
+    def install(made: Path) -> None:
+        shutil.copy(DRIVERS / "package.json", made)
+        options: list[str | Path] = ["--no-audit", "--no-fund", "--cache", CACHE / "npm"]
+        run(["npm", "install", "--prefer-offline", *options], made)
+
+    return kept(f"openapi31-{digest}", install) / "node_modules"
 
 
 def decided(server: Server, folder: Path, *command: str | Path) -> Any:

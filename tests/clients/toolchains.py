@@ -16,8 +16,8 @@ from pathlib import Path
 
 from policy_server.clients.names import Package, camel_case, snake_case
 from policy_server.clients.openapi_generator import find_java
+from tests.support.kept import CACHE, kept
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "policy-server"
 DRIVERS = Path(__file__).parent / "drivers"
 MAVEN_REPOSITORY = CACHE / "maven"
 MINUTE = 60.0
@@ -223,14 +223,12 @@ class Scala(Toolchain):
             for group, artifact, version in SCALA_DEPENDENCIES
         )
         pom = SCALA_POM.format(dependencies=dependencies)
-        jars = CACHE / f"scala-{hashlib.sha256(pom.encode()).hexdigest()[:16]}"
-        if not jars.exists():
+
+        def fetch(made: Path) -> None:
             (self.folder / "pom.xml").write_text(pom)
-            new = jars.with_suffix(f".{os.getpid()}")
-            goals = [COPY_DEPENDENCIES, f"-DoutputDirectory={new}"]
-            run_maven(goals, self.folder)
-            new.rename(jars)
-        return jars
+            run_maven([COPY_DEPENDENCIES, f"-DoutputDirectory={made}"], self.folder)
+
+        return kept(f"scala-{hashlib.sha256(pom.encode()).hexdigest()[:16]}", fetch)
 
 
 class R(Toolchain):

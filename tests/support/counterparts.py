@@ -1,10 +1,8 @@
 """Other servers that tests talk to, each in an environment of its own outside of the checkout."""
 
 import contextlib
-import fcntl
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +12,7 @@ from pathlib import Path
 import requests
 
 from policy_server.sandbox.confinement import end_with
-from tests.clients.toolchains import CACHE
+from tests.support.kept import kept
 from tests.support.server import ROOT
 
 REQUIREMENTS = ROOT / "tests/files/counterparts"
@@ -33,24 +31,19 @@ def environment_of(name: str, *options: str, beside: Sequence[Path] = ()) -> Pat
     files = [requirements, *beside]
     content = b"".join(each.read_bytes() for each in files)
     digest = hashlib.sha256(content).hexdigest()[:16]
-    made = CACHE / f"{name}-{digest}"
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (made / "complete").exists():
-            shutil.rmtree(made, ignore_errors=True)
-            uv = Path(sys.executable).with_name("uv")
-            python = made / "bin" / "python"
-            listed = [part for each in files for part in ("-r", each)]
-            commands: tuple[list[str | Path], ...] = (
-                ["venv", "--quiet", "--python", sys.executable, made],
-                ["pip", "install", "--quiet", *options, "--python", python, *listed],
-            )
-            for command in commands:
-                done = subprocess.run([uv, *command], capture_output=True, text=True, check=False)
-                assert done.returncode == 0, done.stderr
-            (made / "complete").touch()
-    return made
+
+    def install(made: Path) -> None:
+        uv, python = Path(sys.executable).with_name("uv"), made / "bin" / "python"
+        listed = [part for each in files for part in ("-r", each)]
+        commands: tuple[list[str | Path], ...] = (
+            ["venv", "--quiet", "--allow-existing", "--python", sys.executable, made],
+            ["pip", "install", "--quiet", *options, "--python", python, *listed],
+        )
+        for command in commands:
+            done = subprocess.run([uv, *command], capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+
+    return kept(f"{name}-{digest}", install)
 
 
 @dataclass

@@ -5,7 +5,6 @@ than that of the wheel's library, which keeps it. It is fetched by apt, which ch
 folder outside of the checkout, by lists of its own: those of the machine may be another Debian's.
 """
 
-import fcntl
 import hashlib
 import shutil
 import tempfile
@@ -13,7 +12,8 @@ from pathlib import Path
 
 import onnxruntime
 
-from tests.clients.toolchains import CACHE, run
+from tests.clients.toolchains import run
+from tests.support.kept import kept
 
 PACKAGE = "libonnxruntime-dev=1.21.0+dfsg-1"
 SHA256 = "14f7d959d5deacbcf1504830d4189f91fc67382b399ed9ae9d3aa9c4050ced08"
@@ -35,16 +35,14 @@ def onnxruntime_folder(folder: Path) -> Path:
 
 def _headers() -> Path:
     """The headers, fetched once for all checkouts."""
-    made = CACHE / f"onnxruntime-headers-{SHA256[:16]}"
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "onnxruntime-headers.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not made.exists():
-            with tempfile.TemporaryDirectory(dir=CACHE) as temporary:
-                package = _fetched(Path(temporary))
-                run(["dpkg-deb", "-x", package, "unpacked"], Path(temporary))
-                shutil.move(Path(temporary) / "unpacked" / HEADERS, made)
-    return made
+
+    def fetch(made: Path) -> None:
+        with tempfile.TemporaryDirectory() as temporary:
+            package = _fetched(Path(temporary))
+            run(["dpkg-deb", "-x", package, "unpacked"], Path(temporary))
+            shutil.copytree(Path(temporary) / "unpacked" / HEADERS, made, dirs_exist_ok=True)
+
+    return kept(f"onnxruntime-headers-{SHA256[:16]}", fetch)
 
 
 def _fetched(folder: Path) -> Path:

@@ -39,6 +39,17 @@ def action_dependence_faults(fields: Mapping[str, Field]) -> list[str]:
     ]
 
 
+def related_to(fields: Mapping[str, Field], name: str) -> set[str]:
+    """A field, what it depends on, what depends on these, and so on: what is possible together."""
+    found, new = set[str](), {name}
+    while new:
+        found |= new
+        causes = {cause for each in new for cause in fields[each].depends_on}
+        effects = {each for each, field in fields.items() if new & {*field.depends_on}}
+        new = (causes | effects) - found
+    return found
+
+
 def dependents(fields: Mapping[str, Field], names: Collection[str]) -> list[str]:
     """The fields that depend on some of these, by way of others too, in the schema's order."""
     found: set[str] = set()

@@ -3,7 +3,7 @@
 The Shapley value of a field (Shapley, "A value for n-person games", 1953) is the mean, over all
 orders of the fields, of how much a quantity changes when the field comes in. It is estimated over
 random orders: Castro, Gomez and Tejada, "Polynomial calculation of the Shapley value based on
-sampling" (2009); of a field that is not in yet, the value is that of a random valid observation:
+sampling" (2009); of a field that is not in yet, the value is that of another observation:
 Strumbelj and Kononenko, "Explaining prediction models and individual predictions with feature
 contributions" (2014). Each order is followed by its reverse, which varies less together (antithetic
 sampling: Mitchell, Cooper, Frank and Holmes, "Sampling permutations for Shapley value estimation",
@@ -16,8 +16,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from policy_server.contract.fields.field import Value
 from policy_server.contract.schema import Observation, ObservationSchema
-from policy_server.explaining.places import Place, backgrounds, moved, places_of
+from policy_server.explaining.places import (
+    Path,
+    Unit,
+    backgrounds,
+    has_all,
+    moved,
+    places_of,
+    units_of,
+)
 from policy_server.explaining.quantity import Quantity, Weigh
 
 DEVIATIONS = 1.96
@@ -33,10 +42,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Contribution:
-    """What a place contributes.
+    """What a place contributes, or several that depend on one another.
 
     Attributes:
-        name: Of the place.
+        name: Of the place or places.
         value: By how much the quantity is larger for what stands there, on average over orders.
         margin: So far to either side the mean over all orders lies, 95 times in 100.
     """
@@ -52,9 +61,9 @@ class Contributions:
 
     Attributes:
         quantity: What is explained.
-        usual: Its mean over the random observations.
+        usual: Its mean over the observations that this one is compared with.
         found: What it is for the observation.
-        parts: Of every place, the largest first.
+        parts: Of all that is moved by itself, the largest first.
         pairs: How many orders, each with its reverse, were looked at.
     """
 
@@ -73,6 +82,7 @@ def contributions(
     *,
     room: int,
     seed: int = 0,
+    rows: Sequence[Observation] = (),
     progress: Callable[[float], object] = lambda share: None,
 ) -> Contributions:
     """Estimate what each place of an observation contributes to a quantity.
@@ -84,29 +94,41 @@ def contributions(
         quantity: Of its answers.
         room: How many observations it takes at once.
         seed: Of orders and random observations.
+        rows: Real observations, which it is compared with instead of random ones: what depends on
+            one another is moved together then. Those count that have all that it has.
         progress: Called with the share that is done.
     """
     places = places_of(schema, observation)
-    pairs = int(np.clip((room - 1) // max(1, 2 * len(places)), LEAST_PAIRS, MOST_PAIRS))
+    real = [each for each in rows if has_all(places, each)]
+    units = units_of(schema, places, together=bool(real))
+    pairs = int(np.clip((room - 1) // max(1, 2 * len(units)), LEAST_PAIRS, MOST_PAIRS))
     found = quantity.of(weigh([observation])[0])
-    rows: list[Floats] = []
-    usual: list[float] = []
+    drawn, usual = list[Floats](), list[float]()
     rng = np.random.default_rng(seed)
     for done in range(ROUNDS):
-        others = backgrounds(schema, pairs, seed * ROUNDS + done)
-        for row, start in _round(places, observation, others, weigh, quantity, found, rng):
-            rows.append(row)
+        others = _some(real, pairs, rng) or backgrounds(schema, pairs, seed * ROUNDS + done)
+        for row, start in _round(units, observation, others, weigh, quantity, found, rng):
+            drawn.append(row)
             usual.append(start)
         progress((done + 1) / ROUNDS)
-        if not places or _narrow(np.array(rows)):
+        if not units or _narrow(np.array(drawn)):
             break
-    each = np.array(rows).reshape(len(rows), len(places))
-    parts = [
-        Contribution(place.name, float(value), float(margin))
-        for place, value, margin in zip(places, each.mean(axis=0), margins(each), strict=True)
+    parts = _parts(units, np.array(drawn).reshape(len(drawn), len(units)))
+    return Contributions(quantity, float(np.mean(usual)), found, parts, len(drawn))
+
+
+def _parts(units: Sequence[Unit], rows: Floats) -> tuple[Contribution, ...]:
+    """What each unit contributes on average over rows, float64[pairs, units]."""
+    found = [
+        Contribution(unit.name, float(value), float(margin))
+        for unit, value, margin in zip(units, rows.mean(axis=0), margins(rows), strict=True)
     ]
-    parts.sort(key=lambda part: -abs(part.value))
-    return Contributions(quantity, float(np.mean(usual)), found, tuple(parts), len(rows))
+    return tuple(sorted(found, key=lambda part: -abs(part.value)))
+
+
+def _some(real: Sequence[Observation], count: int, rng: np.random.Generator) -> list[Observation]:
+    """Real observations, drawn with replacement; none where there is none."""
+    return [real[each] for each in rng.integers(len(real), size=count).tolist()] if real else []
 
 
 def margins(rows: Floats) -> Floats:
@@ -120,7 +142,7 @@ def _narrow(rows: Floats) -> bool:
 
 
 def _round(
-    places: Sequence[Place],
+    units: Sequence[Unit],
     observation: Observation,
     others: Sequence[Observation],
     weigh: Weigh,
@@ -128,18 +150,21 @@ def _round(
     found: float,
     rng: np.random.Generator,
 ) -> Iterator[tuple[Floats, float]]:
-    """Of each pair the contributions, and the quantity where no place has come in yet."""
-    orders = [rng.permutation(len(places)).tolist() for _ in others]
+    """Of each pair the contributions, and the quantity where no unit has come in yet."""
+    orders = [rng.permutation(len(units)).tolist() for _ in others]
     asked: list[Observation] = []
     for order, other in zip(orders, others, strict=True):
-        start = moved(observation, {each.path: each.value(other) for each in places})
+        start = moved(
+            observation,
+            {path: value for each in units for path, value in each.values(other).items()},
+        )
         asked.append(start)
         for way in (order, order[::-1]):
-            asked += _walk(places, observation, start, way)
+            asked += _walk(units, observation, start, way)
     values = iter([quantity.of(each) for each in weigh(asked)])
     for order in orders:
         start_value = next(values)
-        row = np.zeros(len(places))
+        row = np.zeros(len(units))
         for way in (order, order[::-1]):
             before = start_value
             for step, index in enumerate(way):
@@ -150,13 +175,12 @@ def _round(
 
 
 def _walk(
-    places: Sequence[Place], observation: Observation, start: Observation, way: Sequence[int]
+    units: Sequence[Unit], observation: Observation, start: Observation, way: Sequence[int]
 ) -> list[Observation]:
-    """The observations as one place after the other comes in, but for the last."""
-    come = {}
+    """The observations as one unit after the other comes in, but for the last."""
+    come: dict[Path, Value] = {}
     walked = []
     for index in way[:-1]:
-        place = places[index]
-        come[place.path] = place.value(observation)
+        come |= units[index].values(observation)
         walked.append(moved(start, come))
     return walked

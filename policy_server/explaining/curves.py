@@ -11,7 +11,8 @@ import numpy as np
 
 from policy_server.contract.fields.field import Scalar, Value
 from policy_server.contract.schema import Observation, ObservationSchema
-from policy_server.explaining.places import Place, moved, scalar_places
+from policy_server.explaining.ground import Imagine, alone
+from policy_server.explaining.places import Place, scalar_places
 from policy_server.explaining.quantity import Json, Quantity, Weigh
 
 MOST_VALUES, LEAST_VALUES = 41, 3
@@ -28,6 +29,7 @@ class Curve:
         field: What its value may be.
         now: The value that the observation has.
         values: That it takes, in their order.
+        observations: That the policy was asked about, one for each of them.
         weighed: The Distribution at each of them.
     """
 
@@ -35,6 +37,7 @@ class Curve:
     field: Scalar
     now: Value
     values: tuple[Value, ...]
+    observations: tuple[Observation, ...]
     weighed: tuple[Json, ...]
 
     def numbers(self, quantity: Quantity) -> list[float]:
@@ -48,40 +51,55 @@ class Curve:
 
 
 def curves_of(
-    schema: ObservationSchema, observation: Observation, weigh: Weigh, room: int
+    schema: ObservationSchema,
+    observation: Observation,
+    weigh: Weigh,
+    room: int,
+    imagine: Imagine | None = None,
 ) -> list[Curve]:
     """The curves of the first MOST_PLACES places that hold one value, in the schema's order.
+
+    A place none of whose values is known as possible has none.
 
     Args:
         schema: What observations are.
         observation: The rest of it is held.
         weigh: Asks the policy.
         room: How many observations it takes at once.
+        imagine: Gives the observations with other values; None moves a place alone.
     """
+    imagine = imagine or alone(observation)
     places = scalar_places(schema, observation)[: min(MOST_PLACES, max(1, room // LEAST_VALUES))]
     count = int(np.clip(room // max(1, len(places)), LEAST_VALUES, MOST_VALUES))
-    values = [_values(field, place.value(observation), count) for place, field in places]
-    asked = [
-        moved(observation, {place.path: value})
-        for (place, _), taken in zip(places, values, strict=True)
-        for value in taken
+    points = [
+        _points(place, _values(field, place.value(observation), count), imagine)
+        for place, field in places
     ]
+    asked = [each for along in points for each in along.values()]
     answers = iter(weigh(asked) if asked else ())
     return [
         Curve(
             place,
             field,
             place.value(observation),
-            tuple(taken),
-            tuple(next(answers) for _ in taken),
+            tuple(along),
+            tuple(along.values()),
+            tuple(next(answers) for _ in along),
         )
-        for (place, field), taken in zip(places, values, strict=True)
+        for (place, field), along in zip(places, points, strict=True)
+        if along
     ]
 
 
 def strongest(curves: Sequence[Curve], quantity: Quantity, most: int) -> list[Curve]:
     """The curves along which a quantity moves farthest."""
     return sorted(curves, key=lambda each: -each.reach(quantity))[:most]
+
+
+def _points(place: Place, values: Sequence[Value], imagine: Imagine) -> dict[Value, Observation]:
+    """The possible observations with other values at a place, by these."""
+    imagined = ((value, imagine({place.path: value})) for value in values)
+    return {value: each for value, each in imagined if each is not None}
 
 
 def _values(field: Scalar, now: Value, count: int) -> list[Value]:

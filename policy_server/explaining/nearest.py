@@ -16,7 +16,8 @@ import numpy as np
 from policy_server.contract.fields.field import Scalar, Value
 from policy_server.contract.schema import Observation
 from policy_server.explaining.curves import Curve, strongest
-from policy_server.explaining.places import Place, moved
+from policy_server.explaining.ground import Imagine, alone
+from policy_server.explaining.places import Place
 from policy_server.explaining.quantity import Json, Quantity, Weigh
 
 FINER, ROUNDS = 11, 2
@@ -34,15 +35,13 @@ class Change:
         moves: Of each place the value now, and the one that changes the decision.
         distance: How far that is: the whole range of one number is 1.
         weighed: The Distribution there.
+        observation: As it is with the change, and with what follows from it.
     """
 
     moves: tuple[tuple[Place, Value, Value], ...]
     distance: float
     weighed: Json
-
-    def applied(self, observation: Observation) -> Observation:
-        """The observation with the change."""
-        return moved(observation, {place.path: value for place, _, value in self.moves})
+    observation: Observation
 
 
 def nearest_changes(
@@ -51,6 +50,7 @@ def nearest_changes(
     weigh: Weigh,
     quantity: Quantity,
     room: int,
+    imagine: Imagine | None = None,
 ) -> list[Change]:
     """The nearest change of one place, and that of two where it is nearer.
 
@@ -62,8 +62,9 @@ def nearest_changes(
         weigh: Asks the policy.
         quantity: Says what is decided.
         room: How many observations the policy takes at once.
+        imagine: Gives the observations with other values; None moves places alone.
     """
-    search = _Search(observation, curves, weigh, quantity)
+    search = _Search(observation, curves, weigh, quantity, imagine or alone(observation))
     singles = search.singles()
     best = min(singles, key=lambda each: each.distance, default=None)
     if best is not None:
@@ -79,9 +80,14 @@ class _Search:
     """What `nearest_changes` goes by."""
 
     def __init__(
-        self, observation: Observation, curves: Sequence[Curve], weigh: Weigh, quantity: Quantity
+        self,
+        observation: Observation,
+        curves: Sequence[Curve],
+        weigh: Weigh,
+        quantity: Quantity,
+        imagine: Imagine,
     ) -> None:
-        self._observation = observation
+        self._imagine = imagine
         self._curves = curves
         self._weigh = weigh
         self._quantity = quantity
@@ -94,8 +100,10 @@ class _Search:
         found = []
         for curve in self._curves:
             changes = [
-                _change(((curve.place, curve.now, value),), (curve.field,), weighed)
-                for value, weighed in zip(curve.values, curve.weighed, strict=True)
+                _change(((curve.place, curve.now, value),), (curve.field,), weighed, asked)
+                for value, asked, weighed in zip(
+                    curve.values, curve.observations, curve.weighed, strict=True
+                )
                 if self._differs(weighed)
             ]
             if changes:
@@ -113,21 +121,24 @@ class _Search:
         end: Any = far
         for _ in range(ROUNDS):
             steps = np.linspace(float(near), float(end), FINER).tolist()[1:-1]
-            answers = self._weigh([moved(self._observation, {place.path: each}) for each in steps])
-            for value, weighed in zip(steps, answers, strict=True):
+            imagined = ((each, self._imagine({place.path: each})) for each in steps)
+            tried = [(value, asked) for value, asked in imagined if asked is not None]
+            answers = self._weigh([asked for _, asked in tried]) if tried else ()
+            for (value, asked), weighed in zip(tried, answers, strict=True):
                 if self._differs(weighed):
-                    change, end = _change(((place, now, value),), (field,), weighed), value
+                    change, end = _change(((place, now, value),), (field,), weighed, asked), value
                     break
                 near = value
         return change
 
     def pair(self, room: int) -> Change | None:
         """The nearest change of two of the strongest places, on a coarse grid."""
-        tried = [*self._grid(room)]
-        answers = self._weigh([moved(self._observation, _values(each)) for each, _ in tried])
+        imagined = ((*each, self._imagine(_values(each[0]))) for each in self._grid(room))
+        tried = [(moves, fields, asked) for moves, fields, asked in imagined if asked is not None]
+        answers = self._weigh([asked for *_, asked in tried]) if tried else ()
         changes = [
-            _change(moves, fields, weighed)
-            for (moves, fields), weighed in zip(tried, answers, strict=True)
+            _change(moves, fields, weighed, asked)
+            for (moves, fields, asked), weighed in zip(tried, answers, strict=True)
             if self._differs(weighed)
         ]
         return min(changes, key=lambda each: each.distance, default=None)
@@ -164,11 +175,14 @@ def _values(moves: Sequence[tuple[Place, Value, Value]]) -> dict[Any, Value]:
 
 
 def _change(
-    moves: tuple[tuple[Place, Any, Any], ...], fields: Sequence[Scalar], weighed: Json
+    moves: tuple[tuple[Place, Any, Any], ...],
+    fields: Sequence[Scalar],
+    weighed: Json,
+    observation: Observation,
 ) -> Change:
     far = 0.0
     for (_, now, value), field in zip(moves, fields, strict=True):
         low, high = field.span(now)
         ranged = field.numeric and high > low
         far += abs(value - now) / (high - low) if ranged else float(value != now)
-    return Change(moves, far, weighed)
+    return Change(moves, far, weighed, observation)

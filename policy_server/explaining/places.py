@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from policy_server.contract.dependence import related_to
 from policy_server.contract.fields.array import Array
 from policy_server.contract.fields.field import Field, Scalar, Value
 from policy_server.contract.samples import random_observations
@@ -13,6 +14,8 @@ from policy_server.contract.schema import Observation, ObservationSchema
 Path: TypeAlias = tuple[str | int, ...]
 MOST_ITEMS = 64
 """A longer list is one place."""
+NAMED = 3
+"""So many names has a unit at most."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,63 @@ def _items(path: Path, field: Field, value: Value) -> Iterator[Place]:
             yield from _items((*path, index), field.items, item)
     else:
         yield Place(path, field)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Places that take other values together; most stand alone.
+
+    Attributes:
+        name: As people read it.
+        places: What is moved.
+    """
+
+    name: str
+    places: tuple[Place, ...]
+
+    def values(self, observation: Observation) -> dict[Path, Value]:
+        """What stands there."""
+        return {place.path: place.value(observation) for place in self.places}
+
+
+def units_of(schema: ObservationSchema, places: Sequence[Place], *, together: bool) -> list[Unit]:
+    """Every place by itself; or together those of fields that depend on one another.
+
+    Args:
+        schema: Says what depends on what.
+        places: In the schema's order.
+        together: Whether these are units.
+    """
+    if not together:
+        return [Unit(place.name, (place,)) for place in places]
+    units: list[Unit] = []
+    left = [*places]
+    while left:
+        related = related_to(schema.fields, str(left[0].path[0]))
+        inside = tuple(each for each in left if each.path[0] in related)
+        left = [each for each in left if each.path[0] not in related]
+        if len(related) == 1:
+            units += [Unit(each.name, (each,)) for each in inside]
+        else:
+            names = list(dict.fromkeys(str(each.path[0]) for each in inside))
+            units.append(Unit(_joined(names), inside))
+    return units
+
+
+def _joined(names: Sequence[str]) -> str:
+    if len(names) <= NAMED:
+        return ", ".join(names)
+    return f"{', '.join(names[: NAMED - 1])} and {len(names) - NAMED + 1} more"
+
+
+def has_all(places: Sequence[Place], observation: Observation) -> bool:
+    """Whether an observation has something at every place."""
+    try:
+        for place in places:
+            place.value(observation)
+    except (KeyError, IndexError):
+        return False
+    return True
 
 
 def scalar_places(

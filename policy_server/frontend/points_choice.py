@@ -8,8 +8,8 @@ import streamlit as st
 
 from policy_server.contract.fields.field import Value
 from policy_server.contract.schema import Observation
+from policy_server.explaining.ground import Ground
 from policy_server.frontend import address
-from policy_server.frontend.ground import Ground
 from policy_server.frontend.real_observations import Source, choose_real
 from policy_server.frontend.service import Service
 from policy_server.frontend.sweep import Axis, Sweep, value_at

@@ -10,10 +10,10 @@ import numpy as np
 from policy_server.contract.fields.array import Array
 from policy_server.contract.fields.field import Field, Scalar, Value
 from policy_server.contract.schema import Observation, ObservationSchema
+from policy_server.explaining.ground import Ground
 from policy_server.explaining.places import moved
 from policy_server.frontend.answers import Decision, read_decision
 from policy_server.frontend.client import Client
-from policy_server.frontend.ground import Ground
 from policy_server.frontend.wording import path_name
 
 MAX_BATCH = 10_000

@@ -21,6 +21,7 @@ from policy_server.frontend.form import held_observation
 from policy_server.frontend.origin import Origin, mark, policy_missing
 from policy_server.frontend.service import Service
 from policy_server.frontend.sweep import largest_batch
+from policy_server.frontend.why_compared import Compared, choose_compared
 from policy_server.frontend.wording import plain, say
 
 WHY, COMPONENT = "why", "why:component"
@@ -37,6 +38,8 @@ class Reasons:
 
     Attributes:
         origin: What it was made from.
+        against: What it is compared with, in words.
+        kept: What is known of the observations that the policy was asked about.
         weighed: The Distribution that is explained.
         parts: Contributions to what was explained.
         changes: The nearest ones that change the decision.
@@ -45,6 +48,8 @@ class Reasons:
     """
 
     origin: Origin
+    against: str
+    kept: str
     weighed: Json
     parts: Contributions
     changes: list[Change]
@@ -57,19 +62,21 @@ def show(service: Service) -> None:
     held = held_observation(service)
     st.subheader("Why this decision")
     st.markdown(
-        "What each field of the observation of **Decide** contributes, compared with random valid "
+        "What each field of the observation of **Decide** contributes, compared with other "
         "observations, and the smallest changes that change the decision."
     )
+    compared = choose_compared(service)
     component = _component()
     if st.button(
         "Explain the decision",
         type="primary",
         icon=":material/troubleshoot:",
-        disabled=policy_missing(),
+        disabled=policy_missing() or compared is None,
         help="Asks the policy about some thousands of observations.",
     ):
         st.session_state.pop(WHY, None)
-        _explain(service, held, component)
+        assert compared is not None
+        _explain(service, held, component, compared)
     reasons: Reasons | None = st.session_state.get(WHY)
     if reasons is not None:
         mark(reasons.origin, service, held)
@@ -95,7 +102,7 @@ def _component() -> int:
     return int(chosen or 0)
 
 
-def _explain(service: Service, held: Observation, component: int) -> None:
+def _explain(service: Service, held: Observation, component: int, compared: Compared) -> None:
     bar = st.progress(0.05, "The policy weighs ...")
     room = min(ROOM, largest_batch(held))
     origin = Origin.now(service, "", copy.deepcopy(held))
@@ -106,12 +113,17 @@ def _explain(service: Service, held: Observation, component: int) -> None:
         weigh = in_pieces(_weigh(service, answer.version), room)
         asked = (service.schema, held, weigh)
         parts = contributions(
-            *asked, quantity, room=room, progress=lambda share: bar.progress(0.6 * share)
+            *asked,
+            quantity,
+            room=room,
+            rows=compared.rows,
+            progress=lambda share: bar.progress(0.6 * share),
         )
         bar.progress(0.6, "Every field is moved ...")
-        curves = curves_of(*asked, room)
+        imagine = compared.imagine(service.schema.fields, held)
+        curves = curves_of(*asked, room, imagine)
         bar.progress(0.8, "Near changes are looked for ...")
-        changes = nearest_changes(held, curves, weigh, quantity, room)
+        changes = nearest_changes(held, curves, weigh, quantity, room, imagine)
         saliencies = _saliencies(service, held, weigh, quantity)
     except RequestFailed as error:
         if error.status == OLDER:
@@ -121,7 +133,8 @@ def _explain(service: Service, held: Observation, component: int) -> None:
         return
     finally:
         bar.empty()
-    st.session_state[WHY] = Reasons(origin, answer.document, parts, changes, curves, saliencies)
+    found = (answer.document, parts, changes, curves, saliencies)
+    st.session_state[WHY] = Reasons(origin, compared.against, compared.words, *found)
     if len(quantities_of(answer.document)) > 1:
         st.rerun()  # the choice of what is explained stands above
 
@@ -153,7 +166,7 @@ def _show(service: Service, reasons: Reasons) -> None:
         st.markdown(
             plain(
                 f"The {quantity.words} is {quantity.spelt(parts.found)} here, and "
-                f"{quantity.spelt(parts.usual)} on average over random valid observations."
+                f"{quantity.spelt(parts.usual)} on average over {reasons.against}."
             )
         )
         if parts.parts:
@@ -167,8 +180,8 @@ def _show(service: Service, reasons: Reasons) -> None:
             st.caption(
                 plain(
                     f"Shapley values, of {2 * parts.pairs} orders of the fields; the thin line is "
-                    f"where the value lies, 95 times in 100.{more} Fields are moved one by one: "
-                    f"observations may be impossible. {reasons.origin.words}"
+                    f"where the value lies, 95 times in 100.{more} {reasons.kept} "
+                    f"{reasons.origin.words}"
                 )
             )
     _show_changes(service, reasons)
@@ -192,7 +205,8 @@ def _show_changes(service: Service, reasons: Reasons) -> None:
             for place, now, value in change.moves
         )
         decided = reasons.parts.quantity.decided_words(change.weighed)
-        words.markdown(plain(f"{moves}: then {decided}."))
+        follow = _following(reasons.origin.observation, change)
+        words.markdown(plain(f"{moves}{follow}: then {decided}."))
         if way.button(
             "Try it",
             icon=":material/input:",
@@ -200,10 +214,19 @@ def _show_changes(service: Service, reasons: Reasons) -> None:
             width="stretch",
             help="Puts the changed observation into the form of Decide.",
         ):
-            observation = reasons.origin.observation
-            assert observation is not None
-            draft_of(service).load(change.applied(observation))
+            draft_of(service).load(change.observation)
             st.rerun()
+
+
+def _following(held: Observation | None, change: Change) -> str:
+    """What has another value because it depends on what is moved, in words."""
+    moved = {place.path[0] for place, *_ in change.moves}
+    found = [
+        name
+        for name, value in change.observation.items()
+        if name not in moved and value != (held or {}).get(name)
+    ]
+    return f", and with it {', '.join(found)}" if found else ""
 
 
 def _show_curves(reasons: Reasons) -> None:

@@ -155,7 +155,7 @@ def test_the_nearest_change_of_one_field_ends_where_the_decision_turns() -> None
     assert (place.name, now) == ("speed", 7.5)
     assert 5.02 < value <= 5.03
     assert nearest.distance == pytest.approx((7.5 - value) / 10)
-    assert nearest.applied(NOW) == {**NOW, "speed": value}
+    assert nearest.observation == {**NOW, "speed": value}
 
 
 def test_two_fields_that_change_the_decision_together_alone() -> None:
@@ -165,7 +165,7 @@ def test_two_fields_that_change_the_decision_together_alone() -> None:
     now: Observation = {"left": False, "right": True, "far": False}
     weigh = heads(lambda each: 1 if each["left"] and not each["right"] else -1)
     (nearest,) = changes(weigh, schema, now)
-    assert nearest.applied(now) == {"left": True, "right": False, "far": False}
+    assert nearest.observation == {"left": True, "right": False, "far": False}
     assert nearest.distance == 2
     assert changes(heads(lambda each: -1), schema, now) == []
 

@@ -6,9 +6,10 @@ from playwright.sync_api import Browser, expect
 
 from tests.support.axe import serious
 from tests.support.networks import linear_onnx
-from tests.support.server import Server, gunicorn, publish
+from tests.support.server import ROOT, Server, gunicorn, publish
 from tests.support.visitor import Frontend, visitor
 
+GOLDEN = ROOT / "examples/lpoc/golden.jsonl"
 PICTURE = """observations:
   view: {type: "List[int]", shape: [6, 6], encoding: png, minimum: 0, maximum: 255}
   speed: {type: float, minimum: 0, maximum: 9}
@@ -69,4 +70,22 @@ def test_a_picture_shows_where_it_matters(
         guest.press("Explain the decision")
         guest.sees("Where view matters")
         expect(guest.page.locator("[data-testid=stVegaLiteChart]")).to_have_count(3)
+        assert serious(guest) == []
+
+
+def test_real_observations_keep_what_depends_on_one_another_possible(
+    browser: Browser, front: Frontend, lpoc_server: Server
+) -> None:
+    with visitor(browser, front) as guest:
+        guest.connect(lpoc_server)
+        guest.turn_to("Why")
+        guest.sees("also those that depend on others")
+        guest.page.get_by_role("radio", name="Real observations").click()
+        guest.settle()
+        expect(guest.button("Explain the decision")).to_be_disabled()
+        guest.hand_over("CSV file or golden cases", GOLDEN)
+        guest.press("Explain the decision")
+        guest.sees("rows of golden.jsonl.")
+        guest.sees("What depends on one another has values that were seen together.")
+        expect(guest.page.get_by_text("observations may be impossible")).to_have_count(0)
         assert serious(guest) == []

@@ -1,15 +1,19 @@
 """What real observations say of imagined ones: which are possible, and what follows from them."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 from policy_server.contract.dependence import dependents
-from policy_server.contract.fields.field import Field
+from policy_server.contract.fields.field import Field, Value
 from policy_server.contract.schema import Observation
+from policy_server.explaining.places import Path, moved
 
 Key = tuple[str, ...]
+Imagine: TypeAlias = Callable[[Mapping[Path, Value]], Observation | None]
+"""An observation with other values at some places; None where it is not known as possible."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,35 @@ class Ground:
             return None
         kept = {name: value for name, value in imagined.items() if name not in self.followers}
         return kept | {name: row[name] for name in self.followers if name in row}
+
+
+def alone(held: Observation) -> Imagine:
+    """Whatever is moved moves alone, possible or not."""
+    return lambda values: moved(held, values)
+
+
+def kept_valid(
+    fields: Mapping[str, Field], held: Observation, rows: Sequence[Observation]
+) -> Imagine:
+    """What depends on what is moved follows it, as real observations have it.
+
+    Args:
+        fields: Of the schema.
+        held: Where nothing is moved.
+        rows: Real observations.
+    """
+    grounds: dict[frozenset[str], Ground] = {}
+
+    def imagine(values: Mapping[Path, Value]) -> Observation | None:
+        imagined = moved(held, values)
+        if imagined == held:
+            return held
+        names = frozenset(str(first) for first, *_ in values)
+        if names not in grounds:
+            grounds[names] = Ground(fields, held, names, rows)
+        return grounds[names].possible(imagined)
+
+    return imagine
 
 
 def _key(observation: Observation, names: Collection[str]) -> Key:

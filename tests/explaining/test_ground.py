@@ -7,7 +7,7 @@ import pytest
 
 from policy_server.contract.reading import read_schema
 from policy_server.contract.schema import Observation
-from policy_server.frontend.ground import Ground
+from policy_server.explaining.ground import Ground
 from policy_server.frontend.sweep import Axis, Sweep, axes_of, marks_of
 
 ROOT = Path(__file__).resolve().parents[2]

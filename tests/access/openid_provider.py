@@ -15,8 +15,8 @@ from typing import Any
 import requests
 
 from tests.access.signing import AUDIENCE, SigningKey, claims_of, rsa_key, signed
-from tests.clients.toolchains import run
-from tests.support.kept import CACHE, kept
+from tests.clients.toolchains import QUIET_NPM, run
+from tests.support.kept import kept
 from tests.support.server import free_port
 
 SOURCES = Path(__file__).parent / "provider"
@@ -148,13 +148,6 @@ def installed() -> Path:
 
     def install(made: Path) -> None:
         shutil.copytree(SOURCES, made, dirs_exist_ok=True)
-        options: list[str | Path] = [
-            "--cache",
-            CACHE / "npm",
-            "--prefer-offline",
-            "--no-audit",
-            "--no-fund",
-        ]
-        run(["npm", "ci", "--ignore-scripts", *options], made)
+        run(["npm", "ci", "--ignore-scripts", *QUIET_NPM], made)
 
     return kept(f"openid-provider-{hashlib.sha256(b''.join(texts)).hexdigest()[:16]}", install)

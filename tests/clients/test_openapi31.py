@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from policy_server.contract.operations import OPERATIONS
-from tests.clients.toolchains import run
+from tests.clients.toolchains import QUIET_NPM, run
 from tests.support.counterparts import environment_of
-from tests.support.kept import CACHE, kept
+from tests.support.kept import kept
 from tests.support.server import KEY, ROOT, Server, gunicorn
 from tests.support.warm import OBSERVATION
 
@@ -47,8 +47,7 @@ def node_modules() -> Path:
 
     def install(made: Path) -> None:
         shutil.copy(DRIVERS / "package.json", made)
-        options: list[str | Path] = ["--no-audit", "--no-fund", "--cache", CACHE / "npm"]
-        run(["npm", "install", "--prefer-offline", *options], made)
+        run(["npm", "install", *QUIET_NPM], made)
 
     return kept(f"openapi31-{digest}", install) / "node_modules"
 

@@ -47,6 +47,8 @@ SCALA_DEPENDENCIES = (
 )
 UNDICI = "6.21.3"
 """Of the series that Node.js 20 has within: what it hands `fetch` fits."""
+QUIET_NPM = ("--cache", CACHE / "npm", "--prefer-offline", "--no-audit", "--no-fund")
+"""Options of npm: what was downloaded once is kept."""
 COPY_DEPENDENCIES = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 
 
@@ -268,14 +270,7 @@ class TypeScript(Toolchain):
         }
         (self.folder / "package.json").write_text(json.dumps(root))
         # Installing builds, as the packages say: `tsc`, strict.
-        options: list[str | Path] = [
-            "--cache",
-            CACHE / "npm",
-            "--prefer-offline",
-            "--no-audit",
-            "--no-fund",
-        ]
-        run(["npm", "install", *options], self.folder)
+        run(["npm", "install", *QUIET_NPM], self.folder)
         if drivers:
             sources = self.write_drivers(sdks, "driver.ts", "dashed")
             # The types of a browser are not there, and all declarations are checked.

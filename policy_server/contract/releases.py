@@ -45,7 +45,7 @@ class Release:
 
 
 class ReleaseHistory:
-    """Every contract that was given or served, in `BASE_PATH/schemas/releases.json`.
+    """Every contract that was served or has clients, in `BASE_PATH/schemas/releases.json`.
 
     Servers from before that kept schemas alone: these come first, by the times of their files.
 

@@ -23,6 +23,8 @@ def server(published_lpoc: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     """A server whose schema was another one before."""
     base_path = tmp_path_factory.mktemp("outdated") / "instance"
     shutil.copytree(published_lpoc, base_path)
+    # Another test may have served what was copied: this schema is recorded as the first then.
+    shutil.rmtree(base_path / "schemas", ignore_errors=True)
     for text in (OLD, LPOC.read_text()):
         done = run_command("schema", "-", "--noclients", base_path=base_path, text=text)
         assert done.returncode == 0, done.stderr

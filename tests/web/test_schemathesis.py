@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from policy_server.clients.further import FURTHER
 from tests.support.networks import linear_kernel, linear_onnx
 from tests.support.server import PASSWORD, USER, Server, gunicorn, publish
 
@@ -59,8 +60,9 @@ def schemathesis(
 
 
 def test_every_answer_is_documented(lpoc_server: Server) -> None:
-    while lpoc_server.get("clients").status_code == 503:  # until the SDKs are made
-        time.sleep(0.5)
+    for made in ("clients", *(f"clients/{each.name}" for each in FURTHER)):
+        while lpoc_server.get(made).status_code == 503:  # until the SDKs are made
+            time.sleep(0.5)
     done = schemathesis(lpoc_server, "--exclude-path-regex", VALID_MAY_BE_REFUSED)
     assert done.returncode == 0, done.stdout[-6000:]
     assert "Tested: 21" in done.stdout

@@ -199,7 +199,7 @@ def _draw(times: Sequence[datetime], curves: Curves, unit: str) -> None:
         alt.Chart(pd.DataFrame(rows))
         .mark_line(point=alt.OverlayMarkDef(size=12))
         .encode(
-            x=alt.X("time:T", title=None),
+            x=alt.X("time:T", title=None, axis=alt.Axis(format="%H:%M:%S", tickCount=5)),
             y=alt.Y(f"{unit}:Q", scale=alt.Scale(zero=True)),
             color=alt.Color("which:N", scale=colours, legend=alt.Legend(orient="top", title=None)),
         )

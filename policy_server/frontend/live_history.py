@@ -87,7 +87,7 @@ class History:
 
     def errors(self) -> dict[str, float]:
         """How many requests of all steps were answered with an error, by status."""
-        return self._counted(1, lambda labels: int(labels[1]) >= FIRST_ERROR)
+        return self._counted(1, lambda labels: _is_error(labels[1]))
 
     def by_version(self) -> dict[str, float]:
         """How many requests of all steps each version has decided."""
@@ -108,6 +108,11 @@ def is_decision(operation: str) -> bool:
     if operation == NO_OPERATION:
         return False
     return operation not in OPERATIONS or OPERATIONS[operation].body in DECIDES
+
+
+def _is_error(status: str) -> bool:
+    """Of many series the metrics keep some together; their status is no number."""
+    return status.isascii() and status.isdigit() and int(status) >= FIRST_ERROR
 
 
 def increases(before: Mapping[Labels, float], after: Mapping[Labels, float]) -> dict[Labels, float]:

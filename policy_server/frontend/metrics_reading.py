@@ -1,5 +1,6 @@
 """Reads the metrics of a server: the text of Prometheus, less what the page does not show."""
 
+import math
 import re
 import time
 from collections import defaultdict
@@ -97,7 +98,10 @@ def parse(text: str, policy: str) -> Metrics:
         of, names = wanted[sample["name"]]
         labels = {name: ESCAPED.sub(r"\1", told) for name, told in LABEL.findall(sample[2] or "")}
         if labels.get("policy") == of:
-            found[sample["name"]][tuple(labels.get(name, "") for name in names)] = _number(sample)
+            known = tuple(labels.get(name, "") for name in names)
+            found[sample["name"]][known] = _number(sample["value"])
+            if "le" in names and labels.get("le") != "+Inf":
+                _number(labels.get("le", ""))
     if not found[WORKERS]:
         raise RequestFailed("What answers at /metrics does not answer as a policy server does.")
     sums = {name: sum(values.values()) for name, values in found.items()}
@@ -106,11 +110,14 @@ def parse(text: str, policy: str) -> Metrics:
     return Metrics(found[REQUESTS], buckets, *gauges)
 
 
-def _number(sample: re.Match[str]) -> float:
+def _number(text: str) -> float:
     try:
-        return float(sample["value"])
-    except ValueError as error:
-        raise RequestFailed(f"The metrics have a number that is none: {sample[0]}.") from error
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise RequestFailed(f"The metrics have `{text}` where a number should be.")
+    return number
 
 
 def _text(root: str, token: str) -> str:

@@ -7,8 +7,8 @@ import streamlit as st
 
 from policy_server.errors import RequestFailed
 from policy_server.frontend import differences
+from policy_server.frontend.csv_cells import harmless
 from policy_server.frontend.refusals import differing_case
-from policy_server.frontend.service import Service
 from policy_server.frontend.version_actions import VERIFIED
 from policy_server.frontend.version_history import Event, Version, minute
 from policy_server.frontend.wording import plain, say, show_checks
@@ -16,13 +16,10 @@ from policy_server.frontend.wording import plain, say, show_checks
 SHOWN_EVENTS = 20
 
 
-def show(
-    service: Service, version: Version, workers: Sequence[dict[str, Any]], events: Sequence[Event]
-) -> None:
+def show(version: Version, workers: Sequence[dict[str, Any]], events: Sequence[Event]) -> None:
     """Show what is known of a version.
 
     Args:
-        service: Has it.
         version: Which.
         workers: All that serve.
         events: Of all versions, the latest first.
@@ -32,7 +29,7 @@ def show(
     for worker in workers:
         if worker.get("fault"):
             st.warning(plain(f"Worker {worker['pid']}: {worker['fault']}"), icon=":material/error:")
-    _verified(service, name)
+    _verified(name)
     own = [each.words for each in events if each.version == name]
     made = f"{minute(version['created'])}: made by {version['created_by']}"
     # The log may begin after it, or have been cut.
@@ -54,7 +51,7 @@ def _workers(name: str, workers: Sequence[dict[str, Any]]) -> str:
     )
 
 
-def _verified(service: Service, name: str) -> None:
+def _verified(name: str) -> None:
     """What the last replay of this visit found."""
     outcome = st.session_state.get(VERIFIED, {}).get(name)
     if outcome is None:
@@ -67,10 +64,17 @@ def _verified(service: Service, name: str) -> None:
         )
         show_checks(outcome["checks"])
     else:
-        cases = [differing_case(each) for each in outcome.get("cases", ())]
-        summary = f"The golden cases of version {name} do not agree."
-        if cases:
-            differences.show(service, RequestFailed(summary, cases=cases))
-        else:
-            st.error(plain(summary), icon=":material/error:")
-            show_checks(outcome["checks"])
+        _differing(name, outcome)
+
+
+def _differing(name: str, outcome: dict[str, Any]) -> None:
+    """Every golden case that does not agree; or why the replay did not get so far."""
+    st.error(plain(f"The golden cases of version {name} do not agree."), icon=":material/error:")
+    show_checks(outcome["checks"])
+    rows = differences.rows_of([differing_case(each) for each in outcome.get("cases", ())])
+    if rows:
+        st.dataframe(
+            [{column: harmless(cell) for column, cell in row.items()} for row in rows],
+            hide_index=True,
+            alt="What golden cases recorded, and what the replay found instead",
+        )

@@ -67,7 +67,7 @@ def show(service: Service, changed: Callable[[], None]) -> str | None:
         others = [name for name, each in versions.items() if each["state"] == "complete"]
         before = _before(active, others, events)
         version_actions.show(service, active, chosen, versions.get(before or ""), changed)
-        version_details.show(service, chosen, listed["workers"], events)
+        version_details.show(chosen, listed["workers"], events)
     if active is not None and GOLDEN in active["parts"]:
         st.caption(
             plain(

@@ -39,7 +39,8 @@ def test_the_text_of_prometheus_is_read_for_one_policy() -> None:
     assert read.buckets == {("predict", "0.1"): 6, ("predict", "+Inf"): 7}
     assert (read.workers, read.connections, read.memory, read.waiting) == (2, 7, 1.5e6, 0)
     assert list(parse(TEXT, "other").requests.values()) == [50]
-    for other in ("", "<html>", TEXT.replace("_workers 2", "_workers two")):
+    changed = [("_workers 2", "_workers two"), ("_workers 2", "_workers NaN"), ("0.1", "soon")]
+    for other in ("", "<html>", *(TEXT.replace(*each) for each in changed)):
         with pytest.raises(RequestFailed):
             parse(other, "default")
 
@@ -61,6 +62,9 @@ def test_rates_survive_a_counter_that_begins_again_and_readings_that_fail() -> N
     assert history.errors() == {}
     history.add(counted(5, status="503"), 18.0, NOW)
     assert history.errors() == {"503": 5}
+    history.add(counted(3, status="other"), 20.0, NOW)  # as many series are kept together
+    assert history.errors() == {"503": 5}
+    assert history.steps[-1].median == pytest.approx(0.1)
 
 
 def test_increases_are_told_of_each_counter_by_itself() -> None:

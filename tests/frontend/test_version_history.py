@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from streamlit.testing.v1 import AppTest
+
 from policy_server.frontend.version_history import active_before, events_of, golden_words, rows_of
 
 
@@ -61,6 +63,38 @@ def test_golden_cases_are_told_as_the_build_has_replayed_them() -> None:
     assert golden_words(version("1-a", parts=["golden"], checks=[check])) == "agree"
     failed = {**check, "passed": False}
     assert golden_words(version("1-a", parts=["golden"], checks=[check, failed])) == "differ"
+
+
+def details() -> None:
+    """A page with a version, a worker that is not well, and a replay that has failed."""
+    import streamlit as st
+
+    from policy_server.frontend import version_details
+
+    case = {
+        "place": "line 3",
+        "differences": [{"field": "probabilities[1]", "recorded": "0.1", "found": "0.2"}],
+    }
+    check = {"name": "golden cases", "passed": False, "detail": "1 of 4 disagrees"}
+    st.session_state["verified"] = {"1-a": {"passed": False, "checks": [check], "cases": [case]}}
+    version = {"version": "1-a", "created": "yesterday", "created_by": "bob", "checks": [check]}
+    workers = [{"pid": 7, "version": "1-a", "fault": "Files are damaged."}]
+    version_details.show(version, [*workers, {"pid": 8, "version": None}], [])
+
+
+def test_a_replay_that_fails_is_told_case_by_case() -> None:
+    page = AppTest.from_function(details).run(timeout=60)
+    assert not page.exception
+    assert [each.value for each in page.error] == [
+        r"The golden cases of version 1\-a do not agree\."
+    ]
+    assert page.dataframe[0].value.to_dict("records") == [
+        {"case": "line 3", "field": "probabilities[1]", "recorded": "0.1", "found": "0.2"}
+    ]
+    assert page.warning[0].value == r"Worker 7: Files are damaged\.".replace(":", r"\:")
+    said = " ".join(each.value for each in page.markdown)
+    assert r"1 of 2 workers decide with version 1\-a" in said
+    assert r"yesterday\: made by bob" in said
 
 
 def _log() -> list[Any]:

@@ -244,7 +244,7 @@ class Client:
             raise RequestFailed(
                 f"No server answers at {self.url}: start it, or check the address."
             ) from error
-        if answer.status_code not in (200, ACCEPTED, NO_CONTENT):
+        if answer.status_code not in ((NO_CONTENT,) if method == "DELETE" else (200, ACCEPTED)):
             raise refusal_of(answer, self.url)
         return answer
 

@@ -149,11 +149,7 @@ def _numbers(history: History, last: Metrics) -> None:
     median, slow = (steps[-1].median, steps[-1].slow) if steps else (None, None)
     told = [
         ("Requests a second", _number(rate), "Answered since the reading before, of all kinds."),
-        (
-            "Median latency",
-            _duration(median),
-            "Of decisions, the last half a minute.",
-        ),
+        ("Median latency", _duration(median), "Of decisions, the last half a minute."),
         ("99 % within", _duration(slow), "Of decisions, the last half a minute."),
         ("Open connections", _number(last.connections), "Of clients, in all workers."),
         ("Waiting decisions", _number(last.waiting), "Whose turn has not come, in all workers."),

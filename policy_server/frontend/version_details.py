@@ -36,8 +36,12 @@ def show(version: Version, workers: Sequence[dict[str, Any]], events: Sequence[E
     st.markdown("\n".join(f"- {plain(line)}" for line in own[:SHOWN_EVENTS] or [made]))
     if len(own) > SHOWN_EVENTS:
         st.caption(f"The latest {SHOWN_EVENTS} of {len(own)} entries of the audit log.")
-    with st.expander(f"Report of version {plain(name)}", icon=":material/checklist:"):
-        show_checks(version["checks"])
+    report = st.expander(
+        f"Report of version {plain(name)}", icon=":material/checklist:", on_change="rerun"
+    )
+    if report.open:
+        with report:
+            show_checks(version["checks"])
 
 
 def _workers(name: str, workers: Sequence[dict[str, Any]]) -> str:

@@ -11,8 +11,6 @@ from policy_server.frontend import address, version_actions, version_details
 from policy_server.frontend.csv_cells import harmless
 from policy_server.frontend.origin import active_version
 from policy_server.frontend.service import Service
-from policy_server.frontend.version_actions import FIRST as FIRST
-from policy_server.frontend.version_actions import SECOND as SECOND
 from policy_server.frontend.version_history import (
     GOLDEN,
     Event,

@@ -80,6 +80,10 @@ def test_from_upload_over_the_time_line_into_production_and_back(
         chosen(guest, second)
         guest.sees("uploaded by tester")
         guest.sees(f"No worker decides with version {second}.")
+        guest.page.get_by_text(f"Report of version {second}").click()
+        guest.settle()
+        report = guest.page.locator(".st-key-versions").get_by_text("golden cases:")
+        expect(report.first).to_be_visible(timeout=WAIT_MILLISECONDS)
         guest.press("Verify it")
         guest.sees(f"Verified: the golden cases of version {second} agree.")
         assert serious(guest) == []

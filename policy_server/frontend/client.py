@@ -20,21 +20,14 @@ from policy_server.contract.operations import (
     SCHEMA_HEADER,
     VERSION_HEADER,
 )
-from policy_server.errors import (
-    Difference,
-    DifferingCase,
-    Fault,
-    RequestFailed,
-    SchemaChanged,
-)
+from policy_server.errors import RequestFailed
+from policy_server.frontend.refusals import Json, json_of, refusal_of
 
-Json = dict[str, Any]
 CONNECT_SECONDS = 5
 ACCEPTED, ASK_SECONDS = 202, 0.5
 """How a server says that a build goes on, and how soon it is asked again."""
+NO_CONTENT = 204
 TOKEN_POINTS = 2
-OUTDATED = "/problems/made-for-another-schema"
-"""Type of the problem of a request that was made for another schema and does not fit this one."""
 BELOW_API = re.compile(rf"(?<!/){BASE_PATH}(/.*)?$")
 
 
@@ -128,10 +121,14 @@ class Client:
         return self._ask("GET", f"{self.api}/swagger.json").json()
 
     def get(
-        self, operation: str, seconds: float = ANSWER_SECONDS, **path: str
+        self,
+        operation: str,
+        seconds: float = ANSWER_SECONDS,
+        query: Mapping[str, object] | None = None,
+        **path: str,
     ) -> requests.Response:
         """Get an operation's answer, by the parameters of its path; raises like `post`."""
-        return self._ask("GET", self.address(operation, **path), seconds)
+        return self._ask("GET", self.address(operation, **path), seconds, params=dict(query or {}))
 
     def post(self, operation: str, body: object, **query: object) -> Json:
         """Send JSON and return the JSON that comes back.
@@ -149,7 +146,7 @@ class Client:
         headers = {"Content-Type": "application/json"}
         address = self.address(operation)
         answer = self._ask("POST", address, data=content, headers=headers, params=query)
-        return _json(answer, self.url)
+        return json_of(answer, self.url)
 
     def decide(
         self,
@@ -190,7 +187,7 @@ class Client:
         decided_by = answer.headers.get(VERSION_HEADER, "")
         if not path:
             self.answered_by = decided_by
-        return Answered(_json(answer, self.url), decided_by)
+        return Answered(json_of(answer, self.url), decided_by)
 
     def upload(
         self, operation: str, files: Mapping[str, tuple[str, bytes]], *, staged: bool = False
@@ -210,6 +207,14 @@ class Client:
         address = self.address("activate_version", version=version)
         return self._built("activate_version", address)
 
+    def verify(self, version: str) -> Json:
+        """Replay the golden cases of a version, and wait for the result; raises like `post`."""
+        return self._built("verify_version", self.address("verify_version", version=version))
+
+    def delete(self, version: str) -> None:
+        """Remove a version; raises like `post`."""
+        self._ask("DELETE", self.address("delete_version", version=version))
+
     def _built(self, operation: str, address: str, **options: Any) -> Json:
         """What comes of an operation that takes its time."""
         seconds, headers = OPERATIONS[operation].seconds, {PREFER_HEADER: PREFERRED}
@@ -219,7 +224,7 @@ class Client:
             time.sleep(ASK_SECONDS)
             build = answer.headers["Location"].rpartition("/")[2]
             answer = self._ask("GET", self.address("build_answer", build=build))
-        return _json(answer, self.url)
+        return json_of(answer, self.url)
 
     def _ask(
         self, method: str, address: str, seconds: float = ANSWER_SECONDS, **options: Any
@@ -239,8 +244,8 @@ class Client:
             raise RequestFailed(
                 f"No server answers at {self.url}: start it, or check the address."
             ) from error
-        if answer.status_code not in (200, ACCEPTED):
-            raise _refusal(answer, self.url)
+        if answer.status_code not in ((NO_CONTENT,) if method == "DELETE" else (200, ACCEPTED)):
+            raise refusal_of(answer, self.url)
         return answer
 
 
@@ -250,48 +255,3 @@ def _base(url: str) -> str:
     if "://" not in text:
         text = f"http://{text}"
     return BELOW_API.sub("", text).rstrip("/")
-
-
-def _json(answer: requests.Response, url: str) -> Json:
-    try:
-        document = answer.json()
-    except ValueError:
-        document = None
-    if not isinstance(document, dict):
-        raise RequestFailed(f"{url} answers, but not as a policy server does.")
-    return document
-
-
-def _refusal(answer: requests.Response, url: str) -> RequestFailed:
-    """What a server said when it did not do what it was asked for."""
-    status = answer.status_code
-    try:
-        problem = answer.json()
-        detail, errors = str(problem["detail"]), problem.get("errors", ())
-        faults = [Fault(str(each["pointer"]), str(each["detail"])) for each in errors]
-        cases = [_differing(each) for each in problem.get("cases", ())]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return RequestFailed(
-            f"{url} answers with status {status}, but not as a policy server does.", status=status
-        )
-    if status == 401:
-        return RequestFailed(
-            "The server does not accept these credentials: check user and password, the key, "
-            "or the token, which may have expired.",
-            status=status,
-        )
-    if problem.get("type") == OUTDATED:
-        raise SchemaChanged(f"{url} has another schema now.", faults)
-    if faults:
-        # The detail repeats the first of them.
-        summary = detail.partition(f" {faults[0]}")[0]
-        return RequestFailed(summary, faults, status, cases)
-    return RequestFailed(detail, status=status)
-
-
-def _differing(case: Json) -> DifferingCase:
-    differences = [
-        Difference(str(each["field"]), str(each["recorded"]), str(each["found"]))
-        for each in case["differences"]
-    ]
-    return DifferingCase(str(case["place"]), differences, str(case.get("observation", "")))

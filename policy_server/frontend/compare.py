@@ -33,7 +33,7 @@ from policy_server.frontend.real_observations import Source
 from policy_server.frontend.renderers.registry import parts_seen, renderer_of
 from policy_server.frontend.service import Service
 from policy_server.frontend.sweep import Sweep, decide_batch
-from policy_server.frontend.versions import FIRST, SECOND
+from policy_server.frontend.version_actions import FIRST, SECOND
 from policy_server.frontend.wording import plain, say
 
 SHOWN_OBSERVATIONS = 20

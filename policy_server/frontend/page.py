@@ -13,13 +13,14 @@ from policy_server.frontend.own_server import OwnServer, Workshop
 from policy_server.frontend.service import Readiness, Service, readiness
 from policy_server.frontend.wording import plain
 
-DECIDE = "Decide"
+DECIDE, LIVE = "Decide", "Live"
 VIEWS = {
     DECIDE: "policy_server.frontend.decide",
     "Picture": "policy_server.frontend.picture",
     "Why": "policy_server.frontend.why",
     "Compare": "policy_server.frontend.compare",
     "File": "policy_server.frontend.batch",
+    LIVE: "policy_server.frontend.live",
 }
 """Loaded when they are looked at: charts and tables take longer to load than the first page."""
 POLICY = "Policy"
@@ -228,7 +229,7 @@ def _turn_to_policy() -> None:
 
 
 def _views(service: Service, ready: Readiness, workshop: Workshop) -> None:
-    names = [*(VIEWS if service.schema.is_observed else [DECIDE]), POLICY]
+    names = [*(VIEWS if service.schema.is_observed else [DECIDE, LIVE]), POLICY]
     # Where nothing decides yet, a policy is what is needed first.
     needed = POLICY if ready.answers and ready.policy is None else names[0]
     first = st.session_state.setdefault("first_view", needed)

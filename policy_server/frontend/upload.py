@@ -99,6 +99,7 @@ def show(service: Service, example: Path | None, changed: Callable[[], None]) ->
         "staged: compare the two, then activate it. What cannot be proven changes nothing."
     )
     if not service.may_manage:
+        versions.show_active_alone()
         st.info("Replacing the policy needs user and password.")
         return
     active = versions.show(service, changed)
@@ -221,6 +222,7 @@ def _upload(
             try:
                 report = service.client.upload(operation, files, staged=staged)
                 reports.append((name, report))
+                versions.look_at(str(report.get("version")))
             except RequestFailed as error:
                 reports.append((name, error))
                 break

@@ -1,22 +1,40 @@
-"""The versions of a policy: which one decides, staged ones, activating one and going back."""
+"""The versions of a policy: their time line, and what can be done with the one that is chosen."""
 
 from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
 
+from policy_server.contract.operations import MAX_AUDIT_ENTRIES
 from policy_server.errors import RequestFailed
+from policy_server.frontend import address, version_actions, version_details
+from policy_server.frontend.csv_cells import harmless
+from policy_server.frontend.origin import active_version
 from policy_server.frontend.service import Service
+from policy_server.frontend.version_history import (
+    GOLDEN,
+    Event,
+    Version,
+    active_before,
+    events_of,
+    rows_of,
+)
 from policy_server.frontend.wording import plain, say
 
-Version = dict[str, Any]
-"""As `GET /versions` shows it."""
-FIRST, SECOND = "compare:first", "compare:second"
-"""Where the page keeps which versions are compared."""
-BEFORE = "version_before"
-"""Where the page keeps which version was active before the last activation."""
-GOLDEN = "golden"
-WORDS = {GOLDEN: "golden cases", "output_mapper": "output mapper"}
+CHOSEN, NEXT = "versions:chosen", "versions:next"
+"""Where the page keeps which version is looked at, and which one is to be from the next run on."""
+
+
+def look_at(version: str) -> None:
+    """Choose a version, such as one that was just uploaded, when the time line is shown next."""
+    st.session_state[NEXT] = version
+
+
+def show_active_alone() -> None:
+    """Tell those who may not list the versions what they may know."""
+    active = active_version()
+    decides = f"Version {active} decides. " if active else ""
+    st.markdown(plain(f"{decides}The time line of the versions needs user and password."))
 
 
 def show(service: Service, changed: Callable[[], None]) -> str | None:
@@ -38,121 +56,78 @@ def show(service: Service, changed: Callable[[], None]) -> str | None:
         return None
     versions: dict[str, Version] = {each["version"]: each for each in listed["versions"]}
     active = versions.get(listed.get("active") or "")
-    if active is None:
+    if not versions:
         return None
     with st.container(border=True, key="versions"):
-        _table(list(versions.values()))
+        events = _events(service)
+        _table(list(versions.values()), events)
+        chosen = versions[_choose(versions)]
         others = [name for name, each in versions.items() if each["state"] == "complete"]
-        if others:
-            _choose(service, versions, active, others[::-1], changed)
-    if GOLDEN in active["parts"]:
+        before = _before(active, others, events)
+        version_actions.show(service, active, chosen, versions.get(before or ""), changed)
+        version_details.show(chosen, listed["workers"], events)
+    if active is not None and GOLDEN in active["parts"]:
         st.caption(
             plain(
                 f"Version {active['version']} has golden cases, which are of its model: another "
                 "that is uploaded alone has none. Send new ones with all parts at once."
             )
         )
-    return str(active["version"])
+    return str(active["version"]) if active is not None else None
 
 
-def _table(versions: list[Version]) -> None:
-    rows = [
-        {
-            "version": each["version"],
-            "state": each["state"],
-            "made": each["created"],
-            "by": each["created_by"],
-            "golden cases": "yes" if GOLDEN in each["parts"] else "none",
-            "workers": each["workers"],
-        }
-        for each in reversed(versions)
+def _before(active: Version | None, others: list[str], events: list[Event]) -> str | None:
+    """The version to roll back to: as this visit has seen it, or as the audit log tells."""
+    if active is None:
+        return None
+    name = active["version"]
+    seen = st.session_state.get(version_actions.BEFORE)
+    if seen is not None and seen[0] == name and seen[1] in others:
+        return str(seen[1])
+    return active_before(name, others, events)
+
+
+def _events(service: Service) -> list[Event]:
+    """What the audit log tells of versions; nothing, and a sentence, where it cannot be read."""
+    try:
+        page = service.client.get("audit", query={"limit": MAX_AUDIT_ENTRIES}).json()
+        return events_of(page["entries"])
+    except RequestFailed as error:
+        st.caption(plain(f"Who did what is not shown, as the audit log was not read. {error}"))
+        return []
+
+
+def _table(versions: list[Version], events: list[Event]) -> None:
+    rows: list[dict[str, Any]] = [
+        {name: harmless(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
+        for row in rows_of(versions, events)
     ]
     st.markdown("**Versions**")
-    st.dataframe(rows, hide_index=True, alt="All versions, the newest first")
-
-
-def _choose(
-    service: Service,
-    versions: dict[str, Version],
-    active: Version,
-    others: list[str],
-    changed: Callable[[], None],
-) -> None:
-    """What can be done with a version that does not decide; the newest is offered first."""
-    chosen = st.selectbox(
-        "Version to compare or activate",
-        others,
-        help="A version that is whole and does not decide: staged, or active before.",
+    st.dataframe(rows, hide_index=True, alt="The time line of the versions, the newest first")
+    st.caption(
+        "Staged: proven and ready to decide. What is uploaded below is staged where a policy "
+        "decides already. Golden cases: what their replay found at the upload."
     )
-    with st.container(horizontal=True):
-        st.button(
-            "Compare with the active one",
-            icon=":material/compare_arrows:",
-            on_click=_compare,
-            args=(active["version"], chosen),
-            help="Shows where the two decide differently.",
+
+
+def _choose(versions: dict[str, Version]) -> str:
+    """The version that is looked at: the newest that waits to be activated, unless one is chosen.
+
+    The address holds it.
+    """
+    names = list(versions)[::-1]
+    staged = (name for name in names if versions[name]["state"] == "complete")
+    newest = next(staged, names[0])
+    address.choose(CHOSEN, names, newest)
+    following = st.session_state.pop(NEXT, None)
+    if following in versions:
+        st.session_state[CHOSEN] = following
+    return str(
+        st.selectbox(
+            "Version to look at",
+            names,
+            key=CHOSEN,
+            persist_state="session",
+            help="Shows what happened to it and its report, and what can be done with it.",
         )
-        if st.button(
-            "Activate it",
-            type="primary",
-            icon=":material/rocket_launch:",
-            help="Asks first, with the names of both versions.",
-        ):
-            _confirm(service, active, versions[str(chosen)], changed)
-        before = st.session_state.get(BEFORE)
-        if before in others and st.button(
-            f"Roll back to {before}",
-            icon=":material/undo:",
-            help="Lets the version that was active before decide again, at once.",
-        ):
-            _activate(service, active, versions[str(before)], changed)
-
-
-def _compare(first: str, second: str) -> None:
-    st.session_state[FIRST], st.session_state[SECOND] = first, second
-    st.session_state["view"] = "Compare"
-
-
-@st.dialog("Activate another version?")
-def _confirm(
-    service: Service, active: Version, chosen: Version, changed: Callable[[], None]
-) -> None:
-    st.markdown(
-        f"Version **{plain(active['version'])}** decides now. Version "
-        f"**{plain(chosen['version'])}** takes its place, in all workers within a second."
     )
-    for difference in _differences(active, chosen):
-        st.warning(plain(difference), icon=":material/warning:")
-    with st.container(horizontal=True):
-        agreed = st.button("Activate", type="primary", help="Lets the new version decide.")
-        if st.button("Leave it", help="What is active stays so."):
-            st.rerun()
-    if agreed:
-        _activate(service, active, chosen, changed)
-
-
-def _differences(active: Version, chosen: Version) -> list[str]:
-    """What somebody who activates a version may not expect."""
-    lost = [part for part in active["parts"] if part not in chosen["parts"]]
-    said = [f"It has no {WORDS.get(part, part)}; the active one has." for part in lost]
-    if active["schema_hash"] != chosen["schema_hash"]:
-        said.append("It has another schema: the API changes with it.")
-    failed = [check["name"] for check in chosen["checks"] if not check["passed"]]
-    return [*said, *(f"Its check did not pass: {name}." for name in failed)]
-
-
-def _activate(
-    service: Service, active: Version, chosen: Version, changed: Callable[[], None]
-) -> None:
-    try:
-        with st.spinner(f"Version {chosen['version']} is activated ..."):
-            report = service.client.activate(chosen["version"])
-    except RequestFailed as error:
-        say(error)
-        return
-    if report.get("state") != "active":
-        st.error(plain(str(report["checks"][-1]["detail"])), icon=":material/error:")
-        return
-    st.session_state[BEFORE] = active["version"]
-    changed()
-    st.rerun()

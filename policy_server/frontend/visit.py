@@ -30,6 +30,8 @@ OF_ONE_SERVICE = (
     "reports",
     "first_view",
     "version_before",
+    "verified",
+    "live",
     "active_version",
     "versions_seen",
     "rows:read",

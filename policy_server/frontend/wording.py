@@ -1,6 +1,7 @@
 """How things are said on the page: text that stays text, errors as sentences, checks in words."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import streamlit as st
@@ -98,6 +99,11 @@ def show_report(report: dict[str, Any], active: str | None) -> None:
             "The checks below say what is missing.",
             icon=":material/hourglass_empty:",
         )
+    show_checks(checks)
+
+
+def show_checks(checks: Iterable[dict[str, Any]]) -> None:
+    """Show each check of a report in words."""
     st.markdown("\n".join(f"- {_check(check)}" for check in checks))
 
 

@@ -1,0 +1,101 @@
+"""The time line of versions, as the list of them and the audit log tell it."""
+
+from typing import Any
+
+from streamlit.testing.v1 import AppTest
+
+from policy_server.frontend.version_history import active_before, events_of, golden_words, rows_of
+
+
+def entry(version: str, operation: str, outcome: str = "done", **others: str) -> dict[str, Any]:
+    at = {"time": "2026-03-01T10:00:30.123+01:00", "who": "alice"}
+    return {"subject": version, "operation": operation, "outcome": outcome, **at, **others}
+
+
+def version(name: str, state: str = "complete", **others: Any) -> dict[str, Any]:
+    known = {"created": "2026-02-01T08:00:00+00:00", "created_by": "bob", "workers": 0}
+    return {"version": name, "state": state, "parts": [], "checks": [], **known, **others}
+
+
+LOG = [
+    entry("2-b", "delete_version"),
+    entry("3-c", "activate_version", "refused", detail="Version 3-c lacks parts."),
+    entry("10-d", "activate_version", request="r2"),
+    entry("10-d", "activate_version", "begun", request="r2"),
+    entry("1-a", "activate_version", time="2026-01-01T00:00:00+00:00"),
+    entry("2-b", "upload_policy", who="carol"),
+    entry("carol", "user add"),
+    entry("4-e", "activate_version", "begun", request="r3"),
+]
+
+
+def test_versions_and_deleted_ones_stand_in_the_order_of_their_numbers() -> None:
+    rows = rows_of(
+        [version("1-a"), version("3-c", "incomplete"), version("10-d", "active")], _log()
+    )
+    assert [row["version"] for row in rows] == ["10-d", "3-c", "2-b", "1-a"]
+    assert [row["state"] for row in rows] == [
+        "active", "incomplete", "deleted 2026-03-01 09:00 UTC, by alice", "staged",
+    ]  # fmt: skip
+    assert [row["by"] for row in rows] == ["bob", "bob", "carol", "bob"]
+    assert rows[0]["last activated"] == "2026-03-01 09:00 UTC, by alice"
+    assert rows[1]["last activated"] == ""  # it was refused
+
+
+def test_what_was_begun_is_told_only_as_long_as_it_has_not_ended() -> None:
+    words = [each.words for each in _log()]
+    assert sum(each.version == "10-d" for each in _log()) == 1
+    assert words[1].endswith("activated by alice: refused (Version 3-c lacks parts)")
+    assert words[-1].endswith("activated by alice: begun")
+
+
+def test_the_one_to_roll_back_to_is_there_and_was_active_before() -> None:
+    assert active_before("10-d", ["1-a", "3-c"], _log()) == "1-a"
+    assert active_before("10-d", ["3-c"], _log()) is None
+    assert active_before("1-a", ["10-d"], _log()) == "10-d"
+    assert active_before("1-a", ["10-d"], []) is None
+
+
+def test_golden_cases_are_told_as_the_build_has_replayed_them() -> None:
+    check = {"name": "golden cases", "passed": True}
+    assert golden_words(version("1-a")) == "none"
+    assert golden_words(version("1-a", parts=["golden"])) == "not replayed"
+    assert golden_words(version("1-a", parts=["golden"], checks=[check])) == "agree"
+    failed = {**check, "passed": False}
+    assert golden_words(version("1-a", parts=["golden"], checks=[check, failed])) == "differ"
+
+
+def details() -> None:
+    """A page with a version, a worker that is not well, and a replay that has failed."""
+    import streamlit as st
+
+    from policy_server.frontend import version_details
+
+    case = {
+        "place": "line 3",
+        "differences": [{"field": "probabilities[1]", "recorded": "0.1", "found": "0.2"}],
+    }
+    check = {"name": "golden cases", "passed": False, "detail": "1 of 4 disagrees"}
+    st.session_state["verified"] = {"1-a": {"passed": False, "checks": [check], "cases": [case]}}
+    version = {"version": "1-a", "created": "yesterday", "created_by": "bob", "checks": [check]}
+    workers = [{"pid": 7, "version": "1-a", "fault": "Files are damaged."}]
+    version_details.show(version, [*workers, {"pid": 8, "version": None}], [])
+
+
+def test_a_replay_that_fails_is_told_case_by_case() -> None:
+    page = AppTest.from_function(details).run(timeout=60)
+    assert not page.exception
+    assert [each.value for each in page.error] == [
+        r"The golden cases of version 1\-a do not agree\."
+    ]
+    assert page.dataframe[0].value.to_dict("records") == [
+        {"case": "line 3", "field": "probabilities[1]", "recorded": "0.1", "found": "0.2"}
+    ]
+    assert page.warning[0].value == r"Worker 7: Files are damaged\.".replace(":", r"\:")
+    said = " ".join(each.value for each in page.markdown)
+    assert r"1 of 2 workers decide with version 1\-a" in said
+    assert r"yesterday\: made by bob" in said
+
+
+def _log() -> list[Any]:
+    return events_of(LOG)

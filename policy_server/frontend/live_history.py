@@ -72,7 +72,7 @@ class History:
         """
         if self.last is not None and seconds > self._read:
             requests = increases(self.last.requests, metrics.requests)
-            buckets = _of_decisions(increases(self.last.buckets, metrics.buckets))
+            buckets = _of_decisions(taken_up(self.last.buckets, metrics.buckets))
             last = [step.buckets for step in [*self.steps][1 - LATENCY_STEPS :]]
             taken = _summed([*last, buckets])
             latencies = [quantile(taken, share) for share in (0.5, 0.99)]
@@ -121,6 +121,19 @@ def increases(before: Mapping[Labels, float], after: Mapping[Labels, float]) -> 
         labels: grown
         for labels, value in after.items()
         if (grown := value - before.get(labels, 0.0) if value >= before.get(labels, 0.0) else value)
+    }
+
+
+def taken_up(before: Mapping[Labels, float], after: Mapping[Labels, float]) -> dict[Labels, float]:
+    """By how much histograms have grown.
+
+    One that is lower anywhere began again as a whole. Buckets that have not grown stay: the next
+    one begins where they end.
+    """
+    again = {labels[0] for labels, value in after.items() if value < before.get(labels, 0.0)}
+    return {
+        labels: value if labels[0] in again else value - before.get(labels, 0.0)
+        for labels, value in after.items()
     }
 
 

@@ -106,8 +106,7 @@ def parse(text: str, policy: str) -> Metrics:
         raise RequestFailed("What answers at /metrics does not answer as a policy server does.")
     sums = {name: sum(values.values()) for name, values in found.items()}
     gauges = (sums.get(name, 0.0) for name in (WORKERS, CONNECTIONS, MEMORY, WAITING))
-    buckets = {labels: value for labels, value in found[BUCKETS].items() if value}
-    return Metrics(found[REQUESTS], buckets, *gauges)
+    return Metrics(found[REQUESTS], found[BUCKETS], *gauges)
 
 
 def _number(text: str) -> float:

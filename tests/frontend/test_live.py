@@ -83,6 +83,25 @@ def test_latencies_lie_within_their_buckets() -> None:
     assert quantile({0.1: 0.0}, 0.5) is None
 
 
+def test_a_latency_is_at_least_where_its_bucket_begins() -> None:
+    def of(*counts: float) -> Metrics:
+        bounds = ("0.25", "0.5", "+Inf")
+        buckets: dict[Labels, float] = {
+            ("predict", bound): n for bound, n in zip(bounds, counts, strict=True)
+        }
+        return Metrics({}, buckets, 1, 2, 3, 0)
+
+    history = History()
+    history.add(of(0, 0, 0), 10.0, NOW)
+    history.add(of(0, 10, 10), 12.0, NOW)
+    assert history.steps[-1].median == pytest.approx(0.375)
+    assert history.steps[-1].slow == pytest.approx(0.4975)
+    # The server was started again, and has decided more in one bucket than it had before.
+    history.add(of(2, 6, 6), 14.0, NOW)
+    history.add(of(1, 9, 9), 16.0, NOW)
+    assert history.steps[-1].buckets == {0.25: 1, 0.5: 9, float("inf"): 9}
+
+
 def test_operations_that_decide_are_told_from_others() -> None:
     assert [each for each in ("predict", "step_batch", "versions", "upload_model", "none", "infer")
             if is_decision(each)] == ["predict", "step_batch", "infer"]  # fmt: skip

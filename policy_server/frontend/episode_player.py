@@ -8,6 +8,7 @@ import streamlit as st
 from policy_server.frontend import address
 
 STEP, PLAYING, DUE = "episodes:step", "episodes:playing", "episodes:due"
+SLIDER = "episodes:slider"
 STEP_SECONDS = 1.0
 EARLY = 0.9
 """Of that time: a page that is drawn a little early shows the next step, too."""
@@ -52,15 +53,7 @@ def show_controls(count: int, shown: int, differing: Sequence[int]) -> None:
         differing: Those that are decided otherwise than recorded.
     """
     if count > 1:
-        st.slider(
-            "Step",
-            1,
-            count,
-            key=STEP,
-            persist_state="session",
-            on_change=pause,
-            help="Which step of the episode is shown.",
-        )
+        _slider(count, shown)
     following = next((each for each in differing if each > shown), None)
     playing = is_playing()
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -77,6 +70,31 @@ def show_controls(count: int, shown: int, differing: Sequence[int]) -> None:
         )
         _go("Next difference", "difference", following, "The next step decided otherwise.")
         st.markdown(f"Step {shown} of {count}")
+
+
+def _slider(count: int, shown: int) -> None:
+    """A slider at the step that is shown; a new one where something else went to it.
+
+    The browser may yet send the last position of one that is moved from here.
+    """
+    key = f"{SLIDER}:{st.session_state.get(SLIDER, 0)}"
+    if st.session_state.get(key, shown) != shown:
+        st.session_state[SLIDER] = st.session_state.get(SLIDER, 0) + 1
+        key = f"{SLIDER}:{st.session_state[SLIDER]}"
+    st.session_state.setdefault(key, shown)
+    st.slider(
+        "Step",
+        1,
+        count,
+        key=key,
+        on_change=_slide,
+        args=(key,),
+        help="Which step of the episode is shown.",
+    )
+
+
+def _slide(key: str) -> None:
+    _go_to(st.session_state[key])
 
 
 def _go(label: str, icon: str, step: int | None, said: str) -> None:

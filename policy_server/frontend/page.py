@@ -18,6 +18,7 @@ VIEWS = {
     DECIDE: "policy_server.frontend.decide",
     "Picture": "policy_server.frontend.picture",
     "Why": "policy_server.frontend.why",
+    "Episodes": "policy_server.frontend.episodes",
     "Compare": "policy_server.frontend.compare",
     "File": "policy_server.frontend.batch",
     LIVE: "policy_server.frontend.live",

@@ -6,7 +6,7 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import streamlit as st
 
@@ -61,11 +61,15 @@ class RealObservation:
         observation: A valid one.
         label: Where it comes from: `line 17 of trips.csv`.
         recorded: What was decided on it; None where that is not known, or was drawn by chance.
+        episode: Which it is a step of, as it is called; None where it is by itself.
+        reward: Of the step, if that is recorded.
     """
 
     observation: Observation
     label: str
     recorded: Recorded | None = None
+    episode: str | None = None
+    reward: float | None = None
 
 
 @dataclass(frozen=True)
@@ -203,7 +207,17 @@ def golden_cases(name: str, content: bytes, service: Service) -> FileRead:
             raise ValueError(f"Line {number} of the file is no golden case.") from error
         if _is_valid(observation, service):
             label = f"golden case in line {number} of {name}"
-            found.append(RealObservation(observation, label, _of_case(case)))
+            episode, reward = case.get("episode"), case.get("reward")
+            called = str(episode) if isinstance(episode, int | str) else None
+            found.append(
+                RealObservation(
+                    observation,
+                    label,
+                    _of_case(case),
+                    called,
+                    float(reward) if is_number(reward) else None,
+                )
+            )
         else:
             rejected += 1
     return FileRead(found, [f"{rejected:,} cases are not valid"] if rejected else [])
@@ -213,14 +227,17 @@ def _of_case(case: dict[str, Any]) -> Recorded | None:
     """The most probable action that a golden case states."""
     stated = case.get("actions", case.get("action"))
     actions = stated if isinstance(stated, list) else [stated]
-    numbers = [
-        each
-        for each in actions
-        if isinstance(each, int | float)
-        and not isinstance(each, bool)
-        and abs(each) <= sys.float_info.max  # a file may hold any number, and NaN
-    ]
+    numbers = [each for each in actions if is_number(each)]
     return Recorded(tuple(numbers)) if numbers and len(numbers) == len(actions) else None
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value of a file is a number that counts: it may hold any, and NaN."""
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and abs(value) <= sys.float_info.max
+    )
 
 
 def _of_history(row: dict[str, Any]) -> Recorded | None:

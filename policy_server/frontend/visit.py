@@ -38,6 +38,9 @@ OF_ONE_SERVICE = (
     "rows:decided",
     "scales",
     "real:read",
+    "episodes:read",
+    "episodes:decided",
+    "episodes:playing",
     "loaded",
     "sdk",
 )

@@ -17,6 +17,7 @@ from tests.support.visitor import Frontend, Visitor, visitor
 VIEWS = {
     "Decide": "Decide",
     "Picture": "Draw the picture",
+    "Episodes": None,
     "Compare": None,
     "File": None,
     "Policy": None,

@@ -1,0 +1,119 @@
+"""Recorded episodes: of a CSV file with a column that names them, or of golden cases."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from policy_server.frontend.real_observations import (
+    GOLDEN_CASES,
+    FileRead,
+    RealObservation,
+    Recorded,
+    golden_cases,
+    is_number,
+)
+from policy_server.frontend.rows import Layout, Row, read_layout, read_rows
+from policy_server.frontend.service import Service
+
+EPISODE, REWARD, ACTION = "episode", "reward", "action"
+"""Names of columns of a CSV file; actions of several components are `action[0]` and so on."""
+MAX_STEPS = 2_000
+"""Of an episode that are shown: each is decided anew."""
+
+
+@dataclass(frozen=True)
+class Episode:
+    """An episode that was recorded, as far as it is shown.
+
+    Attributes:
+        name: As its file calls it.
+        steps: At least one, in order.
+        more: How many steps follow that are not shown.
+    """
+
+    name: str
+    steps: tuple[RealObservation, ...]
+    more: int = 0
+
+
+@dataclass(frozen=True)
+class EpisodesRead:
+    """What is in a file: its episodes, by name, and what was left out, in words."""
+
+    episodes: dict[str, Episode]
+    left_out: tuple[str, ...]
+
+
+def read_episodes(name: str, content: bytes, service: Service) -> EpisodesRead:
+    """Read the episodes of a CSV file, or of golden cases.
+
+    Args:
+        name: Of the file; golden cases end with `.jsonl`.
+        content: Of the file.
+        service: Says what is valid.
+
+    Raises:
+        ValueError: It has none, and what it lacks.
+    """
+    golden = name.endswith(GOLDEN_CASES)
+    found = (golden_cases if golden else _csv)(name, content, service)
+    steps: dict[str, list[RealObservation]] = {}
+    for real in found.real:
+        if real.episode is not None:
+            steps.setdefault(real.episode, []).append(real)
+    if not steps:
+        what = "case" if golden else "row"
+        raise ValueError(
+            f"No valid {what} of the file names the episode that it is a step of, as `{EPISODE}`."
+        )
+    left = list(found.left_out)
+    alone = sum(real.episode is None for real in found.real)
+    if alone:
+        left.append(f"{alone:,} of no episode")
+    return EpisodesRead({each: _episode(each, real) for each, real in steps.items()}, tuple(left))
+
+
+def _episode(name: str, steps: Sequence[RealObservation]) -> Episode:
+    return Episode(name, tuple(steps[:MAX_STEPS]), max(0, len(steps) - MAX_STEPS))
+
+
+def _csv(name: str, content: bytes, service: Service) -> FileRead:
+    layout = read_layout(content, service)
+    if EPISODE not in layout.header:
+        raise ValueError(
+            f"The file has no column `{EPISODE}`, which says of each row which episode it is a "
+            "step of."
+        )
+    found = read_rows(content, service, layout)
+    left = [f"{len(found.rejected):,} not valid"] if found.rejected else []
+    return FileRead([_step(row, layout, name) for row in found.rows], left)
+
+
+def _step(row: Row, layout: Layout, name: str) -> RealObservation:
+    """A row, with what its columns beside the fields say."""
+    cells = dict(zip(layout.header, row.cells, strict=False))
+    taken = [
+        column
+        for column, place in zip(layout.header, layout.places, strict=True)
+        if place is None and (column == ACTION or column.startswith(f"{ACTION}["))
+    ]
+    actions = list(_numbers((cells.get(each, "") for each in taken), layout))
+    rewards = [] if REWARD not in cells else list(_numbers([cells[REWARD]], layout))
+    return RealObservation(
+        row.observation,
+        f"line {row.line} of {name}",
+        Recorded(tuple(actions)) if actions and len(actions) == len(taken) else None,
+        cells.get(EPISODE, "").strip() or None,
+        rewards[0] if rewards else None,
+    )
+
+
+def _numbers(cells: Iterable[str], layout: Layout) -> Iterable[float]:
+    """Those of the cells that are numbers."""
+    for cell in cells:
+        text = cell.strip().replace(",", ".") if layout.has_decimal_commas else cell.strip()
+        try:
+            number = float(text)
+        except ValueError:
+            continue  # nothing is recorded there
+        if is_number(number):
+            yield number

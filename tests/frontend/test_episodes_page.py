@@ -1,0 +1,166 @@
+"""Recorded episodes: step by step, played, and decided anew with what a policy remembers."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from policy_server.frontend.episode_files import read_episodes
+from policy_server.frontend.real_observations import Recorded
+from policy_server.frontend.replayed import replay
+from policy_server.frontend.service import Service
+from tests.frontend.conftest import service_of
+from tests.support.axe import serious
+from tests.support.networks import linear_onnx
+from tests.support.recurrent import EPISODE, LongShort, lstm_steps
+from tests.support.server import Server, gunicorn, publish
+from tests.support.visitor import WAIT_MILLISECONDS, Frontend, Visitor, visitor
+
+FILES, FIELDS = "File of episodes", ("x", "y", "z")
+SCHEMA = "observations:\n" + "".join(
+    f"  {name}: {{type: float, minimum: -9, maximum: 9}}\n" for name in FIELDS
+)
+STEPS = 6
+ACTIONS = [int(each.argmax()) for each in lstm_steps(EPISODE[:STEPS])]
+DIFFERING = 4
+"""The step whose recorded action is not the one that is decided."""
+ROWS = """episode,x,y,z,action,reward,weather
+a,1,2,3,0,0.5,sun
+b,4,5,6,,-1,rain
+a,2,2,3,1,0.25,sun
+a,3,2,3,0,1,rain
+a,3,2,99,0,1,rain
+,3,2,1,0,1,rain
+"""
+
+
+def served(folder: Path, network: bytes) -> Iterator[Server]:
+    (folder / "schema.yaml").write_text(SCHEMA)
+    (folder / "policy.onnx").write_bytes(network)
+    with gunicorn(publish(folder, folder / "instance")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def recurrent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    yield from served(tmp_path_factory.mktemp("recurrent"), LongShort().content())
+
+
+@pytest.fixture(scope="module")
+def linear(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    yield from served(tmp_path_factory.mktemp("linear"), linear_onnx(3, 2))
+
+
+def golden(folder: Path) -> Path:
+    """An episode, with one action recorded that is another."""
+    file = folder / "golden.jsonl"
+    lines = []
+    for place, row in enumerate(EPISODE[:STEPS], 1):
+        action = ACTIONS[place - 1] ^ (place == DIFFERING)
+        observation = dict(zip(FIELDS, map(float, row), strict=True))
+        lines.append(json.dumps({"episode": 7, "observation": observation, "action": action}))
+    file.write_text("\n".join(lines))
+    return file
+
+
+def csv_of(folder: Path) -> Path:
+    file = folder / "trips.csv"
+    file.write_text(ROWS)
+    return file
+
+
+def at(guest: Visitor, step: int, count: int) -> None:
+    expect(guest.page.get_by_text(f"Step {step} of {count}", exact=True)).to_be_visible(
+        timeout=WAIT_MILLISECONDS
+    )
+
+
+def test_episodes_of_a_csv_file_are_scrubbed_and_played(
+    browser: Browser, front: Frontend, linear: Server, tmp_path: Path
+) -> None:
+    with visitor(browser, front) as guest:
+        guest.connect(linear)
+        guest.turn_to("Episodes")
+        guest.hand_over(FILES, csv_of(tmp_path))
+        guest.sees("Left out: 1 not valid; 1 of no episode.")
+        at(guest, 1, 3)
+        guest.press("Next")
+        at(guest, 2, 3)
+        guest.sees("line 4 of trips.csv")
+        guest.sees("reward 0.25")
+        assert serious(guest) == []
+        assert "episodes%3Astep=2" in guest.page.url
+        guest.page.get_by_role("slider", name="Step").press("End")
+        at(guest, 3, 3)
+        guest.settle()
+        guest.press("Play")  # from the begin, as this is the end
+        at(guest, 3, 3)
+        expect(guest.button("Play")).to_be_visible(timeout=WAIT_MILLISECONDS)
+        guest.settle()
+        guest.choose("Episode", "b")
+        at(guest, 1, 1)
+        guest.sees("No action is recorded, so none is compared.")
+
+
+def test_steps_of_a_policy_with_memory_are_decided_with_it_and_go_into_the_form(
+    browser: Browser, front: Frontend, recurrent: Server, tmp_path: Path
+) -> None:
+    with visitor(browser, front) as guest:
+        guest.connect(recurrent)
+        guest.turn_to("Episodes")
+        guest.hand_over(FILES, golden(tmp_path))
+        guest.sees(f"decides otherwise than recorded at 1 of {STEPS} steps: {DIFFERING}")
+        guest.sees("The policy has a memory")
+        guest.press("Next difference")
+        at(guest, DIFFERING, STEPS)
+        guest.sees("otherwise than recorded: action")
+        guest.press("Load into the form")
+        guest.sees(f"The form of Decide has the observation of step {DIFFERING}.")
+        assert serious(guest) == []
+        guest.turn_to("Decide")
+        guest.sees(f"From step {DIFFERING} of episode 7, golden case in line {DIFFERING}")
+
+
+def test_replayed_is_what_the_formulas_give(recurrent: Server, tmp_path: Path) -> None:
+    service = service_of(recurrent)
+    found = read_episodes("golden.jsonl", golden(tmp_path).read_bytes(), service)
+    steps = found.episodes["7"].steps
+    shares: list[float] = []
+    replayed = replay(service, steps, shares.append)
+    assert replayed.has_memory
+    assert [each.actions[0] for each in replayed.decisions] == ACTIONS
+    assert replayed.differing(steps) == [DIFFERING]
+    assert shares[-1] == 1.0
+
+
+@pytest.fixture(scope="module")
+def linear_service(linear: Server) -> Service:
+    return service_of(linear)
+
+
+def test_columns_beside_the_fields_say_what_is_recorded(linear_service: Service) -> None:
+    found = read_episodes("trips.csv", ROWS.encode(), linear_service)
+    steps = found.episodes["a"].steps
+    assert [each.observation["x"] for each in steps] == [1, 2, 3]
+    assert [each.reward for each in steps] == [0.5, 0.25, 1.0]
+    assert [each.recorded for each in steps] == [Recorded((each,)) for each in (0, 1, 0)]
+    assert found.episodes["b"].steps[0].recorded is None
+    replayed = replay(linear_service, steps, lambda share: None)
+    assert not replayed.has_memory
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fault"),
+    [
+        ("a.csv", "x,y,z\n1,2,3\n", "no column `episode`"),
+        ("a.csv", "episode,x,y,z\n,1,2,3\n", "No valid row of the file names the episode"),
+        ("a.jsonl", '{"observation": {"x": 1, "y": 2, "z": 3}}', "No valid case of the file"),
+    ],
+)
+def test_a_file_without_episodes_says_what_it_lacks(
+    linear_service: Service, name: str, content: str, fault: str
+) -> None:
+    with pytest.raises(ValueError, match=fault):
+        read_episodes(name, content.encode(), linear_service)

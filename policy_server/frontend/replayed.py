@@ -6,8 +6,8 @@ from http import HTTPStatus
 
 from policy_server.errors import RequestFailed
 from policy_server.frontend.answers import Decision, read_decision
-from policy_server.frontend.client import Json
 from policy_server.frontend.real_observations import RealObservation
+from policy_server.frontend.refusals import Json
 from policy_server.frontend.service import Service
 from policy_server.frontend.sweep import decide_batch, largest_batch
 

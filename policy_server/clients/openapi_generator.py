@@ -14,6 +14,7 @@ from policy_server.clients.generator import JAVA_OPTIONS, Order, Outcomes, Progr
 from policy_server.clients.languages import LANGUAGES, Language
 from policy_server.clients.mends_closed import PYTHON_MENDS
 from policy_server.clients.mends_java import JAVA_MENDS
+from policy_server.clients.mends_kotlin import KOTLIN_MENDS
 from policy_server.clients.mends_r import R_MENDS
 from policy_server.clients.mends_scala import SCALA_MENDS
 from policy_server.clients.mends_typescript import TYPESCRIPT_MENDS
@@ -27,6 +28,7 @@ MENDS = {
     "scala": ("scala-sttp4-jsoniter", SCALA_MENDS),
     "r": ("r", R_MENDS),
     "typescript": ("typescript-fetch", TYPESCRIPT_MENDS),
+    "kotlin": ("kotlin-client", KOTLIN_MENDS),
 }
 """Language -> folder of its templates, and what is wrong with them."""
 

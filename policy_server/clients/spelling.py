@@ -1,4 +1,4 @@
-"""How the values of an observation are spelt in the code of examples, for Java and Scala.
+"""How the values of an observation are spelt in the code of examples, for Java, Scala and Kotlin.
 
 Which type a field has is read from the code that the generator wrote: it alone knows what it calls
 an enumeration.
@@ -17,6 +17,8 @@ MOST_CHARACTERS = 1_500
 JAVA_TYPE = r"private (?:\w+\.)*(?:List<)*(\w+)>* {code};"
 SCALA_TYPE = r"\) {code}: (?:Option\[|Seq\[)*(?:\w+\.)?(\w+)"
 SCALA_OPTION = r"\) {code}: Option\["
+
+KOTLIN_TYPE = r"val {code}: (?:[\w.]+<)*(?:\w+\.)*(\w+)"
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def spelt_observation(
     """The fields of an example in code; none where that would be too long to read.
 
     Args:
-        language: java or scala.
+        language: java, scala or kotlin.
         generated: The code of the observation.
         names: Field -> what it is called.
         fields: Field -> its keywords.
@@ -79,6 +81,15 @@ def _scala(value: Any, kind: str, keywords: Mapping[str, Any]) -> str:
     return f"{value}L" if kind == "Long" else _plain(value, kind)
 
 
+def _kotlin(value: Any, kind: str, keywords: Mapping[str, Any]) -> str:
+    if isinstance(value, list):
+        inner = keywords.get("items", {})
+        return f"listOf({', '.join(_kotlin(each, kind, inner) for each in value)})"
+    if kind not in ("String", "Int", "Long", "Double", "Boolean"):
+        return f"Observation.{kind}.{_constant(value, keywords)}"
+    return f"{value}L" if kind == "Long" else _plain(value, kind).replace("$", "\\$")
+
+
 def _constant(value: Any, keywords: Mapping[str, Any]) -> str:
     spelt: dict[Any, str] = dict(zip(keywords["enum"], constants(keywords["enum"]), strict=True))
     return spelt[value]
@@ -91,4 +102,5 @@ def _plain(value: Any, kind: str) -> str:
 SPELLING: Mapping[str, tuple[Callable[[Any, str, Mapping[str, Any]], str], str]] = {
     "java": (_java, JAVA_TYPE),
     "scala": (_scala, SCALA_TYPE),
+    "kotlin": (_kotlin, KOTLIN_TYPE),
 }

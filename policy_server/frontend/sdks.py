@@ -22,11 +22,15 @@ LANGUAGES = {
     "R": "r",
     "TypeScript": "typescript",
     "Go": "go",
+    "Kotlin": "kotlin",
 }
 """As people write them, and as the server does."""
-NOT_WHOLLY_TESTED = {"Go": "compiled and tried, not wholly tested"}
+NOT_WHOLLY_TESTED = dict.fromkeys(("Go", "Kotlin"), "compiled and tried, not wholly tested")
 """What is said of a language that does not pass the common suite of tests."""
-EXAMPLES = ("example.py", "Example.java", "Example.scala", "example.R", "example.ts", "main.go")
+EXAMPLES = (
+    *("example.py", "Example.java", "Example.scala", "example.R", "example.ts"),
+    *("main.go", "Example.kt"),
+)
 MAKING_SECONDS, ASK_SECONDS = 60.0, 1.0
 """How long it is asked for an SDK that is still being made, and how often."""
 NOT_YET = 503

@@ -1,0 +1,83 @@
+"""What the tests of a language that is compiled share: its package, and programs that use it."""
+
+import json
+import re
+import shutil
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import CompletedProcess, run
+
+import pytest
+
+from tests.clients.toolchains import MINUTE
+from tests.conftest import shared
+from tests.support.server import KEY, PASSWORD, USER, Server, run_command
+
+WHO = {"POLICY_USER": USER, "POLICY_PASSWORD": PASSWORD}
+CALLERS = (WHO, {"POLICY_KEY": KEY}, {"POLICY_TOKEN": KEY})
+"""The same caller, in each way that there is to say so."""
+
+
+def unpacked(language: str, published: Path, factory: pytest.TempPathFactory) -> Path:
+    """A folder of one's own with `instance`, and the package of a language beside it."""
+
+    def make(folder: Path) -> Path:
+        base_path = Path(shutil.copytree(published, folder / "instance"))
+        done = run_command("clients", "--language", language, base_path=base_path)
+        assert f"  ok      {language}\n" in done.stdout, done.stderr
+        (archive,) = base_path.glob(f"clients/*/*/{language}.zip")
+        with zipfile.ZipFile(archive) as opened:
+            opened.extractall(folder)
+        return folder
+
+    return shared(f"clients-{language}", factory, make)
+
+
+def blocks(folder: Path, word: str) -> list[str]:
+    """The pieces of code in the README of a package."""
+    text = (folder / "README.md").read_text("utf-8")
+    return re.findall(rf"^```{word}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Programs that use a package, and the server that they ask.
+
+    Attributes:
+        folder: Of the package.
+        example: What runs its example, which reads `example.json` of the folder that it runs in.
+        in_code: What runs the example that makes an observation in code.
+    """
+
+    folder: Path
+    example: Sequence[str | Path]
+    in_code: Sequence[str | Path]
+    server: Server
+
+    def run(self, folder: Path | None = None, url: str = "", **who: str) -> CompletedProcess[str]:
+        """Have the example decide on the observation of a folder, else on the package's own."""
+        return self._run(self.example, folder or self.folder, url, who)
+
+    def run_in_code(self, **who: str) -> CompletedProcess[str]:
+        """Have the other one decide."""
+        return self._run(self.in_code, self.folder, "", who)
+
+    def _run(
+        self, command: Sequence[str | Path], folder: Path, url: str, who: dict[str, str]
+    ) -> CompletedProcess[str]:
+        return run(
+            list(map(str, command)),
+            cwd=folder,
+            env={"PATH": "/usr/bin:/bin", "POLICY_URL": url or self.server.url, **who},
+            capture_output=True,
+            text=True,
+            timeout=MINUTE,
+            check=False,
+        )
+
+    def observation(self) -> dict[str, object]:
+        """The package's own."""
+        read: dict[str, object] = json.loads((self.folder / "example.json").read_text("utf-8"))
+        return read

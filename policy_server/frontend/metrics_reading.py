@@ -120,7 +120,7 @@ def _number(text: str) -> float:
 
 
 def _text(root: str, token: str) -> str:
-    """What is at `/metrics`, however slowly it comes, within SECONDS or a little more."""
+    """What is at `/metrics`; its body, however slowly it comes, within SECONDS or a little more."""
     headers = {"Accept": "text/plain", "Accept-Encoding": "identity"}
     if token:
         if not (token.isascii() and token.isprintable()):

@@ -10,6 +10,7 @@ from policy_server.errors import RequestFailed
 from policy_server.frontend import address, version_actions, version_details
 from policy_server.frontend.csv_cells import harmless
 from policy_server.frontend.origin import active_version
+from policy_server.frontend.refusals import json_of
 from policy_server.frontend.service import Service
 from policy_server.frontend.version_history import (
     GOLDEN,
@@ -59,7 +60,7 @@ def show(service: Service, changed: Callable[[], None]) -> str | None:
     if not versions:
         return None
     with st.container(border=True, key="versions"):
-        events = _events(service)
+        events = read_events(service)
         _table(list(versions.values()), events)
         chosen = versions[_choose(versions)]
         others = [name for name, each in versions.items() if each["state"] == "complete"]
@@ -87,14 +88,18 @@ def _before(active: Version | None, others: list[str], events: list[Event]) -> s
     return active_before(name, others, events)
 
 
-def _events(service: Service) -> list[Event]:
+def read_events(service: Service) -> list[Event]:
     """What the audit log tells of versions; nothing, and a sentence, where it cannot be read."""
+    client = service.client
     try:
-        page = service.client.get("audit", query={"limit": MAX_AUDIT_ENTRIES}).json()
-        return events_of(page["entries"])
+        answer = client.get("audit", query={"limit": MAX_AUDIT_ENTRIES})
+        return events_of(json_of(answer, client.url)["entries"])
     except RequestFailed as error:
-        st.caption(plain(f"Who did what is not shown, as the audit log was not read. {error}"))
-        return []
+        why = str(error)
+    except (KeyError, TypeError, AttributeError):
+        why = f"{client.url} answers, but not as a policy server does."
+    st.caption(plain(f"Who did what is not shown, as the audit log was not read. {why}"))
+    return []
 
 
 def _table(versions: list[Version], events: list[Event]) -> None:

@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CompletedProcess, run
@@ -56,16 +56,18 @@ class Programs:
     in_code: Sequence[str | Path]
     server: Server
 
-    def run(self, folder: Path | None = None, url: str = "", **who: str) -> CompletedProcess[str]:
+    def run(
+        self, who: Mapping[str, str], folder: Path | None = None, url: str = ""
+    ) -> CompletedProcess[str]:
         """Have the example decide on the observation of a folder, else on the package's own."""
         return self._run(self.example, folder or self.folder, url, who)
 
-    def run_in_code(self, **who: str) -> CompletedProcess[str]:
+    def run_in_code(self, who: Mapping[str, str]) -> CompletedProcess[str]:
         """Have the other one decide."""
         return self._run(self.in_code, self.folder, "", who)
 
     def _run(
-        self, command: Sequence[str | Path], folder: Path, url: str, who: dict[str, str]
+        self, command: Sequence[str | Path], folder: Path, url: str, who: Mapping[str, str]
     ) -> CompletedProcess[str]:
         return run(
             list(map(str, command)),

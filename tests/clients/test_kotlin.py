@@ -33,7 +33,7 @@ def programs(published_lpoc: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def test_its_example_decides_for_each_kind_of_caller(
     programs: Programs, who: dict[str, str]
 ) -> None:
-    done = programs.run(**who)
+    done = programs.run(who)
     assert done.returncode == 0, done.stderr
     decided = json.loads(done.stdout)
     expected = programs.server.post("predict", programs.observation()).json()
@@ -41,14 +41,14 @@ def test_its_example_decides_for_each_kind_of_caller(
 
 
 def test_an_observation_made_in_code_is_decided_as_the_server_does(programs: Programs) -> None:
-    done = programs.run_in_code(POLICY_KEY=KEY)
+    done = programs.run_in_code({"POLICY_KEY": KEY})
     assert done.returncode == 0, done.stderr
     asked = programs.server.post("predict", programs.observation(), params={"seed": 7}).json()
     assert done.stdout == f"{asked['action']}\n{asked['meaning']}\n"
 
 
 def test_a_wrong_password_is_refused_with_the_problem(programs: Programs) -> None:
-    done = programs.run(POLICY_USER=USER, POLICY_PASSWORD="wrong")
+    done = programs.run({**WHO, "POLICY_PASSWORD": "wrong"})
     refused = programs.server.post("predict", programs.observation(), auth=(USER, "wrong"))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"refused: {refused.json()['detail']}\n"
@@ -68,7 +68,7 @@ def test_what_is_no_observation_is_refused_before_it_is_sent(
 ) -> None:
     observation = {**programs.observation(), **changes}
     (tmp_path / "example.json").write_text(json.dumps(observation))
-    done = programs.run(tmp_path, **WHO)
+    done = programs.run(WHO, tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("example.json is no observation: ")
     assert said in done.stderr
@@ -77,7 +77,7 @@ def test_what_is_no_observation_is_refused_before_it_is_sent(
 def test_it_says_what_it_is_and_follows_no_redirect(programs: Programs) -> None:
     elsewhere = answering({"action": 0})
     with elsewhere.serving(), (here := pointing_to(elsewhere.url)).serving():
-        done = programs.run(url=here.url, **WHO)
+        done = programs.run(WHO, url=here.url)
     assert done.returncode == 1
     assert (len(here.received), elsewhere.received) == (1, [])
     sent = {name.lower(): value for name, value in here.received[0].items()}

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from policy_server.frontend.version_history import active_before, events_of, golden_words, rows_of
+from tests.support.sites import other_site
 
 
 def entry(version: str, operation: str, outcome: str = "done", **others: str) -> dict[str, Any]:
@@ -95,6 +97,31 @@ def test_a_replay_that_fails_is_told_case_by_case() -> None:
     said = " ".join(each.value for each in page.markdown)
     assert r"1 of 2 workers decide with version 1\-a" in said
     assert r"yesterday\: made by bob" in said
+
+
+def events(url: str) -> None:
+    """A page that asks for the audit log."""
+    from types import SimpleNamespace
+    from typing import Any
+
+    import streamlit as st
+
+    from policy_server.frontend import versions
+    from policy_server.frontend.client import Client, Credentials
+
+    service: Any = SimpleNamespace(client=Client(url, Credentials()))
+    st.text(f"{len(versions.read_events(service))} events")
+
+
+@pytest.mark.parametrize(
+    "answer", ["<p>Hello</p>", "[]", "{}", '{"entries": [{}]}', '{"entries": [1]}']
+)
+def test_what_is_no_audit_log_is_told_in_a_sentence(answer: str) -> None:
+    with other_site(answer) as site:
+        page = AppTest.from_function(events, args=(site.origin,)).run(timeout=60)
+    assert not page.exception
+    assert page.text[0].value == "0 events"
+    assert "the audit log was not read" in page.caption[0].value
 
 
 def _log() -> list[Any]:

@@ -22,9 +22,10 @@ export MYPY_CACHE_DIR := $(VENV)/.mypy_cache
 
 # Programs of the tests, as program:package where the package of Debian has another name.
 PROGRAMS := chromium curl docker-compose g++ gcc nginx node:nodejs npm openssl sslscan strace systemd-analyze:systemd wrk
-# What compiles the SDKs: programs likewise, and libraries of R.
-COMPILERS := go:golang-go javac:default-jdk-headless mvn:maven R:r-base-core
+# What compiles the SDKs: programs likewise, and libraries of R and C++.
+COMPILERS := cmake go:golang-go javac:default-jdk-headless mvn:maven R:r-base-core
 R_LIBRARIES := curl jsonlite r6
+CPP_LIBRARIES := libcpprest-dev
 
 # Prometheus comes as its two programs alone (96 MB), into VENV: its package would start a service.
 PROMETHEUS := prometheus promtool
@@ -158,7 +159,7 @@ endef
 
 compilers:
 	@for pair in $(COMPILERS); do command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair##*:}"; done; \
-	for name in $(R_LIBRARIES); do dpkg -s r-cran-$$name >/dev/null 2>&1 || missing="$$missing r-cran-$$name"; done; \
+	for name in $(R_LIBRARIES:%=r-cran-%) $(CPP_LIBRARIES); do dpkg -s $$name >/dev/null 2>&1 || missing="$$missing $$name"; done; \
 	$(install)
 
 system-packages:

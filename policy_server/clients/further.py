@@ -5,7 +5,8 @@ together, and none of them waits for one of these. The level of each says how fa
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from policy_server.clients.languages import Language, Level, observation_fields
 from policy_server.contract.specification import Specification
@@ -33,6 +34,21 @@ def _without_dollars(specification: Specification) -> Specification:
         if any("$" in str(value) for value in kind.get("enum", ())):
             del kind["enum"], kind["x-enum-varnames"]
     return adapted
+
+
+def _without_enumerations(specification: Specification) -> Specification:
+    """For C++: functions that the generator writes for them end without a value."""
+    adapted: Specification = _plain(specification)
+    return adapted
+
+
+def _plain(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_plain(each) for each in node]
+    if not isinstance(node, Mapping):
+        return node
+    listed = ("enum", "x-enum-varnames") if isinstance(node.get("enum"), list) else ()
+    return {key: _plain(value) for key, value in node.items() if key not in listed}
 
 
 FURTHER: Sequence[Language] = (
@@ -63,6 +79,21 @@ FURTHER: Sequence[Language] = (
         lambda _: "src/main/kotlin",
         camel=True,
         adapt=_without_dollars,
+        level=Level.COMPILED,
+    ),
+    Language(
+        "cpp",
+        "cpp-restsdk",
+        lambda package: {
+            "packageName": package.joined,
+            "packageVersion": package.version,
+            "apiPackage": f"{package.joined}.api",
+            "modelPackage": f"{package.joined}.model",
+        },
+        lambda _: ".",
+        camel=True,
+        left_out=(*OF_GENERATOR, "README.md", "CMakeLists.txt", "Config.cmake.in"),
+        adapt=_without_enumerations,
         level=Level.COMPILED,
     ),
 )

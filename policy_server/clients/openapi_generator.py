@@ -13,6 +13,7 @@ from policy_server.clients.further import FURTHER
 from policy_server.clients.generator import JAVA_OPTIONS, Order, Outcomes, Progress, run
 from policy_server.clients.languages import LANGUAGES, Language
 from policy_server.clients.mends_closed import PYTHON_MENDS
+from policy_server.clients.mends_cpp import CPP_MENDS
 from policy_server.clients.mends_java import JAVA_MENDS
 from policy_server.clients.mends_kotlin import KOTLIN_MENDS
 from policy_server.clients.mends_r import R_MENDS
@@ -28,6 +29,7 @@ MENDS = {
     "scala": ("scala-sttp4-jsoniter", SCALA_MENDS),
     "r": ("r", R_MENDS),
     "typescript": ("typescript-fetch", TYPESCRIPT_MENDS),
+    "cpp": ("cpp-rest-sdk-client", CPP_MENDS),
     "kotlin": ("kotlin-client", KOTLIN_MENDS),
 }
 """Language -> folder of its templates, and what is wrong with them."""

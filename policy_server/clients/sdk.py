@@ -15,7 +15,7 @@ from policy_server.clients.languages import Language, observation_fields
 from policy_server.clients.names import camel_case, snake_case, words_of
 from policy_server.clients.signatures import signatures
 from policy_server.clients.specification import CLOSED, VERSION_FIELD
-from policy_server.clients.spelling import MOST_CHARACTERS, Spelt, spelt_observation
+from policy_server.clients.spelling import MOST_CHARACTERS, Spelt, in_cpp, spelt_observation
 from policy_server.clients.texts import cell, in_ascii, plain, type_in_words
 from policy_server.contract.operations import (
     BASE_PATH,
@@ -166,7 +166,7 @@ class Sdk:
             lstrip_blocks=True,
             keep_trailing_newline=True,
         )
-        environment.filters |= {"json": json.dumps, "repr": repr, "in_r": in_r}
+        environment.filters |= {"json": json.dumps, "repr": repr, "in_r": in_r, "in_cpp": in_cpp}
         environment.filters |= {"plain": plain, "cell": cell}
         return environment
 

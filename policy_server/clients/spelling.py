@@ -1,4 +1,4 @@
-"""How the values of an observation are spelt in the code of examples, for Java, Scala and Kotlin.
+"""How the values of an observation are spelt in the code of examples of compiled languages.
 
 Which type a field has is read from the code that the generator wrote: it alone knows what it calls
 an enumeration.
@@ -19,6 +19,8 @@ SCALA_TYPE = r"\) {code}: (?:Option\[|Seq\[)*(?:\w+\.)?(\w+)"
 SCALA_OPTION = r"\) {code}: Option\["
 
 KOTLIN_TYPE = r"val {code}: (?:[\w.]+<)*(?:\w+\.)*(\w+)"
+
+CPP_TYPE = r"void set(?i:{code})\((?:std::vector<)*([\w:]+)"
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def spelt_observation(
     """The fields of an example in code; none where that would be too long to read.
 
     Args:
-        language: java, scala or kotlin.
+        language: java, scala, kotlin or cpp.
         generated: The code of the observation.
         names: Field -> what it is called.
         fields: Field -> its keywords.
@@ -90,6 +92,18 @@ def _kotlin(value: Any, kind: str, keywords: Mapping[str, Any]) -> str:
     return f"{value}L" if kind == "Long" else _plain(value, kind).replace("$", "\\$")
 
 
+def _cpp(value: Any, kind: str, keywords: Mapping[str, Any]) -> str:
+    if isinstance(value, list):
+        inner = keywords.get("items", {})
+        return f"{{{', '.join(_cpp(each, kind, inner) for each in value)}}}"
+    return in_cpp(value)
+
+
+def in_cpp(value: Any) -> str:
+    """A text, a number or a truth value as code of C++, which has no escapes for halves."""
+    return json.dumps(value, ensure_ascii=False)
+
+
 def _constant(value: Any, keywords: Mapping[str, Any]) -> str:
     spelt: dict[Any, str] = dict(zip(keywords["enum"], constants(keywords["enum"]), strict=True))
     return spelt[value]
@@ -103,4 +117,5 @@ SPELLING: Mapping[str, tuple[Callable[[Any, str, Mapping[str, Any]], str], str]]
     "java": (_java, JAVA_TYPE),
     "scala": (_scala, SCALA_TYPE),
     "kotlin": (_kotlin, KOTLIN_TYPE),
+    "cpp": (_cpp, CPP_TYPE),
 }

@@ -1,0 +1,106 @@
+"""The SDK for C++: it compiles with all warnings as errors, it decides, and says why not."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from policy_server.clients.names import Package
+from policy_server.contract.contract import ContractFile
+from tests.clients.compiled import CALLERS, WHO, Programs, blocks, unpacked
+from tests.clients.strangers import answering, pointing_to
+from tests.clients.toolchains import run
+from tests.support.server import KEY, USER, gunicorn
+
+STRICT = "-O0 -Wall -Wextra -Werror"
+IN_CODE = """
+add_executable(in_code example/in_code.cpp)
+target_link_libraries(in_code PRIVATE {package})
+"""
+
+
+@pytest.fixture(scope="module")
+def programs(published_lpoc: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
+    made = unpacked("cpp", published_lpoc, tmp_path_factory)
+    base_path, folder = made / "instance", made / "cpp"
+    contract = ContractFile.read(base_path).resolve()
+    package = Package.of(contract.title, contract.version).joined
+    (folder / "example" / "in_code.cpp").write_text(blocks(folder, "cpp")[-1], "utf-8")
+    with (folder / "CMakeLists.txt").open("a", encoding="utf-8") as file:
+        file.write(IN_CODE.format(package=package))
+    options = ["-DCMAKE_UNITY_BUILD=ON", f"-DCMAKE_CXX_FLAGS={STRICT}"]
+    run(["cmake", "-B", "build", *options], folder)
+    for target in (package, "example", "in_code"):
+        run(["cmake", "--build", "build", "--target", target], folder)
+    build = folder / "build"
+    with gunicorn(base_path) as server:
+        yield Programs(folder, [build / "example"], [build / "in_code"], server)
+
+
+@pytest.mark.parametrize("who", CALLERS, ids=lambda who: "-".join(who))
+def test_its_example_decides_for_each_kind_of_caller(
+    programs: Programs, who: dict[str, str]
+) -> None:
+    done = programs.run(who)
+    assert done.returncode == 0, done.stderr
+    decided = json.loads(done.stdout)
+    expected = programs.server.post("predict", programs.observation()).json()
+    assert decided.keys() == expected.keys()
+
+
+def test_an_observation_made_in_code_is_decided_as_the_server_does(programs: Programs) -> None:
+    done = programs.run_in_code({"POLICY_KEY": KEY})
+    assert done.returncode == 0, done.stderr
+    asked = programs.server.post("predict", programs.observation(), params={"seed": 7}).json()
+    decided = json.loads(done.stdout)
+    assert decided == {**asked, "probability": pytest.approx(asked["probability"])}
+
+
+def test_a_wrong_password_is_refused_with_the_problem(programs: Programs) -> None:
+    done = programs.run({"POLICY_USER": USER, "POLICY_PASSWORD": "wrong"})
+    refused = programs.server.post("predict", programs.observation(), auth=(USER, "wrong"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"refused: {refused.json()['detail']}\n"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"misspelt": 1}, 'there is no field "misspelt"'),
+        ({"id": 1.5}, '"id" has a value of another type'),
+        ({"id": None}, '"id" has a value of another type'),
+        ({"has_core": "true"}, '"has_core" has a value of another type'),
+        ({"target": [1, 1.5]}, '"target" has a value of another type'),
+    ],
+)
+def test_what_is_no_observation_is_refused_before_it_is_sent(
+    programs: Programs, tmp_path: Path, changes: dict[str, object], said: str
+) -> None:
+    observation = {**programs.observation(), **changes}
+    (tmp_path / "example.json").write_text(json.dumps(observation))
+    done = programs.run(WHO, tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == f"example.json is no observation: {said}\n"
+
+
+def test_a_field_that_is_required_is_missed(programs: Programs, tmp_path: Path) -> None:
+    observation = programs.observation()
+    del observation["id"]
+    (tmp_path / "example.json").write_text(json.dumps(observation))
+    done = programs.run(WHO, tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == 'example.json is no observation: "id" is missing\n'
+
+
+def test_it_says_what_it_is_and_follows_no_redirect(programs: Programs) -> None:
+    elsewhere = answering({"action": 0})
+    with elsewhere.serving(), (here := pointing_to(elsewhere.url)).serving():
+        done = programs.run(WHO, url=here.url)
+    assert done.returncode == 1
+    assert "the service redirects, which is not followed" in done.stderr
+    assert (len(here.received), elsewhere.received) == (1, [])
+    sent = {name.lower(): value for name, value in here.received[0].items()}
+    assert sent["user-agent"].endswith("(cpp)")
+    contract = ContractFile.read(programs.folder.parent / "instance").resolve()
+    assert sent["x-schema-hash"] == contract.schema.digest

@@ -115,6 +115,9 @@ def heat(quantity: Quantity, found: Saliency) -> alt.TopLevelMixin:
             color=alt.Color("change:Q", scale=scale, title="covered: smaller by"),
             tooltip=[alt.Tooltip("says", title="covered")],
         )
-        .properties(width=HEAT_PIXELS * width / max(height, width), height=HEAT_PIXELS)
+        .properties(
+            width=HEAT_PIXELS * width / max(height, width),
+            height=HEAT_PIXELS * height / max(height, width),
+        )
     )
     return chart

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from policy_server.errors import RequestFailed
+from policy_server.frontend import visit
 from policy_server.frontend.service import Service
 from policy_server.frontend.version_history import GOLDEN, Version
 from policy_server.frontend.wording import plain, say
@@ -90,7 +91,7 @@ def _offer_replay(service: Service, chosen: Version) -> None:
 
 def _compare(first: str, second: str) -> None:
     st.session_state[FIRST], st.session_state[SECOND] = first, second
-    st.session_state["view"] = "Compare"
+    visit.turn_to("Compare")
 
 
 @st.dialog("Activate another version?")

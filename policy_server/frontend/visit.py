@@ -156,6 +156,11 @@ def find_own(url: str) -> None:
         enter_own(server)
 
 
+def turn_to(view: str) -> None:
+    """Let the page show another of its views, by its name; called before it is drawn."""
+    st.session_state["view"] = view
+
+
 def refresh(service: Service) -> None:
     """Read again what is served: an upload may bring another schema."""
     try:

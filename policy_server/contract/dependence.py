@@ -1,6 +1,6 @@
 """Fields that depend on others: where one of these is moved, they cannot stay as they are."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from policy_server.contract.fields.field import Field
 from policy_server.contract.fields.keywords import Keywords
@@ -48,6 +48,37 @@ def related_to(fields: Mapping[str, Field], name: str) -> set[str]:
         effects = {each for each, field in fields.items() if new & {*field.depends_on}}
         new = (causes | effects) - found
     return found
+
+
+def groups_of(fields: Mapping[str, Field], names: Sequence[str]) -> list[list[str]]:
+    """Some fields, those that depend on one another together, what follows after its causes.
+
+    Args:
+        fields: Of the schema.
+        names: The fields, in the order that groups and fields keep otherwise.
+    """
+    groups, left = [], [*names]
+    while left:
+        related = related_to(fields, left[0])
+        groups.append(_causes_first(fields, [each for each in left if each in related]))
+        left = [each for each in left if each not in related]
+    return groups
+
+
+def _causes_first(fields: Mapping[str, Field], names: Sequence[str]) -> list[str]:
+    causes = {name: {*fields[name].depends_on} & {*names} for name in names}
+    placed: list[str] = []
+
+    def place(name: str) -> None:
+        placed.append(name)
+        for each in names:
+            if each not in placed and name in causes[each] and causes[each] <= {*placed}:
+                place(each)
+
+    for name in names:
+        if not causes[name]:
+            place(name)
+    return placed
 
 
 def dependents(fields: Mapping[str, Field], names: Collection[str]) -> list[str]:

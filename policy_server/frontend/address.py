@@ -66,7 +66,10 @@ def take_up(service: Service) -> None:
         observation = json.loads(text)
         service.decoder.convert(observation)
     except (ValueError, RecursionError):  # msgspec's are among them
-        st.warning("The observation of the address does not fit the schema: it was left out.")
+        st.warning(
+            "The observation of the address does not fit the schema: it was left out.",
+            icon=":material/warning:",
+        )
     else:
         draft_of(service).load(observation)
 

@@ -21,6 +21,7 @@ from policy_server.contract.fields.controls import (
 )
 from policy_server.contract.fields.field import Field, Value
 from policy_server.contract.schema import ObservationSchema
+from policy_server.frontend.wording import small
 
 EXACT = "%g"
 """Browsers write all digits of a number then, so that what is shown is what is sent."""
@@ -51,7 +52,7 @@ def show(field: Field, control: ListEntry, value: Any, key: str, label: str) -> 
     item, size = control.item, control.size
     if isinstance(item, ListEntry) and isinstance(item.item, ListEntry):
         return json_input(field, value, key, label)
-    st.markdown(label)
+    st.markdown(small(label))
     edited = functools.partial(_edited, field.leaf.python_type, key=key, label=label)
     if isinstance(item, ListEntry):
         return _checked(field, edited(item.item, value, num_rows="fixed"))

@@ -48,7 +48,7 @@ def choose_sweep(service: Service, held: Observation, key: str) -> Sweep | None:
     )
     chosen = [axes[name] for name in (first, second) if name in axes]
     if not chosen:
-        st.info("There is no field to move.")
+        st.info("There is no field to move.", icon=":material/info:")
         return None
     flipped = _turns(key, two=len(chosen) == 2)
     limits = [_limits(axis, held, f"{key}:{axis.name}") for axis in chosen]
@@ -148,7 +148,7 @@ def _limits(axis: Axis, held: Observation, key: str) -> tuple[float, float] | No
         f"{axis.name} to", least, most, value=high, key=f"{key}:to", help=told, **limits
     )
     if low >= high:
-        st.warning(f"{axis.name}: the range begins below its end.")
+        st.warning(f"{axis.name}: the range begins below its end.", icon=":material/warning:")
         return None
     return low, high
 

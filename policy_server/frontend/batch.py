@@ -116,7 +116,7 @@ def _use(service: Service, content: bytes, drawn: bool, seed: int | None) -> Non
         return
     _show_rejected(found)
     if not found.rows:
-        st.warning("The file has no valid row.")
+        st.warning("The file has no valid row.", icon=":material/warning:")
         return
     if st.button(
         f"Decide on {len(found.rows):,} rows",
@@ -217,9 +217,13 @@ def _show_decided(service: Service, decided: DecidedFile) -> None:
     if decided.fault is not None:
         say(decided.fault)
         st.warning(
-            f"The first {len(decisions):,} of {len(found.rows):,} rows were decided before that."
+            f"The first {len(decisions):,} of {len(found.rows):,} rows were decided before that.",
+            icon=":material/warning:",
         )
-    st.success(plain(f"{len(decisions):,} rows are decided, by version {version}."))
+    st.success(
+        plain(f"{len(decisions):,} rows are decided, by version {version}."),
+        icon=":material/check:",
+    )
     mark(decided.origin, service)
     _summary(service, decisions)
     st.download_button(

@@ -12,7 +12,7 @@ import streamlit as st
 from policy_server.contract.fields.field import Value
 from policy_server.contract.schema import Observation
 from policy_server.errors import RequestFailed
-from policy_server.frontend import address, charts, maps
+from policy_server.frontend import address, charts, maps, visit
 from policy_server.frontend.action_scale import as_applied, declared_scales
 from policy_server.frontend.answers import Decision
 from policy_server.frontend.axis_choice import choose_sweep, now
@@ -27,6 +27,7 @@ from policy_server.frontend.comparing import (
 )
 from policy_server.frontend.csv_cells import harmless
 from policy_server.frontend.form import held_observation
+from policy_server.frontend.header import POLICY
 from policy_server.frontend.origin import Origin, active_version, mark
 from policy_server.frontend.points_choice import choose_points
 from policy_server.frontend.real_observations import Source
@@ -66,10 +67,10 @@ def show(service: Service) -> None:
     """Show the controls and the last comparison."""
     st.subheader("Two versions side by side")
     if not service.has_versions:
-        st.info("This server does not list its versions.")
+        st.info("This server does not list its versions.", icon=":material/info:")
         return
     if not service.may_manage:
-        st.info("Comparing needs user and password.")
+        st.info("Comparing needs user and password.", icon=":material/info:")
         return
     try:
         listed = service.client.get("versions").json()
@@ -78,7 +79,7 @@ def show(service: Service) -> None:
         return
     names = [each["version"] for each in listed["versions"] if each["state"] != "incomplete"]
     if len(names) < 2:
-        st.info("There is one version to look at. Upload another under **Policy**, then compare.")
+        _lead_on()
         return
     pair = _pair(listed, names)
     held = held_observation(service)
@@ -98,6 +99,21 @@ def show(service: Service) -> None:
     comparison: Comparison | None = st.session_state.get("comparison")
     if comparison is not None:
         _show(service, comparison, held)
+
+
+def _lead_on() -> None:
+    """There is nothing to compare yet: say so, with the way to change that."""
+    st.info(
+        "There is one version to look at: upload another, then compare.", icon=":material/info:"
+    )
+    st.button(
+        "Upload another",
+        type="primary",
+        icon=":material/upload:",
+        on_click=visit.turn_to,
+        args=(POLICY,),
+        help="Turns to the uploads. What decides now goes on, until you activate another.",
+    )
 
 
 def _pair(listed: dict[str, Any], names: list[str]) -> tuple[str, str]:

@@ -11,7 +11,7 @@ import streamlit as st
 
 from policy_server.contract.schema import Observation
 from policy_server.errors import RequestFailed
-from policy_server.frontend import address, charts, loading, sdks
+from policy_server.frontend import address, charts, current, loading, sdks
 from policy_server.frontend.action_scale import Scale, applied, clippings, units_of
 from policy_server.frontend.answers import Decision, read_decision, spelt
 from policy_server.frontend.csv_cells import harmless
@@ -60,37 +60,47 @@ def show(service: Service) -> None:
         st.subheader("Observation", anchor=False)
         origin = st.container()
         entered = _form(service)
-        observation = entered.observation
         with origin:
-            loading.tell(service, observation)
+            loading.tell(service, entered.observation)
     with right:
-        st.subheader("Decision", anchor=False)
-        first = st.container()  # how it is decided comes after the button, for who uses keys
-        question = _question() if service.schema.is_observed else _question_of_vector()
-        asked = first.button(
-            "Decide",
-            type="primary",
-            icon=":material/bolt:",
-            width="stretch",
-            disabled=bool(entered.faults) or policy_missing(),
-            help="Sends the observation of the form to the policy.",
-        )
-        if entered.faults:
-            st.error(
-                plain(f"{' '.join(entered.faults)} Nothing was sent."), icon=":material/block:"
-            )
-        else:
-            if asked:
-                _ask(service, observation, question)
-            _decision(service, observation)
-            if service.schema.is_observed and not policy_missing():
-                _distribution(service, observation)
-            _as_code(service, observation, question)
-            if service.schema.is_observed:
-                sdks.show(service, observation)
-    _history()
+        _answer(service, entered)
     if service.schema.is_observed:
         loading.show(service)
+
+
+@st.fragment
+def _answer(service: Service, entered: Entered) -> None:
+    """What is decided, drawn without the form when **Decide** is pressed."""
+    current.draw(service, lambda: _decide(service, entered))
+
+
+def _decide(service: Service, entered: Entered) -> None:
+    observation = entered.observation
+    st.subheader("Decision", anchor=False)
+    first = st.container()  # how it is decided comes after the button, for who uses keys
+    question = _question() if service.schema.is_observed else _question_of_vector()
+    asked = first.button(
+        "Decide",
+        type="primary",
+        icon=":material/bolt:",
+        width="stretch",
+        disabled=bool(entered.faults) or policy_missing(),
+        help="Sends the observation of the form to the policy.",
+    )
+    if entered.faults:
+        st.error(plain(f"{' '.join(entered.faults)} Nothing was sent."), icon=":material/block:")
+    else:
+        if asked:
+            _ask(service, observation, question)
+        _decision(service, observation)
+        if service.schema.is_observed and not policy_missing():
+            _distribution(service, observation)
+        _as_code(service, observation, question)
+        if service.schema.is_observed:
+            sdks.show(service, observation)
+    _history()
+    if asked and loading.offers_decisions():
+        st.rerun()  # the list that is offered below stands apart, and has one more
 
 
 def _form(service: Service) -> Entered:
@@ -235,7 +245,7 @@ def _history() -> None:
     history = st.session_state.get("history", [])
     if not history:
         return
-    st.subheader("Decisions of this visit")
+    st.markdown("**Decisions of this visit**")
     # What is shown can be downloaded too.
     rows = [{harmless(name): harmless(cell) for name, cell in row.items()} for row in history]
     table = pd.DataFrame(rows)

@@ -103,7 +103,11 @@ def _load(service: Service, cases: Sequence[DifferingCase], rows: Sequence[Row])
         observation = json.loads(offered[str(case)])
         service.decoder.convert(observation)
     except (ValueError, msgspec.ValidationError) as error:
-        st.error(plain(f"The form does not take this observation: {error}."))
+        st.error(
+            plain(f"The form does not take this observation: {error}."), icon=":material/error:"
+        )
         return
     load(service, RealObservation(observation, f"the golden case in {case}"))
-    st.success(f"The form of Decide has the observation of {plain(str(case))}.")
+    st.success(
+        f"The form of Decide has the observation of {plain(str(case))}.", icon=":material/check:"
+    )

@@ -180,7 +180,9 @@ def _observation(service: Service, episode: Episode, shown: int, replayed: Repla
         label = f"step {shown} of episode {episode.name}, {real.label}"
         alone = replayed is None or not replayed.has_memory
         load(service, replace(real, label=label, recorded=real.recorded if alone else None))
-        st.success(f"The form of Decide has the observation of step {shown}.")
+        st.success(
+            f"The form of Decide has the observation of step {shown}.", icon=":material/check:"
+        )
 
 
 def _short(value: Any) -> str:

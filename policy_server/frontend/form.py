@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from policy_server.contract.dependence import groups_of
 from policy_server.contract.fields.array import Array
 from policy_server.contract.fields.controls import (
     Choice,
@@ -35,10 +36,8 @@ def observation_form(service: Service, draft: Draft) -> Entered:
     _about_fields(service, draft)
     draft.faults.clear()
     names = [*draft.observation(service)]
-    with st.container(key="fields"):
-        for name, column in _places(_shown(names)):
-            with column:
-                _field(service, draft, name)
+    with st.container(key="fields", gap="xsmall"):
+        _fields(service, draft, _shown(names))
     return Entered(draft.observation(service), tuple(draft.faults.values()))
 
 
@@ -50,7 +49,10 @@ def held_observation(service: Service) -> Observation:
     draft = draft_of(service)
     if draft.faults:
         names = ", ".join(map(code, draft.faults))
-        st.warning(plain(f"The form held what cannot be sent: {names} is what it was before."))
+        st.warning(
+            plain(f"The form held what cannot be sent: {names} is what it was before."),
+            icon=":material/warning:",
+        )
     return draft.observation(service)
 
 
@@ -85,7 +87,7 @@ def _pasted(service: Service, draft: Draft) -> None:
     try:
         observation = json.loads(text or "")
     except (ValueError, RecursionError) as error:
-        st.error(f"This is not JSON: {error}.")
+        st.error(f"This is not JSON: {error}.", icon=":material/error:")
         return
     try:
         service.client.post("distribution", observation)
@@ -95,22 +97,24 @@ def _pasted(service: Service, draft: Draft) -> None:
             return
         # It is valid, but nothing can decide on it now: the page says so elsewhere.
     draft.load(observation)
-    st.success("The form shows the pasted observation.")
+    st.success("The form shows the pasted observation.", icon=":material/check:")
 
 
 def _about_fields(service: Service, draft: Draft) -> None:
     """What the fields are, and which are sent, out of the way of who types into them."""
-    optional = len(service.schema.fields) > len(service.schema.required)
-    sent = ", and which are sent" if optional else ""
+    sent = ", and which are sent" if _are_some_optional(service) else ""
     with st.expander(f"What the fields are{sent}", icon=":material/help:"):
         _optional_fields(service, draft)
         rows = [
             f"| {code(name).replace('|', BAR)} | {plain(field.entry_in_words())} "
+            f"| {plain(field.unit or '')} "
             f"| {'yes' if name in service.schema.required else 'no'} "
             f"| {plain(field.description or '')} |"
             for name, field in service.schema.fields.items()
         ]
-        st.markdown("\n".join(["| field | takes | required | is |", "|---|---|---|---|", *rows]))
+        st.markdown(
+            "\n".join(["| field | takes | unit | required | is |", "|---|---|---|---|---|", *rows])
+        )
 
 
 def _optional_fields(service: Service, draft: Draft) -> None:
@@ -149,19 +153,28 @@ def _shown(names: list[str]) -> list[str]:
     return found[start : start + PAGE_FIELDS]
 
 
-def _places(names: list[str]) -> list[tuple[str, Any]]:
-    """Two fields a row."""
-    places: list[tuple[str, Any]] = []
-    for first in range(0, len(names), 2):
-        columns = st.columns(2, gap="medium", vertical_alignment="bottom")
-        places += zip(names[first : first + 2], columns, strict=False)
-    return places
+def _fields(service: Service, draft: Draft, names: list[str]) -> None:
+    """One below the other; those that depend on one another have a frame."""
+    st.caption(r"\* required" if _are_some_optional(service) else "All fields are required.")
+    for group in groups_of(service.schema.fields, names):
+        if len(group) == 1:
+            _field(service, draft, group[0])
+            continue
+        with st.container(border=True, gap="xsmall"):
+            st.caption("These depend on one another.")
+            for name in group:
+                _field(service, draft, name)
+
+
+def _are_some_optional(service: Service) -> bool:
+    return len(service.schema.fields) > len(service.schema.required)
 
 
 def _field(service: Service, draft: Draft, name: str) -> None:
     field, value = service.schema.fields[name], draft.values[name]
     key = f"field:{draft.generation}:{name}"
-    texts: Texts = {"label": label(name, field)}
+    marked = _are_some_optional(service) and name in service.schema.required
+    texts: Texts = {"label": label(name, field, marked=marked)}
     few = field.control()
     try:
         if isinstance(few, ListEntry) and number_input.are_few(few):

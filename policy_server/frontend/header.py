@@ -25,7 +25,8 @@ def show(service: Service, ready: Readiness) -> None:
                 f"version {plain(ready.policy)} decides", icon=":material/check:", color="green"
             )
         st.space("stretch")
-        _links(service, ready)
+        with st.container(horizontal=True, width="content"):
+            _links(service, ready)
     _fault(service, ready)
     _credentials(service)
 

@@ -76,7 +76,10 @@ def show(service: Service) -> None:
             _token(live)
     if not service.may_manage and not live.token:
         # This page connects from the server's machine, perhaps; its visitor does not.
-        st.info("The metrics need user and password, or the token of the metrics.")
+        st.info(
+            "The metrics need user and password, or the token of the metrics.",
+            icon=":material/info:",
+        )
     if live.turned_away:
         _turned_away(live)
     elif service.may_manage or live.token:

@@ -10,11 +10,16 @@ from policy_server.errors import RequestFailed
 from policy_server.frontend.answers import number, read_decision
 from policy_server.frontend.draft import draft_of
 from policy_server.frontend.origin import active_version, policy_missing
-from policy_server.frontend.real_observations import RealObservation, Recorded, choose_real
+from policy_server.frontend.real_observations import (
+    VISIT,
+    RealObservation,
+    Recorded,
+    choose_real,
+)
 from policy_server.frontend.service import Service
 from policy_server.frontend.wording import plain
 
-LOADED = "loaded"
+KEY, LOADED = "decide", "loaded"
 MAX_OFFERED = 1000
 """Of the observations of a file; a longer list is of no use."""
 
@@ -81,14 +86,19 @@ def _compared(service: Service, loaded: Loaded, recorded: Recorded) -> Loaded:
     return replace(loaded, version=answer.version, said=said)
 
 
+def offers_decisions() -> bool:
+    """What is offered to load are the decisions of this visit."""
+    return bool(st.session_state.get(f"{KEY}:from") == VISIT)
+
+
 def show(service: Service) -> None:
     """Show the controls that load a real observation into the form."""
     st.subheader("Load a real observation", anchor=False)
-    source = choose_real(service, "decide")
+    source = choose_real(service, KEY)
     if source is None:
         return
     offered = source.real[:MAX_OFFERED]
-    key = f"decide:load:{source.words}"
+    key = f"{KEY}:load:{source.words}"
 
     def take() -> None:
         chosen: int | None = st.session_state[key]

@@ -10,12 +10,14 @@ from policy_server.contract.fields.controls import ListEntry, NumberEntry
 from policy_server.contract.fields.field import Field, Value
 from policy_server.frontend import array_input
 from policy_server.frontend.array_input import EXACT
-from policy_server.frontend.wording import escaped
+from policy_server.frontend.wording import escaped, small
 
 Texts = dict[str, Any]
 """A control's label."""
 FEW = 4
 MAX_SLIDER_SPAN = 1000
+FEW_STEPS = 20
+"""The steps of a box reach so far: a slider would only be one more stop of the keyboard."""
 SAFE_INTEGER = 2**53 - 1
 """Beyond it a browser's numbers skip some."""
 
@@ -40,7 +42,7 @@ def show_few(
         texts: What the list is called.
     """
     assert isinstance(control.item, NumberEntry)
-    st.markdown(texts["label"])
+    st.markdown(small(texts["label"]))
     shown = []
     for index, (place, number) in enumerate(zip(st.columns(len(value)), value, strict=True)):
         with place:
@@ -81,7 +83,10 @@ def show(
     )
     if control.whole and not -SAFE_INTEGER <= value <= SAFE_INTEGER:
         return array_input.json_input(field, value, key, **texts)
-    slides = slides and low is not None and high is not None and 0 < high - low <= MAX_SLIDER_SPAN
+    least = FEW_STEPS if control.whole else 0
+    slides = (
+        slides and low is not None and high is not None and least < high - low <= MAX_SLIDER_SPAN
+    )
     if not slides and control.limits:
         texts = {**texts, "label": f"{texts['label']} ({control.limits})"}
     if control.whole:

@@ -6,10 +6,9 @@ from pathlib import Path
 import streamlit as st
 
 from policy_server.contract.reading import read_schema
-from policy_server.errors import SchemaChanged
-from policy_server.frontend import address, header, start, stopped, style, upload, visit
+from policy_server.frontend import address, current, header, start, stopped, style, upload, visit
 from policy_server.frontend.header import POLICY
-from policy_server.frontend.origin import ACTIVE, MISSING, active_version
+from policy_server.frontend.origin import ACTIVE, MISSING
 from policy_server.frontend.own_server import OwnServer, Workshop
 from policy_server.frontend.service import Readiness, Service, readiness
 
@@ -114,21 +113,7 @@ def _views(service: Service, ready: Readiness, workshop: Workshop) -> None:
 
 @st.fragment
 def _view(name: str, service: Service) -> None:
-    """Show a view; the whole page anew where its answers come from another version or schema."""
-    try:
-        importlib.import_module(VIEWS[name]).show(service)
-    except SchemaChanged:
-        visit.refresh(service)
-        st.rerun()
-    address.write(service)
-    head, answered = active_version(), service.client.answered_by
-    # While workers swap, they differ for a moment: the same difference is looked at once.
-    seen, st.session_state["versions_seen"] = (
-        st.session_state.get("versions_seen"),
-        (head, answered),
-    )
-    if answered and head is not None and answered != head and seen != (head, answered):
-        st.rerun()
+    current.draw(service, lambda: importlib.import_module(VIEWS[name]).show(service))
 
 
 def _example(service: Service, workshop: Workshop) -> Path | None:

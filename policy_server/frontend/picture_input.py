@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from policy_server.contract.fields import png
 from policy_server.contract.fields.encoded_array import EncodedArray
 from policy_server.contract.fields.field import Value
-from policy_server.frontend.wording import plain
+from policy_server.frontend.wording import plain, small
 
 SHOWN_PIXELS = 256
 """How wide a picture is shown; small ones are enlarged, pixel by pixel."""
@@ -33,7 +33,7 @@ def show(field: EncodedArray, value: str, key: str, label: str) -> Value:
     Raises:
         ValueError: An uploaded picture, or a text, is not what the field takes.
     """
-    st.markdown(label)
+    st.markdown(small(label))
     shown = st.container()
     text, fault = value, None
     try:

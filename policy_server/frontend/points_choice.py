@@ -91,7 +91,10 @@ def _kept_valid(ground: Ground, held: Observation, sweep: Sweep, source: Source)
     words = f"{count:,} of {sweep.points:,} points are known to be possible, by the"
     told = f"{plain(words)} {plain(_begun(source.words))} {follow}"
     if not count:
-        st.warning(plain(f"No point is known to be possible, by the {_begun(source.words)}"))
+        st.warning(
+            plain(f"No point is known to be possible, by the {_begun(source.words)}"),
+            icon=":material/warning:",
+        )
         return None
     st.caption(f"{told} The others are left out.")
     return kept
@@ -100,7 +103,7 @@ def _kept_valid(ground: Ground, held: Observation, sweep: Sweep, source: Source)
 def _along(sweep: Sweep, source: Source) -> Sweep | None:
     rows = tuple(each for each in source.observations if all(_has(each, a) for a in sweep.axes))
     if not rows:
-        st.warning("No real observation has these fields.")
+        st.warning("No real observation has these fields.", icon=":material/warning:")
         return None
     st.caption(plain(f"{source.words[:-1]}, each decided on as it is, at its place."))
     values = tuple(

@@ -127,7 +127,7 @@ def of_visit(service: Service) -> Source | None:
             label = f"decision {number} of this visit ({row['time']})"
             found.append(RealObservation(observation, label, _of_history(row)))
     if not found:
-        st.info("There is none yet: press **Decide** first.")
+        st.info("There is none yet: press **Decide** first.", icon=":material/info:")
         return None
     return _fitting(found, "observation", "of this visit.")
 
@@ -155,7 +155,7 @@ def of_file(service: Service, label: str, key: str) -> Source | None:
         st.error(plain(str(error)), icon=":material/error:")
         return None
     if source is None:
-        st.warning("The file has no valid row.")
+        st.warning("The file has no valid row.", icon=":material/warning:")
     elif left_out:
         st.caption(plain(f"Left out: {'; '.join(left_out)}."))
     return source

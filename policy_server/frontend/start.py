@@ -140,7 +140,9 @@ def _schema(workshop: Workshop) -> tuple[str, str]:
         return file.getvalue().decode("utf-8", "replace"), Path(file.name).stem
     examples = {folder.name: folder for folder in workshop.examples()}
     if not examples:
-        st.info("There are no examples here: upload a schema, or paste one.")
+        st.info(
+            "There are no examples here: upload a schema, or paste one.", icon=":material/info:"
+        )
         return "", DEFAULT_TITLE
     picked = st.selectbox(
         "Example",
@@ -159,7 +161,7 @@ def _is_sound(text: str) -> bool:
         say(_of_text(error))
         return False
     for warning in contract.schema.warnings:
-        st.warning(warning)
+        st.warning(warning, icon=":material/warning:")
     count = len(contract.schema.fields)
     st.caption(f"A sound schema: {count} field{'s' if count > 1 else ''}.")
     return True

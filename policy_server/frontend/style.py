@@ -32,7 +32,7 @@ ROOM = f"""
         [data-testid=stHeader] button {{ pointer-events: auto; }}
         [data-testid=stMainBlockContainer] {{ padding-top: 0.75rem; }}
     }}
-    [data-testid=stHeading] h1 {{ padding: 0 0 1rem; }}
+    [data-testid=stHeading] h1 {{ padding: 0; }}
     [data-testid=stHeading] h3 {{ padding: 0.25rem 0 1rem; }}
 """
 """The menu of Streamlit stands beside the first row, where there is a margin for it."""

@@ -100,7 +100,7 @@ def show(service: Service, example: Path | None, changed: Callable[[], None]) ->
     )
     if not service.may_manage:
         versions.show_active_alone()
-        st.info("Replacing the policy needs user and password.")
+        st.info("Replacing the policy needs user and password.", icon=":material/info:")
         return
     active = versions.show(service, changed)
     _last_reports(service, active)

@@ -127,7 +127,10 @@ def _explain(service: Service, held: Observation, component: int, compared: Comp
         saliencies = _saliencies(service, held, weigh, quantity)
     except RequestFailed as error:
         if error.status == OLDER:
-            st.error("This server is older than the page: it weighs one observation at a time.")
+            st.error(
+                "This server is older than the page: it weighs one observation at a time.",
+                icon=":material/error:",
+            )
         else:
             say(error)
         return

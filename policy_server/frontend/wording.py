@@ -54,12 +54,25 @@ def path_name(steps: Any) -> str:
     return "".join([str(first), *(f"[{step}]" for step in others)])
 
 
-def label(name: str, field: Field) -> str:
-    """A field's label: its name, and what it is. Read aloud as it is, so without markup."""
+def label(name: str, field: Field, *, marked: bool = False) -> str:
+    """A field's label: its name, its unit, and what it is. Read aloud, so without markup.
+
+    Args:
+        name: Of the field.
+        field: Says what it is.
+        marked: It is required, and others are not.
+    """
     description = " ".join((field.description or "").split())
     if len(description) > MAX_DESCRIPTION_CHARACTERS:
         description = f"{description[:MAX_DESCRIPTION_CHARACTERS].rstrip()} ..."
-    return escaped(f"{name}: {description}" if description else name)
+    mark, unit = "*" if marked else "", f" ({field.unit})" if field.unit else ""
+    told = escaped(f"{unit}: {description}" if description else unit)
+    return f"{escaped(name)}{mark}{told}"
+
+
+def small(text: str) -> str:
+    """A label above several controls, in the size of a control's own."""
+    return f":small[{text}]"
 
 
 def escaped(text: str) -> str:

@@ -106,14 +106,15 @@ def _lead_on() -> None:
     st.info(
         "There is one version to look at: upload another, then compare.", icon=":material/info:"
     )
-    st.button(
+    if st.button(
         "Upload another",
         type="primary",
         icon=":material/upload:",
         on_click=visit.turn_to,
         args=(POLICY,),
         help="Turns to the uploads. What decides now goes on, until you activate another.",
-    )
+    ):
+        st.rerun()  # the views are drawn by the whole page
 
 
 def _pair(listed: dict[str, Any], names: list[str]) -> tuple[str, str]:

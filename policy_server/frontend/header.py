@@ -20,7 +20,7 @@ def show(service: Service, ready: Readiness) -> None:
         # In code type no address becomes a link, which would be one more stop of the keyboard.
         where = f"{code(service.client.url)} {plain(_who(service))}"
         st.markdown(f":small[{where}]", width="content")
-        if ready.policy is not None:
+        if ready.policy is not None and _ended(service) is None:
             st.badge(
                 f"version {plain(ready.policy)} decides", icon=":material/check:", color="green"
             )
@@ -117,10 +117,10 @@ def show_log(server: OwnServer, expanded: bool = False) -> None:
 
 def _fault(service: Service, ready: Readiness) -> None:
     """Why nothing decides, in a sentence."""
-    own = visit.own(service.client)
-    if own is not None and own.exit_code is not None:
+    code_of_end = _ended(service)
+    if code_of_end is not None:
         st.error(
-            f"The server that you started has ended (exit code {own.exit_code}). Its log "
+            f"The server that you started has ended (exit code {code_of_end}). Its log "
             "says why. Disconnect, and start it again.",
             icon=":material/error:",
         )
@@ -128,6 +128,12 @@ def _fault(service: Service, ready: Readiness) -> None:
         st.error(plain(ready.detail), icon=":material/error:")
     elif ready.policy is None:
         _no_policy(service, ready)
+
+
+def _ended(service: Service) -> int | None:
+    """How this visitor's own server has ended; another may answer at its port by now."""
+    own = visit.own(service.client)
+    return None if own is None else own.exit_code
 
 
 def _no_policy(service: Service, ready: Readiness) -> None:

@@ -50,7 +50,7 @@ FOCUSED = """() => {
 }"""
 MAX_TABS = 80
 OF_FORM = "each => each.closest('.st-key-fields') !== null"
-MAX_STOPS = 25
+MAX_STOPS = 24
 
 
 def unhelpful(guest: Visitor) -> list[str]:
@@ -169,7 +169,7 @@ def test_the_keyboard_alone_is_enough(
         assert '"id": 4' in guest.page.locator("[data-testid=stCode]").first.inner_text()
 
 
-def test_the_decision_is_at_most_25_stops_of_tab_from_the_top(
+def test_the_decision_is_at_most_24_stops_of_tab_from_the_top(
     browser: Browser, front: Frontend, lpoc_server: Server
 ) -> None:
     with visitor(browser, front) as guest:

@@ -119,11 +119,12 @@ def drawn(
     """A connected visitor, and what the front-end sends to the page, as it comes."""
     messages: list[ForwardMsg] = []
 
+    def keep(frame: bytes | str) -> None:
+        assert isinstance(frame, bytes)
+        messages.append(ForwardMsg.FromString(frame))
+
     def listen(socket: WebSocket) -> None:
-        socket.on(
-            "framereceived",
-            lambda frame: messages.append(ForwardMsg.FromString(bytes(frame))),
-        )
+        socket.on("framereceived", keep)
 
     with watched_page(browser) as page:
         page.on("websocket", listen)

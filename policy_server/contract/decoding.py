@@ -3,17 +3,20 @@
 It accepts exactly what the contract's JSON schema accepts.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, Protocol
 
 import msgspec
+import numpy as np
 from msgspec import UNSET, Meta
+from numpy.typing import NDArray
 
 from policy_server.contract.fields.array import Array
 from policy_server.contract.fields.decoded import decode_text
 from policy_server.contract.fields.encoded_array import EncodedArray
 from policy_server.contract.fields.registry import TYPES
-from policy_server.contract.long_reading import MALFORMED, LongReader, moved
+from policy_server.contract.long_reading import MALFORMED, PART_NUMBERS, LongReader, moved
 from policy_server.contract.operations import MAX_BATCH_ITEMS, MAX_RAW_ITEMS
 from policy_server.contract.pieces import TooMany, Uncut, pieces
 from policy_server.contract.records import Record, json_decoder, plain, record_type
@@ -37,6 +40,25 @@ RAW = ObservationSchema(
     frozenset({"obs"}),
 )
 """The network's own input vector, as /predict_raw takes it."""
+
+
+def vector_of(numbers: Sequence[float]) -> NDArray[np.float64]:
+    """Numbers as float64[F], some thousands at a time, so that others run in between.
+
+    Integers beyond float64 become infinite.
+    """
+    vector = np.empty(len(numbers))
+    for start in range(0, len(numbers), PART_NUMBERS):
+        part = numbers[start : start + PART_NUMBERS]
+        vector[start : start + len(part)] = [_as_float(number) for number in part]
+    return vector
+
+
+def _as_float(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
 
 
 class Decoder:
@@ -83,13 +105,12 @@ class Decoder:
             raise self._batch_fault(body, uncut.place, len(records)) from uncut
         return records
 
-    def decode_raw(self, body: bytes) -> list[float]:
-        """Decode `{"obs": [...]}`; raises like `decode`."""
+    def decode_raw(self, body: bytes) -> NDArray[np.float64]:
+        """Decode `{"obs": [...]}`, to float64[F]; raises like `decode`."""
         record: Any = (
             self._decode_raw(body) if len(body) <= LONG_BYTES else self._long_raw.read(body)
         )
-        numbers: list[float] = record.f0
-        return numbers
+        return vector_of(record.f0)
 
     def decode_rows(self, rows: Sequence[bytes]) -> list[Record]:
         """Decode observations that were cut out of a batch; raises like `decode`."""

@@ -27,6 +27,7 @@ PART_BYTES = 131_072
 """Members that are short are decoded so many at a time."""
 SHORT_BYTES = 4096
 PART_NUMBERS = 4096
+COUNTED_BYTES = 1_048_576
 SPACE = rb"[ \t\r\n]*+"
 TEXT = rb'"(?:[^"\\]++|\\.){0,65536}+"'
 SCALAR = rb'(?:%s|[^"\[\]{}, \t\r\n][^"\[\]{},]*+)' % TEXT
@@ -102,7 +103,11 @@ class LongArray:
             return
         count = len(items)
         if body and self._countable:
-            count += body.count(b",", place, body.find(b"]", place)) + 1
+            found = body.find(b"]", place)
+            end = len(body) if found < 0 else found
+            for start in range(place, end, COUNTED_BYTES):  # others run in between
+                count += body.count(b",", start, min(start + COUNTED_BYTES, end))
+            count += 1
         told = f", not {count}" if self._countable or not body else ""
         self._fault(f"Expected `array` of length <= {self._most}{told}")
 

@@ -15,8 +15,9 @@ PIECE_BYTES = 131_072
 SPACE = rb"[ \t\r\n]*+"
 TEXT = rb'"(?:[^"\\]++|\\.){0,65536}+"'
 START = re.compile(SPACE.join((b"", rb"\{", b"(%s)" % TEXT, b":", rb"\[", b"")), re.DOTALL)
-# Observations hold no objects. Nothing here is tried twice, and no match takes long.
-PART = rb'(?:[^{}"]++|%s)' % TEXT
+# Observations hold no objects. Nothing here is tried twice, and no match takes long: one reads at
+# most a megabyte, and a text.
+PART = rb'(?:[^{}"]{1,4096}+|%s)' % TEXT
 ROW = re.compile(SPACE.join((b"", rb"(\{%s{0,256}+\})" % PART, rb"([,\]])")), re.DOTALL)
 PARTS = re.compile(PART + b"{1,64}+", re.DOTALL)
 ROW_START, ROW_END = re.compile(SPACE + rb"\{"), re.compile(SPACE.join((rb"\}", rb"([,\]])")))

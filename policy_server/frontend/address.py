@@ -1,7 +1,8 @@
 """What the address of the page holds, so that a page loaded anew, or a link, shows the same.
 
-No secret is ever in it. Where the address is not as the page has written it, somebody went back or
-followed a link: what stands there counts then.
+No secret is ever in it. What stands there counts where the page has not written it yet, as in a
+link, and when somebody went back or forward. Otherwise the page counts: what a browser sends may
+have the address of a moment ago.
 """
 
 import json
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from policy_server.frontend.draft import draft_of
 from policy_server.frontend.origin import active_version
@@ -102,9 +104,11 @@ def forget() -> None:
 
 
 def _news(name: str) -> str | None:
-    """What the address holds by a name, where the page has not written that."""
+    """What the address holds by a name, where that counts."""
     text: str | None = st.query_params.get(name)
-    return None if text == _written().get(name) else text
+    run = get_script_run_ctx()
+    went = run is not None and run.is_history_navigation
+    return text if went or name not in _written() else None
 
 
 def _written() -> dict[str, str]:

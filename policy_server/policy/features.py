@@ -131,14 +131,6 @@ def _sum_is_finite(numbers: NDArray[np.floating]) -> bool:
         return math.isfinite(numbers.sum())
 
 
-def as_float(number: float) -> float:
-    """A number as float64; an integer beyond it becomes infinite."""
-    try:
-        return float(number)
-    except OverflowError:
-        return math.inf
-
-
 def numbers_of(returned: Any) -> NDArray[np.float64]:
     """What `preprocess` returned as a flat vector of finite numbers.
 

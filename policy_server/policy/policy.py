@@ -16,7 +16,6 @@ from policy_server.policy.features import (
     Features,
     Outcome,
     Place,
-    as_float,
     narrow,
 )
 from policy_server.policy.masks import Masks
@@ -121,14 +120,16 @@ class Policy:
             return features
         return _beside(features, self._masks.none(len(features)))
 
-    def raw_features(self, numbers: Sequence[float]) -> Features:
+    def raw_features(self, numbers: NDArray[np.float64]) -> Features:
         """One input vector, float32[1, F], as a client sent it.
+
+        Args:
+            numbers: float64[F].
 
         Raises:
             ObservationError: It is too long, too short, or holds a number beyond float32.
         """
-        row = np.array([[as_float(number) for number in numbers]])
-        return self.feature_rows(row, lambda row, rows: "/obs")
+        return self.feature_rows(numbers[np.newaxis], lambda row, rows: "/obs")
 
     def feature_rows(self, numbers: NDArray[np.float64], place: Place) -> Features:
         """Input vectors, float32[B, F], as a client sent them.

@@ -10,11 +10,15 @@ itself, and the answer with the version that gave it.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from policy_server.contract.contract import Contract
 from policy_server.contract.operations import OPERATIONS, Body, Operation
 from policy_server.contract.step_decoding import StepDecoder
 from policy_server.errors import PolicyServerError
 from policy_server.policy.answers import Answer, Query
+from policy_server.policy.features import Features
 from policy_server.policy.policy import Policy
 from policy_server.serving.decisions import (
     DecisionRequest,
@@ -76,7 +80,7 @@ class DataPlane:
         self.decoders: Mapping[Body, Decode] = {
             Body.OBSERVATION: lambda body: (decoder.decode(body),),
             Body.BATCH: decoder.decode_batch,
-            Body.FEATURES: decoder.decode_raw,
+            Body.FEATURES: lambda body: (decoder.decode_raw(body),),
             Body.STEP: lambda body: self._stepping.opened(steps.decode(body), alone=True),
             Body.STEPS: lambda body: self._stepping.opened(steps.decode_batch(body)),
         }
@@ -89,7 +93,7 @@ class DataPlane:
     def _route(self, operation: Operation, query: Query) -> Route:
         body = operation.body
         finish = FINISH.get((body, query), _first)
-        features = Policy.raw_features if body is Body.FEATURES else None
+        features = _raw_features if body is Body.FEATURES else None
         return Route(operation, self.decoders[body], query, finish, features)
 
     def current(self) -> LiveVersion:
@@ -182,6 +186,10 @@ class DataPlane:
             pending = self.decide(request, decoded, lent, stages)
             await pending.done
             return pending.answer()
+
+
+def _raw_features(policy: Policy, vectors: Sequence[NDArray[np.float64]]) -> Features:
+    return policy.raw_features(*vectors)
 
 
 def _first(answers: list[Answer]) -> Answer:

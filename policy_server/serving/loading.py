@@ -134,7 +134,7 @@ async def _decide_once(decider: Decider, contract: Contract) -> None:
         (observation,) = random_observations(contract.schema, 1, SEED)
         await decider.decide([policy.decoder.convert(observation)], "draw")
     else:
-        (vector,) = random_vectors(1, policy.network.feature_width).tolist()
+        (vector,) = random_vectors(1, policy.network.feature_width)
         await decider.decide_features(policy.raw_features(vector), "draw")
 
 

@@ -4,7 +4,9 @@ import json
 from typing import Any
 
 from playwright.sync_api import Browser, expect
+from streamlit.testing.v1 import AppTest
 
+from policy_server.frontend.service import Service
 from tests.support.browser import watched_page
 from tests.support.server import PASSWORD, USER, Server
 from tests.support.visitor import Frontend, Visitor, visitor
@@ -12,6 +14,27 @@ from tests.support.visitor import Frontend, Visitor, visitor
 
 def sent(guest: Visitor) -> Any:
     return json.loads(guest.page.locator("[data-testid=stCode]").first.inner_text())
+
+
+def chooser(service: object) -> None:
+    import streamlit as st  # the text of this function alone is run
+
+    from policy_server.frontend import address
+
+    address.choose("letter", ["a", "b"], "a")
+    st.selectbox("Letter", ["a", "b"], key="letter")
+    address.write(service)  # type: ignore[arg-type]
+
+
+def test_an_address_of_a_moment_ago_undoes_nothing(certain_service: Service) -> None:
+    app = AppTest.from_function(chooser, args=(certain_service,), default_timeout=60).run()
+    app.selectbox[0].select("b").run()
+    assert app.query_params["letter"] == "b"
+    app.query_params["letter"] = "a"  # as a browser sends it that has not seen the new one
+    app.run()
+    assert app.selectbox[0].value == "b"
+    assert app.query_params["letter"] == "b"
+    assert not app.exception
 
 
 def test_a_link_and_the_button_back_bring_the_same_again(

@@ -12,6 +12,7 @@ import scipy.stats
 from onnx import helper
 
 from policy_server.contract.contract import Contract
+from policy_server.contract.decoding import vector_of
 from policy_server.contract.reading import read_schema
 from policy_server.contract.specification import check_specification, render_specification
 from policy_server.errors import ObservationError, PreprocessorFailed
@@ -310,7 +311,7 @@ class TestWidths:
     def test_raw_features_of_another_width_name_both(self, count: int, build: Build) -> None:
         policy = build("Log", "categorical", (3,))
         with pytest.raises(ObservationError) as caught:
-            policy.raw_features([1.0] * count)
+            policy.raw_features(np.ones(count))
         [fault] = caught.value.faults
         assert fault.place == "/obs"
         assert fault.detail == f"{count} numbers were sent, the network takes 3."
@@ -318,12 +319,12 @@ class TestWidths:
     @pytest.mark.parametrize("number", [1e39, -1e39, 10**400])
     def test_raw_features_beyond_float32_are_refused(self, number: float, build: Build) -> None:
         with pytest.raises(ObservationError, match="too large for the network") as caught:
-            build("Log", "categorical", (3,)).raw_features([1, number, 2])
+            build("Log", "categorical", (3,)).raw_features(vector_of([1, number, 2]))
         assert [fault.place for fault in caught.value.faults] == ["/obs/1"]
 
     def test_raw_features_are_the_networks_own_input(self, build: Build) -> None:
         policy = build("Log", "categorical", (3,))
-        features = policy.raw_features([1, 2, 7])
+        features = policy.raw_features(vector_of([1, 2, 7]))
         assert features.dtype == np.float32
         np.testing.assert_array_equal(features, [[1, 2, 7]])
         [answer] = predict_features(policy, features, seed=1)

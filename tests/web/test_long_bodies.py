@@ -20,18 +20,21 @@ from policy_server.errors import Fault
 from policy_server.web.explaining import Explainer, validator_of
 from policy_server.web.faults import MAX_FAULTS, faults_of
 from tests.support.raw_requests import JSON, KEY_HEADER, Connection, Request
-from tests.support.server import Server, gunicorn
+from tests.support.server import ROOT, Server, gunicorn
 from tests.web.test_hostile_requests import EXAMPLE
 
 ONE = json.dumps(EXAMPLE).encode()
 WRONG = ONE.replace(b'"id": 3', b'"id": 99')
 LIMIT = 15_900_000
 """Bytes: just below the body limit."""
+LPOC = read_schema((ROOT / "examples" / "lpoc" / "schema.yaml").read_text("utf-8"))
 TENTH = b"[%s1.5]" % (b"1.5," * (LIMIT // 40))
 MOST_HELD = 0.3
 """Of the time in which `json` reads numbers of that size: a slower machine may hold up longer."""
 ATTEMPTS = 3
 """What a machine does besides may hold up anything once."""
+MOST_WORK = 0.05
+"""Of what `json` needs: the work of one step, during which nobody else runs."""
 PREDICT, BATCH, RAW = b"/api/predict", b"/api/predict_batch", b"/api/predict_raw"
 
 
@@ -172,6 +175,44 @@ def test_nobody_waits_for_a_long_body(server: Server, kind: str, chunked: bool) 
     media_type = (b"Content-Type", b"application/json; charset=UTF-8")
     request = Request(path, body, (media_type, KEY_HEADER), chunked=chunked)
     assert_nobody_waits(server, request, status)
+
+
+def longest_step(read: Callable[[], object]) -> float:
+    """Seconds of work, in one thread, during which another that wants to run could not."""
+    reading = threading.Thread(target=read)
+    longest, last = 0.0, time.process_time()
+    reading.start()
+    while reading.is_alive():
+        time.sleep(0.0005)
+        now = time.process_time()
+        longest, last = max(longest, now - last), now
+    return longest
+
+
+@pytest.mark.parametrize(
+    "kind", ["a full batch", "a long row", "a long array", "a vector of the most numbers"]
+)
+def test_long_bodies_are_read_and_explained_in_short_steps(kind: str) -> None:
+    """Seen by the work done, which no other program on the machine adds to."""
+    path, make, _ = BODIES[kind]
+    body, decoder = make(), Decoder(LPOC)
+    reads = {PREDICT: decoder.decode, BATCH: decoder.decode_batch, RAW: decoder.decode_raw}
+    row_schema = LPOC.as_json_schema()
+
+    def read() -> None:
+        try:
+            reads[path](body)
+        except REFUSED as error:
+            explainer = Explainer(decoder)
+            if path == BATCH:
+                explainer.long_batch(body, error, row_schema)
+            else:
+                explainer.long_one(body, error)
+
+    start = time.process_time()
+    json.loads(TENTH)
+    whole = 10 * (time.process_time() - start)
+    assert min(longest_step(read) for _ in range(ATTEMPTS)) < MOST_WORK * whole
 
 
 @pytest.mark.parametrize(

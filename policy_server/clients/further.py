@@ -5,10 +5,14 @@ together, and none of them waits for one of these. The level of each says how fa
 """
 
 import copy
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from policy_server.clients.languages import Language, Level, observation_fields
+from policy_server.clients.names import RESERVED, variants, words_of
+from policy_server.clients.specification import CLOSED
 from policy_server.contract.specification import Specification
 
 OF_GENERATOR = (".openapi-generator/*", ".openapi-generator-ignore", ".gitignore", "git_push.sh")
@@ -16,6 +20,35 @@ OF_GENERATOR = (".openapi-generator/*", ".openapi-generator-ignore", ".gitignore
 
 GO_PUNCTUATION = frozenset("!#$%&()*+-./:;<=>?@[]^_{|}~ ")
 """What names in JSON may have for Go beside letters and digits: others it would not read."""
+
+RUST_TYPE = re.compile("[A-Za-z][A-Za-z0-9_]*")
+"""Fields whose enumeration is a type of Rust that is called after them."""
+
+RUST_WORDS = frozenset(
+    [
+        "async",
+        "await",
+        "become",
+        "box",
+        "crate",
+        "dyn",
+        "fn",
+        "gen",
+        "impl",
+        "loop",
+        "mod",
+        "move",
+        "mut",
+        "priv",
+        "pub",
+        "ref",
+        "unsafe",
+        "unsized",
+        "use",
+        "virtual",
+    ]
+)
+"""Keywords of Rust that no other language reserves."""
 
 
 def _go_limit(specification: Specification) -> str | None:
@@ -39,6 +72,26 @@ def _without_dollars(specification: Specification) -> Specification:
 def _without_enumerations(specification: Specification) -> Specification:
     """For C++: functions that the generator writes for them end without a value."""
     adapted: Specification = _plain(specification)
+    return adapted
+
+
+def _for_rust(specification: Specification) -> Specification:
+    """Enumerations of texts alone, with names as Rust has them; and what takes no other fields."""
+    adapted = copy.deepcopy(specification)
+    for definition in adapted["definitions"].values():
+        if definition.get("additionalProperties") is False:
+            definition[CLOSED] = True
+        fields = definition.get("properties", {})
+        kinds = {name: field.get("items", field) for name, field in fields.items()}
+        listed = {name: kind for name, kind in kinds.items() if "enum" in kind}
+        types = Counter("".join(words_of(name)) for name in listed)
+        for name, kind in listed.items():
+            unique = types["".join(words_of(name))] == 1
+            kind.pop("x-enum-varnames", None)
+            if kind["type"] == "string" and unique and RUST_TYPE.fullmatch(name):
+                kind["x-enum-varnames"] = variants(kind["enum"])
+            else:
+                del kind["enum"]
     return adapted
 
 
@@ -94,6 +147,23 @@ FURTHER: Sequence[Language] = (
         camel=True,
         left_out=(*OF_GENERATOR, "README.md", "CMakeLists.txt", "Config.cmake.in"),
         adapt=_without_enumerations,
+        level=Level.COMPILED,
+    ),
+    Language(
+        "rust",
+        "rust",
+        lambda package: {
+            "library": "reqwest",
+            "packageName": package.dashed,
+            "packageVersion": package.version,
+            "useChrono": "false",
+            "enumNameSuffix": "Enum",
+        },
+        lambda _: "src",
+        camel=False,
+        left_out=("src/lib.rs",),
+        adapt=_for_rust,
+        reserved=RESERVED | RUST_WORDS,
         level=Level.COMPILED,
     ),
 )

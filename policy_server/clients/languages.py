@@ -11,6 +11,7 @@ from typing import Any
 from policy_server.clients.literals import with_literals
 from policy_server.clients.manual_r import manual_pages
 from policy_server.clients.names import (
+    RESERVED,
     Package,
     camel_case,
     identifiers,
@@ -82,6 +83,7 @@ class Language:
         limit: Says why a specification cannot be had in this language, None where it can.
         manual: Makes pages of the other files; most languages make theirs when they build.
         capital: Names of fields and operations begin with a capital.
+        reserved: Words, run together, that no field may be called.
         level: How far it is tested. What is not `tested` sends credentials by generated code.
     """
 
@@ -98,11 +100,13 @@ class Language:
     limit: Callable[[Specification], str | None] = _no_limit
     manual: Callable[[Mapping[str, str]], Mapping[str, str]] = _no_pages
     capital: bool = False
+    reserved: frozenset[str] = RESERVED
     level: Level = Level.TESTED
 
     def field_names(self, specification: Specification) -> dict[str, str]:
         """What the fields of the observation are called in this language."""
-        names = identifiers(observation_fields(specification), camel=self.camel)
+        fields = observation_fields(specification)
+        names = identifiers(fields, camel=self.camel, reserved=self.reserved)
         return {name: self._begun(spelt) for name, spelt in names.items()}
 
     def operation_names(self, specification: Specification) -> dict[str, str]:

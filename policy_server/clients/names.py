@@ -36,15 +36,17 @@ def camel_case(words: Iterable[str]) -> str:
     return first + "".join(word.capitalize() for word in others)
 
 
-def identifiers(names: Iterable[str], *, camel: bool) -> dict[str, str]:
-    """An identifier for each name, all different, in the order of the names."""
+def identifiers(
+    names: Iterable[str], *, camel: bool, reserved: frozenset[str] = RESERVED
+) -> dict[str, str]:
+    """An identifier for each name, all different and none reserved, in the order of the names."""
     found: dict[str, str] = {}
     taken: set[str] = set()
     for name in names:
         words = words_of(name) or [FALLBACK]
         if words[0][0].isdigit():
             words = [FALLBACK, *words]
-        if "".join(words) in RESERVED:
+        if "".join(words) in reserved:
             words = [*words, SUFFIX]
         spell = camel_case if camel else snake_case
         choice, number = spell(words), 2
@@ -59,6 +61,11 @@ def constants(values: Iterable[str | int]) -> list[str]:
     """A name in capitals for each value of an enumeration, all different."""
     texts = [str(value) for value in values]
     return [name.upper() for name in identifiers(texts, camel=False).values()]
+
+
+def variants(values: Iterable[str | int]) -> list[str]:
+    """The same names as Rust has them: `HasCore`."""
+    return ["".join(map(str.capitalize, name.split("_"))) for name in constants(values)]
 
 
 def package_words(title: str) -> list[str]:

@@ -17,6 +17,7 @@ from policy_server.clients.mends_cpp import CPP_MENDS
 from policy_server.clients.mends_java import JAVA_MENDS
 from policy_server.clients.mends_kotlin import KOTLIN_MENDS
 from policy_server.clients.mends_r import R_MENDS
+from policy_server.clients.mends_rust import RUST_MENDS
 from policy_server.clients.mends_scala import SCALA_MENDS
 from policy_server.clients.mends_typescript import TYPESCRIPT_MENDS
 from policy_server.clients.templates import mended_templates
@@ -31,6 +32,7 @@ MENDS = {
     "typescript": ("typescript-fetch", TYPESCRIPT_MENDS),
     "cpp": ("cpp-rest-sdk-client", CPP_MENDS),
     "kotlin": ("kotlin-client", KOTLIN_MENDS),
+    "rust": ("rust", RUST_MENDS),
 }
 """Language -> folder of its templates, and what is wrong with them."""
 

@@ -145,7 +145,7 @@ class Sdk:
 
     def _spelt(self, files: Mapping[str, str]) -> list[Spelt]:
         """The example's fields as code; none where the example is not shown so."""
-        paths = [path for path in files if Path(path).stem == "Observation"]
+        paths = [path for path in files if Path(path).stem.lower() == "observation"]
         if not self._has_steps or not paths:
             return []
         return spelt_observation(

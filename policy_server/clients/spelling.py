@@ -6,11 +6,11 @@ an enumeration.
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from policy_server.clients.names import constants
+from policy_server.clients.names import constants, variants
 
 MOST_CHARACTERS = 1_500
 """Of an observation in an example; a longer one is read from its file."""
@@ -19,6 +19,9 @@ SCALA_TYPE = r"\) {code}: (?:Option\[|Seq\[)*(?:\w+\.)?(\w+)"
 SCALA_OPTION = r"\) {code}: Option\["
 
 KOTLIN_TYPE = r"val {code}: (?:[\w.]+<)*(?:\w+\.)*(\w+)"
+
+RUST_TYPE = r"pub {code}: (?:\w+<)*(\w+)"
+RUST_OPTION = r"pub {code}: Option<"
 
 CPP_TYPE = r"void set(?i:{code})\((?:std::vector<)*([\w:]+)"
 
@@ -46,7 +49,7 @@ def spelt_observation(
     """The fields of an example in code; none where that would be too long to read.
 
     Args:
-        language: java, scala, kotlin or cpp.
+        language: java, scala, kotlin, cpp or rust.
         generated: The code of the observation.
         names: Field -> what it is called.
         fields: Field -> its keywords.
@@ -59,7 +62,8 @@ def spelt_observation(
         if found is None:
             return []
         text = spell(value, found[1], fields[name])
-        if language == "scala" and re.search(SCALA_OPTION.format(code=names[name]), generated):
+        option = OPTIONS.get(language)
+        if option and re.search(option.format(code=names[name]), generated):
             text = f"Some({text})"
         spelt.append(Spelt(names[name], text))
     return spelt if sum(len(each.value) for each in spelt) <= MOST_CHARACTERS else []
@@ -99,13 +103,36 @@ def _cpp(value: Any, kind: str, keywords: Mapping[str, Any]) -> str:
     return in_cpp(value)
 
 
+def _rust(value: Any, kind: str, keywords: Mapping[str, Any]) -> str:
+    if isinstance(value, list):
+        inner = keywords.get("items", {})
+        return f"vec![{', '.join(_rust(each, kind, inner) for each in value)}]"
+    if kind.endswith("Enum"):
+        return f"models::observation::{kind}::{_constant(value, keywords, variants)}"
+    if kind == "String":
+        return f"{_rust_text(value)}.to_owned()"
+    return repr(float(value)) if kind == "f64" else json.dumps(value)
+
+
+def _rust_text(text: str) -> str:
+    kept = {'"': '\\"', "\\": "\\\\"}
+    escaped = (
+        kept.get(each, each if each.isprintable() else f"\\u{{{ord(each):x}}}") for each in text
+    )
+    return '"' + "".join(escaped) + '"'
+
+
 def in_cpp(value: Any) -> str:
     """A text, a number or a truth value as code of C++, which has no escapes for halves."""
     return json.dumps(value, ensure_ascii=False)
 
 
-def _constant(value: Any, keywords: Mapping[str, Any]) -> str:
-    spelt: dict[Any, str] = dict(zip(keywords["enum"], constants(keywords["enum"]), strict=True))
+def _constant(
+    value: Any,
+    keywords: Mapping[str, Any],
+    spell: Callable[[Iterable[str | int]], list[str]] = constants,
+) -> str:
+    spelt: dict[Any, str] = dict(zip(keywords["enum"], spell(keywords["enum"]), strict=True))
     return spelt[value]
 
 
@@ -118,4 +145,7 @@ SPELLING: Mapping[str, tuple[Callable[[Any, str, Mapping[str, Any]], str], str]]
     "scala": (_scala, SCALA_TYPE),
     "kotlin": (_kotlin, KOTLIN_TYPE),
     "cpp": (_cpp, CPP_TYPE),
+    "rust": (_rust, RUST_TYPE),
 }
+OPTIONS: Mapping[str, str] = {"scala": SCALA_OPTION, "rust": RUST_OPTION}
+"""What fields that need not be sent look like, where their values are wrapped."""

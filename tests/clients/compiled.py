@@ -20,8 +20,17 @@ CALLERS = (WHO, {"POLICY_KEY": KEY}, {"POLICY_TOKEN": KEY})
 """The same caller, in each way that there is to say so."""
 
 
-def unpacked(language: str, published: Path, factory: pytest.TempPathFactory) -> Path:
-    """A folder of one's own with `instance`, and the package of a language beside it."""
+def unpacked(
+    language: str, published: Path, factory: pytest.TempPathFactory, service: str = ""
+) -> Path:
+    """A folder of one's own with `instance`, and the package of a language beside it.
+
+    Args:
+        language: Of the package.
+        published: A BASE_PATH in which a policy decides.
+        factory: Makes folders.
+        service: What tells it from another one in the same language.
+    """
 
     def make(folder: Path) -> Path:
         base_path = Path(shutil.copytree(published, folder / "instance"))
@@ -32,7 +41,7 @@ def unpacked(language: str, published: Path, factory: pytest.TempPathFactory) ->
             opened.extractall(folder)
         return folder
 
-    return shared(f"clients-{language}", factory, make)
+    return shared(f"clients-{language}{service}", factory, make)
 
 
 def blocks(folder: Path, word: str) -> list[str]:

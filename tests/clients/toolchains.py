@@ -62,14 +62,20 @@ class Sdk:
 
 
 def run(
-    command: Sequence[str | Path], folder: Path, variables: Mapping[str, str] | None = None
+    command: Sequence[str | Path],
+    folder: Path,
+    variables: Mapping[str, str] | None = None,
+    seconds: float = 5 * MINUTE,
 ) -> str:
-    """Run a program that must succeed; what it printed."""
-    return completed(command, folder, variables).stdout
+    """Run a program that must succeed, in that time; what it printed."""
+    return completed(command, folder, variables, seconds).stdout
 
 
 def completed(
-    command: Sequence[str | Path], folder: Path, variables: Mapping[str, str] | None = None
+    command: Sequence[str | Path],
+    folder: Path,
+    variables: Mapping[str, str] | None = None,
+    seconds: float = 5 * MINUTE,
 ) -> "subprocess.CompletedProcess[str]":
     """A program that has ended, and must have succeeded."""
     done = subprocess.run(
@@ -78,7 +84,7 @@ def completed(
         env={**os.environ, **(variables or {})},
         capture_output=True,
         text=True,
-        timeout=5 * MINUTE,
+        timeout=seconds,
         check=False,
     )
     assert done.returncode == 0, f"{command}\n{done.stdout[-1500:]}\n{done.stderr[-6000:]}"

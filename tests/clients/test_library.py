@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+import re
 import time
 import zipfile
 from collections.abc import Sequence
@@ -185,6 +186,32 @@ def test_what_go_would_not_read_is_no_package(tmp_path: Path, name: str) -> None
     schema = f'observations:\n  "{name}": {{type: float}}\n'
     made = library(tmp_path, schema).build(["go"], lambda _: None)
     assert made == {"go": f"Go reads no JSON with a field that is called {name!r}."}
+
+
+def test_names_of_rust_are_those_that_rust_lets_one_have(tmp_path: Path) -> None:
+    kinds = {
+        "ref": "{type: string, enum: [Self, a b, a-b], example: Self}",
+        "ref value": "{type: boolean}",
+        "Option": "{type: string, enum: [x, y]}",
+        "a_b": "{type: string, enum: [x, y]}",
+        "aB": "{type: string, enum: [x, y]}",
+        "crate": "{type: integer, enum: [-1, 2]}",
+    }
+    fields = "\n".join(f'    "{name}": {kind}' for name, kind in kinds.items())
+    schema = f"Observation:\n  type: object\n  required: [ref]\n  properties:\n{fields}\n"
+    assert library(tmp_path, schema).build(["rust"], lambda _: None) == {"rust": None}
+    with zipfile.ZipFile(next(tmp_path.rglob("rust.zip"))) as archive:
+        text = archive.read("rust/src/models/observation.rs").decode()
+    assert re.findall(r"^ +pub (?!fn)(\w+: .*),$", text, re.MULTILINE) == [
+        "ref_value: RefEnum",
+        "ref_value_2: Option<bool>",
+        "option: Option<OptionEnum>",
+        "a_b: Option<String>",
+        "a_b_2: Option<String>",
+        "crate_value: Option<i32>",
+    ]
+    assert re.findall(r"^    (\w+),$", text, re.MULTILINE) == ["SelfValue", "AB", "AB2", "X", "Y"]
+    assert "#[serde(deny_unknown_fields)]\npub struct Observation {" in text
 
 
 def test_a_damaged_list_of_failures_is_none(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ VARIABLES = {
     "CARGO_TARGET_DIR": str(BUILT / "target"),
     "RUSTFLAGS": "-D warnings",
 }
-NO_LIMIT_HERE = "60000"
+A_MINUTE = "60000"
 """Milliseconds."""
 AT_MOST = 20 * MINUTE
 """For all that the package depends on: a minute of one processor, and more on a busy machine."""
@@ -154,8 +154,11 @@ def test_it_says_what_it_is_and_follows_no_redirect(programs: Asked) -> None:
 def test_a_deadline_is_over_the_whole_call(programs: Asked) -> None:
     slow = Misbehaving(trickling({}))
     with slow.serving():
-        assert programs.drive(slow.url, "500") == "too late\n"
-    assert len(slow.received) == 1
+        for milliseconds in (500, 5_000, 30_000):  # on a busy machine some end before they ask
+            assert programs.drive(slow.url, str(milliseconds)) == "too late\n"
+            if slow.received:
+                break
+    assert slow.received
 
 
 def test_an_authority_of_ones_own_is_trusted_where_it_is_given(
@@ -169,8 +172,8 @@ def test_an_authority_of_ones_own_is_trusted_where_it_is_given(
     url = server.url.replace("http:", "https:")
     with server.serving():
         authority = tmp_path / "authority.pem"
-        assert programs.drive(url, NO_LIMIT_HERE, authority) == "3 right none-0f\n"
-        assert programs.drive(url, NO_LIMIT_HERE) == "no connection\n"
+        assert programs.drive(url, A_MINUTE, authority) == "3 right none-0f\n"
+        assert programs.drive(url, A_MINUTE) == "no connection\n"
     assert len(server.received) == 1
 
 

@@ -21,32 +21,14 @@ OF_GENERATOR = (".openapi-generator/*", ".openapi-generator-ignore", ".gitignore
 GO_PUNCTUATION = frozenset("!#$%&()*+-./:;<=>?@[]^_{|}~ ")
 """What names in JSON may have for Go beside letters and digits: others it would not read."""
 
-RUST_TYPE = re.compile("[A-Za-z][A-Za-z0-9_]*")
+RUST_NAME = re.compile("[A-Za-z][A-Za-z0-9_]*")
 """Fields whose enumeration is a type of Rust that is called after them."""
 
 RUST_WORDS = frozenset(
-    [
-        "async",
-        "await",
-        "become",
-        "box",
-        "crate",
-        "dyn",
-        "fn",
-        "gen",
-        "impl",
-        "loop",
-        "mod",
-        "move",
-        "mut",
-        "priv",
-        "pub",
-        "ref",
-        "unsafe",
-        "unsized",
-        "use",
-        "virtual",
-    ]
+    {
+        *("async", "await", "become", "box", "crate", "dyn", "fn", "gen", "impl", "loop"),
+        *("mod", "move", "mut", "priv", "pub", "ref", "unsafe", "unsized", "use", "virtual"),
+    }
 )
 """Keywords of Rust that no other language reserves."""
 
@@ -88,7 +70,7 @@ def _for_rust(specification: Specification) -> Specification:
         for name, kind in listed.items():
             unique = types["".join(words_of(name))] == 1
             kind.pop("x-enum-varnames", None)
-            if kind["type"] == "string" and unique and RUST_TYPE.fullmatch(name):
+            if kind["type"] == "string" and unique and RUST_NAME.fullmatch(name):
                 kind["x-enum-varnames"] = variants(kind["enum"])
             else:
                 del kind["enum"]

@@ -18,7 +18,7 @@ from tests.clients.strangers import answering, pointing_to
 from tests.clients.toolchains import DRIVERS, MINUTE, run
 from tests.support.kept import CACHE
 from tests.support.nginx import make_certificates
-from tests.support.server import KEY, USER, gunicorn
+from tests.support.server import KEY, USER, free_port, gunicorn
 
 CRATES = Path(__file__).with_name("Cargo.lock")
 """Which releases of what the package depends on are compiled, with their checksums."""
@@ -149,6 +149,13 @@ def test_it_says_what_it_is_and_follows_no_redirect(programs: Asked) -> None:
     assert sent["user-agent"].endswith("(rust)")
     contract = ContractFile.read(programs.folder.parent / "instance").resolve()
     assert sent["x-schema-hash"] == contract.schema.digest
+
+
+def test_what_kept_it_from_deciding_is_said_with_its_cause(programs: Asked) -> None:
+    done = programs.run(WHO, url=f"http://127.0.0.1:{free_port()}/api")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("no decision: error in reqwest: error sending request for url ")
+    assert "Connection refused" in done.stderr
 
 
 def test_a_deadline_is_over_the_whole_call(programs: Asked) -> None:

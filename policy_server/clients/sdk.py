@@ -193,7 +193,6 @@ class Sdk:
             "groups": _groups(self._specification, self._language),
             "fields": self._fields(),
             "field_table": self._field_table(),
-            "batch": MAX_BATCH_ITEMS,
             "example_in_code": self._example_in_code(),
             "required": {
                 name: definition["required"]

@@ -51,6 +51,7 @@ def requests_of(observation: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
     lacking = dict(list(observation.items())[1:])
     wrong = {**observation, next(iter(observation)): {}}
     odd = {**observation, "x/~": 1}
+    refusable: list[Any] = [lacking, wrong, odd, [], None]
     return [
         *[
             ("POST", path, observation)
@@ -62,7 +63,7 @@ def requests_of(observation: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
         ("POST", "distribution_batch", {"observations": [observation]}),
         ("POST", "step", {"observation": observation}),
         ("POST", "step_batch", {"steps": [{"observation": observation}]}),
-        *[("POST", "predict", each) for each in (lacking, wrong, odd, [], None)],
+        *[("POST", "predict", each) for each in refusable],
         ("POST", "predict_batch", {"observations": [observation, lacking, odd]}),
         ("POST", "step", {"observation": observation, "memory": "of nothing"}),
         ("POST", "step", {"observation": observation, "memory": 7}),
@@ -77,8 +78,7 @@ def requests_of(observation: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
 
 def answer(client: httpx.Client, method: str, path: str, body: Any) -> Answer:
     """What a client sees: status, names of headers, the form of the body, every fault."""
-    sent = {} if method == "GET" else {"json": body}
-    response = client.request(method, path, **sent)
+    response = client.get(path) if method == "GET" else client.post(path, json=body)
     content = response.json()
     return {
         "status": response.status_code,
@@ -109,11 +109,10 @@ def test_both_answer_and_refuse_in_the_same_form(
         httpx.Client(base_url=service.server.url, auth=(USER, PASSWORD)) as real_client,
         httpx.Client(base_url=url, auth=(FAKE_USER, FAKE_PASSWORD)) as fake_client,
     ):
-        for request in requests_of(example):
+        for request in requests_of(example or {}):
             assert answer(fake_client, *request) == answer(real_client, *request), request
-        anonymous = {"auth": ("nobody", "x"), "json": example}
-        real_refusal = real_client.post("predict", **anonymous)
-        fake_refusal = fake_client.post("predict", **anonymous)
+        real_refusal = real_client.post("predict", auth=("nobody", "x"), json=example)
+        fake_refusal = fake_client.post("predict", auth=("nobody", "x"), json=example)
     said = {**real_refusal.json(), "instance": ""}
     assert {**fake_refusal.json(), "instance": ""} == said
     assert fake_refusal.headers["WWW-Authenticate"] == real_refusal.headers["WWW-Authenticate"]

@@ -76,6 +76,7 @@ def completed(
         list(map(str, command)),
         cwd=folder,
         env={**os.environ, **(variables or {})},
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=5 * MINUTE,

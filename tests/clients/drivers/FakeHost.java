@@ -2,7 +2,7 @@ import PACKAGE.testing.FakeServer;
 import PACKAGE.testing.RecordedCall;
 
 /** Keeps a fake server until its input ends, and says then what it was asked. */
-final class FakeHost {
+public final class FakeHost {
   private FakeHost() {}
 
   public static void main(String[] arguments) throws Exception {

@@ -39,7 +39,7 @@ SHOWN = re.findall(
     r"^```java\n(import .*?)^```$", (ROOT / "docs/java.md").read_text("utf-8"), re.M | re.S
 )
 """The programs of the documentation, for the package that is tested here."""
-NAMES = ("Demo.java", "Simulation.java", "FakeHost.java")
+NAMES = ("Demo.java", "Simulation.java", "FakeHost.java", "FakeUse.java")
 MOST_OF_TESTING = 40_000
 """Bytes that the fake server takes in a jar of some megabytes."""
 
@@ -114,7 +114,7 @@ def test_what_we_wrote_compiles_without_a_warning(packed: Packed, tmp_path: Path
 def demo(packed: Packed, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the demo was compiled, with the one file alone."""
     folder = tmp_path_factory.mktemp("demo")
-    for name in ("Demo.java", "FakeHost.java"):
+    for name in ("Demo.java", "FakeHost.java", "FakeUse.java"):
         text = (DRIVERS / name).read_text(encoding="utf-8")
         (folder / name).write_text(text.replace("PACKAGE", packed.joined), encoding="utf-8")
     (folder / "Simulation.java").write_text(SHOWN[0], encoding="utf-8")
@@ -163,6 +163,18 @@ def test_the_fake_server_runs_from_the_one_file(demo: Path, java: Path) -> None:
     # Its input has ended: it ends as soon as it has begun.
     printed = run([java, *SHORT_LIVED, "-cp", "policy-all.jar:.", "FakeHost"], demo)
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/api\n", printed)
+
+
+def test_a_test_has_the_fake_server_answer_and_looks_at_what_was_asked(demo: Path) -> None:
+    printed = run(["java", *SHORT_LIVED, "-cp", "policy-all.jar:.", "FakeUse"], demo)
+    assert printed.splitlines() == [
+        "the same decisions: true",
+        "in a batch: move up, then 0.25",
+        "in an episode: move up",
+        "The service would not answer so: /action of the Prediction must be 0 or more, not -1.",
+        "late",
+        "true 6 5 none",
+    ]
 
 
 def test_programs_neither_carry_nor_load_much_of_the_fake_server(

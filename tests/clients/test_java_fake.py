@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from policy_server.contract.operations import KEY_HEADER
+from policy_server.fake import KEY as FAKE_KEY
 from policy_server.fake import PASSWORD as FAKE_PASSWORD
 from policy_server.fake import USER as FAKE_USER
 from tests.clients.conftest import Service
@@ -116,6 +118,22 @@ def test_both_answer_and_refuse_in_the_same_form(
     said = {**real_refusal.json(), "instance": ""}
     assert {**fake_refusal.json(), "instance": ""} == said
     assert fake_refusal.headers["WWW-Authenticate"] == real_refusal.headers["WWW-Authenticate"]
+
+
+@JAVA
+def test_its_decisions_follow_from_the_seed_and_its_episodes_go_on(
+    service: Service, fake: tuple[str, list[str]]
+) -> None:
+    example = service.schema.example()
+    with httpx.Client(base_url=fake[0], headers={KEY_HEADER: FAKE_KEY}) as client:
+        seeded = [client.post(f"predict?seed={seed}", json=example).text for seed in range(40)]
+        again = [client.post(f"predict?seed={seed}", json=example).text for seed in range(40)]
+        begun = client.post("step", json={"observation": example}).json()
+        next_step = {"observation": example, "memory": begun["memory"]}
+        gone_on = client.post("step?deterministic=true", json=next_step)
+    assert seeded == again
+    assert len(set(seeded)) > 1
+    assert gone_on.status_code == 200
 
 
 @JAVA

@@ -10,7 +10,7 @@ import pytest
 
 from policy_server.clients.names import Package
 from policy_server.contract.contract import ContractFile
-from tests.clients.conftest import make_contract, unpack
+from tests.clients.conftest import copied, make_contract, unpack
 from tests.clients.toolchains import SHORT_LIVED, Java, Scala, Sdk, Toolchain, run
 from tests.support.server import PASSWORD, USER, Server, gunicorn, run_command
 
@@ -31,12 +31,13 @@ class ScalaOverhead(Scala):
 def served(
     published_lpoc: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Server, Path, Package]]:
-    make_contract("lpoc", published_lpoc, "--noclients")
-    folder = tmp_path_factory.mktemp("sdks")
-    made = run_command("clients", "--language", "java,scala", base_path=published_lpoc)
+    folder = copied(published_lpoc, "jvm", tmp_path_factory)
+    base_path = folder / "instance"
+    make_contract("lpoc", base_path, "--noclients")
+    made = run_command("clients", "--language", "java,scala", base_path=base_path)
     assert made.returncode == 0, made.stderr
-    contract = ContractFile.read(published_lpoc).resolve()
-    with gunicorn(published_lpoc) as server:
+    contract = ContractFile.read(base_path).resolve()
+    with gunicorn(base_path) as server:
         for language in ("java", "scala"):
             unpack(server.get(f"clients/{language}").content, folder)
         yield server, folder, Package.of(contract.title, contract.version)

@@ -108,8 +108,10 @@ def test_both_answer_and_refuse_in_the_same_form(
     url, _ = fake
     example = service.schema.example()
     with (
-        httpx.Client(base_url=service.server.url, auth=(USER, PASSWORD)) as real_client,
-        httpx.Client(base_url=url, auth=(FAKE_USER, FAKE_PASSWORD)) as fake_client,
+        httpx.Client(
+            base_url=service.server.url, auth=(USER, PASSWORD), timeout=MINUTE
+        ) as real_client,
+        httpx.Client(base_url=url, auth=(FAKE_USER, FAKE_PASSWORD), timeout=MINUTE) as fake_client,
     ):
         for request in requests_of(example or {}):
             assert answer(fake_client, *request) == answer(real_client, *request), request
@@ -125,7 +127,7 @@ def test_its_decisions_follow_from_the_seed_and_its_episodes_go_on(
     service: Service, fake: tuple[str, list[str]]
 ) -> None:
     example = service.schema.example()
-    with httpx.Client(base_url=fake[0], headers={KEY_HEADER: FAKE_KEY}) as client:
+    with httpx.Client(base_url=fake[0], headers={KEY_HEADER: FAKE_KEY}, timeout=MINUTE) as client:
         seeded = [client.post(f"predict?seed={seed}", json=example).text for seed in range(40)]
         again = [client.post(f"predict?seed={seed}", json=example).text for seed in range(40)]
         begun = client.post("step", json={"observation": example}).json()

@@ -10,6 +10,13 @@ CORE = "libraries/apache-httpclient/ApiClient.mustache"
 
 HEADERS = "    localVarHeaderParams.putAll(additionalHeaders);\n"
 GIVEN = f"    if (additionalHeaders != null) {{\n  {HEADERS}    }}\n"
+MISSING = """\
+      throw new ApiException(400, "Missing the required parameter '{{paramName}}' when calling \
+{{operationId}}");
+"""
+INCOMPLETE = """\
+      throw new {{invokerPackage}}.Incomplete("`{{paramName}}` of {{operationId}}", "");
+"""
 ANONYMOUS = """\
   public {{classname}}() {
     super(Configuration.getDefaultApiClient());
@@ -37,6 +44,8 @@ JAVA_MENDS = (
     *CLOSED_JAVA_MENDS,
     # `predictDeterministic(observation, null)` names the headers, of which there are none then.
     Mend(API, HEADERS, GIVEN, 2),
+    # This read as if the service had refused, with 400.
+    Mend(API, MISSING, INCOMPLETE),
     # What these made had no credentials.
     Mend(API, ANONYMOUS, ""),
     Mend(API, "import {{invokerPackage}}.Configuration;\n", ""),

@@ -46,12 +46,21 @@ case class CLASS[Auth <: AUTH] private (baseUrl: String, authConfig: AUTH):
 OF_A_CLIENT = """\
 /** Operations of a `Client`, which signs and sends their requests, and makes this. */
 final class {{classname}} private[{{mainPackage}}] (baseUrl: String):
+  private val addresses = {{invokerPackage}}.Addresses(baseUrl)
+
 """
+ADDRESS = 'uri"$baseUrl{{{path}}}"'
+PARSED_ONCE = (
+    '{{^pathParams.0}}addresses("{{{path}}}"){{/pathParams.0}}'
+    "{{#pathParams.0}}" + ADDRESS + "{{/pathParams.0}}"
+)
 
 SCALA_MENDS = (
     # What these made sent no credentials, whatever they were given: a client alone makes one.
     Mend(API, _spelt(COMPANION), ""),
     Mend(API, _spelt(CREDENTIALS), OF_A_CLIENT),
+    # To parse one takes longer than to write an observation.
+    Mend(API, ADDRESS, PARSED_ONCE),
     # Names are text of a program, not of a web page.
     Mend(MODEL, '@named("{{baseName}}")', '@named("{{{baseName}}}")'),
     # Enumerations inside arrays had no codec of their own, and were written as objects.

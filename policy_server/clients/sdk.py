@@ -10,6 +10,7 @@ from typing import Any
 import jinja2
 
 from policy_server.clients.edition import Edition
+from policy_server.clients.fake_contract import fake_contract
 from policy_server.clients.field_code import bounds_of, in_r
 from policy_server.clients.languages import Language, observation_fields
 from policy_server.clients.names import camel_case, snake_case, words_of
@@ -188,10 +189,10 @@ class Sdk:
             "answer_of_build": OPERATIONS["build_answer"].path.split("{build}"),
             "build_seconds": int(BUILD_SECONDS),
             "decisions": DECISIONS,
+            "fake_contract": fake_contract(self._specification, DECISIONS),
             "groups": _groups(self._specification, self._language),
             "fields": self._fields(),
             "field_table": self._field_table(),
-            "batch": MAX_BATCH_ITEMS,
             "example_in_code": self._example_in_code(),
             "required": {
                 name: definition["required"]

@@ -39,7 +39,9 @@ SHOWN = re.findall(
     r"^```java\n(import .*?)^```$", (ROOT / "docs/java.md").read_text("utf-8"), re.M | re.S
 )
 """The programs of the documentation, for the package that is tested here."""
-NAMES = ("Demo.java", "Simulation.java")
+NAMES = ("Demo.java", "Simulation.java", "FakeHost.java", "FakeUse.java")
+MOST_OF_TESTING = 40_000
+"""Bytes that the fake server takes in a jar of some megabytes."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +114,9 @@ def test_what_we_wrote_compiles_without_a_warning(packed: Packed, tmp_path: Path
 def demo(packed: Packed, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the demo was compiled, with the one file alone."""
     folder = tmp_path_factory.mktemp("demo")
-    text = (DRIVERS / "Demo.java").read_text(encoding="utf-8")
-    (folder / "Demo.java").write_text(text.replace("PACKAGE", packed.joined), encoding="utf-8")
+    for name in ("Demo.java", "FakeHost.java", "FakeUse.java"):
+        text = (DRIVERS / name).read_text(encoding="utf-8")
+        (folder / name).write_text(text.replace("PACKAGE", packed.joined), encoding="utf-8")
     (folder / "Simulation.java").write_text(SHOWN[0], encoding="utf-8")
     (folder / "policy-all.jar").write_bytes(packed.jar("all").read_bytes())
     (folder / "example.json").write_bytes((packed.folder / "example.json").read_bytes())
@@ -153,6 +156,42 @@ def test_a_simulator_decides_with_the_one_file(packed: Packed, demo: Path, java:
     assert (cancelled.headers["x-site"], "x-site" in late.headers) == ("5", False)
     agent = f"{service.package.dashed}/{service.package.version}"
     assert cancelled.headers["user-agent"] == agent
+
+
+@pytest.mark.parametrize("java", javas(), ids=lambda java: java.parts[-3])
+def test_the_fake_server_runs_from_the_one_file(demo: Path, java: Path) -> None:
+    # Its input has ended: it ends as soon as it has begun.
+    printed = run([java, *SHORT_LIVED, "-cp", "policy-all.jar:.", "FakeHost"], demo)
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/api\n", printed)
+
+
+def test_a_test_has_the_fake_server_answer_and_looks_at_what_was_asked(demo: Path) -> None:
+    printed = run(["java", *SHORT_LIVED, "-cp", "policy-all.jar:.", "FakeUse"], demo)
+    assert printed.splitlines() == [
+        "the same decisions: true",
+        "in a batch: move up, then 0.25",
+        "in an episode: move up",
+        "The service would not answer so: /action of the Prediction must be 0 or more, not -1.",
+        "late",
+        "true 6 5 none",
+    ]
+
+
+def test_programs_neither_carry_nor_load_much_of_the_fake_server(
+    packed: Packed, demo: Path
+) -> None:
+    testing = f"{packed.joined}/testing/"
+    with zipfile.ZipFile(packed.jar("all")) as archive:
+        sizes = [each.compress_size for each in archive.infolist() if testing in each.filename]
+    assert 0 < sum(sizes) <= MOST_OF_TESTING
+    loaded = demo / "loaded.txt"
+    told = {"POLICY_URL": packed.service.server.url, "POLICY_USER": USER}
+    log = f"-Xlog:class+load:file={loaded}"
+    variables = {**told, "POLICY_PASSWORD": PASSWORD}
+    run(["java", *SHORT_LIVED, log, "-cp", "policy-all.jar:.", "Simulation"], demo, variables)
+    names = loaded.read_text(encoding="utf-8")
+    assert f"{packed.joined}.Client " in names
+    assert f"{packed.joined}.testing." not in names
 
 
 def test_the_program_of_the_documentation_runs_as_it_is(packed: Packed, demo: Path) -> None:

@@ -82,6 +82,7 @@ def completed(
         list(map(str, command)),
         cwd=folder,
         env={**os.environ, **(variables or {})},
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=seconds,
@@ -174,18 +175,19 @@ class Java(Toolchain):
             sources = self.write_drivers(sdks, "Driver.java", "joined")
             classes = self.folder / "classes"
             options = [f"-J{option}" for option in SHORT_LIVED]
-            paths = ["-cp", self._path(sdks), *map(str, sources)]
+            paths = ["-cp", self.path(sdks), *map(str, sources)]
             run(["javac", *options, "-d", classes, *paths], self.folder)
 
     def example(self, sdk: Sdk, *kind: str) -> list[str | Path]:
         name = "".join(word.capitalize() for word in (*EXAMPLE, *kind))
-        return [*JAVA, "-cp", self._path([sdk]), f"{sdk.package.joined}.{name}"]
+        return [*JAVA, "-cp", self.path([sdk]), f"{sdk.package.joined}.{name}"]
 
     def driver(self, sdk: Sdk) -> list[str | Path]:
-        path = f"{self.folder / 'classes'}:{self._path([sdk])}"
+        path = f"{self.folder / 'classes'}:{self.path([sdk])}"
         return [*JAVA, "-cp", path, f"{sdk.package.joined}.Driver"]
 
-    def _path(self, sdks: Sequence[Sdk]) -> str:
+    def path(self, sdks: Sequence[Sdk]) -> str:
+        """The class path of SDKs."""
         jars = [jar for sdk in sdks for jar in (sdk.folder / "target").glob("*.jar")]
         return ":".join([*map(str, jars), f"{self.folder / 'lib'}/*"])
 

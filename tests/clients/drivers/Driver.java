@@ -9,11 +9,13 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.File;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -132,6 +134,28 @@ public final class Driver {
         : step.has("memory") ? client.episode(step.get("memory").asText()) : client.episode());
   }
 
+  /** Where what is sent has null, of things that were not sent. */
+  private static List<String> nulls(Client client, Observation observation) {
+    List<Callable<?>> asked = List.of(
+        () -> client.predict(null),
+        () -> client.predict(new Observation()),
+        () -> client.predictBatch(Arrays.asList(observation, null)),
+        () -> client.predictBatch(null),
+        () -> client.predictions().predictRaw(new RawObservation().obs(Arrays.asList(1.0, null)), null),
+        () -> client.async().predict(null).join(),
+        () -> client.episode().decide(null));
+    return asked.stream().map(Driver::pointerOf).collect(Collectors.toList());
+  }
+
+  private static String pointerOf(Callable<?> asked) {
+    try {
+      return "answered: " + asked.call();
+    } catch (Exception error) {
+      Throwable cause = error instanceof CompletionException ? error.getCause() : error;
+      return cause instanceof Incomplete ? ((Incomplete) cause).pointer() : cause.toString();
+    }
+  }
+
   private static Object take(Client client, JsonNode step) throws Exception {
     Long seed = step.has("seed") ? step.get("seed").asLong() : null;
     ObjectMapper mapper = client.json();
@@ -142,6 +166,8 @@ public final class Driver {
         // As others read JSON, who leave out what they do not know.
         ObjectMapper lenient = new ObjectMapper().disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES);
         return client.predictions().predict(lenient.treeToValue(step.get("observation"), Observation.class), null);
+      case "nulls":
+        return nulls(client, mapper.treeToValue(step.get("observation"), Observation.class));
       case "versions_of":
         return versionsOf(client, mapper.treeToValue(step.get("observation"), Observation.class), step.get("count").asLong());
       case "decide":

@@ -1,5 +1,6 @@
 package PACKAGE
 
+import PACKAGE.core.Incomplete
 import PACKAGE.core.JsonSupport.{deriveJsonCodec, given}
 import PACKAGE.model.*
 import com.github.plokhotnyuk.jsoniter_scala.core.*
@@ -99,6 +100,17 @@ def resultOf(client: Client, step: Step): String =
   step.`do` match
     case "predict"               => told(client.predictions.predict(observation, step.seed))
     case "construct"             => told(client.predictions.predict(observation))
+    case "nulls" =>
+      def place(asked: => Any): String =
+        try s"sent: $asked"
+        catch case error: Incomplete => error.place
+      val places = Seq(
+        place(client.predictions.predict(null)),
+        place(client.predictions.predictBatch(ObservationBatch(Seq(observation, null)))),
+        place(client.predictions.predictRaw(RawObservation(null))),
+        place(client.episode().decide(null))
+      )
+      s"""{"ok":[${places.map(quoted).mkString(",")}]}"""
     case "versions_of" =>
       val asked = observation
       val answers = Future.traverse((0 until step.count.get).toList)(seed =>

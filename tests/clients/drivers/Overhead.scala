@@ -1,0 +1,36 @@
+package PACKAGE
+
+import PACKAGE.core.JsonSupport.given
+import PACKAGE.model.*
+import com.github.plokhotnyuk.jsoniter_scala.core.*
+import java.net.URI
+import java.net.http.HttpClient.Version
+import java.net.http.HttpRequest.BodyPublishers
+import java.net.http.HttpResponse.BodyHandlers
+import java.net.http.{HttpClient, HttpRequest}
+import java.nio.charset.StandardCharsets.UTF_8
+import java.nio.file.{Files, Path}
+import java.util.Base64
+
+/** Decides by the HTTP client of the JDK and by the SDK in turns; prints the median of each in microseconds. */
+@main def driver(url: String, user: String, password: String, example: String, warm: Int, calls: Int): Unit =
+  val observation = readFromArray[Observation](Files.readAllBytes(Path.of(example)))
+  val proof = "Basic " + Base64.getEncoder.encodeToString(s"$user:$password".getBytes(UTF_8))
+  val http = HttpClient.newBuilder.version(Version.HTTP_1_1).build()
+  val client = Client(url, Credentials.Basic(user, password))
+  def raw(): Any =
+    val request = HttpRequest.newBuilder(URI.create(s"$url/predict"))
+      .header("Content-Type", "application/json")
+      .header("Authorization", proof)
+      .POST(BodyPublishers.ofByteArray(writeToArray(observation)))
+      .build()
+    readFromArray[Prediction](http.send(request, BodyHandlers.ofByteArray).body)
+  def ours(): Any = client.send(client.predictions.predict(observation)).toOption.get
+  def nanos(asked: () => Any): Long =
+    val begun = System.nanoTime
+    asked()
+    System.nanoTime - begun
+  def median(taken: Seq[Long]): Double = taken.sorted.apply(taken.size / 2) / 1000.0
+  val taken = Seq.fill(warm + calls)((nanos(raw), nanos(ours))).drop(warm)
+  println(s"${median(taken.map(_(0)))} ${median(taken.map(_(1)))}")
+  client.close()

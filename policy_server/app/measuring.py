@@ -14,9 +14,9 @@ from policy_server.metrics.recorder import Recorder
 from policy_server.metrics.totals import Totals
 from policy_server.serving.live import LivePolicy
 from policy_server.serving.publication import Publisher
+from policy_server.web.gathering import GroupObserver
 from policy_server.web.measuring import Meter
 from policy_server.web.metrics_page import Metrics
-from policy_server.web.observing import Observer
 from policy_server.web.worker import WorkerApplication
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class Measuring:
         settings: Of this process.
 
     Attributes:
-        observe: Is told of requests.
+        observe: Is told of requests, in groups.
         metrics: What `/metrics` answers.
     """
 
@@ -37,12 +37,12 @@ class Measuring:
         self._base_path: Path = settings.base_path
         self._folder: MetricsFolder | None = None
         self._meter: Meter | None = None
-        self.observe: Observer | None = None
+        self.observe: GroupObserver | None = None
         self.metrics: Metrics | None = None
         if settings.metrics:
             self._recorder = Recorder([*OPERATIONS])
             self._meter = Meter(self._recorder)
-            self.observe = self._recorder.request
+            self.observe = self._recorder.requests
             self.metrics = Metrics(self._totals, metrics_readers(settings))
 
     def watch_builds(self, publisher: Publisher, policy: str) -> Publisher:

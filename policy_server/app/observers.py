@@ -12,7 +12,7 @@ from policy_server.logs.process_log import log
 from policy_server.traces.context import SPANS
 from policy_server.traces.exporting import Exporting
 from policy_server.web.access_log import MOST_OBSERVATION_BYTES, AccessLog
-from policy_server.web.gathering import Gathering
+from policy_server.web.gathering import Gathering, GroupObserver
 from policy_server.web.observing import Observed
 from policy_server.web.tracing import Tracing
 from policy_server.web.worker import WorkerApplication
@@ -47,7 +47,9 @@ class Observers:
         access_log = AccessLog(log, *asked, observations=settings.log_observations)
         tracing = None if self._exporting is None else Tracing(self._exporting.add)
         body_bytes = MOST_OBSERVATION_BYTES if settings.log_observations else 0
-        later = [each for each in (measuring.observe, tracing) if each is not None]
+        later: list[GroupObserver] = [
+            each for each in (measuring.observe, tracing) if each is not None
+        ]
         self._gathering = Gathering(access_log, later)
         self.told = Observed(self._gathering if later else access_log, body_bytes)
         if body_bytes:

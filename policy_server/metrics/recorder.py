@@ -7,7 +7,7 @@ import json
 import mmap
 import os
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from policy_server.metrics.catalogue import BYTES_PER_LABEL, DEADLINES, OVERLOADS, REQUESTS, Metric
@@ -63,6 +63,12 @@ class Target(Protocol):
         """Which of the server's was asked."""
 
 
+Noted = tuple[str, int, bytes, object, object, Stages, Target]
+"""A request that was answered; as web/observing.py has it."""
+Kind = tuple[str, int, bytes, str]
+"""Requests that are counted as one: operation, status, version, policy."""
+
+
 class Recorder:
     """Counts and measures for one worker.
 
@@ -77,7 +83,7 @@ class Recorder:
         self._histograms = Histograms.of(names)
         self._operations: Mapping[str, int] = {name: index for index, name in enumerate(names)}
         self._slots: dict[Key, int] = {}
-        self._requests: dict[tuple[str, int, bytes, str], tuple[int, int]] = {}
+        self._requests: dict[Kind, tuple[int, int]] = {}
         self._map = mmap.mmap(-1, self._histograms.size)
         self.descriptor = -1
         self._row = 0
@@ -149,31 +155,41 @@ class Recorder:
         target: Target,
     ) -> None:
         """Count a request, and how long its stages took; as web/observing.py calls an Observer."""
-        policy = target.policy
-        known = self._requests.get((operation, status, version, policy))
-        slot, number = known or self._new_request(operation, status, version, policy)
-        self._values[slot] += 1
-        row = self._row
-        _pack(
-            self._map,
-            self._ring_at + row * _ROW_BYTES,
-            number,
-            stages.began,
-            stages.decoded,
-            stages.taken,
-            stages.preprocess,
-            stages.run,
-            stages.ran,
-            stages.rows,
-            stages.answered,
-        )
-        if row < RING_ROWS - 1:
-            self._row = row + 1
-        else:
-            self._fold()
-        if status > INTERNAL_ERROR:
-            self.add(self.slot(DEADLINES, policy), int(status == DEADLINE_EXCEEDED))
-            self.add(self.slot(OVERLOADS, policy), int(stages.turned_away))
+        self.requests([(operation, status, version, name, identity, stages, target)])
+
+    def requests(self, group: Iterable[Noted]) -> None:
+        """Count requests, and how long their stages took: many at once cost less than each."""
+        known, content = self._requests, self._map
+        last: Kind | None = None
+        slot = number = count = 0
+        for operation, status, version, _, _, stages, target in group:
+            kind = (operation, status, version, target.policy)
+            if kind != last:
+                self._values[slot] += count
+                last, count = kind, 0
+                slot, number = known.get(kind) or self._new_request(*kind)
+            count += 1
+            _pack(
+                content,
+                self._ring_at + self._row * _ROW_BYTES,
+                number,
+                stages.began,
+                stages.decoded,
+                stages.taken,
+                stages.preprocess,
+                stages.run,
+                stages.ran,
+                stages.rows,
+                stages.answered,
+            )
+            if self._row < RING_ROWS - 1:
+                self._row += 1
+            else:
+                self._fold()
+            if status > INTERNAL_ERROR:
+                self.add(self.slot(DEADLINES, kind[-1]), int(status == DEADLINE_EXCEEDED))
+                self.add(self.slot(OVERLOADS, kind[-1]), int(stages.turned_away))
+        self._values[slot] += count
 
     def _new_request(
         self, operation: str, status: int, version: bytes, policy: str

@@ -35,17 +35,17 @@ class Stages:
         turned_away: Too many waited when it came.
     """
 
-    # Defaults of the class: an instance holds what was seen, and costs little to make.
-    began = 0
-    decoded = 0
-    taken = 0
-    preprocess = 0
-    run = 0
-    ran = 0
-    answered = 0
-    rows = 0
-    body = b""
-    turned_away = False
+    # Slots: noting eight moments in a dictionary takes twice as long as making all this.
+    __slots__ = (
+        *("answered", "began", "body", "decoded", "preprocess", "ran", "rows", "run", "taken"),
+        "turned_away",
+    )
+
+    def __init__(self) -> None:
+        self.began = self.decoded = self.taken = self.preprocess = self.run = self.ran = 0
+        self.answered = self.rows = 0
+        self.body = b""
+        self.turned_away = False
 
 
 def decide_observed(

@@ -8,14 +8,10 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from policy_server.traces.finished import FinishedRequest
-
-if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import ReadableSpan
 
 MOST_WAITING = 2_048
 """Requests."""
@@ -75,35 +71,37 @@ class Exporting:
             self._closed.wait(CLOSE_SECONDS)
 
     def _work(self) -> None:
-        from policy_server.traces.spans import exporter, resource, spans_of
+        from policy_server.traces.spans import exporter, message_of, teller
 
         said = _Said()
         library = logging.getLogger(LIBRARY)
         library.handlers[:], library.propagate = [said], False
-        export, told_by = exporter(self._endpoint), resource()
+        export, told_by = exporter(self._endpoint), teller()
+
+        def give(requests: list[FinishedRequest]) -> bool:
+            return export(message_of(requests, told_by))
+
         while not self._closing.is_set() or self._waiting:
             if not self._closing.is_set() and len(self._waiting) < MOST_TOGETHER:
                 self._due.wait(GATHER_SECONDS)
                 self._due.clear()
             taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_TOGETHER))]
-            spans = [span for request in taken for span in spans_of(request, told_by)]
-            if spans:
-                self._export(export, spans, said, len(taken))
+            if taken:
+                self._export(give, taken, said)
         self._closed.set()
 
     def _export(
         self,
-        export: Callable[[Sequence["ReadableSpan"]], Any],
-        spans: Sequence["ReadableSpan"],
+        give: Callable[[list[FinishedRequest]], bool],
+        requests: list[FinishedRequest],
         said: "_Said",
-        requests: int,
     ) -> None:
         try:
-            is_taken = export(spans).value == 0
+            is_taken = give(requests)
         except Exception as error:  # a collector may answer anything
             is_taken, said.last = False, repr(error)
         if not is_taken:
-            self._dropped += requests
+            self._dropped += len(requests)
             self._complain(said.last or "it says no")
         elif self._complained:
             logger.info(

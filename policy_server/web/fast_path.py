@@ -150,9 +150,15 @@ class FastPath:
         headers += [(b"content-length", b"%d" % len(content)), (ID_HEADER, name), *accepted.told]
         if self._observer is not None and pending.stages is not None:
             pending.stages.answered = now()
-            operation, identity = accepted.request.route.operation.id, accepted.identity
-            told = (status, version, name, identity, pending.stages, accepted.target)
-            self._observer(operation, *told)
+            self._observer(
+                accepted.request.route.operation.id,
+                status,
+                version,
+                name,
+                accepted.identity,
+                pending.stages,
+                accepted.target,
+            )
         return Reply(status, headers, content)
 
 

@@ -6,16 +6,23 @@ request in between it costs several times what it costs for many in a row.
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from policy_server.web.observing import Observer
+    from policy_server.web.observing import Noted, Observer
 
 GATHER_SECONDS = 0.02
 """So long after it is answered, a request is told at the latest: a worker that is killed takes
 those of that time with it."""
 MOST_GATHERED = 64
 """Requests that are told together."""
+
+
+class GroupObserver(Protocol):
+    """Is called with requests that were answered, in their order; on the event loop."""
+
+    def __call__(self, requests: "Sequence[Noted]", /) -> None:
+        """Note requests."""
 
 
 class Gathering:
@@ -26,7 +33,7 @@ class Gathering:
         later: Are told in groups.
     """
 
-    def __init__(self, at_once: "Observer", later: "Sequence[Observer]") -> None:
+    def __init__(self, at_once: "Observer", later: Sequence[GroupObserver]) -> None:
         self._at_once = at_once
         self._later = later
         self._waiting: list[tuple[Any, ...]] = []
@@ -45,5 +52,4 @@ class Gathering:
         """Tell of what waits."""
         told, self._waiting = self._waiting, []
         for observer in self._later:
-            for request in told:
-                observer(*request)
+            observer(told)

@@ -47,6 +47,10 @@ class Target(NamedTuple):
         return trace_parent(self.traceparent, self.tracestate) if self.traceparent else None
 
 
+Noted = tuple[str, int, bytes, bytes, Identity | None, Stages, Target]
+"""A request that was answered: what an Observer is called with."""
+
+
 class Observer(Protocol):
     """Is called once for each request, when it is answered; on the event loop, and does not wait.
 

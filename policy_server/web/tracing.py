@@ -1,17 +1,17 @@
 """Requests that are sampled, as their callers say it, are told to a collector of traces."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from policy_server.access.identity import Identity
 from policy_server.serving.stages import Stages, now
 from policy_server.traces.context import is_sampled
 from policy_server.traces.finished import FinishedRequest
-from policy_server.web.observing import Target
+from policy_server.web.observing import Noted, Target
 
 
 class Tracing:
-    """An observer of requests.
+    """Is told of requests, in groups.
 
     Args:
         add: Takes those that are sampled.
@@ -20,7 +20,13 @@ class Tracing:
     def __init__(self, add: Callable[[FinishedRequest], None]) -> None:
         self._add = add
 
-    def __call__(
+    def __call__(self, requests: Sequence[Noted]) -> None:
+        """Note requests that were answered."""
+        for request in requests:
+            if request[-1].traceparent:
+                self._note(*request)
+
+    def _note(
         self,
         operation: str,
         status: int,
@@ -30,7 +36,6 @@ class Tracing:
         stages: Stages,
         target: Target,
     ) -> None:
-        """Note a request."""
         trace = target.trace if is_sampled(target.traceparent) else None
         if trace is not None:
             answered = time.time_ns() - (now() - stages.answered)

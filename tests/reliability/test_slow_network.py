@@ -1,6 +1,7 @@
 """A network of 200 milliseconds that fifty clients ask: nobody else waits, and deadlines are kept.
 
 The build measured it as quick, so that the worker first has to find out how slow it is.
+`python -m pytest -s` prints what was seen.
 """
 
 import asyncio
@@ -26,10 +27,13 @@ LOAD_SECONDS = 5.0
 WARM = 6
 """Decisions after which the worker knows."""
 LIVE = b"GET /api/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-MOST_LIVE_SECONDS = 0.05
-MOST_LATE_SECONDS = 0.02
+MOST_LIVE = 1 / 4
+"""Of the time of a run, seen from outside at that moment: 50 milliseconds on a quiet machine. What
+waited for the network would wait for a whole run of it, or for several."""
+MOST_LATE = 1 / 10
+"""Of that time, beyond one run: 20 milliseconds."""
 SLOWER = 4
-"""Times as long as alone, on a machine that is too busy for the limits above."""
+"""Times as long as without load, where that is more."""
 ATTEMPTS = 3
 TRICKLE_SECONDS = 0.02
 
@@ -125,9 +129,14 @@ def test_nobody_waits_for_a_slow_network(server: Server) -> None:
         seen = asyncio.run(under_load(server.port, CLIENTS, piece))
         assert set(seen.statuses) <= {200, 503, 504}
         late = max(seen.late)
-        found = f"{seen.live_p99:.3f} s, alone {alone:.3f}; {late:.3f} s late; {seen.statuses}"
-        quick = seen.live_p99 < max(MOST_LIVE_SECONDS, SLOWER * alone)
-        if quick and late < MOST_LATE_SECONDS + piece and seen.statuses[200]:
+        found = (
+            f"health/live: p99 {1e3 * seen.live_p99:.1f} ms of {len(seen.live)} answers, "
+            f"{1e3 * alone:.1f} without load; a run {1e3 * piece:.0f} ms; the latest answer "
+            f"{1e3 * late:.0f} ms after its client's time; {seen.statuses}"
+        )
+        print(found)
+        quick = seen.live_p99 < max(MOST_LIVE * piece, SLOWER * alone)
+        if quick and late < (1 + MOST_LATE) * piece and seen.statuses[200]:
             return
     raise AssertionError(found)
 

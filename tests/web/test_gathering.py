@@ -1,6 +1,7 @@
 """Requests are told in groups: all of them, once, in their order."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from policy_server.web.gathering import MOST_GATHERED, Gathering
@@ -17,6 +18,10 @@ class Listener:
     def __call__(self, *request: Any) -> None:
         self.names.append(request[3])
 
+    def several(self, requests: Sequence[Any]) -> None:
+        for request in requests:
+            self(*request)
+
 
 def note(gathering: Gathering, numbers: range) -> list[bytes]:
     names = [b"%d" % number for number in numbers]
@@ -31,7 +36,7 @@ def test_a_full_group_is_told_at_once_and_what_is_left_a_moment_later() -> None:
 
 async def _groups() -> None:
     at_once, first, second = Listener(), Listener(), Listener()
-    gathering = Gathering(at_once, [first, second])
+    gathering = Gathering(at_once, [first.several, second.several])
     names = note(gathering, range(MOST_GATHERED + 1))
     assert at_once.names == names
     assert first.names == second.names == names[:MOST_GATHERED]

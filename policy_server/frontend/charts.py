@@ -1,5 +1,6 @@
 """What all charts share: their colours, and how they are shown."""
 
+from collections.abc import Callable
 from typing import Any
 
 import altair as alt
@@ -13,8 +14,20 @@ def ink() -> str:
     return "#eef2f5" if st.context.theme.type == "dark" else "#1d2733"
 
 
-def draw(chart: alt.TopLevelMixin, said: str) -> None:
-    """Show a chart; `said` tells its content to those who do not see it."""
+def draw(
+    chart: alt.TopLevelMixin,
+    said: str,
+    key: str | None = None,
+    clicked: Callable[[], None] | None = None,
+) -> None:
+    """Show a chart.
+
+    Args:
+        chart: Any.
+        said: Its content, for those who do not see it.
+        key: Of its selections, where `clicked` is given.
+        clicked: Called when something in it is selected, if it has what can be.
+    """
     colour = ink()
     readable: Any = chart
     readable = readable.configure_axis(labelColor=colour, titleColor=colour)
@@ -25,4 +38,10 @@ def draw(chart: alt.TopLevelMixin, said: str) -> None:
     # Axes and legends stand beside what is drawn, not in its height.
     size = alt.AutoSizeParams(type="fit-x" if wide else "pad", contains="padding")
     readable = readable.properties(autosize=size)
-    st.altair_chart(readable, width="stretch" if wide else "content", alt=said)
+    st.altair_chart(
+        readable,
+        width="stretch" if wide else "content",
+        alt=said,
+        key=key,
+        on_select=clicked or "ignore",
+    )

@@ -9,9 +9,14 @@ import streamlit as st
 CHOSEN, OTHER = "#e0a100", "#5b93bd"
 
 
+def is_dark() -> bool:
+    """Whether the dark theme is shown."""
+    return st.context.theme.type == "dark"
+
+
 def ink() -> str:
     """The colour of text on charts in the theme that is shown."""
-    return "#eef2f5" if st.context.theme.type == "dark" else "#1d2733"
+    return "#eef2f5" if is_dark() else "#1d2733"
 
 
 def draw(

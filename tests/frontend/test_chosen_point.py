@@ -159,8 +159,11 @@ def test_a_point_on_a_line_is_chosen_with_a_click_near_it(
     with visitor(browser, front) as guest:
         guest.connect(lpoc_server)
         guest.turn_to("Picture")
-        guest.choose("Y axis", "none: lines over one field")
+        lines = "none: lines over one field"
+        guest.choose("Y axis", lines)
+        expect(guest.page.get_by_role("combobox", name="Y axis")).to_have_value(lines)
         draw(guest)
+        expect(guest.page.locator(CHARTS)).to_have_count(2, timeout=WAIT_MILLISECONDS)
         label = guest.page.locator(CHARTS).nth(1).locator(".role-axis-label text")
         across, _ = place(guest, label.get_by_text("5", exact=True).first, 1)
         plot = guest.page.locator(CHARTS).nth(1).locator(".background").first

@@ -20,6 +20,7 @@ VIEWS = {
     "Episodes": None,
     "Compare": None,
     "File": None,
+    "Live": None,
     "Policy": None,
 }
 """Each with the button that brings its charts."""
@@ -74,6 +75,14 @@ def brightness(guest: Visitor) -> float:
     return sum(map(float, numbers[:3])) / 3
 
 
+def stand_still(guest: Visitor) -> None:
+    """Let the curves of Live come, and stay as they are."""
+    guest.sees("In the 0.")  # minutes that the curves show
+    expect(guest.page.locator("[data-testid=stVegaLiteChart] svg.marks")).to_have_count(2)
+    guest.page.get_by_text("Pause", exact=True).click()
+    guest.settle()
+
+
 @pytest.mark.parametrize("window", WINDOWS)
 def test_every_view_is_usable(
     browser: Browser, front: Frontend, lpoc_server: Server, window: str
@@ -87,6 +96,8 @@ def test_every_view_is_usable(
             guest.turn_to(view)
             if button is not None:
                 guest.press(button)
+            if view == "Live":
+                stand_still(guest)
             faults[view] = [*serious(guest), *unhelpful(guest)]
             assert guest.page.evaluate(OVERFLOW) == 0, view
         assert {view: each for view, each in faults.items() if each} == {}

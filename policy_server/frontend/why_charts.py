@@ -105,7 +105,9 @@ def heat(quantity: Quantity, found: Saliency) -> alt.TopLevelMixin:
     table["says"] = [quantity.spelt_change(-each) for each in table["change"]]
     end = max(abs(table["change"]).max(), 1e-12)
     middle, much = ("#1d2935", OTHER) if is_dark() else ("#f4f6f8", "#2f6f9f")
-    scale = alt.Scale(domain=[-end, 0, end], range=[CHOSEN, middle, much])
+    # In between lie mixtures of two colours, not the colours that lie between them.
+    colours = [CHOSEN, middle, much]
+    scale = alt.Scale(domain=[-end, 0, end], range=colours, interpolate="rgb")
     legend = alt.Legend(format=".2~p" if quantity.is_share else ".3~g")
     height, width = found.size
     chart: alt.Chart = (

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, expect
 from tests.support.axe import serious
 from tests.support.networks import linear_onnx
 from tests.support.server import PASSWORD, Server, gunicorn, publish
-from tests.support.visitor import Frontend, Visitor, visitor
+from tests.support.visitor import WAIT_MILLISECONDS, Frontend, Visitor, visitor
 
 VIEWS = {
     "Decide": "Decide",
@@ -77,8 +77,9 @@ def brightness(guest: Visitor) -> float:
 
 def stand_still(guest: Visitor) -> None:
     """Let the curves of Live come, and stay as they are."""
-    guest.sees("In the 0.")  # minutes that the curves show
-    expect(guest.page.locator("[data-testid=stVegaLiteChart] svg.marks")).to_have_count(2)
+    guest.sees("minutes that the curves show.")
+    charts = guest.page.locator("[data-testid=stVegaLiteChart] svg.marks")
+    expect(charts).to_have_count(2, timeout=WAIT_MILLISECONDS)
     guest.page.get_by_text("Pause", exact=True).click()
     guest.settle()
 

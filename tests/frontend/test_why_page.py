@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Browser, expect
 
+from policy_server.frontend.why_charts import CURVE_PIXELS
 from tests.support.axe import serious
 from tests.support.networks import linear_onnx
 from tests.support.server import ROOT, Server, gunicorn, publish
@@ -83,6 +84,9 @@ def test_a_picture_shows_where_it_matters(
         guest.sees("Covering no part of unseen changes the probability of")
         charts = guest.page.locator("[data-testid=stVegaLiteChart]")
         expect(charts).to_have_count(3)
+        multiples = charts.nth(2).locator("svg.marks").bounding_box()
+        assert multiples is not None
+        assert multiples["width"] > CURVE_PIXELS
         heat = charts.nth(1)
         fills = heat.locator(".mark-rect.role-mark > path").evaluate_all(FILLS)
         assert len(fills) == SIDE * SIDE

@@ -14,6 +14,8 @@ from policy_server.explaining.quantity import Quantity, Weigh
 
 MOST_CELLS = 12
 """Along each side."""
+NOTHING_SHARE, NOTHING = 5e-4, 1e-6
+"""A smaller change is none: of a probability, and of a mean, beside the largest that was found."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,15 @@ class Saliency:
         name: Of the field.
         cells: float64[rows, columns], by how much the quantity is smaller where each is covered.
         size: Height and width of the picture.
+        matters: Whether covering any changes the quantity at all.
+        deciding: How many of them, covered alone, change the decision; None of a continuous one.
     """
 
     name: str
     cells: NDArray[np.float64]
     size: tuple[int, int]
+    matters: bool
+    deciding: int | None
 
 
 def saliency(
@@ -59,6 +65,13 @@ def saliency(
             covered = picture.copy()
             covered[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = mean
             asked.append({**observation, name: field.write(field.of_picture(covered))})
-    values = [quantity.of(each) for each in weigh(asked)]
+    weighed = weigh(asked)
+    values = [quantity.of(each) for each in weighed]
     cells = values[0] - np.array(values[1:]).reshape(len(tops), len(lefts))
-    return Saliency(name, cells, (height, width))
+    deciding = None
+    least = NOTHING * max(map(abs, values))
+    if quantity.is_share:
+        before, *after = [quantity.decided(each) for each in weighed]
+        deciding = sum(each != before for each in after)
+        least = NOTHING_SHARE
+    return Saliency(name, cells, (height, width), bool(np.abs(cells).max() > least), deciding)

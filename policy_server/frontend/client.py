@@ -21,6 +21,7 @@ from policy_server.contract.operations import (
     VERSION_HEADER,
 )
 from policy_server.errors import RequestFailed
+from policy_server.frontend.deadline import session
 from policy_server.frontend.refusals import Json, json_of, refusal_of
 
 CONNECT_SECONDS = 5
@@ -88,8 +89,7 @@ class Client:
         self.url = _base(url)
         self.credentials = credentials
         self.answered_by = ""
-        self._session = requests.Session()
-        self._session.trust_env = False  # neither a proxy nor a .netrc of this machine
+        self._session = session()
         if credentials.header is not None:
             name, begin = credentials.header
             self._session.headers[name] = f"{begin}{credentials.key or credentials.token}"
@@ -230,17 +230,19 @@ class Client:
         self, method: str, address: str, seconds: float = ANSWER_SECONDS, **options: Any
     ) -> requests.Response:
         timeout = (min(seconds, CONNECT_SECONDS), seconds)
+        begin = time.monotonic()
         try:
             answer = self._session.request(
                 method, address, timeout=timeout, allow_redirects=False, **options
             )
-        except requests.Timeout as error:
-            raise RequestFailed(
-                f"{self.url} did not answer within {seconds:g} seconds: ask again, or ask for less."
-            ) from error
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
             raise RequestFailed(f"{self.url} is not the address of a server.") from error
         except (requests.RequestException, UnicodeError, OSError) as error:
+            if isinstance(error, requests.Timeout) or time.monotonic() - begin >= seconds:
+                raise RequestFailed(
+                    f"{self.url} did not answer within {seconds:g} seconds: ask again, or ask for "
+                    "less."
+                ) from error
             raise RequestFailed(
                 f"No server answers at {self.url}: start it, or check the address."
             ) from error

@@ -12,10 +12,11 @@ import streamlit as st
 from policy_server.contract.fields.field import Value
 from policy_server.contract.schema import Observation
 from policy_server.errors import RequestFailed
-from policy_server.frontend import address, charts, maps, visit
+from policy_server.frontend import address, maps, visit
 from policy_server.frontend.action_scale import as_applied, declared_scales
 from policy_server.frontend.answers import Decision
 from policy_server.frontend.axis_choice import choose_sweep, now
+from policy_server.frontend.chosen_point import PointChoice, forget
 from policy_server.frontend.compared_on import choose_source
 from policy_server.frontend.comparing import (
     Pair,
@@ -61,6 +62,11 @@ class Comparison:
     source: Source
     pairs: tuple[Pair, ...]
     renamed: tuple[Renamed, ...]
+
+    def words_at(self, number: int) -> str:
+        """What both decide at a point of the map."""
+        both = zip(self.names, self.sweeps, strict=True)
+        return ", ".join(f"{name} {sweep.decisions[number].words}" for name, sweep in both)
 
 
 def show(service: Service) -> None:
@@ -152,6 +158,7 @@ def _compare(
     service: Service, pair: tuple[str, str], sweep: Sweep, held: Observation, source: Source
 ) -> None:
     st.session_state.pop("comparison", None)
+    forget("compare")
     bar = st.progress(0.1, "The first version decides ...")
     try:
         sweeps, decided = [], []
@@ -184,8 +191,11 @@ def _compare(
 
 
 def _show(service: Service, comparison: Comparison, held: Observation) -> None:
-    mark(replace(comparison.origin, version=active_version() or ""), service, held)
     first, second = comparison.sweeps
+    drawn = comparison.origin.observation or held
+    same = drawn if first.is_same_for(drawn, held) else held
+    mark(replace(comparison.origin, version=active_version() or ""), service, same)
+    points = PointChoice("compare", "the maps", first, drawn)
     pairs = comparison.pairs
     renderer = renderer_of(first.decisions[0])
     metric = renderer.compared(pairs)
@@ -195,16 +205,17 @@ def _show(service: Service, comparison: Comparison, held: Observation) -> None:
         st.markdown(
             plain(f"Renamed: {each.first} is called {each.second} by {comparison.names[1]}.")
         )
-    _both_maps(service, comparison)
+    _both_maps(service, comparison, points)
     said = renderer.compared_on_map(list(zip(first.decisions, second.decisions, strict=True)))
-    charts.draw(_disagreement_map(first, second, comparison.now), said)
+    points.draw(_disagreement_map(first, second, comparison.now), said, "differences")
     names = f"First: {comparison.names[0]}, second: {comparison.names[1]}."
     st.caption(plain(f"{said} {names} The ring is the observation that the form had."))
+    points.show(service, comparison.words_at)
     _confusion(comparison)
     _differing(comparison)
 
 
-def _both_maps(service: Service, comparison: Comparison) -> None:
+def _both_maps(service: Service, comparison: Comparison, points: PointChoice) -> None:
     """What each version decides, side by side, in the same colours."""
     first, second = comparison.sweeps
     decisions = [*first.decisions, *second.decisions]
@@ -227,7 +238,7 @@ def _both_maps(service: Service, comparison: Comparison) -> None:
             st.markdown(f"**{plain(name)}**")
             renderer = renderer_of(sweep.decisions[0])
             chart, said = renderer.map(sweep, index, part, comparison.now)
-            charts.draw(chart, f"Version {name}: {said}")
+            points.draw(chart, f"Version {name}: {said}", name)
 
 
 def _confusion(comparison: Comparison) -> None:

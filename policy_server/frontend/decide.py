@@ -11,7 +11,7 @@ import streamlit as st
 
 from policy_server.contract.schema import Observation
 from policy_server.errors import RequestFailed
-from policy_server.frontend import address, charts, current, loading, sdks
+from policy_server.frontend import address, announcing, charts, current, loading, sdks
 from policy_server.frontend.action_scale import Scale, applied, clippings, units_of
 from policy_server.frontend.answers import Decision, read_decision, spelt
 from policy_server.frontend.csv_cells import harmless
@@ -92,6 +92,7 @@ def _decide(service: Service, entered: Entered) -> None:
     else:
         if asked:
             _ask(service, observation, question)
+        announcing.tell()
         _decision(service, observation)
         if service.schema.is_observed and not policy_missing():
             _distribution(service, observation)
@@ -155,9 +156,12 @@ def _ask(service: Service, observation: Observation, question: Question) -> None
         answer = service.client.decide(question.operation, observation, query=question.query)
         scales = _scales(service, observation, answer.version)
     except RequestFailed as error:
+        announcing.keep(announcing.NOTHING)  # the error itself is an alert, which is said
         say(error)
         return
     decision = read_decision(answer.document)
+    units = units_of(service.schema.actions)
+    announcing.keep(announcing.sentence(decision, answer.version, units))
     origin = Origin.now(service, answer.version, copy.deepcopy(observation))
     said = tuple(clippings(decision, scales))
     st.session_state["decided"] = Decided(origin, decision, said)

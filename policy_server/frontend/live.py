@@ -196,10 +196,10 @@ def _draw(times: Sequence[datetime], curves: Curves, unit: str) -> None:
     colours = alt.Scale(domain=list(curves), range=[charts.OTHER, charts.CHOSEN])
     chart = (
         alt.Chart(pd.DataFrame(rows))
-        .mark_line(point=alt.OverlayMarkDef(size=12))
+        .mark_line(point=alt.OverlayMarkDef(size=12, aria=False))  # perhaps there are none to name
         .encode(
             x=alt.X("time:T", title=None, axis=alt.Axis(format="%H:%M:%S", tickCount=5)),
-            y=alt.Y(f"{unit}:Q", scale=alt.Scale(zero=True)),
+            y=alt.Y(f"{unit}:Q", scale=alt.Scale(zero=True), axis=alt.Axis(format=",.3~r")),
             color=alt.Color("which:N", scale=colours, legend=alt.Legend(orient="top", title=None)),
         )
         .properties(height=HEIGHT)

@@ -23,6 +23,8 @@ CHARACTER_PIXELS, LEVEL_PIXELS = 7, 600
 SLANTED = -40
 JITTER = 0.35
 """How far real observations with the same place lie apart, of a cell."""
+CLICKED, NUMBER = "clicked", "number"
+"""The selection of a point by a click, and the column with the number of its decision."""
 PAPER, PEN = "#ffffff", "#1d2733"
 
 
@@ -43,8 +45,8 @@ def cells(sweep: Sweep, overlap: float = 1.0) -> pd.DataFrame:
 
     Opaque cells may overlap: no seams show between them then.
     """
-    columns: dict[str, list[Any]] = {}
     points: list[tuple[Any, ...]] = list(sweep.grid())
+    columns: dict[str, list[Any]] = {NUMBER: [*range(len(points))]}
     for name, axis, values, position in zip("xy", sweep.axes, sweep.values, (0, 1), strict=False):
         taken = [point[position] for point in points]
         columns[name] = taken
@@ -78,14 +80,26 @@ def _spelt(value: object) -> str:
 
 
 def base(sweep: Sweep, table: pd.DataFrame) -> alt.Chart:
-    """The cells of a map, or the points of real observations, each at its place."""
+    """The cells of a map, or points of real observations, each at its place, to be clicked."""
     chart: alt.Chart = alt.Chart(table)
+    clicked = alt.selection_point(name=CLICKED, fields=[NUMBER])
+    width = alt.value(0.5 if sweep.rows else 0)
+    outline = alt.condition(clicked, alt.value(3), width, empty=False)
     if sweep.rows:
-        marked = chart.mark_circle(size=90, opacity=1, stroke=ink(), strokeWidth=0.5)
-        chart = marked.encode(**_place_of_points(sweep))
+        marked = chart.mark_circle(size=90, opacity=1, stroke=ink())
+        chart = marked.encode(**_place_of_points(sweep), strokeWidth=outline)
     else:
-        chart = chart.mark_rect().encode(**_place_of_cells(sweep))
-    return chart
+        marked = chart.mark_rect(stroke=ink())
+        chart = marked.encode(**_place_of_cells(sweep), strokeWidth=outline)
+    return chart.add_params(clicked)
+
+
+def points_on(line: alt.Chart, **mark: Any) -> alt.Chart:
+    """Points on a line over one field; a click chooses the nearest."""
+    clicked = alt.selection_point(name=CLICKED, fields=[NUMBER], nearest=True)
+    size = alt.condition(clicked, alt.value(160), alt.value(22), empty=False)
+    points: alt.Chart = line.mark_circle(opacity=1, **mark).encode(size=size).add_params(clicked)
+    return points
 
 
 def _place_of_cells(sweep: Sweep) -> dict[str, Any]:
@@ -178,7 +192,7 @@ def texts(sweep: Sweep, words: Sequence[str], shown: Sequence[str]) -> list[alt.
     numbers = [{value: at for at, value in enumerate(values)} for values in sweep.values]
     points = [*sweep.grid()]
     chosen = labelled([(numbers[0][x], numbers[1][y]) for x, y in points], words)
-    rows = [{**_row(sweep, points[each]), "label": shown[each]} for each in chosen]
+    rows = [{**_row(sweep, points[each]), "label": shown[each], NUMBER: each} for each in chosen]
     placed = alt.Chart(pd.DataFrame(rows)).encode(**_places(sweep), text="label:N")
     # The halo keeps the letters readable on every colour.
     halo = placed.mark_text(fontSize=12, fontWeight=700, stroke=PAPER, strokeWidth=3)
@@ -220,7 +234,9 @@ def finished(
 ) -> alt.TopLevelMixin:
     """With a ring where the observation of the form lies, and crosses at points like it."""
     height = HEIGHT if len(sweep.axes) == 2 else STRIP_HEIGHT
-    ring = alt.Chart(pd.DataFrame([_row(sweep, now)])).encode(**_places(sweep))
+    numbers = {point: number for number, point in enumerate(sweep.grid())}
+    here = {**_row(sweep, now), NUMBER: numbers.get(now)}
+    ring = alt.Chart(pd.DataFrame([here])).encode(**_places(sweep))
     outer = ring.mark_point(size=190, color=PAPER, strokeWidth=5, opacity=1)
     inner = ring.mark_point(size=190, color=PEN, strokeWidth=2, opacity=1)
     layers = [chart, *labels, *_crosses(sweep), outer, inner]

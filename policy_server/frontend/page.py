@@ -6,7 +6,17 @@ from pathlib import Path
 import streamlit as st
 
 from policy_server.contract.reading import read_schema
-from policy_server.frontend import address, current, header, start, stopped, style, upload, visit
+from policy_server.frontend import (
+    address,
+    announcing,
+    current,
+    header,
+    start,
+    stopped,
+    style,
+    upload,
+    visit,
+)
 from policy_server.frontend.header import POLICY
 from policy_server.frontend.origin import ACTIVE, MISSING
 from policy_server.frontend.own_server import OwnServer, Workshop
@@ -34,6 +44,7 @@ def show(workshop: Workshop) -> None:
     style.apply()
     with st.container(key=style.UNSEEN):
         stopped.watch()
+        announcing.begin()
         visit.remember_visitor()
     visit.find_own(address.linked(address.SERVER, ""))
     service = visit.current()

@@ -12,10 +12,12 @@ import streamlit as st
 from policy_server.contract.fields.field import Value
 from policy_server.contract.schema import Observation
 from policy_server.errors import RequestFailed
-from policy_server.frontend import charts, sensitivity
+from policy_server.frontend import charts, maps, sensitivity
 from policy_server.frontend.action_scale import Scale
+from policy_server.frontend.answers import Decision, percent
 from policy_server.frontend.axis_choice import choose_sweep, now
 from policy_server.frontend.charts import OTHER, ink
+from policy_server.frontend.chosen_point import PointChoice, forget
 from policy_server.frontend.form import held_observation
 from policy_server.frontend.known_scale import known_scales
 from policy_server.frontend.origin import Origin, mark
@@ -84,6 +86,7 @@ def show(service: Service) -> None:
 
 def _draw(service: Service, sweep: Sweep, held: Observation) -> None:
     st.session_state.pop("picture", None)
+    forget("picture")
     bar = st.progress(0.05, f"Making {sweep.points:,} observations ...")
     try:
         weighed = service.client.decide("distribution", held)
@@ -129,14 +132,16 @@ def _weighed(
             value if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
         )
         for table, part in zip(rows, parts, strict=False):
-            table += part.rows(shown)
+            table += [{**row, maps.NUMBER: done * step} for row in part.rows(shown)]
         bar.progress(0.7 + 0.3 * done / len(taken), "Weighing along the field ...")
     return [pd.DataFrame(table) for table in rows]
 
 
 def _show_picture(service: Service, picture: Picture, held: Observation) -> None:
     sweep = picture.sweep
-    mark(picture.origin, service, held)
+    drawn = picture.origin.observation or held
+    mark(picture.origin, service, drawn if sweep.is_same_for(drawn, held) else held)
+    points = PointChoice("picture", "the picture", sweep, drawn)
     first = sweep.decisions[0]
     renderer = renderer_of(first)
     index = 0
@@ -153,7 +158,7 @@ def _show_picture(service: Service, picture: Picture, held: Observation) -> None
         )
     part = picture.parts[index]
     chart, said = renderer.map(sweep, index, part, picture.now)
-    charts.draw(chart, said)
+    points.draw(chart, said, "map")
     by = picture.origin.words
     crosses = "".join(f" The cross is its {name}." for name, _ in sweep.marks)
     left = picture.left_out
@@ -162,9 +167,16 @@ def _show_picture(service: Service, picture: Picture, held: Observation) -> None
     if picture.curves:
         axis = sweep.axes[0]
         st.markdown(f"**What the policy weighs along** {code(axis.name)}")
-        charts.draw(part.curve(axis, picture.curves[index]), said)
+        points.draw(part.curve(axis, picture.curves[index]), said, "curve")
         if part.curve_note:
             st.caption(part.curve_note)
+    points.show(service, lambda number: _surely(sweep.decisions[number]))
+
+
+def _surely(decision: Decision) -> str:
+    if decision.likelihood != "probability" or decision.certainty is None:
+        return decision.words
+    return f"{decision.words}, probability {percent(decision.certainty)}"
 
 
 def _fields_that_matter(service: Service) -> None:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 UNSEEN = "unseen"
-"""Key of the container for what only runs in the browser, and takes no room."""
+"""Begin of the keys of containers for what only runs in the browser, and takes no room."""
 THEMES = {
     "light": """
         [data-testid=stCaptionContainer] { opacity: 1 !important; }
@@ -24,7 +24,7 @@ CHARTS = """
 """
 """Maps fit narrow windows; the tooltip of what was clicked covers nothing."""
 ROOM = f"""
-    .st-key-{UNSEEN} {{ display: none; }}
+    [class*=st-key-{UNSEEN}] {{ display: none; }}
     [data-testid=stHeader] {{ height: 2.75rem; min-height: 2.75rem; }}
     [data-testid=stMainBlockContainer] {{ padding-top: 2.75rem; padding-bottom: 4rem; }}
     @media (min-width: 60rem) {{

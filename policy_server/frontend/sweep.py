@@ -102,6 +102,21 @@ class Sweep:
         kept = ((number, self.ground.possible(each)) for number, each in enumerate(imagined))
         return {number: each for number, each in kept if each is not None}
 
+    def is_same_for(self, held: Observation, other: Observation) -> bool:
+        """Whether the points are the same for another held observation, which may be one of them.
+
+        Args:
+            held: What they were made from.
+            other: Would be held instead.
+        """
+        if self.rows or self.ground is not None:
+            return held == other
+        try:
+            values = {axis.path: value_at(held, axis.path) for axis in self.axes}
+            return moved(other, values) == held
+        except (KeyError, IndexError, TypeError):  # it has no such place
+            return False
+
     def grid(self) -> Iterator[Point]:
         """The points, the last axis fastest: those that were decided on, or all before that."""
         if self.taken is not None:

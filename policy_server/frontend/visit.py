@@ -42,6 +42,7 @@ OF_ONE_SERVICE = (
     "episodes:decided",
     "episodes:playing",
     "loaded",
+    "said",
     "sdk",
 )
 """What a visit remembers of one service and forgets with it."""

@@ -189,10 +189,22 @@ def _show(service: Service, reasons: Reasons) -> None:
             )
     _show_changes(service, reasons)
     for each in reasons.saliencies:
-        st.markdown(f"**Where {plain(each.name)} matters**")
-        draw(why_charts.heat(quantity, each), f"What covering parts of {each.name} does")
-        st.caption(f"By how much the {plain(quantity.words)} is smaller where a part is covered.")
+        _show_saliency(quantity, each)
     _show_curves(reasons)
+
+
+def _show_saliency(quantity: Quantity, found: Saliency) -> None:
+    st.markdown(f"**Where {plain(found.name)} matters**")
+    if not found.matters:
+        st.markdown(plain(f"Covering no part of {found.name} changes the {quantity.words}."))
+        return
+    draw(why_charts.heat(quantity, found), f"What covering parts of {found.name} does")
+    told = f"By how much the {quantity.words} is smaller where a part is covered."
+    if found.deciding is not None:
+        count = f"{found.deciding} of the {found.cells.size} parts" if found.deciding else "No part"
+        change = "change" if found.deciding > 1 else "changes"
+        told += f" {count}, covered alone, {change} the decision."
+    st.caption(plain(told))
 
 
 def _show_changes(service: Service, reasons: Reasons) -> None:

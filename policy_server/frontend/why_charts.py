@@ -10,7 +10,7 @@ from policy_server.explaining.contributions import Contribution
 from policy_server.explaining.curves import Curve
 from policy_server.explaining.occlusion import Saliency
 from policy_server.explaining.quantity import Quantity
-from policy_server.frontend.charts import CHOSEN, OTHER, ink
+from policy_server.frontend.charts import CHOSEN, OTHER, ink, is_dark
 
 BAR_PIXELS, CURVE_PIXELS, CURVES_A_ROW = 26, 200, 4
 HEAT_PIXELS = 320
@@ -104,7 +104,11 @@ def heat(quantity: Quantity, found: Saliency) -> alt.TopLevelMixin:
     )
     table["says"] = [quantity.spelt_change(-each) for each in table["change"]]
     end = max(abs(table["change"]).max(), 1e-12)
-    scale = alt.Scale(domain=[-end, 0, end], range=[CHOSEN, "#f4f6f8", "#2f6f9f"])
+    middle, much = ("#1d2935", OTHER) if is_dark() else ("#f4f6f8", "#2f6f9f")
+    # In between lie mixtures of two colours, not the colours that lie between them.
+    colours = [CHOSEN, middle, much]
+    scale = alt.Scale(domain=[-end, 0, end], range=colours, interpolate="rgb")
+    legend = alt.Legend(format=".2~p" if quantity.is_share else ".3~g")
     height, width = found.size
     chart: alt.Chart = (
         alt.Chart(table)
@@ -112,7 +116,7 @@ def heat(quantity: Quantity, found: Saliency) -> alt.TopLevelMixin:
         .encode(
             x=alt.X("column:O", axis=None),
             y=alt.Y("row:O", axis=None),
-            color=alt.Color("change:Q", scale=scale, title="covered: smaller by"),
+            color=alt.Color("change:Q", scale=scale, legend=legend, title="covered: smaller by"),
             tooltip=[alt.Tooltip("says", title="covered")],
         )
         .properties(

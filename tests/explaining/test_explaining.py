@@ -186,6 +186,31 @@ def test_what_is_covered_where_a_policy_looks_changes_its_decision() -> None:
     assert found.cells.shape == (12, 12)
     assert divmod(int(found.cells.argmax()), 12) == (1, 10)
     assert np.count_nonzero(np.abs(found.cells) > 1e-9) == 1
+    assert found.matters
+    assert found.deciding == 0  # 2.5 becomes 0.02: still more than 0
+    sure = heads(lambda each: field.read(each["view"])[2:4, 20:22].mean() / 100 - 1)
+    assert saliency("view", field, now, sure, quantity).deciding == 1
+
+
+@pytest.mark.parametrize(
+    "weighed",
+    [
+        {"heads": [{"actions": [0, 1], "meanings": ["a", "b"], "probabilities": [0.3, 0.7]}]},
+        {"dimensions": [{"mean": 0.0, "standard_deviation": 1.0}]},
+    ],
+)
+def test_a_picture_that_does_not_matter_is_said_not_to(weighed: dict[str, Any]) -> None:
+    schema = read_schema(
+        "observations: {view: {type: 'List[int]', shape: [4, 4], encoding: png,"
+        " minimum: 0, maximum: 255}}"
+    )
+    field = schema.fields["view"]
+    assert isinstance(field, EncodedArray)
+    now: Observation = {"view": field.write(np.arange(16, dtype=np.uint8).reshape(4, 4))}
+    (quantity,) = quantities_of(weighed)
+    found = saliency("view", field, now, lambda asked: [weighed] * len(asked), quantity)
+    assert not found.matters
+    assert not found.deciding
 
 
 def test_the_maths_needs_no_page() -> None:

@@ -50,6 +50,12 @@ def test_versions_are_compared_by_what_they_do(
         assert once > 0
         # Two maps side by side, and that of their differences.
         expect(guest.page.locator("[data-testid=stVegaLiteChart]")).to_have_count(3)
+        drawn = guest.page.locator("[data-testid=stVegaLiteChart] svg.marks").nth(2)
+        drawn.locator(".mark-rect.role-mark > path").first.click()
+        guest.settle()
+        guest.sees(f"At coordinates[0] 0, coordinates[1] 0: {active} ")
+        guest.press("Load this point")
+        guest.sees("The form of Decide has this point.")
         guest.press("Compare")
         assert share(guest) == once
         guest.page.get_by_text("Decided on in this visit", exact=True).click()

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, expect
 from tests.support.axe import serious
 from tests.support.networks import linear_onnx
 from tests.support.server import PASSWORD, Server, gunicorn, publish
-from tests.support.visitor import Frontend, Visitor, visitor
+from tests.support.visitor import WAIT_MILLISECONDS, Frontend, Visitor, visitor
 
 VIEWS = {
     "Decide": "Decide",
@@ -20,6 +20,7 @@ VIEWS = {
     "Episodes": None,
     "Compare": None,
     "File": None,
+    "Live": None,
     "Policy": None,
 }
 """Each with the button that brings its charts."""
@@ -74,6 +75,15 @@ def brightness(guest: Visitor) -> float:
     return sum(map(float, numbers[:3])) / 3
 
 
+def stand_still(guest: Visitor) -> None:
+    """Let the curves of Live come, and stay as they are."""
+    guest.sees("minutes that the curves show.")
+    charts = guest.page.locator("[data-testid=stVegaLiteChart] svg.marks")
+    expect(charts).to_have_count(2, timeout=WAIT_MILLISECONDS)
+    guest.page.get_by_text("Pause", exact=True).click()
+    guest.settle()
+
+
 @pytest.mark.parametrize("window", WINDOWS)
 def test_every_view_is_usable(
     browser: Browser, front: Frontend, lpoc_server: Server, window: str
@@ -87,6 +97,8 @@ def test_every_view_is_usable(
             guest.turn_to(view)
             if button is not None:
                 guest.press(button)
+            if view == "Live":
+                stand_still(guest)
             faults[view] = [*serious(guest), *unhelpful(guest)]
             assert guest.page.evaluate(OVERFLOW) == 0, view
         assert {view: each for view, each in faults.items() if each} == {}

@@ -186,8 +186,9 @@ class Dimension:
         spread = base.mark_area(color=OTHER, opacity=0.3).encode(
             y=alt.Y("low:Q", title=self.title, scale=scale), y2="high:Q"
         )
-        mean = base.mark_line(color=OTHER, strokeWidth=3, point=True).encode(
+        mean = base.encode(
             y=alt.Y("mean:Q", title=self.title),
             tooltip=["value", alt.Tooltip("mean", format=".4g")],
         )
-        return alt.layer(spread, mean).properties(height=320)
+        line = mean.mark_line(color=OTHER, strokeWidth=3)
+        return alt.layer(spread, line, maps.points_on(mean, color=OTHER)).properties(height=320)

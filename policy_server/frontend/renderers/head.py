@@ -92,27 +92,21 @@ class Head:
         most = table.groupby("meaning")["probability"].max().nlargest(MAX_LINES).index
         shown = [meaning for meaning in self.meanings if meaning in most]
         table = table[table["meaning"].isin(shown)]
-        chart: alt.Chart = (
-            alt.Chart(table)
-            .mark_line(strokeWidth=3, point=alt.OverlayMarkDef(size=22))
-            .encode(
-                x=maps.along(axis, len(set(table["value"]))),
-                y=alt.Y(
-                    "probability:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%")
+        base = alt.Chart(table).encode(
+            x=maps.along(axis, len(set(table["value"]))),
+            y=alt.Y("probability:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%")),
+            color=alt.Color(
+                "meaning:N",
+                scale=colours(self.meanings),
+                title="action",
+                legend=alt.Legend(
+                    orient="top", columns=3, labelFontSize=13, labelLimit=240, values=shown
                 ),
-                color=alt.Color(
-                    "meaning:N",
-                    scale=colours(self.meanings),
-                    title="action",
-                    legend=alt.Legend(
-                        orient="top", columns=3, labelFontSize=13, labelLimit=240, values=shown
-                    ),
-                ),
-                tooltip=["value", "meaning", alt.Tooltip("probability", format=".2%")],
-            )
-            .properties(height=320)
+            ),
+            tooltip=["value", "meaning", alt.Tooltip("probability", format=".2%")],
         )
-        return chart
+        lines = base.mark_line(strokeWidth=3)
+        return alt.layer(lines, maps.points_on(base)).properties(height=320)
 
 
 def colours(meanings: Sequence[str]) -> alt.Scale:

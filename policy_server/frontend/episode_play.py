@@ -27,10 +27,20 @@ PLAYING = "The episode is played ..."
 def show(service: Service) -> None:
     """Show what plays an episode, and what was played."""
     running = played_episodes.running(service)
-    example = example_of(service)
-    stage = None if example is None else stage_of(example)
-    kind = _source(stage, running)
-    asking = _asking(running)
+    if running is None:
+        example = example_of(service)
+        stage = None if example is None else stage_of(example)
+        kind = _source(stage)
+        asking = _asking()
+    else:
+        stage = None if running.rollout is None else running.rollout.stage
+        kind = BY_HAND if stage is None else ENVIRONMENT
+        asking = running.asking
+        state = "has ended" if running.ended else "goes on with the next step"
+        st.caption(
+            f"**{running.name}** {state}, as it was begun: {plain(asking.words)}. **Begin anew** "
+            "for another, with other choices."
+        )
     if stage is None or kind == BY_HAND:
         left, right = st.columns([9, 11], gap="large")
         with left:
@@ -42,34 +52,29 @@ def show(service: Service) -> None:
         played_episodes.show(service)
 
 
-def _source(stage: Stage | None, running: Played | None) -> str:
-    """Where the observations of the next steps come from; fixed within an episode."""
-    offered = [BY_HAND] if stage is None else [ENVIRONMENT, BY_HAND]
-    if running is not None:
-        st.session_state[WITH] = BY_HAND if running.rollout is None else ENVIRONMENT
-    address.choose(WITH, offered, offered[0])
-    if len(offered) == 1:
+def _source(stage: Stage | None) -> str:
+    """Where the observations of the steps come from."""
+    if stage is None:
         return BY_HAND
+    offered = [ENVIRONMENT, BY_HAND]
+    address.choose(WITH, offered, ENVIRONMENT)
     return str(
         st.segmented_control(
-            "Where the next observation comes from",
+            "Where observations come from",
             offered,
             required=True,
             key=WITH,
             persist_state="session",
-            disabled=running is not None,
             help="The example has an environment: it is stepped with the action that is decided. "
             "Or you give each observation by hand.",
         )
     )
 
 
-def _asking(running: Played | None) -> Asking:
-    """How steps are asked for; fixed within an episode."""
-    fixed = running is not None
+def _asking() -> Asking:
+    """How steps are asked for."""
     address.choose(THROUGH, [STEP, PREDICT], STEP)
     address.choose(HOW, [PROBABLE, SAMPLE], PROBABLE)
-    address.choose_number(SEED, MAX_SEED)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         through = st.segmented_control(
             "Asked through",
@@ -78,7 +83,6 @@ def _asking(running: Played | None) -> Asking:
             required=True,
             key=THROUGH,
             persist_state="session",
-            disabled=fixed,
             help="/step carries a memory from step to step, which keeps to the version that began; "
             "/predict asks whichever version decides, and takes no policy that has a memory.",
         )
@@ -88,9 +92,11 @@ def _asking(running: Played | None) -> Asking:
             required=True,
             key=HOW,
             persist_state="session",
-            disabled=fixed,
             help="The most probable action of each step, or one drawn from the distribution.",
         )
+        if how == PROBABLE:
+            return Asking(str(through))
+        address.choose_number(SEED, MAX_SEED)
         seed: int | None = st.number_input(
             "Seed of the draws",
             min_value=0,
@@ -99,14 +105,10 @@ def _asking(running: Played | None) -> Asking:
             step=1,
             key=SEED,
             persist_state="session",
-            disabled=fixed or how != SAMPLE,
             placeholder="none",
             help="With one, an episode of the same observations takes the same actions again.",
         )
-    if running is not None:
-        st.caption("Choices count for a whole episode: **Begin anew** to change them.")
-        return running.asking
-    return Asking(str(through), how == SAMPLE, seed if how == SAMPLE else None)
+    return Asking(str(through), True, seed)
 
 
 def _by_hand(service: Service, running: Played | None, asking: Asking) -> None:
@@ -133,19 +135,8 @@ def _by_hand(service: Service, running: Played | None, asking: Asking) -> None:
 
 def _in_environment(service: Service, running: Played | None, asking: Asking, stage: Stage) -> None:
     """What plays some steps in the environment of the example."""
-    address.choose_number(PLACE_SEED, MAX_SEED)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        seed: int = st.number_input(
-            "Seed of the environment",
-            min_value=0,
-            max_value=MAX_SEED,
-            value=0,
-            step=1,
-            key=PLACE_SEED,
-            persist_state="session",
-            disabled=running is not None,
-            help="The same seed begins the same episode.",
-        )
+        seed = _seed_of_environment() if running is None else 0
         count: int = st.number_input(
             "Steps to play",
             min_value=1,
@@ -167,6 +158,21 @@ def _in_environment(service: Service, running: Played | None, asking: Asking, st
     if pressed:
         played = running or played_episodes.begun(service, asking, Rollout(stage, seed))
         _advance(service, played, count, running is None)
+
+
+def _seed_of_environment() -> int:
+    address.choose_number(PLACE_SEED, MAX_SEED)
+    seed: int = st.number_input(
+        "Seed of the environment",
+        min_value=0,
+        max_value=MAX_SEED,
+        value=0,
+        step=1,
+        key=PLACE_SEED,
+        persist_state="session",
+        help="The same seed begins the same episode.",
+    )
+    return seed
 
 
 def _is_full(running: Played | None) -> bool:

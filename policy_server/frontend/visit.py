@@ -38,6 +38,8 @@ OF_ONE_SERVICE = (
     "rows:decided",
     "scales",
     "real:read",
+    "golden:versions",
+    "golden:read",
     "episodes:read",
     "episodes:decided",
     "episodes:playing",

@@ -1,6 +1,7 @@
 """What was played in this visit: kept, shown like what was recorded, and to download."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -107,8 +108,8 @@ def _faults() -> None:
     if played is not None:
         count = len(played.steps)
         st.caption(
-            f"The episode has {count:,} step{'' if count == 1 else 's'}, which are kept: ask again "
-            "to go on, or **Begin anew**."
+            f"Kept so far: {count:,} step{'' if count == 1 else 's'} of {name}. Ask again to go "
+            "on, or **Begin anew**."
         )
 
 
@@ -175,7 +176,7 @@ def _picture(rollout: Rollout, scenes: Sequence[Any], when: str) -> None:
 def _download(label: str, episodes: Sequence[Played], name: str) -> None:
     st.download_button(
         label,
-        write_episodes(episodes),
+        partial(write_episodes, episodes),
         name,
         "text/csv",
         icon=":material/download:",

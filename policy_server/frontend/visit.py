@@ -180,6 +180,7 @@ def refresh(service: Service) -> None:
         st.session_state["history"] = kept["history"] or []
         st.session_state["episodes:played"] = kept["episodes:played"] or {}
         st.session_state["first_view"] = view
+        renewed.client.answered_by = ""  # what it answered before says nothing of now
         st.session_state["schema_changed"] = True
     st.session_state["service"] = renewed
 

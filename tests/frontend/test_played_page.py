@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from playwright.sync_api import Browser, expect
 
-from tests.frontend.conftest import served
+from tests.frontend.conftest import SCHEMA_OF_THREE, served
 from tests.frontend.test_episodes_page import FILES, at
 from tests.support.axe import serious
 from tests.support.networks import linear_onnx
-from tests.support.server import Server
+from tests.support.server import PASSWORD, USER, Server
 from tests.support.visitor import WAIT_MILLISECONDS, Frontend, Visitor, visitor
 
 
@@ -86,7 +87,19 @@ def linear_to_change(tmp_path: Path) -> Iterator[Server]:
     yield from served(tmp_path, linear_onnx(3, 2))
 
 
-def test_steps_stay_when_the_version_changes_and_when_the_server_goes(
+def change_schema(server: Server) -> None:
+    """Let a policy decide whose fields are called otherwise."""
+    schema = SCHEMA_OF_THREE.replace(" x:", " weight:")
+    assert schema != SCHEMA_OF_THREE
+    files = {
+        "model_file": ("policy.onnx", linear_onnx(3, 2, seed=2)),
+        "schema_file": ("schema.yaml", schema.encode()),
+    }
+    answer = requests.post(f"{server.url}/policy", files=files, auth=(USER, PASSWORD), timeout=120)
+    assert answer.json()["state"] == "active"
+
+
+def test_steps_stay_when_version_and_schema_change_and_when_the_server_goes(
     browser: Browser, front: Frontend, linear_to_change: Server
 ) -> None:
     server = linear_to_change
@@ -99,8 +112,14 @@ def test_steps_stay_when_the_version_changes_and_when_the_server_goes(
         guest.press("Step")
         guest.sees(f"Version {second} is active now; the episode goes on with")
         at(guest, 2, 2)
+        change_schema(server)
+        guest.press("Step")
+        guest.sees("The server has another schema now")
+        guest.sees("Download those of schema")
+        guest.press("Step")
+        at(guest, 1, 1)
         server.process.terminate()
         server.process.wait(60)
         guest.press("Step")
-        guest.sees("The episode has 2 steps, which are kept")
-        at(guest, 2, 2)
+        guest.sees("Kept so far: 1 step of played 2.")
+        at(guest, 1, 1)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from examples.thermostat.environment import MAX_STEPS, STEP_HOURS, Room, Scene
 
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 460, 210, 34, 26, 28
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 460, 226, 34, 44, 28
 BAND = 0.5
 """Kelvin to either side of the set point that are drawn as the target."""
 LOW, HIGH = 14.0, 25.0
@@ -63,7 +63,7 @@ class Stage:
         told = f"room {now.room:.1f} °C, set point {now.set_point:.1f} °C"
         outside = f"outdoors {now.outdoor:.1f} °C, window {window}"
         shapes = [*_axes(places, ink), _band(places, scenes), *_windows(places, scenes)]
-        shapes.append(_text(LEFT, 15, f"{told}; {outside}", ink))
+        shapes += [_text(4, 13, f"{told}; {outside}", ink), *_legend(ink)]
         line = _points(places.at(step, each.room) for step, each in enumerate(scenes))
         shapes.append(
             f'<polyline points="{line}" fill="none" stroke="{ROOM_COLOUR}" stroke-width="2.5"/>'
@@ -83,7 +83,7 @@ class _Places:
         self.low, self.high = low, high
 
     def at(self, step: float, temperature: float) -> tuple[float, float]:
-        across = LEFT + step / MAX_STEPS * (WIDTH - LEFT - 12)
+        across = LEFT + min(step, MAX_STEPS) / MAX_STEPS * (WIDTH - LEFT - 12)
         share = (temperature - self.low) / (self.high - self.low)
         return round(across, 1), round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
 
@@ -104,7 +104,7 @@ def _axes(places: _Places, ink: str) -> list[str]:
         shapes.append(_text(4, left[1] + 4, f"{degrees}°", ink))
     for hour in range(0, round(MAX_STEPS * STEP_HOURS) + 1, 3):
         x, _ = places.at(hour / STEP_HOURS, places.low)
-        shapes.append(_text(x - 8, HEIGHT - 4, f"{hour} h", ink))
+        shapes.append(_text(x - 18, HEIGHT - 4, f"{hour} h", ink))
     return shapes
 
 
@@ -115,6 +115,23 @@ def _band(places: _Places, scenes: Sequence[Scene]) -> str:
     corners = [places.at(step + more, value) for step, value in above for more in (0, 1)]
     corners += [places.at(step + more, value) for step, value in below[::-1] for more in (1, 0)]
     return f'<polygon points="{_points(corners)}" fill="{BAND_COLOUR}" fill-opacity="0.35"/>'
+
+
+def _legend(ink: str) -> list[str]:
+    """What the shapes are, in a row."""
+    shown = [
+        (4, ROOM_COLOUR, 3, "1", "room"),
+        (90, BAND_COLOUR, 12, "0.35", f"set point ± {BAND:g} K"),
+        (240, WINDOW_COLOUR, 4, "1", "window open"),
+    ]
+    shapes = []
+    for x, colour, thick, opacity, words in shown:
+        shapes.append(
+            f'<rect x="{x}" y="{28 - thick / 2:g}" width="24" height="{thick}" fill="{colour}" '
+            f'fill-opacity="{opacity}"/>'
+        )
+        shapes.append(_text(x + 30, 32, words, ink))
+    return shapes
 
 
 def _windows(places: _Places, scenes: Sequence[Scene]) -> list[str]:
@@ -128,5 +145,5 @@ def _windows(places: _Places, scenes: Sequence[Scene]) -> list[str]:
 
 
 def _text(x: float, y: float, words: str, ink: str) -> str:
-    look = f'font-family="sans-serif" font-size="13" fill="{ink}"'
+    look = f'font-family="sans-serif" font-size="12" fill="{ink}"'
     return f'<text x="{x}" y="{y}" {look}>{words}</text>'

@@ -41,7 +41,10 @@ def show(service: Service) -> None:
             f"**{running.name}** {state}, as it was begun: {plain(asking.words)}. **Begin anew** "
             "for another, with other choices."
         )
-    if stage is None or kind == BY_HAND:
+    if running is not None and running.ended:
+        _begin_anew(running)
+        played_episodes.show(service)
+    elif stage is None or kind == BY_HAND:
         left, right = st.columns([9, 11], gap="large")
         with left:
             _by_hand(service, running, asking)
@@ -121,7 +124,7 @@ def _by_hand(service: Service, running: Played | None, asking: Asking) -> None:
             "Step",
             type="primary",
             icon=":material/skip_next:",
-            disabled=bool(entered.faults) or policy_missing() or _is_full(running),
+            disabled=bool(entered.faults) or policy_missing(),
             help="Sends the observation of the form as the next step, and appends the answer.",
         )
         _begin_anew(running)
@@ -151,7 +154,7 @@ def _in_environment(service: Service, running: Played | None, asking: Asking, st
             "Play in the environment",
             type="primary",
             icon=":material/sports_esports:",
-            disabled=policy_missing() or _is_full(running),
+            disabled=policy_missing(),
             help="Each step asks the server and does what it decides.",
         )
         _begin_anew(running)
@@ -173,10 +176,6 @@ def _seed_of_environment() -> int:
         help="The same seed begins the same episode.",
     )
     return seed
-
-
-def _is_full(running: Played | None) -> bool:
-    return running is not None and running.ended
 
 
 def _begin_anew(running: Played | None) -> None:

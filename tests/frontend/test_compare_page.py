@@ -62,3 +62,7 @@ def test_versions_are_compared_by_what_they_do(
         guest.sees("Left out: 2 rows are not valid.")
         guest.press("Compare")
         guest.sees("2 rows of observations.csv.")
+        guest.page.get_by_text("Golden cases of a version", exact=True).click()
+        guest.settle()
+        guest.press("Compare")
+        guest.sees(f"64 golden cases of version {active}.")

@@ -17,6 +17,13 @@ def share(guest: Visitor) -> float:
     return float(guest.page.locator("[data-testid=stMetricValue]").inner_text().removesuffix(" %"))
 
 
+def compared_on(guest: Visitor, source: str, told: str) -> None:
+    guest.page.get_by_text(source, exact=True).click()
+    guest.settle()
+    guest.press("Compare")
+    guest.sees(told)
+
+
 def test_versions_are_compared_by_what_they_do(
     browser: Browser, front: Frontend, lpoc_instance: Path, rows_file: Path
 ) -> None:
@@ -52,17 +59,12 @@ def test_versions_are_compared_by_what_they_do(
         expect(guest.page.locator("[data-testid=stVegaLiteChart]")).to_have_count(3)
         guest.press("Compare")
         assert share(guest) == once
-        guest.page.get_by_text("Decided on in this visit", exact=True).click()
-        guest.settle()
-        guest.press("Compare")
-        guest.sees("1 observation of this visit.")
+        compared_on(guest, "Decided on in this visit", "1 observation of this visit.")
+        golden = f"64 golden cases of version {active}."
+        compared_on(guest, "Golden cases of a version", golden)
         guest.page.get_by_text("Rows of a file", exact=True).click()
         guest.settle()
         guest.hand_over("CSV file to compare on", rows_file)
         guest.sees("Left out: 2 rows are not valid.")
         guest.press("Compare")
         guest.sees("2 rows of observations.csv.")
-        guest.page.get_by_text("Golden cases of a version", exact=True).click()
-        guest.settle()
-        guest.press("Compare")
-        guest.sees(f"64 golden cases of version {active}.")

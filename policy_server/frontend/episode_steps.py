@@ -37,7 +37,7 @@ class Shown:
         replayed: What was decided on its steps; None where nothing decides.
         compared: With what is recorded.
         draw: Draws where it is played at a step, counted from 1; None where there is nothing.
-        narrow: There is room for one column.
+        narrow: There is room for one column, as the form stands beside.
     """
 
     episode: Episode
@@ -78,7 +78,7 @@ def _step(service: Service, shown: Shown, playing: bool) -> None:
     with left:
         if shown.draw is not None:
             shown.draw(step)
-        _observation(service, episode, step, replayed)
+        _observation(service, shown, step)
     with right:
         if replayed is not None:
             try:
@@ -120,26 +120,29 @@ def _told(episode: Episode, replayed: Replayed | None, differing: list[int]) -> 
         )
 
 
-def _observation(service: Service, episode: Episode, shown: int, replayed: Replayed | None) -> None:
-    real = episode.steps[shown - 1]
-    before = episode.steps[shown - 2].observation if shown > 1 else real.observation
+def _observation(service: Service, shown: Shown, step: int) -> None:
+    episode, replayed = shown.episode, shown.replayed
+    real = episode.steps[step - 1]
+    before = episode.steps[step - 2].observation if step > 1 else real.observation
     st.markdown(f"**Observation** :gray[{plain(real.label)}]")
     rows = []
     for name in before | real.observation:
         value, last = real.observation.get(name), before.get(name)
         changed = _short(last) if last != value else ""
         rows.append({"field": harmless(name), "value": _short(value), "step before": changed})
-    st.dataframe(pd.DataFrame(rows), hide_index=True, alt=f"The observation of step {shown}")
+    st.dataframe(pd.DataFrame(rows), hide_index=True, alt=f"The observation of step {step}")
     if st.button(
         "Load into the form",
         icon=":material/input:",
         help="Puts the observation of this step into the form of Decide.",
     ):
-        label = f"step {shown} of episode {episode.name}, {real.label}"
+        label = f"step {step} of episode {episode.name}, {real.label}"
         alone = replayed is None or not replayed.has_memory
         load(service, replace(real, label=label, recorded=real.recorded if alone else None))
+        if shown.narrow:
+            st.rerun()  # the form stands beside
         st.success(
-            f"The form of Decide has the observation of step {shown}.", icon=":material/check:"
+            f"The form of Decide has the observation of step {step}.", icon=":material/check:"
         )
 
 

@@ -69,7 +69,7 @@ def show(service: Service, *, narrow: bool = False) -> None:
 
     Args:
         service: Decided, or did so before it had another schema.
-        narrow: There is room for one column.
+        narrow: There is room for one column, as the form stands beside.
     """
     _faults()
     every = list(_all().values())

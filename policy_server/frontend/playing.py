@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from policy_server.contract.schema import Observation
+from policy_server.errors import RequestFailed
 from policy_server.frontend.answers import Decision, read_decision
 from policy_server.frontend.episode_files import MAX_STEPS, Episode
 from policy_server.frontend.real_observations import RealObservation, Recorded
@@ -14,6 +15,8 @@ from policy_server.frontend.service import Service
 from policy_server.frontend.stages import Stage
 
 STEP, PREDICT = "step", "predict"
+HERE = "played here"
+"""Where the observations of such an episode come from, in words."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,15 @@ class Asking:
     operation: str = STEP
     drawn: bool = False
     seed: int | None = None
+
+    def query(self, done: int) -> dict[str, object]:
+        """What goes into the query of a step, after so many."""
+        if not self.drawn:
+            return {"deterministic": "true"} if self.operation == STEP else {}
+        if self.seed is None:
+            return {}
+        # Without a memory, the same seed would draw alike at each step.
+        return {"seed": self.seed if self.operation == STEP else self.seed + done}
 
     @property
     def words(self) -> str:
@@ -130,10 +142,9 @@ class Played:
         )
 
     def _real(self) -> Iterator[RealObservation]:
-        for number, step in enumerate(self.steps, 1):
+        for step in self.steps:
             recorded = None if self.asking.drawn else Recorded(step.decision.actions)
-            label = f"step {number} of the episode {self.name}"
-            yield RealObservation(step.observation, label, recorded, self.name, step.reward)
+            yield RealObservation(step.observation, HERE, recorded, self.name, step.reward)
 
 
 def ask(service: Service, played: Played, observation: Observation) -> Played:
@@ -146,22 +157,22 @@ def ask(service: Service, played: Played, observation: Observation) -> Played:
     """
     kept = copy.deepcopy(observation)  # the form may change lists in place
     asking, memory = played.asking, played.memory
+    query = asking.query(len(played.steps))
     if asking.operation == STEP:
-        query: dict[str, object] = {} if asking.drawn else {"deterministic": "true"}
-        if asking.drawn and asking.seed is not None:
-            query["seed"] = asking.seed
         body = {"observation": kept} | ({} if memory is None else {"memory": memory})
-        answer = service.client.decide("step", body, query=query)
-        prediction, memory = answer.document["prediction"], str(answer.document["memory"])
+        answer = service.client.decide(STEP, body, query=query)
     else:
-        # Another seed for each step: the same would draw alike.
-        seeds = {} if asking.seed is None else {"seed": asking.seed + len(played.steps)}
-        if asking.drawn:
-            answer = service.client.decide("predict", kept, query=seeds)
-        else:
-            answer = service.client.decide("predict_deterministic", kept)
+        operation = PREDICT if asking.drawn else "predict_deterministic"
+        answer = service.client.decide(operation, kept, query=query)
+    try:
         prediction = answer.document
-    step = PlayedStep(kept, read_decision(prediction), answer.version)
+        if asking.operation == STEP:
+            prediction, memory = answer.document["prediction"], str(answer.document["memory"])
+        step = PlayedStep(kept, read_decision(prediction), answer.version)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RequestFailed(
+            f"{service.client.url} answers, but not as a policy server does."
+        ) from error
     return replace(played, steps=(*played.steps, step), memory=memory)
 
 

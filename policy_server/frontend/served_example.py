@@ -8,12 +8,12 @@ from policy_server.contract.reading import read_schema
 from policy_server.frontend.own_server import Workshop
 from policy_server.frontend.service import Service
 
-FOLDERS, FOUND = "examples:folders", "examples:found"
+WORKSHOP, FOUND = "examples:workshop", "examples:found"
 
 
 def know(workshop: Workshop) -> None:
     """Remember where examples are, for the views of this visit."""
-    st.session_state[FOLDERS] = workshop
+    st.session_state[WORKSHOP] = workshop
 
 
 def example_of(service: Service) -> Path | None:
@@ -23,7 +23,7 @@ def example_of(service: Service) -> Path | None:
         service: Serves it.
     """
     found: dict[str, Path | None] = st.session_state.setdefault(FOUND, {})
-    workshop: Workshop | None = st.session_state.get(FOLDERS)
+    workshop: Workshop | None = st.session_state.get(WORKSHOP)
     digest = service.schema.digest
     if digest not in found and workshop is not None:
         found[digest] = next(

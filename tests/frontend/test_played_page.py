@@ -22,6 +22,11 @@ def play_here(guest: Visitor, server: Server) -> None:
     guest.settle()
 
 
+def values(guest: Visitor) -> list[str]:
+    """What the numbers of the form are."""
+    return [each.input_value() for each in guest.page.get_by_role("spinbutton").all()]
+
+
 def test_an_episode_in_the_environment_is_drawn_downloaded_and_taken_again(
     browser: Browser, front: Frontend, lpoc_server: Server, tmp_path: Path
 ) -> None:
@@ -48,21 +53,30 @@ def test_an_episode_in_the_environment_is_drawn_downloaded_and_taken_again(
         download.value.save_as(file)
         guest.press("Load into the form")
         guest.sees("The form of Decide has the observation of step 6.")
-        guest.press("Begin anew")
-        guest.page.get_by_text("The form", exact=True).click()
-        guest.settle()
-        guest.press("Step")
-        at(guest, 1, 1)
-        guest.press("Random valid observation")
-        guest.press("Step")
-        at(guest, 2, 2)
-        assert serious(guest) == []
+        by_the_form(guest)
         guest.choose("Episode", "played 1")
         at(guest, 1, 6)
         guest.page.get_by_text("Recorded", exact=True).click()
         guest.settle()
         guest.hand_over(FILES, file)
         guest.sees("decides as recorded at all 6 steps.")
+
+
+def by_the_form(guest: Visitor) -> None:
+    """Play two steps by hand, and load the first again."""
+    guest.press("Begin anew")
+    guest.page.get_by_text("The form", exact=True).click()
+    guest.settle()
+    guest.press("Step")
+    at(guest, 1, 1)
+    entered = values(guest)
+    guest.press("Random valid observation")
+    guest.press("Step")
+    at(guest, 2, 2)
+    guest.press("Previous")
+    guest.press("Load into the form")
+    assert values(guest) == entered
+    assert serious(guest) == []
 
 
 def test_a_policy_with_memory_is_played_through_step_alone(

@@ -24,7 +24,7 @@ export MYPY_CACHE_DIR := $(VENV)/.mypy_cache
 PROGRAMS := chromium curl docker-compose g++ gcc nginx node:nodejs npm openssl sslscan strace systemd-analyze:systemd wrk
 # What compiles the SDKs: programs likewise, and libraries of R and C++ (whose OpenSSL Rust's takes, too).
 # The cargo of Debian 12 is too old for the Rust of today; cargo-web, from which its browsers are built, is not.
-CARGO := cargo$(shell . /etc/os-release && test "$$VERSION_CODENAME" != bookworm || echo -web)
+CARGO := cargo$(shell . /etc/os-release 2>/dev/null && test "$$VERSION_CODENAME" != bookworm || echo -web)
 COMPILERS := cargo:$(CARGO) cmake go:golang-go javac:default-jdk-headless mvn:maven pkg-config R:r-base-core
 R_LIBRARIES := curl jsonlite r6
 CPP_LIBRARIES := libcpprest-dev

@@ -5,6 +5,7 @@ others wander. Coordinates are [column, row]; [0, 0] is the upper left corner.
 """
 
 import random
+from dataclasses import dataclass
 
 PLAN = (
     ".......",
@@ -33,6 +34,21 @@ def neighbour(node: Node, direction: str) -> Node | None:
     """The node next to a node, or None where the factory has none."""
     beside = node[0] + MOVES[direction][0], node[1] + MOVES[direction][1]
     return beside if beside in NODES else None
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What can be seen of the factory at a moment.
+
+    Attributes:
+        tables: Where they are, the steered one first.
+        target: Where the steered table must go.
+        has_core: It carries its core.
+    """
+
+    tables: tuple[Node, ...]
+    target: Node
+    has_core: bool
 
 
 class GridFactory:
@@ -89,6 +105,10 @@ class GridFactory:
     def random_action(self, generator: random.Random) -> int:
         """Draw one of the five actions uniformly."""
         return generator.randrange(5)
+
+    def scene(self) -> Scene:
+        """What can be seen now."""
+        return Scene(tuple(self._tables), self._target, self._has_core)
 
     def _draw_target(self) -> Node:
         here = self._tables[STEERED]

@@ -5,6 +5,7 @@ Before every step a lamp shows the colour of the door that leads on, or stays da
 """
 
 import random
+from dataclasses import dataclass
 
 COLOURS = ("red", "green", "blue")  # doors 0 to 2, and what the lamp may show
 DARK = "dark"
@@ -14,6 +15,14 @@ STEP_COST = 0.05
 WRONG_DOOR_COST = 0.1
 SLIP = 0.1
 MAX_STEPS = 20
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What can be seen at a moment: in which of the three rooms one is, and what the lamp shows."""
+
+    state: int
+    lamp: str
 
 
 class Doors:
@@ -63,6 +72,10 @@ class Doors:
     def random_action(self, generator: random.Random) -> tuple[int, ...]:
         """Draw from both heads uniformly."""
         return generator.randrange(2), generator.randrange(3)
+
+    def scene(self) -> Scene:
+        """What can be seen now."""
+        return Scene(self._state, self._lamp)
 
     def _draw_lamp(self) -> None:
         self._lamp = self._random.choice((DARK, *COLOURS))

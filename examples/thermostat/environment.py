@@ -4,6 +4,7 @@ The room loses heat to the outdoors, and more of it while a window is open.
 """
 
 import random
+from dataclasses import dataclass
 
 STEP_HOURS = 0.25
 CAPACITY = 0.5  # kWh per kelvin
@@ -19,6 +20,16 @@ MAX_STEPS = 48
 def clip(value: float, low: float, high: float) -> float:
     """The nearest number between two bounds."""
     return min(max(value, low), high)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What can be seen at a moment; temperatures are in degrees Celsius."""
+
+    room: float
+    outdoor: float
+    set_point: float
+    window_open: bool
 
 
 class Room:
@@ -67,6 +78,10 @@ class Room:
     def random_action(self, generator: random.Random) -> float:
         """Draw a heating power in kW uniformly from 0 to `MAX_POWER`."""
         return generator.uniform(0.0, MAX_POWER)
+
+    def scene(self) -> Scene:
+        """What can be seen now."""
+        return Scene(self._room, self._outdoor, self._set_point, self._window_open)
 
     def _change_surroundings(self) -> None:
         """Let the weather drift; sometimes move the window or the set point."""

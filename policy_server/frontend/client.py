@@ -130,6 +130,16 @@ class Client:
         """Get an operation's answer, by the parameters of its path; raises like `post`."""
         return self._ask("GET", self.address(operation, **path), seconds, params=dict(query or {}))
 
+    def stream(self, operation: str, seconds: float, **path: str) -> requests.Response:
+        """Begin to get an answer that may be long; the caller reads and closes it.
+
+        Args:
+            operation: Its id.
+            seconds: That all of it may take, what is read later too.
+            path: Parameters of the operation's path.
+        """
+        return self._ask("GET", self.address(operation, **path), seconds, stream=True)
+
     def post(self, operation: str, body: object, **query: object) -> Json:
         """Send JSON and return the JSON that comes back.
 

@@ -4,14 +4,9 @@ import streamlit as st
 
 from policy_server.contract.samples import random_observations
 from policy_server.frontend import address
-from policy_server.frontend.real_observations import (
-    FILE,
-    VISIT,
-    RealObservation,
-    Source,
-    of_file,
-    of_visit,
-)
+from policy_server.frontend.real_choice import chosen as real_of_kind
+from policy_server.frontend.real_choice import sources
+from policy_server.frontend.real_observations import RealObservation, Source
 from policy_server.frontend.service import Service
 from policy_server.frontend.sweep import largest_batch
 
@@ -22,22 +17,22 @@ MAX_SEED = 2**32 - 1
 
 def choose_source(service: Service) -> Source | None:
     """Show the controls; None where there is no observation."""
-    chosen, detail = st.columns([3, 2])
-    key = "compare:on"
-    address.choose(key, [RANDOM, VISIT, FILE], RANDOM)
-    kind = chosen.segmented_control(
+    left, detail = st.columns([3, 2])
+    key, offered = "compare:on", [RANDOM, *sources(service)]
+    address.choose(key, offered, RANDOM)
+    kind = left.segmented_control(
         "Observations to compare on",
-        [RANDOM, VISIT, FILE],
+        offered,
         required=True,
         key=key,
         persist_state="session",
         help="Drawn at random within what the schema allows, or real ones: those that you decided "
-        "on, or a CSV file as the view **File** takes it.",
+        "on, golden cases of a version, or a CSV file as the view **File** takes it.",
     )
     with detail:
-        if kind == FILE:
-            return of_file(service, "CSV file to compare on", "compare:file")
-        return of_visit(service) if kind == VISIT else _random(service)
+        if kind == RANDOM:
+            return _random(service)
+        return real_of_kind(str(kind), service, "CSV file to compare on", "compare:file")
 
 
 def _random(service: Service) -> Source:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from policy_server.frontend.decision_rows import DECIDED
 from policy_server.frontend.real_observations import (
     GOLDEN_CASES,
     FileRead,
@@ -78,7 +79,7 @@ def _episode(name: str, steps: Sequence[RealObservation]) -> Episode:
 
 def _csv(name: str, content: bytes, service: Service) -> FileRead:
     layout = read_layout(content, service)
-    if EPISODE not in layout.header:
+    if _called(EPISODE, layout) not in layout.header:
         raise ValueError(
             f"The file has no column `{EPISODE}`, which says of each row which episode it is a "
             "step of."
@@ -91,20 +92,28 @@ def _csv(name: str, content: bytes, service: Service) -> FileRead:
 def _step(row: Row, layout: Layout, name: str) -> RealObservation:
     """A row, with what its columns beside the fields say."""
     cells = dict(zip(layout.header, row.cells, strict=False))
+    action, reward = _called(ACTION, layout), _called(REWARD, layout)
     taken = [
         column
         for column, place in zip(layout.header, layout.places, strict=True)
-        if place is None and (column == ACTION or column.startswith(f"{ACTION}["))
+        if place is None and (column == action or column.startswith(f"{action}["))
     ]
     actions = list(_numbers((cells.get(each, "") for each in taken), layout))
-    rewards = [] if REWARD not in cells else list(_numbers([cells[REWARD]], layout))
+    rewards = [] if reward not in cells else list(_numbers([cells[reward]], layout))
     return RealObservation(
         row.observation,
         f"line {row.line} of {name}",
         Recorded(tuple(actions)) if actions and len(actions) == len(taken) else None,
-        cells.get(EPISODE, "").strip() or None,
+        cells.get(_called(EPISODE, layout), "").strip() or None,
         rewards[0] if rewards else None,
     )
+
+
+def _called(name: str, layout: Layout) -> str:
+    """What a column is called: files that were written here set it off from a field's name."""
+    apart = f"{DECIDED}{name}"
+    found = any(each == apart or each.startswith(f"{apart}[") for each in layout.header)
+    return apart if found else name
 
 
 def _numbers(cells: Iterable[str], layout: Layout) -> Iterable[float]:

@@ -36,7 +36,12 @@ def shown_step(count: int) -> int:
 
 def to_first() -> None:
     """Begin with the first step, and wait there."""
-    _go_to(1)
+    go_to(1)
+
+
+def go_to(step: int | None) -> None:
+    """Show a step, counted from 1, and wait there."""
+    st.session_state[STEP], st.session_state[PLAYING] = step, False
 
 
 def pause() -> None:
@@ -44,17 +49,17 @@ def pause() -> None:
     st.session_state[PLAYING] = False
 
 
-def show_controls(count: int, shown: int, differing: Sequence[int]) -> None:
+def show_controls(count: int, shown: int, differing: Sequence[int] | None) -> None:
     """Show what goes to other steps.
 
     Args:
         count: How many there are.
         shown: The one that is shown.
-        differing: Those that are decided otherwise than recorded.
+        differing: Those that are decided otherwise than recorded; None where none is compared.
     """
     if count > 1:
         _slider(count, shown)
-    following = next((each for each in differing if each > shown), None)
+    following = next((each for each in differing or () if each > shown), None)
     playing = is_playing()
     with st.container(horizontal=True, vertical_alignment="center"):
         _go("Previous", "chevron_left", shown - 1 if shown > 1 else None, "One step back.")
@@ -68,7 +73,8 @@ def show_controls(count: int, shown: int, differing: Sequence[int]) -> None:
             args=() if playing else (shown, count),
             help="Stops at the step that is shown." if playing else "A step a second, to the end.",
         )
-        _go("Next difference", "difference", following, "The next step decided otherwise.")
+        if differing is not None:
+            _go("Next difference", "difference", following, "The next step decided otherwise.")
         st.markdown(f"Step {shown} of {count}")
 
 
@@ -94,7 +100,7 @@ def _slider(count: int, shown: int) -> None:
 
 
 def _slide(key: str) -> None:
-    _go_to(st.session_state[key])
+    go_to(st.session_state[key])
 
 
 def _go(label: str, icon: str, step: int | None, said: str) -> None:
@@ -102,14 +108,10 @@ def _go(label: str, icon: str, step: int | None, said: str) -> None:
         label,
         icon=f":material/{icon}:",
         disabled=step is None,
-        on_click=_go_to,
+        on_click=go_to,
         args=(step,),
         help=said,
     )
-
-
-def _go_to(step: int) -> None:
-    st.session_state[STEP], st.session_state[PLAYING] = step, False
 
 
 def _play(shown: int, count: int) -> None:

@@ -10,12 +10,8 @@ from policy_server.errors import RequestFailed
 from policy_server.frontend.answers import number, read_decision
 from policy_server.frontend.draft import draft_of
 from policy_server.frontend.origin import active_version, policy_missing
-from policy_server.frontend.real_observations import (
-    VISIT,
-    RealObservation,
-    Recorded,
-    choose_real,
-)
+from policy_server.frontend.real_choice import VISIT, choose_real
+from policy_server.frontend.real_observations import RealObservation, Recorded
 from policy_server.frontend.service import Service
 from policy_server.frontend.wording import plain
 

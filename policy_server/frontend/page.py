@@ -5,12 +5,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from policy_server.contract.reading import read_schema
 from policy_server.frontend import (
     address,
     announcing,
     current,
     header,
+    served_example,
     start,
     stopped,
     style,
@@ -20,6 +20,7 @@ from policy_server.frontend import (
 from policy_server.frontend.header import POLICY
 from policy_server.frontend.origin import ACTIVE, MISSING
 from policy_server.frontend.own_server import OwnServer, Workshop
+from policy_server.frontend.served_example import example_of
 from policy_server.frontend.service import Readiness, Service, readiness
 
 DECIDE, LIVE = "Decide", "Live"
@@ -46,6 +47,7 @@ def show(workshop: Workshop) -> None:
         stopped.watch()
         announcing.begin()
         visit.remember_visitor()
+    served_example.know(workshop)
     visit.find_own(address.linked(address.SERVER, ""))
     service = visit.current()
     if service is None:
@@ -66,7 +68,7 @@ def show(workshop: Workshop) -> None:
             icon=":material/sync:",
         )
     address.take_up(service)
-    _views(service, ready, workshop)
+    _views(service, ready)
     address.write(service)
 
 
@@ -102,7 +104,7 @@ def _running(server: OwnServer) -> None:
         header.show_log(server)
 
 
-def _views(service: Service, ready: Readiness, workshop: Workshop) -> None:
+def _views(service: Service, ready: Readiness) -> None:
     names = [*(VIEWS if service.schema.is_observed else [DECIDE, LIVE]), POLICY]
     # Where nothing decides yet, a policy is what is needed first.
     needed = POLICY if ready.answers and ready.policy is None else names[0]
@@ -116,8 +118,7 @@ def _views(service: Service, ready: Readiness, workshop: Workshop) -> None:
             continue
         with tab:
             if name == POLICY:
-                example = _example(service, workshop)
-                upload.show(service, example, lambda: visit.refresh(service))
+                upload.show(service, example_of(service), lambda: visit.refresh(service))
             else:
                 _view(name, service)
 
@@ -125,12 +126,3 @@ def _views(service: Service, ready: Readiness, workshop: Workshop) -> None:
 @st.fragment
 def _view(name: str, service: Service) -> None:
     current.draw(service, lambda: importlib.import_module(VIEWS[name]).show(service))
-
-
-def _example(service: Service, workshop: Workshop) -> Path | None:
-    """The example whose schema is served."""
-    for folder in workshop.examples():
-        text = (folder / "schema.yaml").read_text(encoding="utf-8")
-        if read_schema(text).digest == service.schema.digest:
-            return folder
-    return None

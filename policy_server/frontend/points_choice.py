@@ -10,7 +10,8 @@ from policy_server.contract.fields.field import Value
 from policy_server.contract.schema import Observation
 from policy_server.explaining.ground import Ground
 from policy_server.frontend import address
-from policy_server.frontend.real_observations import Source, choose_real
+from policy_server.frontend.real_choice import choose_real
+from policy_server.frontend.real_observations import Source
 from policy_server.frontend.service import Service
 from policy_server.frontend.sweep import Axis, Sweep, value_at
 from policy_server.frontend.wording import code, plain

@@ -1,6 +1,5 @@
-"""Real observations: those decided on in this visit, rows of a CSV file, golden cases."""
+"""Real observations, and how they are read: rows of a CSV file, golden cases."""
 
-import hashlib
 import json
 import math
 import sys
@@ -8,23 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-import streamlit as st
-
 from policy_server.contract.schema import Observation
-from policy_server.frontend import address
 from policy_server.frontend.answers import Decision
 from policy_server.frontend.rows import read_layout, read_rows
 from policy_server.frontend.service import Service
 from policy_server.frontend.sweep import largest_batch
-from policy_server.frontend.wording import plain
 
-READ = "real:read"
 GOLDEN_CASES = ".jsonl"
-FILE, VISIT = "Rows of a file", "Decided on in this visit"
 TOLERANCE = 1e-3
 """Between real actions that are the same; relative where they exceed 1. Builds have it, too."""
-SURE_DIGITS = 10_000
-"""From here on, the history has not all digits of an action's number."""
 
 
 @dataclass(frozen=True)
@@ -93,89 +84,17 @@ class FileRead:
     left_out: list[str]
 
 
-def choose_real(service: Service, key: str) -> Source | None:
-    """Show the controls that choose real observations; None where there is none.
+def csv_rows(name: str, content: bytes, service: Service) -> FileRead:
+    """The observations of a CSV file's valid rows.
 
     Args:
+        name: Of the file.
+        content: Of the file.
         service: Says what is valid.
-        key: Tells the controls of one view from those of another.
+
+    Raises:
+        ValueError: It is no CSV file of observations.
     """
-    address.choose(f"{key}:from", [FILE, VISIT], FILE)
-    kind = st.segmented_control(
-        "Where real observations come from",
-        [FILE, VISIT],
-        required=True,
-        key=f"{key}:from",
-        persist_state="session",
-        help="A CSV file as the view **File** takes it, golden cases (`golden.jsonl`), or those "
-        "that you decided on.",
-    )
-    if kind == VISIT:
-        return of_visit(service)
-    return of_file(service, "CSV file or golden cases", f"{key}:real")
-
-
-def of_visit(service: Service) -> Source | None:
-    """The observations that were decided on in this visit; says so where there is none."""
-    found: list[RealObservation] = []
-    seen: list[Observation] = []
-    history = st.session_state.get("history", [])
-    for number, row in zip(range(len(history), 0, -1), history, strict=True):
-        observation = json.loads(row["observation"])
-        if _is_valid(observation, service) and observation not in seen:
-            seen.append(observation)  # others were decided on by another schema
-            label = f"decision {number} of this visit ({row['time']})"
-            found.append(RealObservation(observation, label, _of_history(row)))
-    if not found:
-        st.info("There is none yet: press **Decide** first.", icon=":material/info:")
-        return None
-    return _fitting(found, "observation", "of this visit.")
-
-
-def of_file(service: Service, label: str, key: str) -> Source | None:
-    """The observations of a file that a visitor chooses.
-
-    Args:
-        service: Says what is valid.
-        label: Of the uploader.
-        key: Of it in the page.
-    """
-    file = st.file_uploader(
-        label,
-        type=["csv", "jsonl"],
-        key=key,
-        help="CSV with a column for each field, other columns are left out; or golden cases, "
-        "`golden.jsonl`.",
-    )
-    if file is None:
-        return None
-    try:
-        source, left_out = _read(file.name, file.getvalue(), service)
-    except ValueError as error:
-        st.error(plain(str(error)), icon=":material/error:")
-        return None
-    if source is None:
-        st.warning("The file has no valid row.", icon=":material/warning:")
-    elif left_out:
-        st.caption(plain(f"Left out: {'; '.join(left_out)}."))
-    return source
-
-
-def _read(name: str, content: bytes, service: Service) -> tuple[Source | None, list[str]]:
-    """What of a file fits into a request, and what was left out; a file is read once."""
-    digest = f"{service.schema.digest}:{name}:{hashlib.sha256(content).hexdigest()}"
-    kept: tuple[str, Source | None, list[str]] | None = st.session_state.get(READ)
-    if kept is None or kept[0] != digest:
-        with st.spinner("The file is read ..."):
-            golden = name.endswith(GOLDEN_CASES)
-            found = (golden_cases if golden else _csv)(name, content, service)
-            source = _fitting(found.real, "row", f"of {name}.") if found.real else None
-        kept = (digest, source, found.left_out)
-        st.session_state[READ] = kept
-    return kept[1], kept[2]
-
-
-def _csv(name: str, content: bytes, service: Service) -> FileRead:
     layout = read_layout(content, service)
     found = read_rows(content, service, layout)
     left = [f"{len(found.rejected):,} rows are not valid"] if found.rejected else []
@@ -205,7 +124,7 @@ def golden_cases(name: str, content: bytes, service: Service) -> FileRead:
             observation = case["observation"]
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise ValueError(f"Line {number} of the file is no golden case.") from error
-        if _is_valid(observation, service):
+        if is_valid(observation, service):
             label = f"golden case in line {number} of {name}"
             episode, reward = case.get("episode"), case.get("reward")
             called = str(episode) if isinstance(episode, int | str) else None
@@ -240,17 +159,8 @@ def is_number(value: object) -> TypeGuard[float]:
     )
 
 
-def _of_history(row: dict[str, Any]) -> Recorded | None:
-    """What was decided in this visit; None where that was drawn without a seed."""
-    if row["asked"] == "predict" and row["seed"] is None:
-        return None
-    actions = tuple(map(float, row["action"].split()))
-    if any(abs(each) >= SURE_DIGITS for each in actions):
-        return None
-    return Recorded(actions, row["asked"], row["seed"])
-
-
-def _is_valid(observation: object, service: Service) -> bool:
+def is_valid(observation: object, service: Service) -> bool:
+    """Whether something is an observation that the service takes."""
     try:
         service.decoder.convert(observation)
     except ValueError:  # msgspec's are among them
@@ -258,8 +168,14 @@ def _is_valid(observation: object, service: Service) -> bool:
     return True
 
 
-def _fitting(found: Sequence[RealObservation], noun: str, where: str) -> Source:
-    """As many as one request takes."""
+def fitting(found: Sequence[RealObservation], noun: str, where: str) -> Source:
+    """As many of them as one request takes, as a source.
+
+    Args:
+        found: At least one.
+        noun: What each is.
+        where: They come from, with the full stop of a sentence.
+    """
     largest = max((each.observation for each in found), key=lambda each: len(str(each)))
     taken = tuple(found[: largest_batch(largest)])
     begin = "The first " if len(taken) < len(found) else ""

@@ -22,11 +22,17 @@ class Replayed:
         decisions: The most probable action of each step.
         version: That decided.
         has_memory: Each step was decided with what the policy carries from those before.
+        versions: That decided each step, where these may differ.
     """
 
     decisions: tuple[Decision, ...]
     version: str
     has_memory: bool
+    versions: tuple[str, ...] = ()
+
+    def version_at(self, step: int) -> str:
+        """The version that decided a step, counted from 1."""
+        return self.versions[step - 1] if self.versions else self.version
 
     def differing(self, steps: Sequence[RealObservation]) -> list[int]:
         """The steps that are decided otherwise than recorded, counted from 1."""

@@ -12,7 +12,7 @@ THEMES = {
     "dark": """
         [data-testid=stCaptionContainer] { opacity: 1 !important; }
         [data-testid=stCaptionContainer] * { color: #a9b6c2 !important; opacity: 1 !important; }
-        [data-testid=stBaseButton-primary] *, [data-testid=stMultiSelect] span[title],
+        [data-testid=stBaseButton-primary]:enabled *, [data-testid=stMultiSelect] span[title],
         [data-testid=stMultiSelect] [role=row] * { color: #131b24 !important; }
     """,
 }

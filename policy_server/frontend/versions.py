@@ -7,7 +7,7 @@ import streamlit as st
 
 from policy_server.contract.operations import MAX_AUDIT_ENTRIES
 from policy_server.errors import RequestFailed
-from policy_server.frontend import address, version_actions, version_details
+from policy_server.frontend import address, golden_source, version_actions, version_details
 from policy_server.frontend.csv_cells import harmless
 from policy_server.frontend.origin import active_version
 from policy_server.frontend.refusals import json_of
@@ -55,6 +55,7 @@ def show(service: Service, changed: Callable[[], None]) -> str | None:
     except RequestFailed as error:
         say(error)
         return None
+    golden_source.forget_versions()  # those that are offered elsewhere may have changed
     versions: dict[str, Version] = {each["version"]: each for each in listed["versions"]}
     active = versions.get(listed.get("active") or "")
     if not versions:

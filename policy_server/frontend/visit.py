@@ -38,9 +38,14 @@ OF_ONE_SERVICE = (
     "rows:decided",
     "scales",
     "real:read",
+    "golden:versions",
+    "golden:read",
     "episodes:read",
     "episodes:decided",
     "episodes:playing",
+    "episodes:played",
+    "episodes:running",
+    "episodes:fault",
     "loaded",
     "said",
     "sdk",
@@ -169,10 +174,14 @@ def refresh(service: Service) -> None:
     except RequestFailed:
         return  # the page says that the server does not answer
     if renewed.schema.digest != service.schema.digest:
-        history, view = (st.session_state.get(name) for name in ("history", "view"))
+        view = st.session_state.get("view")
+        # Each of these says which schema it is of.
+        kept = {name: st.session_state.get(name) for name in ("history", "episodes:played")}
         enter(renewed)
-        # Rows of the history say which schema they are of.
-        st.session_state["history"], st.session_state["first_view"] = history or [], view
+        st.session_state["history"] = kept["history"] or []
+        st.session_state["episodes:played"] = kept["episodes:played"] or {}
+        st.session_state["first_view"] = view
+        renewed.client.answered_by = ""  # what it answered before says nothing of now
         st.session_state["schema_changed"] = True
     st.session_state["service"] = renewed
 

@@ -9,7 +9,7 @@ from policy_server.contract.fields.field import Field
 from policy_server.contract.schema import Observation
 from policy_server.explaining.ground import Imagine, kept_valid
 from policy_server.frontend import address
-from policy_server.frontend.real_observations import choose_real
+from policy_server.frontend.real_choice import choose_real
 from policy_server.frontend.service import Service
 from policy_server.frontend.wording import plain
 

@@ -12,6 +12,7 @@ from policy_server.frontend.client import Client, Credentials
 from policy_server.frontend.service import Service, open_service
 from tests.support.browser import chromium
 from tests.support.networks import linear_onnx
+from tests.support.recurrent import LongShort
 from tests.support.server import PASSWORD, USER, Server, gunicorn, publish
 from tests.support.visitor import Frontend, frontend
 
@@ -20,6 +21,11 @@ SCHEMA_OF_TWO = """observations:
   gear: {type: float, minimum: 0, maximum: 5}
 parameters: {discrete: false}
 """
+
+FIELDS = ("x", "y", "z")
+SCHEMA_OF_THREE = "observations:\n" + "".join(
+    f"  {name}: {{type: float, minimum: -9, maximum: 9}}\n" for name in FIELDS
+)
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +85,26 @@ def certain_service(certain_instance: Path, keys_of_roles: Mapping[str, str]) ->
     """A policy that draws nothing; its server knows `keys_of_roles`."""
     with gunicorn(certain_instance) as server:
         yield service_of(server)
+
+
+def served(folder: Path, network: bytes) -> Iterator[Server]:
+    """A policy of the schema of three fields."""
+    (folder / "schema.yaml").write_text(SCHEMA_OF_THREE)
+    (folder / "policy.onnx").write_bytes(network)
+    with gunicorn(publish(folder, folder / "instance")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def recurrent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A policy with a memory."""
+    yield from served(tmp_path_factory.mktemp("recurrent"), LongShort().content())
+
+
+@pytest.fixture(scope="session")
+def linear(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A policy of two actions without one."""
+    yield from served(tmp_path_factory.mktemp("linear"), linear_onnx(3, 2))
 
 
 @pytest.fixture

@@ -17,6 +17,13 @@ def share(guest: Visitor) -> float:
     return float(guest.page.locator("[data-testid=stMetricValue]").inner_text().removesuffix(" %"))
 
 
+def compared_on(guest: Visitor, source: str, told: str) -> None:
+    guest.page.get_by_text(source, exact=True).click()
+    guest.settle()
+    guest.press("Compare")
+    guest.sees(told)
+
+
 def test_versions_are_compared_by_what_they_do(
     browser: Browser, front: Frontend, lpoc_instance: Path, rows_file: Path
 ) -> None:
@@ -58,10 +65,9 @@ def test_versions_are_compared_by_what_they_do(
         guest.sees("The form of Decide has this point.")
         guest.press("Compare")
         assert share(guest) == once
-        guest.page.get_by_text("Decided on in this visit", exact=True).click()
-        guest.settle()
-        guest.press("Compare")
-        guest.sees("1 observation of this visit.")
+        compared_on(guest, "Decided on in this visit", "1 observation of this visit.")
+        golden = f"64 golden cases of version {active}."
+        compared_on(guest, "Golden cases of a version", golden)
         guest.page.get_by_text("Rows of a file", exact=True).click()
         guest.settle()
         guest.hand_over("CSV file to compare on", rows_file)

@@ -1,7 +1,6 @@
 """Recorded episodes: step by step, played, and decided anew with what a policy remembers."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,17 +10,13 @@ from policy_server.frontend.episode_files import read_episodes
 from policy_server.frontend.real_observations import Recorded
 from policy_server.frontend.replayed import replay
 from policy_server.frontend.service import Service
-from tests.frontend.conftest import service_of
+from tests.frontend.conftest import FIELDS, service_of
 from tests.support.axe import serious
-from tests.support.networks import linear_onnx
-from tests.support.recurrent import EPISODE, LongShort, lstm_steps
-from tests.support.server import Server, gunicorn, publish
+from tests.support.recurrent import EPISODE, lstm_steps
+from tests.support.server import Server
 from tests.support.visitor import WAIT_MILLISECONDS, Frontend, Visitor, visitor
 
-FILES, FIELDS = "File of episodes", ("x", "y", "z")
-SCHEMA = "observations:\n" + "".join(
-    f"  {name}: {{type: float, minimum: -9, maximum: 9}}\n" for name in FIELDS
-)
+FILES = "File of episodes"
 STEPS = 6
 ACTIONS = [int(each.argmax()) for each in lstm_steps(EPISODE[:STEPS])]
 DIFFERING = 4
@@ -34,23 +29,6 @@ a,3,2,3,0,1,rain
 a,3,2,99,0,1,rain
 ,3,2,1,0,1,rain
 """
-
-
-def served(folder: Path, network: bytes) -> Iterator[Server]:
-    (folder / "schema.yaml").write_text(SCHEMA)
-    (folder / "policy.onnx").write_bytes(network)
-    with gunicorn(publish(folder, folder / "instance")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def recurrent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    yield from served(tmp_path_factory.mktemp("recurrent"), LongShort().content())
-
-
-@pytest.fixture(scope="module")
-def linear(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    yield from served(tmp_path_factory.mktemp("linear"), linear_onnx(3, 2))
 
 
 def golden(folder: Path) -> Path:

@@ -4,15 +4,16 @@ import json
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from policy_server.frontend.answers import Decision
 from policy_server.frontend.real_observations import Recorded, golden_cases
 from policy_server.frontend.service import Service
 from tests.support.axe import serious
 from tests.support.server import ROOT, Server
-from tests.support.visitor import Frontend, visitor
+from tests.support.visitor import WAIT_MILLISECONDS, Frontend, visitor
 
+GOLDEN = "Golden cases of a version"
 LOAD, FILES = "Observation to load", "CSV file or golden cases"
 
 
@@ -55,6 +56,29 @@ def test_what_is_loaded_says_where_it_comes_from_and_whether_the_decision_is_the
         guest.settle()
         guest.sees("From decision 1 of this visit")
         guest.sees("decides as recorded: ")
+
+
+def test_golden_cases_of_the_version_are_taken_without_the_file(
+    browser: Browser, front: Frontend, lpoc_server: Server
+) -> None:
+    version = lpoc_server.get("versions").json()["active"]
+    told = f"64 golden cases of version {version}."
+    with visitor(browser, front, viewport={"width": 1280, "height": 1500}) as guest:
+        guest.connect(lpoc_server)
+        guest.page.get_by_text(GOLDEN, exact=True).click()
+        guest.settle()
+        guest.sees(told)
+        guest.choose(LOAD, f"golden case in line 1 of version {version}")
+        guest.sees("decides as recorded: ")
+        assert serious(guest) == []
+        for view, control in {"Why": "Real observations", "Picture": "Real observations"}.items():
+            guest.turn_to(view)
+            guest.page.get_by_text(control, exact=True).first.click()
+            guest.settle()
+            guest.page.get_by_text(GOLDEN, exact=True).click()
+            guest.settle()
+            box = guest.page.get_by_role("combobox", name="Version whose golden cases are taken")
+            expect(box).to_have_value(f"{version} (active)", timeout=WAIT_MILLISECONDS)
 
 
 @pytest.mark.parametrize(

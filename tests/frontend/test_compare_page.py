@@ -24,6 +24,17 @@ def compared_on(guest: Visitor, source: str, told: str) -> None:
     guest.sees(told)
 
 
+def load_a_point(guest: Visitor, active: str) -> None:
+    """Click one in the map of differences; those of the two versions stand side by side."""
+    expect(guest.page.locator("[data-testid=stVegaLiteChart]")).to_have_count(3)
+    drawn = guest.page.locator("[data-testid=stVegaLiteChart] svg.marks").nth(2)
+    drawn.locator(".mark-rect.role-mark > path").first.click()
+    guest.settle()
+    guest.sees(f"At coordinates[0] 0, coordinates[1] 0: {active} ")
+    guest.press("Load this point")
+    guest.sees("The form of Decide has this point.")
+
+
 def test_versions_are_compared_by_what_they_do(
     browser: Browser, front: Frontend, lpoc_instance: Path, rows_file: Path
 ) -> None:
@@ -55,14 +66,7 @@ def test_versions_are_compared_by_what_they_do(
         guest.sees("Where they differ most")
         once = share(guest)
         assert once > 0
-        # Two maps side by side, and that of their differences.
-        expect(guest.page.locator("[data-testid=stVegaLiteChart]")).to_have_count(3)
-        drawn = guest.page.locator("[data-testid=stVegaLiteChart] svg.marks").nth(2)
-        drawn.locator(".mark-rect.role-mark > path").first.click()
-        guest.settle()
-        guest.sees(f"At coordinates[0] 0, coordinates[1] 0: {active} ")
-        guest.press("Load this point")
-        guest.sees("The form of Decide has this point.")
+        load_a_point(guest, active)
         guest.press("Compare")
         assert share(guest) == once
         compared_on(guest, "Decided on in this visit", "1 observation of this visit.")

@@ -17,6 +17,16 @@ def share(guest: Visitor) -> float:
     return float(guest.page.locator("[data-testid=stMetricValue]").inner_text().removesuffix(" %"))
 
 
+def load_a_point(guest: Visitor, first: str) -> None:
+    """Load a point of the map of differences into the form."""
+    drawn = guest.page.locator("[data-testid=stVegaLiteChart] svg.marks").nth(2)
+    drawn.locator(".mark-rect.role-mark > path").first.click()
+    guest.settle()
+    guest.sees(f"At coordinates[0] 0, coordinates[1] 0: {first} ")
+    guest.press("Load this point")
+    guest.sees("The form of Decide has this point.")
+
+
 def test_versions_are_compared_by_what_they_do(
     browser: Browser, front: Frontend, lpoc_instance: Path, rows_file: Path
 ) -> None:
@@ -50,12 +60,7 @@ def test_versions_are_compared_by_what_they_do(
         assert once > 0
         # Two maps side by side, and that of their differences.
         expect(guest.page.locator("[data-testid=stVegaLiteChart]")).to_have_count(3)
-        drawn = guest.page.locator("[data-testid=stVegaLiteChart] svg.marks").nth(2)
-        drawn.locator(".mark-rect.role-mark > path").first.click()
-        guest.settle()
-        guest.sees(f"At coordinates[0] 0, coordinates[1] 0: {active} ")
-        guest.press("Load this point")
-        guest.sees("The form of Decide has this point.")
+        load_a_point(guest, active)
         guest.press("Compare")
         assert share(guest) == once
         guest.page.get_by_text("Decided on in this visit", exact=True).click()

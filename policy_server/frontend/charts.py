@@ -7,8 +7,8 @@ import altair as alt
 import streamlit as st
 
 CHOSEN, OTHER = "#e0a100", "#5b93bd"
-OF_OWN_WIDTH = {"width", "concat"}
-"""What a chart has that is not as wide as the page: small multiples would have no width at all."""
+PLAIN = (alt.Chart, alt.LayerChart)
+"""What can be as wide as the page: small multiples would have no width at all."""
 
 
 def is_dark() -> bool:
@@ -41,7 +41,7 @@ def draw(
     readable = readable.configure_legend(
         labelColor=colour, titleColor=colour, symbolBaseFillColor=colour
     )
-    wide = not readable.to_dict(validate=False).keys() & OF_OWN_WIDTH
+    wide = isinstance(readable, PLAIN) and readable.width is alt.Undefined
     # Axes and legends stand beside what is drawn, not in its height.
     size = alt.AutoSizeParams(type="fit-x" if wide else "pad", contains="padding")
     readable = readable.properties(autosize=size)

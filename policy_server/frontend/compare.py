@@ -193,8 +193,11 @@ def _compare(
 def _show(service: Service, comparison: Comparison, held: Observation) -> None:
     first, second = comparison.sweeps
     drawn = comparison.origin.observation or held
-    same = drawn if first.is_same_for(drawn, held) else held
-    mark(replace(comparison.origin, version=active_version() or ""), service, same)
+    same = first.is_same_for(drawn, held)
+    if same:
+        comparison = replace(comparison, now=now(first, held))
+    made = replace(comparison.origin, version=active_version() or "")
+    mark(made, service, drawn if same else held)
     points = PointChoice("compare", "the maps", first, drawn)
     pairs = comparison.pairs
     renderer = renderer_of(first.decisions[0])
@@ -209,7 +212,8 @@ def _show(service: Service, comparison: Comparison, held: Observation) -> None:
     said = renderer.compared_on_map(list(zip(first.decisions, second.decisions, strict=True)))
     points.draw(_disagreement_map(first, second, comparison.now), said, "differences")
     names = f"First: {comparison.names[0]}, second: {comparison.names[1]}."
-    st.caption(plain(f"{said} {names} The ring is the observation that the form had."))
+    ring = f"The ring is the observation that the form {'has' if same else 'had'}."
+    st.caption(plain(f"{said} {names} {ring}"))
     points.show(service, comparison.words_at)
     _confusion(comparison)
     _differing(comparison)

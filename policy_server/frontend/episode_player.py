@@ -83,10 +83,10 @@ def _slider(count: int, shown: int) -> None:
 
     The browser may yet send the last position of one that is moved from here.
     """
-    key = f"{SLIDER}:{st.session_state.get(SLIDER, 0)}"
+    key = _slider_key()
     if st.session_state.get(key, shown) != shown:
         st.session_state[SLIDER] = st.session_state.get(SLIDER, 0) + 1
-        key = f"{SLIDER}:{st.session_state[SLIDER]}"
+        key = _slider_key()
     st.session_state.setdefault(key, shown)
     st.slider(
         "Step",
@@ -99,8 +99,15 @@ def _slider(count: int, shown: int) -> None:
     )
 
 
+def _slider_key() -> str:
+    return f"{SLIDER}:{st.session_state.get(SLIDER, 0)}"
+
+
 def _slide(key: str) -> None:
-    go_to(st.session_state[key])
+    """Go where a slider was moved to; one that is gone, or stands there, is only told of late."""
+    step = st.session_state[key]
+    if key == _slider_key() and step != st.session_state.get(STEP):
+        go_to(step)
 
 
 def _go(label: str, icon: str, step: int | None, said: str) -> None:

@@ -140,7 +140,8 @@ def _weighed(
 def _show_picture(service: Service, picture: Picture, held: Observation) -> None:
     sweep = picture.sweep
     drawn = picture.origin.observation or held
-    mark(picture.origin, service, drawn if sweep.is_same_for(drawn, held) else held)
+    same = sweep.is_same_for(drawn, held)
+    mark(picture.origin, service, drawn if same else held)
     points = PointChoice("picture", "the picture", sweep, drawn)
     first = sweep.decisions[0]
     renderer = renderer_of(first)
@@ -157,13 +158,14 @@ def _show_picture(service: Service, picture: Picture, held: Observation) -> None
             help="An action has several components; one of them is shown as colour.",
         )
     part = picture.parts[index]
-    chart, said = renderer.map(sweep, index, part, picture.now)
+    chart, said = renderer.map(sweep, index, part, now(sweep, held) if same else picture.now)
     points.draw(chart, said, "map")
     by = picture.origin.words
     crosses = "".join(f" The cross is its {name}." for name, _ in sweep.marks)
     left = picture.left_out
     blank = f" {left:,} points are left blank: not known to be possible." if left else ""
-    st.caption(plain(f"{said} The ring is the observation that the form had.{crosses}{blank} {by}"))
+    ring = f"The ring is the observation that the form {'has' if same else 'had'}."
+    st.caption(plain(f"{said} {ring}{crosses}{blank} {by}"))
     if picture.curves:
         axis = sweep.axes[0]
         st.markdown(f"**What the policy weighs along** {code(axis.name)}")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
+from streamlit.testing.v1 import AppTest
 
 from policy_server.frontend.episode_files import read_episodes
 from policy_server.frontend.real_observations import Recorded
@@ -142,3 +143,23 @@ def test_a_file_without_episodes_says_what_it_lacks(
 ) -> None:
     with pytest.raises(ValueError, match=fault):
         read_episodes(name, content.encode(), linear_service)
+
+
+def late(gone: str, shown: str) -> None:
+    import streamlit as st  # the text of this function alone is run
+
+    from policy_server.frontend import episode_player as player
+
+    st.session_state[player.SLIDER] = 3
+    st.session_state[player.STEP], st.session_state[player.PLAYING] = 2, True
+    st.session_state[gone], st.session_state[shown] = 1, 2
+    for key in (gone, shown):
+        player._slide(key)
+    st.text(f"{player.is_playing()} {st.session_state[player.STEP]}")
+
+
+def test_what_a_slider_tells_late_stops_no_episode() -> None:
+    """Each step that is played has a slider of its own; a browser may tell of one that is gone."""
+    app = AppTest.from_function(late, args=("episodes:slider:2", "episodes:slider:3")).run()
+    assert not app.exception
+    assert app.text[0].value == "True 2"

@@ -136,7 +136,7 @@ def test_a_schema_of_200_fields_is_paged_searched_and_pictured(
         guest.page.get_by_role("slider", name="Points a side").press("End")
         guest.settle()
         guest.press("Draw the picture")
-        guest.sees("The ring is the observation that the form had.")
+        guest.sees("The ring is the observation that the form has.")
         guest.press("Rank the fields")
         guest.sees("Probability that moves to other actions, at least")
         # A switch tells that these are not all.

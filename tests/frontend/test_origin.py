@@ -62,16 +62,22 @@ def test_a_version_activated_elsewhere_is_told_at_the_next_answer(
     expect(guest.page.get_by_text("Out of date")).to_have_count(0)
 
 
-def test_a_picture_is_the_same_where_only_what_it_moves_is_another(guest: Visitor) -> None:
+def test_the_ring_of_a_picture_follows_the_form(guest: Visitor) -> None:
     """Both fields are moved: whatever the form has, the map is the same."""
     guest.turn_to("Picture")
+    guest.page.get_by_role("slider", name="Points a side").press("Home")  # few: drawn as SVG
+    guest.settle()
     guest.press("Draw the picture")
     guest.sees("The ring is the observation that the form has.")
+    ring = guest.page.locator("[data-testid=stVegaLiteChart] .mark-symbol.role-mark path").last
+    before = ring.get_attribute("transform")
+    assert before is not None
     guest.turn_to("Decide")
     guest.press("Random valid observation")
     guest.turn_to("Picture")
     guest.sees("The ring is the observation that the form has.")
     expect(guest.page.get_by_text("Out of date")).to_have_count(0)
+    expect(ring).not_to_have_attribute("transform", before)
 
 
 def test_a_picture_of_another_observation_is_marked(guest: Visitor) -> None:

@@ -1,14 +1,13 @@
-"""What metrics and traces cost: a server with them and one without, asked in turn; and a decision.
+"""What metrics and traces cost: one server with them and without, by turns; and a decision.
 
 One request of a hundred is of a trace that is recorded, and told to a collector.
 
-`make benchmark-metrics` prints the table. Both servers run all the time, so that whatever else the
-machine does meets both; the ratio of each round counts, and the median of the ratios.
+`make benchmark-metrics` prints the table. turns.py says why one server is both.
 """
 
 import argparse
 import contextlib
-import os
+import json
 import sys
 import tempfile
 import threading
@@ -21,8 +20,9 @@ from statistics import median
 from typing import NamedTuple
 
 from benchmarks import networks, ours
-from benchmarks.processes import NotServing, Running, family, running
+from benchmarks.processes import NotServing, running
 from benchmarks.subjects import AUTHORIZATION, Subject, decision_check
+from benchmarks.turns import RESULTS, Turn
 from benchmarks.wrk import run_wrk
 from policy_server.contract.operations import OPERATIONS
 from policy_server.metrics.recorder import Noted, Recorder
@@ -32,11 +32,10 @@ from policy_server.web.gathering import MOST_GATHERED
 FIELDS, HIDDEN = 10, 64
 CONNECTIONS = (1, 16, 64)
 GROUPS, REPEATS = 30, 100
-ON, OFF = "true", "false"
+PARTS = 10
+APP = "benchmarks.app_by_turns:app"
 SAMPLED_EVERY = 100
 """So many requests for one whose trace is recorded, as tracing usually samples."""
-USER_TICKS, SYSTEM_TICKS = 11, 12
-"""Of the words of /proc/PID/stat behind the name."""
 
 
 class _Target(NamedTuple):
@@ -75,58 +74,71 @@ def cost_of_a_decision() -> float:
     return min(once() for _ in range(REPEATS)) * 1e6
 
 
-def measure(folder: Path, rounds: int, seconds: int) -> dict[int, list[tuple[float, float]]]:
-    """With metrics, as a share of without: throughput, and the processor's time for a request.
+def measure(folder: Path, seconds: int) -> dict[int, list[float]]:
+    """Throughput with metrics and traces, as a share of that without.
 
-    By connections; of each round.
+    By connections; of each tenth of the time that they were asked for.
 
     Args:
         folder: Empty.
-        rounds: How many; each begins with the other server.
         seconds: Length of each run of wrk.
 
     Raises:
-        NotServing: A server does not answer as it should.
+        NotServing: The server does not answer as it should.
     """
-    made = folder / "policy"
+    made, content, results = folder / "policy", folder / "body", folder / "turns.json"
     body = networks.write_policy(made, FIELDS, HIDDEN)
     ours.publish(made, folder / "instance")
-    content = folder / "body"
     content.write_bytes(body)
-    found: dict[int, list[tuple[float, float]]] = {count: [] for count in CONNECTIONS}
-    with contextlib.ExitStack() as stack:
-        servers: dict[str, Running] = {}
-        collector = stack.enter_context(_collector())
-        for wanted in (ON, OFF):
-            subject = _subject(folder / "instance", body, wanted, collector)
-            servers[wanted] = stack.enter_context(running(subject, folder / f"{wanted}.log"))
-        for number in range(rounds):
-            order = (ON, OFF) if number % 2 else (OFF, ON)
+    windows = {}
+    with _collector() as collector:
+        subject = _subject(folder / "instance", body, collector, results)
+        with running(subject, folder / "log") as server:
             for count in CONNECTIONS:
-                loads = {}
-                for each in order:
-                    before = _processor_seconds(servers[each].pid)
-                    load = run_wrk(
-                        servers[each].url,
-                        content,
-                        AUTHORIZATION,
-                        count,
-                        seconds,
-                        sampled_every=SAMPLED_EVERY,
-                    )
-                    spent = _processor_seconds(servers[each].pid) - before
-                    if load.fault:
-                        raise NotServing(load.fault)
-                    loads[each] = (load.requests_per_second, spent / load.requests)
-                found[count].append((loads[ON][0] / loads[OFF][0], loads[ON][1] / loads[OFF][1]))
-    return found
+                began = time.perf_counter_ns()
+                load = run_wrk(
+                    server.url, content, AUTHORIZATION, count, seconds, sampled_every=SAMPLED_EVERY
+                )
+                if load.fault:
+                    raise NotServing(load.fault)
+                windows[count] = (began, time.perf_counter_ns())
+    turns = [Turn(*each) for each in json.loads(results.read_text(encoding="utf-8"))]
+    return {count: _shares(turns, *window) for count, window in windows.items()}
 
 
-def _subject(base_path: Path, body: bytes, wanted: str, collector: str) -> Subject:
-    subject = ours.subject(base_path, body, decision_check(None), name=wanted, title=wanted)
-    settings = {"POLICY_SERVER_METRICS": wanted}
-    settings |= {"OTEL_EXPORTER_OTLP_ENDPOINT": collector} if wanted == ON else {}
-    return replace(subject, environment={**subject.environment, **settings})
+def _shares(turns: Sequence[Turn], began: int, ended: int) -> list[float]:
+    """Of what lies between two moments; of each part."""
+    within = [turn for turn in turns if began < turn.began and turn.ended < ended]
+    size = len(within) // PARTS
+    return [_share(within[at : at + size]) for at in range(0, PARTS * size, size)]
+
+
+def _share(turns: Sequence[Turn]) -> float:
+    """What is answered with metrics in a second, as a share of what is without.
+
+    The thread that tells the collector works in turns of both kinds, for those of one: what it
+    takes is taken off that one, twice, as for all requests it would work twice as long.
+    """
+
+    def throughput(measured: bool) -> float:
+        of_kind = [turn for turn in turns if turn.measured == measured]
+        took = sum(turn.ended - turn.began for turn in of_kind)
+        return sum(turn.requests for turn in of_kind) / took
+
+    first, last = turns[0], turns[-1]
+    beside = (last.beside - first.beside) / (last.ended - first.ended)
+    return throughput(True) / throughput(False) * (1 - 2 * beside)
+
+
+def _subject(base_path: Path, body: bytes, collector: str, results: Path) -> Subject:
+    subject = ours.subject(base_path, body, decision_check(None), name="turns", title="by turns")
+    settings = {
+        "POLICY_SERVER_METRICS": "true",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector,
+        RESULTS: str(results),
+    }
+    command = [APP if each == "app:app" else each for each in subject.command]
+    return replace(subject, command=tuple(command), environment={**subject.environment, **settings})
 
 
 class _Takes(BaseHTTPRequestHandler):
@@ -155,35 +167,22 @@ def _collector() -> Iterator[str]:
         server.server_close()
 
 
-def _processor_seconds(pid: int) -> float:
-    """What a server and all its processes have used so far."""
-    ticks = 0
-    for each in family(pid):
-        after_name = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(after_name[USER_TICKS]) + int(after_name[SYSTEM_TICKS])
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
 def main(arguments: Sequence[str]) -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.metrics", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=11)
-    parser.add_argument("--seconds", type=int, default=3, help="length of each run of wrk")
+    parser.add_argument("--seconds", type=int, default=60, help="for each number of connections")
     options = parser.parse_args(arguments)
     lines = [
         f"One decision: {cost_of_a_decision():.2f} microseconds of the processor",
-        "| connections | throughput with metrics | rounds | processor for a request | rounds |",
-        "|---:|---:|---:|---:|---:|",
+        "| connections | throughput with metrics | tenths of the time |",
+        "|---:|---:|---:|",
     ]
     with tempfile.TemporaryDirectory(prefix="benchmark") as folder:
-        for count, found in measure(Path(folder), options.rounds, options.seconds).items():
-            columns = (_column([each[index] for each in found]) for index in (0, 1))
-            lines.append(f"| {count} | {' | '.join(columns)} |")
+        for count, shares in measure(Path(folder), options.seconds).items():
+            lines.append(
+                f"| {count} | {median(shares):.1%} | {min(shares):.1%} to {max(shares):.1%} |"
+            )
     sys.stdout.write("\n".join([*lines, ""]))
-
-
-def _column(ratios: Sequence[float]) -> str:
-    return f"{median(ratios):.1%} | {min(ratios):.0%} to {max(ratios):.0%}"
 
 
 if __name__ == "__main__":

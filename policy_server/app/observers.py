@@ -47,11 +47,11 @@ class Observers:
         access_log = AccessLog(log, *asked, observations=settings.log_observations)
         tracing = None if self._exporting is None else Tracing(self._exporting.add)
         body_bytes = MOST_OBSERVATION_BYTES if settings.log_observations else 0
-        later: list[GroupObserver] = [
+        further: list[GroupObserver] = [
             each for each in (measuring.observe, tracing) if each is not None
         ]
-        self._gathering = Gathering(access_log, later)
-        self.told = Observed(self._gathering if later else access_log, body_bytes)
+        self._gathering = Gathering([access_log.requests, *further])
+        self.told = Observed(self._gathering if further else access_log, body_bytes)
         if body_bytes:
             logger.warning(SHOWS)
 

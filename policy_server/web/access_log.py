@@ -3,13 +3,14 @@
 import logging
 import random
 import time
+from collections.abc import Sequence
 
 from policy_server.access.identity import Identity
 from policy_server.contract.operations import OPERATIONS, Body
 from policy_server.logs.event import Event
 from policy_server.logs.process_log import Log
-from policy_server.serving.stages import Stages
-from policy_server.web.observing import Target
+from policy_server.serving.stages import Stages, now
+from policy_server.web.observing import Noted, Target
 
 FAILED = 400
 """The least status of an answer that says no."""
@@ -18,7 +19,7 @@ MOST_TOLD = 100
 """Lines in a second and worker, of requests that failed or were slow: more would fill a disk for an
 attacker, and nobody would read them."""
 MOST_OBSERVATION_BYTES = 10_000
-MILLISECOND = 1_000_000
+MILLISECOND, SECOND = 1_000_000, 1_000_000_000
 """In nanoseconds."""
 LEAVES_OUT = "%d further requests that failed or were slow are not logged one by one"
 
@@ -46,6 +47,14 @@ class AccessLog:
         self._slow = int(slow_seconds * 1_000 * MILLISECOND)
         self._observations = observations
         self._second, self._told = 0, 0
+
+    def requests(self, group: Sequence[Noted]) -> None:
+        """Note requests that were answered a moment ago."""
+        least, slow, share = self._least, self._slow, self._share
+        for request in group:
+            _, status, _, _, _, stages, _ = request
+            if share or status >= least or stages.answered - stages.began >= slow:
+                self(*request)
 
     def __call__(
         self,
@@ -78,7 +87,8 @@ class AccessLog:
             fields["observation"] = observed
         level = logging.ERROR if status >= 500 else logging.WARNING if is_slow else logging.INFO
         message = f"{target.method} {target.path}" if target.method else target.path
-        self._log.tell(Event(time.time(), level, __name__, message, fields))
+        answered = time.time() - (now() - stages.answered) / SECOND
+        self._log.tell(Event(answered, level, __name__, message, fields))
 
     def _are_too_many(self) -> bool:
         second = int(time.monotonic())

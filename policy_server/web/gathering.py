@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from policy_server.web.observing import Noted, Observer
+    from policy_server.web.observing import Noted
 
 GATHER_SECONDS = 0.02
 """So long after it is answered, a request is told at the latest: a worker that is killed takes
@@ -29,18 +29,15 @@ class Gathering:
     """An observer that tells others; on the event loop that answers.
 
     Args:
-        at_once: Is told of each request as it is answered.
-        later: Are told in groups.
+        told: Whom it tells.
     """
 
-    def __init__(self, at_once: "Observer", later: Sequence[GroupObserver]) -> None:
-        self._at_once = at_once
-        self._later = later
+    def __init__(self, told: Sequence[GroupObserver]) -> None:
+        self._told = told
         self._waiting: list[tuple[Any, ...]] = []
 
     def __call__(self, *request: Any) -> None:
         """Note a request, as Observer says."""
-        self._at_once(*request)
         waiting = self._waiting
         waiting.append(request)
         if len(waiting) == 1:
@@ -50,6 +47,6 @@ class Gathering:
 
     def tell(self) -> None:
         """Tell of what waits."""
-        told, self._waiting = self._waiting, []
-        for observer in self._later:
-            observer(told)
+        group, self._waiting = self._waiting, []
+        for observer in self._told:
+            observer(group)

@@ -15,12 +15,8 @@ class Listener:
     def __init__(self) -> None:
         self.names: list[bytes] = []
 
-    def __call__(self, *request: Any) -> None:
-        self.names.append(request[3])
-
-    def several(self, requests: Sequence[Any]) -> None:
-        for request in requests:
-            self(*request)
+    def __call__(self, requests: Sequence[Any]) -> None:
+        self.names += [request[3] for request in requests]
 
 
 def note(gathering: Gathering, numbers: range) -> list[bytes]:
@@ -35,10 +31,9 @@ def test_a_full_group_is_told_at_once_and_what_is_left_a_moment_later() -> None:
 
 
 async def _groups() -> None:
-    at_once, first, second = Listener(), Listener(), Listener()
-    gathering = Gathering(at_once, [first.several, second.several])
+    first, second = Listener(), Listener()
+    gathering = Gathering([first, second])
     names = note(gathering, range(MOST_GATHERED + 1))
-    assert at_once.names == names
     assert first.names == second.names == names[:MOST_GATHERED]
     async with asyncio.timeout(ENOUGH_SECONDS):
         while len(first.names) < len(names):

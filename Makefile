@@ -122,7 +122,7 @@ benchmark: $(DEVELOP) system-packages  ## measure this server and its peers (an 
 benchmark-gpu: $(GPU)  ## measure from which size on networks are faster on a device of NVIDIA's, print the table
 	$(GPU_VENV)/bin/python -m benchmarks.device
 
-benchmark-metrics: $(DEVELOP) system-packages  ## measure what metrics cost, print the table (4 minutes)
+benchmark-metrics: $(DEVELOP) system-packages  ## measure what metrics and traces cost, print the table (4 minutes)
 	$(BIN)/python -m benchmarks.metrics
 
 soak: $(DEVELOP)  ## kills, reloads, upgrades, damage and swaps under load, for 10 minutes; print what was lost (SOAK="--only swap ...")

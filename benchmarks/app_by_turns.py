@@ -4,5 +4,5 @@ import api
 from benchmarks.turns import SwitchedObservers
 from policy_server.app import assembly
 
-assembly.Observers = SwitchedObservers  # type: ignore[misc]
+assembly.Observers = SwitchedObservers  # type: ignore[attr-defined]
 app = assembly.app_or_exit(api)

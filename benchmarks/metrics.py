@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -116,18 +117,18 @@ def _shares(turns: Sequence[Turn], began: int, ended: int) -> list[float]:
 def _share(turns: Sequence[Turn]) -> float:
     """What is answered with metrics in a second, as a share of what is without.
 
-    The thread that tells the collector works in turns of both kinds, for those of one: what it
-    takes is taken off that one, twice, as for all requests it would work twice as long.
+    The median of all turns beside the next one. The thread that tells the collector works in turns
+    of both kinds, for what one kind gives it: what it takes is taken off that one, twice, as for
+    all requests it would work twice as long.
     """
-
-    def throughput(measured: bool) -> float:
-        of_kind = [turn for turn in turns if turn.measured == measured]
-        took = sum(turn.ended - turn.began for turn in of_kind)
-        return sum(turn.requests for turn in of_kind) / took
-
+    ratios = []
+    for pair in pairwise(turns):
+        on, off = sorted(pair, key=lambda turn: not turn.measured)
+        took_on, took_off = on.ended - on.began, off.ended - off.began
+        ratios.append(on.requests / took_on / (off.requests / took_off))
     first, last = turns[0], turns[-1]
-    beside = (last.beside - first.beside) / (last.ended - first.ended)
-    return throughput(True) / throughput(False) * (1 - 2 * beside)
+    exporting = (last.exporting - first.exporting) / (last.ended - first.ended)
+    return median(ratios) * (1 - 2 * exporting)
 
 
 def _subject(base_path: Path, body: bytes, collector: str, results: Path) -> Subject:

@@ -8,6 +8,7 @@ are measured in one process, in turns that are shorter than what disturbs them.
 import contextlib
 import json
 import os
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from policy_server.app.measuring import Measuring
 from policy_server.app.observers import Observers
 from policy_server.app.settings import Settings
 from policy_server.logs.process_log import log
+from policy_server.traces.exporting import THREAD
 from policy_server.web.access_log import AccessLog
 from policy_server.web.gathering import Gathering
 from policy_server.web.worker import WorkerApplication
@@ -34,14 +36,14 @@ class Turn(NamedTuple):
         began: Nanoseconds of `time.perf_counter_ns`, which is the whole machine's.
         ended: The same, with all done that the requests of the turn have caused.
         requests: That were answered.
-        beside: Nanoseconds of the processor that the other threads of the process have used so far.
+        exporting: Nanoseconds of the processor that giving traces to a collector has used so far.
     """
 
     measured: bool
     began: int
     ended: int
     requests: int
-    beside: int
+    exporting: int
 
 
 class Turns:
@@ -70,11 +72,18 @@ class Turns:
     def _end_turn(self) -> None:
         if self._measured:
             self._gathering.tell()
-        ended, beside = time.perf_counter_ns(), time.process_time_ns() - time.thread_time_ns()
-        self.turns.append(Turn(self._measured, self._began, ended, self._requests, beside))
+        ended, told = time.perf_counter_ns(), _exporting_nanoseconds()
+        self.turns.append(Turn(self._measured, self._began, ended, self._requests, told))
         self._measured = not self._measured
         self._began, self._requests = ended, 0
         self._until = ended + TURN_NANOSECONDS
+
+
+def _exporting_nanoseconds() -> int:
+    for thread in threading.enumerate():
+        if thread.name == THREAD and thread.ident is not None:
+            return time.clock_gettime_ns(time.pthread_getcpuclockid(thread.ident))
+    return 0
 
 
 class SwitchedObservers(Observers):

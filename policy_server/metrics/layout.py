@@ -109,25 +109,29 @@ class Histograms:
 
     def count(self, ring: Numbers, bank: Numbers) -> None:
         """Count the rows of a ring in the buckets of a bank."""
-        rows = ring[ring[:, ANSWERED] > 0].T.astype(np.int64)
-        began, decoded, taken, ran, answered = rows[[BEGAN, DECODED, TAKEN, RAN, ANSWERED]]
+        # One after the other, so those that are there are the first.
+        rows = ring[: np.count_nonzero(ring[:, ANSWERED])].T.astype(np.int64)
         operations = np.minimum(rows[OPERATION], self._operations - 1)
-        _add(bank[: self._operations], REQUEST_DURATION, answered - began, operations)
-        policies = operations // (self._operations // self._policies)
+        for operation in np.flatnonzero(np.bincount(operations)):
+            is_asked = operations == operation
+            self._count(int(operation), rows if is_asked.all() else rows[:, is_asked], bank)
+
+    def _count(self, operation: int, rows: NDArray[np.int64], bank: Numbers) -> None:
+        """Count rows of one operation of one policy."""
+        _, began, decoded, taken, preprocess, run, ran, batch, answered = rows
+        _add(bank[operation], REQUEST_DURATION, answered - began)
+        policy = operation // (self._operations // self._policies)
+        has_run = ran > 0
         stages = (
             (decoded - began, decoded > 0),
             (taken - decoded, (taken > 0) & (decoded > 0)),
-            (rows[PREPROCESS], rows[PREPROCESS] > 0),
-            (rows[RUN], ran > 0),
-            (answered - ran, ran > 0),
+            (preprocess, preprocess > 0),
+            (run, has_run),
+            (answered - ran, has_run),
         )
-        for policy in range(self._policies):
-            is_asked = policies == policy
-            first = self._operations + policy * len(STAGES)
-            for index, (took, is_known) in enumerate(stages, first):
-                _add(bank[index], STAGE_DURATION, took[is_known & is_asked])
-            found = rows[ROWS][is_asked & (rows[ROWS] > 0)]
-            _add(bank[policy - self._policies], BATCH_ROWS, found)
+        for index, (took, is_known) in enumerate(stages, self._operations + policy * len(STAGES)):
+            _add(bank[index], STAGE_DURATION, took[is_known])
+        _add(bank[policy - self._policies], BATCH_ROWS, batch[batch > 0])
 
     def description(self) -> bytes:
         """The keys, with the bounds of each, as they lie in a file."""
@@ -136,19 +140,12 @@ class Histograms:
         return content.ljust(HISTOGRAM_BYTES)
 
 
-def _add(
-    cells: Numbers,
-    metric: Metric,
-    found: NDArray[np.int64],
-    series: NDArray[np.int64] | None = None,
-) -> None:
-    """Count what was found in the buckets of a histogram, or of several."""
-    begins = 0 if series is None else series * WIDTH
-    buckets = np.searchsorted(BOUNDS[metric.name], found) + begins
-    size = cells.size
-    sums = np.bincount(begins + np.full_like(found, WIDTH - 1), found, size)
-    counts = np.bincount(buckets, minlength=size) + sums.astype(np.int64)
-    cells += counts.astype(np.uint64).reshape(cells.shape)
+def _add(cells: Numbers, metric: Metric, found: NDArray[np.int64]) -> None:
+    """Count what was found in the buckets of a histogram."""
+    if found.size:
+        counts = np.bincount(np.searchsorted(BOUNDS[metric.name], found), minlength=WIDTH)
+        counts[-1] += found.sum()
+        cells += counts.astype(np.uint64)
 
 
 def described(content: bytes) -> Histograms | None:

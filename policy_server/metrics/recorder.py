@@ -86,7 +86,6 @@ class Recorder:
         self._requests: dict[Kind, tuple[int, int]] = {}
         self._map = mmap.mmap(-1, self._histograms.size)
         self.descriptor = -1
-        self._row = 0
         self._begin(self._map)
         # A counter that is there from the start shows the first of its kind as a rise.
         self.slot(DEADLINES, POLICY)
@@ -104,7 +103,8 @@ class Recorder:
 
     def _aim(self) -> None:
         which = self._words[GENERATION_AT] % 2
-        self._ring_at = self._histograms.rings_at + which * RING_ROWS * ROW.size
+        self._at = self._histograms.rings_at + which * RING_ROWS * _ROW_BYTES
+        self._last_at = self._at + (RING_ROWS - 1) * _ROW_BYTES
 
     @property
     def size(self) -> int:
@@ -121,10 +121,11 @@ class Recorder:
         content = mmap.mmap(descriptor, self.size)
         content[NAMES_AT:] = self._map[NAMES_AT:]
         self._map, self.descriptor = content, descriptor
-        generation = self._words[GENERATION_AT]
+        generation, at = self._words[GENERATION_AT], self._at
         self._words = memoryview(content).cast("Q")
         self._words[GENERATION_AT] = generation
         self._begin(content)
+        self._at = at
 
     def close(self) -> None:
         """Say that the worker stops in good order; what comes after that is counted, too."""
@@ -162,6 +163,7 @@ class Recorder:
         known, content = self._requests, self._map
         last: Kind | None = None
         slot = number = count = 0
+        at, last_at = self._at, self._last_at
         for operation, status, version, _, _, stages, target in group:
             kind = (operation, status, version, target.policy)
             if kind != last:
@@ -171,7 +173,7 @@ class Recorder:
             count += 1
             _pack(
                 content,
-                self._ring_at + self._row * _ROW_BYTES,
+                at,
                 number,
                 stages.began,
                 stages.decoded,
@@ -182,14 +184,16 @@ class Recorder:
                 stages.rows,
                 stages.answered,
             )
-            if self._row < RING_ROWS - 1:
-                self._row += 1
+            if at < last_at:
+                at += _ROW_BYTES
             else:
                 self._fold()
+                at, last_at = self._at, self._last_at
             if status > INTERNAL_ERROR:
                 self.add(self.slot(DEADLINES, kind[-1]), int(status == DEADLINE_EXCEEDED))
                 self.add(self.slot(OVERLOADS, kind[-1]), int(stages.turned_away))
         self._values[slot] += count
+        self._at = at
 
     def _new_request(
         self, operation: str, status: int, version: bytes, policy: str
@@ -233,7 +237,6 @@ class Recorder:
         self._histograms.count(self._rings[which], self._banks[other])
         self._rings[other][:] = 0
         self._words[GENERATION_AT] += 1
-        self._row = 0
         self._aim()
 
 

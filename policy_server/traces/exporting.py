@@ -7,6 +7,7 @@ come faster than it takes them.
 import logging
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -15,11 +16,14 @@ from policy_server.traces.finished import FinishedRequest
 
 MOST_WAITING = 2_048
 """Requests."""
-MOST_TOGETHER = 100
-"""Requests in one message to the collector."""
+MOST_TOGETHER = 500
+"""Requests in one message to the collector: each costs as much as writing fifty down."""
+MOST_HELD, PAUSE_SECONDS = 20, 0.001
+"""Requests that are written down without a pause, a millisecond's work: decisions wait for it."""
 GATHER_SECONDS = 1.0
 CLOSE_SECONDS = 2.0
 """Less than a worker is given to end."""
+THREAD = "traces"
 LIBRARY = "opentelemetry"
 LOST = "traces cannot be given to %s, and are lost until it takes them: %s"
 
@@ -53,7 +57,7 @@ class Exporting:
     def add(self, request: FinishedRequest) -> None:
         """Have the spans of a request exported, unless too many wait."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="traces", daemon=True)
+            self._thread = threading.Thread(target=self._work, name=THREAD, daemon=True)
             self._thread.start()
         if len(self._waiting) >= MOST_WAITING:
             self._dropped += 1
@@ -79,7 +83,11 @@ class Exporting:
         export, told_by = exporter(self._endpoint), teller()
 
         def give(requests: list[FinishedRequest]) -> bool:
-            return export(message_of(requests, told_by))
+            parts = []
+            for at in range(0, len(requests), MOST_HELD):
+                parts.append(message_of(requests[at : at + MOST_HELD], told_by))
+                time.sleep(PAUSE_SECONDS)
+            return export(b"".join(parts))  # several messages in a row are one
 
         while not self._closing.is_set() or self._waiting:
             if not self._closing.is_set() and len(self._waiting) < MOST_TOGETHER:

@@ -8,6 +8,7 @@ writes these down, would take six times as long again; its resource and its HTTP
 import os
 import random
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from opentelemetry.exporter.otlp.common.http import _OTLPHTTPClient
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -77,7 +78,9 @@ def message_of(requests: Sequence[FinishedRequest], told_by: ExportTraceServiceR
 
 def _add_spans(request: FinishedRequest, add: AddSpan) -> None:
     trace = request.trace
-    same = {"trace_id": bytes.fromhex(trace.trace_id), "trace_state": _state(trace.state)}
+    same: dict[str, Any] = {"trace_id": bytes.fromhex(trace.trace_id)}
+    if trace.state:
+        same["trace_state"] = _state(trace.state)
     stages, shift = request.stages, request.answered - request.stages.answered
     own = _new_id()
     whole = add(
@@ -115,8 +118,6 @@ def _new_id() -> bytes:
 
 def _state(text: str) -> str:
     """What others want to be told again, as far as it is sound."""
-    if not text:
-        return ""
     return ",".join(f"{key}={value}" for key, value in TraceState.from_header([text]).items())
 
 

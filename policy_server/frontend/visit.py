@@ -46,6 +46,7 @@ OF_ONE_SERVICE = (
     "episodes:played",
     "episodes:running",
     "episodes:fault",
+    "episodes:asked",
     "loaded",
     "said",
     "sdk",

@@ -5,19 +5,22 @@ from typing import Any
 
 import streamlit as st
 
-from policy_server.contract.operations import MAX_AUDIT_ENTRIES
 from policy_server.errors import RequestFailed
-from policy_server.frontend import address, golden_source, version_actions, version_details
+from policy_server.frontend import (
+    address,
+    golden_source,
+    version_actions,
+    version_details,
+    version_events,
+)
 from policy_server.frontend.csv_cells import harmless
 from policy_server.frontend.origin import active_version
-from policy_server.frontend.refusals import json_of
 from policy_server.frontend.service import Service
 from policy_server.frontend.version_history import (
     GOLDEN,
     Event,
     Version,
     active_before,
-    events_of,
     rows_of,
 )
 from policy_server.frontend.wording import plain, say
@@ -61,8 +64,9 @@ def show(service: Service, changed: Callable[[], None]) -> str | None:
     if not versions:
         return None
     with st.container(border=True, key="versions"):
-        events = read_events(service)
+        events = version_events.read(service, list(versions.values()))
         _table(list(versions.values()), events)
+        version_events.show_age()
         chosen = versions[_choose(versions)]
         others = [name for name, each in versions.items() if each["state"] == "complete"]
         before = _before(active, others, events)
@@ -87,20 +91,6 @@ def _before(active: Version | None, others: list[str], events: list[Event]) -> s
     if seen is not None and seen[0] == name and seen[1] in others:
         return str(seen[1])
     return active_before(name, others, events)
-
-
-def read_events(service: Service) -> list[Event]:
-    """What the audit log tells of versions; nothing, and a sentence, where it cannot be read."""
-    client = service.client
-    try:
-        answer = client.get("audit", query={"limit": MAX_AUDIT_ENTRIES})
-        return events_of(json_of(answer, client.url)["entries"])
-    except RequestFailed as error:
-        why = str(error)
-    except (KeyError, TypeError, AttributeError):
-        why = f"{client.url} answers, but not as a policy server does."
-    st.caption(plain(f"Who did what is not shown, as the audit log was not read. {why}"))
-    return []
 
 
 def _table(versions: list[Version], events: list[Event]) -> None:

@@ -34,6 +34,7 @@ OF_ONE_SERVICE = (
     "live",
     "active_version",
     "versions_seen",
+    "versions:log",
     "rows:read",
     "rows:decided",
     "scales",

@@ -1,5 +1,6 @@
 """The time line of versions, as the list of them and the audit log tell it."""
 
+import json
 from typing import Any
 
 import pytest
@@ -106,11 +107,11 @@ def events(url: str) -> None:
 
     import streamlit as st
 
-    from policy_server.frontend import versions
+    from policy_server.frontend import version_events
     from policy_server.frontend.client import Client, Credentials
 
     service: Any = SimpleNamespace(client=Client(url, Credentials()))
-    st.text(f"{len(versions.read_events(service))} events")
+    st.text(f"{len(version_events.read(service, []))} events")
 
 
 @pytest.mark.parametrize(
@@ -122,6 +123,40 @@ def test_what_is_no_audit_log_is_told_in_a_sentence(answer: str) -> None:
     assert not page.exception
     assert page.text[0].value == "0 events"
     assert "the audit log was not read" in page.caption[0].value
+
+
+def log_of(url: str) -> None:
+    """A page with the audit log of versions that change."""
+    from types import SimpleNamespace
+    from typing import Any
+
+    import streamlit as st
+
+    from policy_server.frontend import version_events
+    from policy_server.frontend.client import Client, Credentials
+
+    service: Any = SimpleNamespace(client=Client(url, Credentials()))
+    state = "complete" if st.checkbox("staged") else "active"
+    events = version_events.read(service, [{"version": "10-d", "state": state}])
+    version_events.show_age()
+    st.button("Something else")
+    st.text(f"{len(events)} events")
+
+
+def test_the_audit_log_is_read_once_until_versions_change_or_somebody_asks() -> None:
+    with other_site(json.dumps({"entries": LOG})) as site:
+        page = AppTest.from_function(log_of, args=(site.origin,)).run(timeout=60)
+        page.button[1].click().run(timeout=60)
+        assert len(site.asked) == 1
+        assert "the audit log as of" in page.caption[0].value.replace("\\", "")
+        page.checkbox[0].check().run(timeout=60)
+        assert len(site.asked) == 2
+        page.button[0].click().run(timeout=60)
+        assert len(site.asked) == 3
+        page.button[1].click().run(timeout=60)
+        assert len(site.asked) == 3
+    assert not page.exception
+    assert page.text[0].value == f"{len(_log())} events"
 
 
 def _log() -> list[Any]:

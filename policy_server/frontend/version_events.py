@@ -41,7 +41,7 @@ def read(service: Service, versions: Sequence[Version]) -> list[Event]:
         versions: As they are now: where another one is active, staged or gone, the log is read
             anew.
     """
-    state = tuple((str(each["version"]), str(each["state"])) for each in versions)
+    state = state_of(versions)
     kept: LogRead | None = st.session_state.get(LOG)
     if kept is not None and kept.state == state:
         return kept.events
@@ -66,21 +66,17 @@ def forget() -> None:
     st.session_state.pop(LOG, None)
 
 
-def show_age() -> None:
-    """Say when the log was read, and offer to read it again; nothing where it was not."""
+def age() -> str:
+    """As of when the log is, in words; empty where it was not read."""
     kept: LogRead | None = st.session_state.get(LOG)
     if kept is None:
-        return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(
-            plain(
-                f"Who did what: the audit log as of {kept.at:%Y-%m-%d %H:%M:%S} UTC. What changes "
-                "no version, such as a refusal, may have been added since."
-            )
-        )
-        st.button(
-            "Read the log again",
-            icon=":material/refresh:",
-            on_click=forget,
-            help="Otherwise it is read when another version is active, staged or gone.",
-        )
+        return ""
+    return (
+        f"Who did what: the audit log as of {kept.at:%Y-%m-%d %H:%M:%S} UTC. What changes no "
+        "version, such as a refusal, may have been added since."
+    )
+
+
+def state_of(versions: Sequence[Version]) -> State:
+    """The versions, each with its state."""
+    return tuple((str(each["version"]), str(each["state"])) for each in versions)

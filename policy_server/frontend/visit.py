@@ -35,6 +35,7 @@ OF_ONE_SERVICE = (
     "active_version",
     "versions_seen",
     "versions:log",
+    "versions:traffic",
     "rows:read",
     "rows:decided",
     "scales",

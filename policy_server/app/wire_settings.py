@@ -66,6 +66,12 @@ class WireSettings:
         "default",
         "How clients of inference servers call the policy: `/v2/models/NAME`, `/v1/models/NAME`",
     )
+    documentation_url: str | None = setting(
+        "POLICY_SERVER_DOCUMENTATION_URL",
+        wire_texts.page,
+        None,
+        "Where people read about the policy; set: the Swagger UI leads there",
+    )
 
     @property
     def scheme(self) -> str:
@@ -90,6 +96,7 @@ class WireSettings:
             prefix=self.prefix,
             proxies=wire_texts.networks(self.trusted_proxies),
             model=self.model_name,
+            documentation=self.documentation_url or "",
         )
 
     def wire_faults(self) -> list[Fault]:

@@ -42,6 +42,21 @@ def _origin(text: str) -> str:
     return f"{parts.scheme}://{name}" if usual else f"{parts.scheme}://{name}:{port}"
 
 
+def page(text: str) -> str:
+    """The address of a page, which is shown to everybody."""
+    wrong = ValueError("is a URL such as https://example.org/policy, without user and password")
+    try:
+        parts = urlsplit(text)
+        name, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise wrong from error
+    if parts.scheme not in DEFAULT_PORTS or not name or port == 0 or "@" in parts.netloc:
+        raise wrong
+    if not text.isprintable() or " " in text:
+        raise wrong
+    return text
+
+
 def proxies(text: str) -> str:
     """Addresses and networks, separated by commas."""
     try:

@@ -57,17 +57,31 @@ def read_episodes(name: str, content: bytes, service: Service) -> EpisodesRead:
     """
     golden = name.endswith(GOLDEN_CASES)
     found = (golden_cases if golden else _csv)(name, content, service)
+    what = "case" if golden else "row"
+    return episodes_of(found.real, found.left_out, f"valid {what} of the file")
+
+
+def episodes_of(
+    found: Sequence[RealObservation], left_out: Sequence[str], what: str
+) -> EpisodesRead:
+    """The episodes that observations are steps of.
+
+    Args:
+        found: In order; those that are of no episode are left out.
+        left_out: What was left out before, in words.
+        what: Each of them is, such as `valid row of the file`.
+
+    Raises:
+        ValueError: None is of an episode.
+    """
     steps: dict[str, list[RealObservation]] = {}
-    for real in found.real:
+    for real in found:
         if real.episode is not None:
             steps.setdefault(real.episode, []).append(real)
     if not steps:
-        what = "case" if golden else "row"
-        raise ValueError(
-            f"No valid {what} of the file names the episode that it is a step of, as `{EPISODE}`."
-        )
-    left = list(found.left_out)
-    alone = sum(real.episode is None for real in found.real)
+        raise ValueError(f"No {what} names the episode that it is a step of, as `{EPISODE}`.")
+    left = list(left_out)
+    alone = sum(real.episode is None for real in found)
     if alone:
         left.append(f"{alone:,} of no episode")
     return EpisodesRead({each: _episode(each, real) for each, real in steps.items()}, tuple(left))

@@ -15,6 +15,7 @@ from policy_server.frontend.stages import Stage, stage_of
 from policy_server.frontend.wording import plain
 
 WITH, THROUGH, HOW = "episodes:with", "episodes:through", "episodes:how"
+ASKED = "episodes:asked"
 SEED, PLACE_SEED, STEPS = "episodes:seed", "episodes:place_seed", "episodes:steps"
 BY_HAND, ENVIRONMENT = "The form", "Environment of the example"
 PROBABLE, SAMPLE = "Most probable", "Sample"
@@ -120,14 +121,16 @@ def _by_hand(service: Service, running: Played | None, asking: Asking) -> None:
     first = st.container()  # the buttons come before the form, and know what it has
     entered = observation_form(service, draft_of(service))
     with first, st.container(horizontal=True):
-        pressed = st.button(
+        st.button(
             "Step",
             type="primary",
             icon=":material/skip_next:",
             disabled=bool(entered.faults) or policy_missing(),
+            on_click=_ask_for_step,
             help="Sends the observation of the form as the next step, and appends the answer.",
         )
         _begin_anew(running)
+    pressed = st.session_state.pop(ASKED, False)
     if entered.faults:
         with first:
             st.error(
@@ -136,6 +139,14 @@ def _by_hand(service: Service, running: Played | None, asking: Asking) -> None:
     elif pressed:
         played = running or played_episodes.begun(service, asking)
         _advance(service, played, 1, running is None)
+
+
+def _ask_for_step() -> None:
+    """Remember it: the browser may tell it along with a reward that was typed right before.
+
+    Then the steps alone are drawn first, and whether the button was pressed is forgotten.
+    """
+    st.session_state[ASKED] = True
 
 
 def _in_environment(service: Service, running: Played | None, asking: Asking, stage: Stage) -> None:

@@ -38,6 +38,7 @@ class Shown:
         compared: With what is recorded.
         draw: Draws where it is played at a step, counted from 1; None where there is nothing.
         narrow: There is room for one column, as the form stands beside.
+        rate: Has the reward of a step typed, counted from 1; None where none can be.
     """
 
     episode: Episode
@@ -45,6 +46,7 @@ class Shown:
     compared: bool = True
     draw: Callable[[int], None] | None = None
     narrow: bool = False
+    rate: Callable[[int], None] | None = None
 
     @property
     def differing(self) -> list[int]:
@@ -86,6 +88,8 @@ def _step(service: Service, shown: Shown, playing: bool) -> None:
             except SchemaChanged:
                 visit.refresh(service)
                 st.rerun()
+        if shown.rate is not None:
+            shown.rate(step)
         _lines(episode, step, replayed, differing)
     if replayed is not None:
         _table(shown, replayed, differing)

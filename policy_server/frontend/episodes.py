@@ -1,14 +1,20 @@
-"""The page of episodes: those of a file, and those that are played here, step by step."""
+"""The page of episodes: those that were recorded, and those that are played here, step by step."""
 
 import hashlib
 
 import streamlit as st
 
 from policy_server.errors import RequestFailed
-from policy_server.frontend import address, episode_play, episode_steps
+from policy_server.frontend import address, episode_play, episode_steps, golden_source
 from policy_server.frontend import episode_player as player
-from policy_server.frontend.episode_files import Episode, EpisodesRead, read_episodes
+from policy_server.frontend.episode_files import (
+    Episode,
+    EpisodesRead,
+    episodes_of,
+    read_episodes,
+)
 from policy_server.frontend.origin import active_version, policy_missing
+from policy_server.frontend.real_choice import GOLDEN
 from policy_server.frontend.replayed import Replayed, replay
 from policy_server.frontend.service import Service
 from policy_server.frontend.wording import plain, say
@@ -16,6 +22,8 @@ from policy_server.frontend.wording import plain, say
 READ, DECIDED = "episodes:read", "episodes:decided"
 FROM, EPISODE = "episodes:from", "episodes:episode"
 RECORDED, HERE = "Recorded", "Played here"
+IN, OF_VERSION = "episodes:in", "episodes:version"
+FILE = "A file"
 
 
 def show(service: Service) -> None:
@@ -29,8 +37,8 @@ def show(service: Service) -> None:
         key=FROM,
         persist_state="session",
         on_change=player.to_first,
-        help="A file of episodes, or one that begins now: step by step by the form, or in the "
-        "environment of an example.",
+        help="One of a file or of golden cases, or one that begins now: step by step by the form, "
+        "or in the environment of an example.",
     )
     if kind == HERE:
         episode_play.show(service)
@@ -39,12 +47,44 @@ def show(service: Service) -> None:
 
 
 def _recorded(service: Service) -> None:
-    """Where a file of episodes goes in, and a step of one of them."""
+    """Where recorded episodes come from, and a step of one of them."""
     st.markdown(
         "Recorded episodes, step by step, and what the active version decides at each. A CSV file "
         "with the columns of the view **File** and `episode`, and if you like `action` and "
         "`reward`; or golden cases that have an `episode`."
     )
+    found = _of_version(service) if _recorded_in(service) == GOLDEN else _of_file(service)
+    if found is None:
+        player.pause()
+        return
+    origin, episodes = found
+    if episodes.left_out:
+        st.caption(plain(f"Left out: {'; '.join(episodes.left_out)}."))
+    episode = _chosen(episodes)
+    replayed = None if policy_missing() else _replayed(service, origin, episode)
+    episode_steps.show(service, episode_steps.Shown(episode, replayed))
+
+
+def _recorded_in(service: Service) -> str:
+    """Whether episodes are in a file or among a version's golden cases."""
+    if not golden_source.offered(service):
+        return FILE
+    address.choose(IN, [FILE, GOLDEN], FILE)
+    return str(
+        st.segmented_control(
+            "Recorded in",
+            [FILE, GOLDEN],
+            required=True,
+            key=IN,
+            persist_state="session",
+            on_change=player.to_first,
+            help="A file that you hand over, or what a version was uploaded with.",
+        )
+    )
+
+
+def _of_file(service: Service) -> tuple[str, EpisodesRead] | None:
+    """The episodes of a file, and a digest of it; None where there is none."""
     file = st.file_uploader(
         "File of episodes",
         type=["csv", "jsonl"],
@@ -53,19 +93,28 @@ def _recorded(service: Service) -> None:
         "left out. Of golden cases, `golden.jsonl`.",
     )
     if file is None:
-        player.pause()
-        return
+        return None
     digest = hashlib.sha256(file.getvalue()).hexdigest()
     try:
-        found = _read(file.name, digest, file.getvalue(), service)
+        return digest, _read(file.name, digest, file.getvalue(), service)
     except ValueError as error:
         st.error(plain(str(error)), icon=":material/error:")
-        return
-    if found.left_out:
-        st.caption(plain(f"Left out: {'; '.join(found.left_out)}."))
-    episode = _chosen(found)
-    replayed = None if policy_missing() else _replayed(service, digest, episode)
-    episode_steps.show(service, episode_steps.Shown(episode, replayed))
+        return None
+
+
+def _of_version(service: Service) -> tuple[str, EpisodesRead] | None:
+    """The episodes among a version's golden cases, and which it is; None where there is none."""
+    cases = golden_source.choose_cases(service, OF_VERSION, player.to_first)
+    if not cases.real:
+        return None
+    named = f"version {cases.version}"
+    try:
+        return named, episodes_of(cases.real, cases.left_out, f"golden case of {named}")
+    except ValueError as error:
+        st.info(
+            plain(f"{error} Choose another version, or hand over a file."), icon=":material/info:"
+        )
+        return None
 
 
 def _read(name: str, digest: str, content: bytes, service: Service) -> EpisodesRead:
@@ -88,7 +137,7 @@ def _chosen(found: EpisodesRead) -> Episode:
         key=EPISODE,
         persist_state="session",
         on_change=player.to_first,
-        help="Those of the file, in the order in which they begin.",
+        help="In the order in which they begin.",
     )
     episode = found.episodes[str(name)]
     if episode.more:
@@ -96,9 +145,9 @@ def _chosen(found: EpisodesRead) -> Episode:
     return episode
 
 
-def _replayed(service: Service, digest: str, episode: Episode) -> Replayed | None:
+def _replayed(service: Service, origin: str, episode: Episode) -> Replayed | None:
     """What the active version decides on the steps, asked once for each version."""
-    asked = (service.schema.digest, digest, episode.name)
+    asked = (service.schema.digest, origin, episode.name)
     kept: tuple[tuple[str, ...], Replayed] | None = st.session_state.get(DECIDED)
     active = active_version()
     if kept is not None and kept[0] == asked and active in (None, kept[1].version):

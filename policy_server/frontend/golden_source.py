@@ -1,5 +1,6 @@
 """Golden cases that versions were uploaded with, as real observations, for those who manage."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import streamlit as st
@@ -7,7 +8,12 @@ import streamlit as st
 from policy_server.errors import RequestFailed
 from policy_server.frontend import address
 from policy_server.frontend.origin import active_version
-from policy_server.frontend.real_observations import Source, fitting, golden_cases
+from policy_server.frontend.real_observations import (
+    RealObservation,
+    Source,
+    fitting,
+    golden_cases,
+)
 from policy_server.frontend.refusals import json_of
 from policy_server.frontend.service import Service
 from policy_server.frontend.version_archive import golden_of
@@ -24,16 +30,20 @@ class CasesRead:
     """What came of reading the golden cases of a version.
 
     Attributes:
-        version: Which, and the schema that they were read by.
-        source: Those that are valid; None where there is none.
+        schema: The hash of that by which they were read.
+        version: Which.
+        real: Those that are valid.
         left_out: What was left out, in words.
         fault: Why they could not be read.
+        source: As many of them as one request takes; None where there is none.
     """
 
-    version: tuple[str, str]
-    source: Source | None
+    schema: str
+    version: str
+    real: tuple[RealObservation, ...] = ()
     left_out: tuple[str, ...] = ()
     fault: str = ""
+    source: Source | None = None
 
 
 def offered(service: Service) -> tuple[str, ...]:
@@ -73,8 +83,24 @@ def choose(service: Service, key: str) -> Source | None:
     """Show which version's golden cases are taken; None where there is none.
 
     Args:
-        service: Has the versions.
+        service: Has the versions; at least one with golden cases.
         key: Of the control in the page.
+    """
+    cases = choose_cases(service, key)
+    if cases.left_out and cases.real:
+        st.caption(plain(f"Left out: {'; '.join(cases.left_out)}."))
+    return cases.source
+
+
+def choose_cases(
+    service: Service, key: str, changed: Callable[[], None] | None = None
+) -> CasesRead:
+    """The same, with all of them; what could not be read, and that none fits, is shown.
+
+    Args:
+        service: Has the versions; at least one with golden cases.
+        key: Of the control in the page.
+        changed: Called when another version is chosen.
     """
     names, active = offered(service), active_version()
     address.choose(key, names, names[0])
@@ -85,14 +111,14 @@ def choose(service: Service, key: str) -> Source | None:
             format_func=lambda each: f"{each} (active)" if each == active else each,
             key=key,
             persist_state="session",
+            on_change=changed,
             help="They are read from the version's archive, once in a visit.",
         )
     )
-    asked = (service.schema.digest, version)
     kept: CasesRead | None = st.session_state.get(READ)
-    if kept is None or kept.version != asked:
+    if kept is None or (kept.schema, kept.version) != (service.schema.digest, version):
         with st.spinner("The golden cases are read ..."):
-            kept = _read(service, asked)
+            kept = _read(service, version)
         st.session_state[READ] = kept
     if kept.fault:
         st.error(plain(kept.fault), icon=":material/error:")
@@ -102,15 +128,13 @@ def choose(service: Service, key: str) -> Source | None:
             on_click=lambda: st.session_state.pop(READ, None),
             help="Asks the server for the golden cases once more.",
         )
-    elif kept.source is None:
+    elif not kept.real:
         st.warning("No golden case of this version fits the schema.", icon=":material/warning:")
-    elif kept.left_out:
-        st.caption(plain(f"Left out: {'; '.join(kept.left_out)}."))
-    return kept.source
+    return kept
 
 
-def _read(service: Service, asked: tuple[str, str]) -> CasesRead:
-    version = asked[1]
+def _read(service: Service, version: str) -> CasesRead:
+    schema = service.schema.digest
     try:
         content = golden_of(service.client, version)
         if content.startswith(ARRAYS):
@@ -120,7 +144,8 @@ def _read(service: Service, asked: tuple[str, str]) -> CasesRead:
             )
         found = golden_cases(f"version {version}", content, service)
     except (RequestFailed, ValueError) as error:
-        return CasesRead(asked, None, fault=str(error))
+        return CasesRead(schema, version, fault=str(error))
     noun, where = "golden case", f"of version {version}."
     source = fitting(found.real, noun, where) if found.real else None
-    return CasesRead(asked, source, tuple(found.left_out))
+    real, left_out = tuple(found.real), tuple(found.left_out)
+    return CasesRead(schema, version, real, left_out, source=source)

@@ -60,6 +60,12 @@ class Live:
             self.history.add(metrics, time.monotonic(), now)
 
 
+def token_of(service: Service) -> str:
+    """The token of the metrics that this visit has typed; empty where it has none."""
+    live = st.session_state.get(LIVE)
+    return live.token if live is not None and live.client is service.client else ""
+
+
 def show(service: Service) -> None:
     """Show the curves, read anew every EVERY_SECONDS."""
     st.subheader("What the server does now", anchor=False)

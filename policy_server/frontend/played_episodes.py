@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import groupby
 from typing import Any
 
 import streamlit as st
@@ -11,6 +10,7 @@ from policy_server.errors import FaultsError
 from policy_server.frontend import address, charts, episode_steps
 from policy_server.frontend import episode_player as player
 from policy_server.frontend.answers import number
+from policy_server.frontend.array_input import EXACT
 from policy_server.frontend.origin import SCHEMA_CHARACTERS, active_version
 from policy_server.frontend.played_files import write_episodes
 from policy_server.frontend.playing import (
@@ -78,18 +78,19 @@ def show(service: Service, *, narrow: bool = False) -> None:
     if own:
         played = _chosen(own)
         _told(played)
+        rate = partial(_rate, played) if played.rollout is None else None
+        draw = _drawing(played)
         episode_steps.show(
             service,
-            episode_steps.Shown(played.episode, played.replayed, False, _drawing(played), narrow),
+            episode_steps.Shown(played.episode, played.replayed, False, draw, narrow, rate),
         )
-        _download("Download as CSV", list(own.values()), "episodes.csv")
+        _download("Download as CSV", service.schema.digest, "episodes.csv")
     else:
         player.pause()
         st.info("No step was played yet.", icon=":material/info:")
-    others.sort(key=lambda each: each.schema)
-    for schema, group in groupby(others, lambda each: each.schema):
+    for schema in sorted({each.schema for each in others}):
         name = schema[:SCHEMA_CHARACTERS]
-        _download(f"Download those of schema {name}", list(group), f"episodes-{name}.csv")
+        _download(f"Download those of schema {name}", schema, f"episodes-{name}.csv")
 
 
 def _all() -> dict[str, Played]:
@@ -133,7 +134,10 @@ def _told(played: Played) -> None:
     said = [f"{count:,} step{'' if count == 1 else 's'} through {played.asking.words}"]
     if rollout is not None:
         said.append(f"environment from seed {rollout.seed}")
-        said.append(f"sum of rewards {number(played.reward)}")
+    rated = sum(each.reward is not None for each in played.steps)
+    if rated:
+        of = "" if rated == count else f" of {rated:,} step{'' if rated == 1 else 's'}"
+        said.append(f"sum of rewards{of} {number(played.reward)}")
     if played.ended:
         said.append("it has ended")
     st.caption(plain(f"{'; '.join(said)}."))
@@ -150,6 +154,32 @@ def _told(played: Played) -> None:
             ),
             icon=":material/history:",
         )
+
+
+def _rate(played: Played, step: int) -> None:
+    """A box for the reward of a step, which nothing here knows by itself."""
+    reward, key = played.steps[step - 1].reward, f"episodes:reward:{played.name}:{step}"
+    if st.session_state.get(key) != reward:
+        st.session_state[key] = reward
+    st.number_input(
+        f"Reward of step {step}",
+        value=None,
+        step=0.1,
+        format=EXACT,
+        key=key,
+        placeholder="not known",
+        on_change=_take_reward,
+        args=(played.name, step, key),
+        help="What the step has brought: drawn over the steps, summed, and written to the file.",
+    )
+
+
+def _take_reward(name: str, step: int, key: str) -> None:
+    """Keep what was typed before anything else goes on, such as the next step."""
+    played = _all().get(name)
+    if played is not None:
+        _all()[name] = played.rated(step, st.session_state[key])
+    st.rerun()  # the whole page: the sum stands above, and Step may have been pressed meanwhile
 
 
 def _drawing(played: Played) -> Callable[[int], None] | None:
@@ -173,10 +203,10 @@ def _picture(rollout: Rollout, scenes: Sequence[Any], when: str) -> None:
     st.image(svg, alt=f"{when}: {words}")
 
 
-def _download(label: str, episodes: Sequence[Played], name: str) -> None:
+def _download(label: str, schema: str, name: str) -> None:
     st.download_button(
         label,
-        partial(write_episodes, episodes),
+        partial(_written, _all(), schema),
         name,
         "text/csv",
         icon=":material/download:",
@@ -184,3 +214,8 @@ def _download(label: str, episodes: Sequence[Played], name: str) -> None:
         on_click="ignore",
         help="Every step: observation, decision, version, reward. **Recorded** takes the file.",
     )
+
+
+def _written(episodes: dict[str, Played], schema: str) -> bytes:
+    """The episodes of a schema as a file, as they are when it is asked for."""
+    return write_episodes([each for each in episodes.values() if each.schema == schema])

@@ -83,7 +83,7 @@ class PlayedStep:
 
     Attributes:
         version: That decided it.
-        reward: Of the environment; None where the observations are given by hand.
+        reward: Of the environment, or as somebody has typed it; None where nobody has.
         scene: What could be seen before it; None likewise.
     """
 
@@ -125,6 +125,12 @@ class Played:
     def reward(self) -> float:
         """The sum of all rewards."""
         return sum(each.reward or 0.0 for each in self.steps)
+
+    def rated(self, step: int, reward: float | None) -> "Played":
+        """It with another reward of a step, counted from 1."""
+        steps = [*self.steps]
+        steps[step - 1] = replace(steps[step - 1], reward=reward)
+        return replace(self, steps=tuple(steps))
 
     @property
     def episode(self) -> Episode:

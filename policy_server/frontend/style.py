@@ -6,17 +6,22 @@ UNSEEN = "unseen"
 """Begin of the keys of containers for what only runs in the browser, and takes no room."""
 THEMES = {
     "light": """
+        :root { --paper: #fbfaf7; }
         [data-testid=stCaptionContainer] { opacity: 1 !important; }
         [data-testid=stCaptionContainer] * { color: #55616d !important; opacity: 1 !important; }
     """,
     "dark": """
+        :root { --paper: #131b24; }
         [data-testid=stCaptionContainer] { opacity: 1 !important; }
         [data-testid=stCaptionContainer] * { color: #a9b6c2 !important; opacity: 1 !important; }
         [data-testid=stBaseButton-primary]:enabled *, [data-testid=stMultiSelect] span[title],
         [data-testid=stMultiSelect] [role=row] * { color: #131b24 !important; }
     """,
 }
-"""What is hard to read in Streamlit's own: captions, and white on the dark theme's colour."""
+"""What is hard to read in Streamlit's own: captions, and white on the dark theme's colour.
+
+Drawings are made for the background of the theme, their paper.
+"""
 CHARTS = """
     [data-testid=stVegaLiteChart] .marks { max-width: 100%; height: auto !important; }
     body:has([data-testid=stApp] :is(button, summary, a):focus:hover:not([aria-label^=Help]))
@@ -52,9 +57,15 @@ FORCED = """
         [data-testid=stSlider] [data-rac]:has(> div > input[type=range]) {
             forced-color-adjust: none; background: Highlight !important;
         }
+        [data-testid=stImage] img {
+            forced-color-adjust: none; background: var(--paper) !important;
+        }
     }
 """
-"""Who has colours of their own sees what is chosen: Streamlit says it by backgrounds, which go."""
+"""Who has colours of their own sees what is chosen: Streamlit says it by backgrounds, which go.
+
+Drawings keep their colours, and with them the paper that these are seen on, as charts do.
+"""
 
 
 def apply() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from policy_server.errors import RequestFailed
-from policy_server.frontend import visit
+from policy_server.frontend import version_events, visit
 from policy_server.frontend.service import Service
 from policy_server.frontend.version_history import GOLDEN, Version
 from policy_server.frontend.wording import plain, say
@@ -125,6 +125,7 @@ def _confirm_deletion(service: Service, chosen: Version) -> None:
             st.rerun()
     if not agreed:
         return
+    version_events.forget()
     try:
         service.client.delete(chosen["version"])
     except RequestFailed as error:
@@ -149,6 +150,7 @@ def _differences(active: Version | None, chosen: Version) -> list[str]:
 def _activate(
     service: Service, active: Version | None, chosen: Version, changed: Callable[[], None]
 ) -> None:
+    version_events.forget()
     try:
         with st.spinner(f"Version {chosen['version']} is activated ..."):
             report = service.client.activate(chosen["version"])

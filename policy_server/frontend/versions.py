@@ -5,21 +5,26 @@ from typing import Any
 
 import streamlit as st
 
-from policy_server.contract.operations import MAX_AUDIT_ENTRIES
 from policy_server.errors import RequestFailed
-from policy_server.frontend import address, golden_source, version_actions, version_details
+from policy_server.frontend import (
+    address,
+    golden_source,
+    version_actions,
+    version_details,
+    version_events,
+    version_traffic,
+)
 from policy_server.frontend.csv_cells import harmless
 from policy_server.frontend.origin import active_version
-from policy_server.frontend.refusals import json_of
 from policy_server.frontend.service import Service
 from policy_server.frontend.version_history import (
     GOLDEN,
     Event,
     Version,
     active_before,
-    events_of,
     rows_of,
 )
+from policy_server.frontend.version_traffic import Traffic
 from policy_server.frontend.wording import plain, say
 
 CHOSEN, NEXT = "versions:chosen", "versions:next"
@@ -61,8 +66,9 @@ def show(service: Service, changed: Callable[[], None]) -> str | None:
     if not versions:
         return None
     with st.container(border=True, key="versions"):
-        events = read_events(service)
-        _table(list(versions.values()), events)
+        events = version_events.read(service, list(versions.values()))
+        traffic = version_traffic.read(service, version_events.state_of(list(versions.values())))
+        _table(list(versions.values()), events, traffic)
         chosen = versions[_choose(versions)]
         others = [name for name, each in versions.items() if each["state"] == "complete"]
         before = _before(active, others, events)
@@ -89,23 +95,10 @@ def _before(active: Version | None, others: list[str], events: list[Event]) -> s
     return active_before(name, others, events)
 
 
-def read_events(service: Service) -> list[Event]:
-    """What the audit log tells of versions; nothing, and a sentence, where it cannot be read."""
-    client = service.client
-    try:
-        answer = client.get("audit", query={"limit": MAX_AUDIT_ENTRIES})
-        return events_of(json_of(answer, client.url)["entries"])
-    except RequestFailed as error:
-        why = str(error)
-    except (KeyError, TypeError, AttributeError):
-        why = f"{client.url} answers, but not as a policy server does."
-    st.caption(plain(f"Who did what is not shown, as the audit log was not read. {why}"))
-    return []
-
-
-def _table(versions: list[Version], events: list[Event]) -> None:
+def _table(versions: list[Version], events: list[Event], traffic: Traffic) -> None:
     rows: list[dict[str, Any]] = [
         {name: harmless(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
+        | ({"share of requests": traffic.of(str(row["version"]))} if traffic.shares else {})
         for row in rows_of(versions, events)
     ]
     st.markdown("**Versions**")
@@ -114,6 +107,20 @@ def _table(versions: list[Version], events: list[Event]) -> None:
         "Staged: proven and ready to decide. What is uploaded below is staged where a policy "
         "decides already. Golden cases: what their replay found at the upload."
     )
+    for words in filter(None, (traffic.words, version_events.age())):
+        st.caption(plain(words))
+    st.button(
+        "Read again",
+        icon=":material/refresh:",
+        on_click=_read_again,
+        help="The audit log and the metrics. Otherwise they are read when another version is "
+        "active, staged or gone.",
+    )
+
+
+def _read_again() -> None:
+    version_events.forget()
+    version_traffic.forget()
 
 
 def _choose(versions: dict[str, Version]) -> str:

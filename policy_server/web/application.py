@@ -259,7 +259,7 @@ def _connexion_application(
         strict_validation=True,
         validator_map=validators(),
         resolver=Resolver(functools.partial(getattr, operations)),
-        swagger_ui_options=swagger_ui(specification),
+        swagger_ui_options=swagger_ui(specification, surroundings.documentation),
     )
     application.app.url_map.merge_slashes = False
     application.add_api(

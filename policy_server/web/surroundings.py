@@ -21,6 +21,7 @@ class Surroundings:
         below: Path of one of several policies below that, `/policies/NAME`; empty for the default.
         proxies: Addresses whose word on a client counts.
         model: How clients of inference servers call the policy.
+        documentation: Where people read about it; empty where nobody has said so.
     """
 
     origins: tuple[bytes, ...] = ()
@@ -28,6 +29,7 @@ class Surroundings:
     below: str = ""
     proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     model: str = DEFAULT
+    documentation: str = ""
 
     def trust(self, scope: Scope) -> bool:
         """Whether one of the proxies connected; none has where the server does not say who did."""

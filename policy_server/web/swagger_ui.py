@@ -9,16 +9,21 @@ from policy_server.resources import ASSETS
 FAVICON = ASSETS / "favicon.svg"
 
 
-def swagger_ui(specification: Specification) -> SwaggerUIOptions:
+def swagger_ui(specification: Specification, documentation: str = "") -> SwaggerUIOptions:
     """The page for an API; the contract itself is served elsewhere.
 
     Where the contract names the page as a client of an OpenID provider, it signs its visitors in.
+
+    Args:
+        specification: Of the API.
+        documentation: A page that this one leads to; empty where there is none.
     """
     code = specification["securityDefinitions"].get(CODE, {})
     shown = {
         "title": specification["info"]["title"],
         "client_id": code.get(CLIENT_ID, ""),
         "scopes": " ".join(code.get("scopes", ())),
+        "documentation": documentation,
     }
     return SwaggerUIOptions(
         serve_spec=False,

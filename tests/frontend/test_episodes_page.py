@@ -1,6 +1,7 @@
 """Recorded episodes: step by step, played, and decided anew with what a policy remembers."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,11 @@ from policy_server.frontend.episode_files import read_episodes
 from policy_server.frontend.real_observations import Recorded
 from policy_server.frontend.replayed import replay
 from policy_server.frontend.service import Service
-from tests.frontend.conftest import FIELDS, service_of
+from tests.frontend.conftest import FIELDS, served, service_of
+from tests.frontend.test_loading import GOLDEN
 from tests.support.axe import serious
-from tests.support.recurrent import EPISODE, lstm_steps
-from tests.support.server import Server
+from tests.support.recurrent import EPISODE, LongShort, lstm_steps
+from tests.support.server import KEY, PASSWORD, Server
 from tests.support.visitor import WAIT_MILLISECONDS, Frontend, Visitor, visitor
 
 FILES = "File of episodes"
@@ -32,12 +34,12 @@ a,3,2,99,0,1,rain
 """
 
 
-def golden(folder: Path) -> Path:
-    """An episode, with one action recorded that is another."""
+def golden(folder: Path, differing: int = DIFFERING) -> Path:
+    """An episode, with one action recorded that is another; 0 for none."""
     file = folder / "golden.jsonl"
     lines = []
     for place, row in enumerate(EPISODE[:STEPS], 1):
-        action = ACTIONS[place - 1] ^ (place == DIFFERING)
+        action = ACTIONS[place - 1] ^ (place == differing)
         observation = dict(zip(FIELDS, map(float, row), strict=True))
         lines.append(json.dumps({"episode": 7, "observation": observation, "action": action}))
     file.write_text("\n".join(lines))
@@ -100,6 +102,58 @@ def test_steps_of_a_policy_with_memory_are_decided_with_it_and_go_into_the_form(
         assert serious(guest) == []
         guest.turn_to("Decide")
         guest.sees(f"From step {DIFFERING} of episode 7, golden case in line {DIFFERING}")
+
+
+@pytest.fixture(scope="module")
+def with_episodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A policy with a memory whose golden cases are an episode."""
+    folder = tmp_path_factory.mktemp("with_episodes")
+    golden(folder, differing=0)
+    yield from served(folder, LongShort().content())
+
+
+def test_episodes_among_the_golden_cases_of_a_version_are_taken_without_the_file(
+    browser: Browser, front: Frontend, with_episodes: Server
+) -> None:
+    version = with_episodes.get("versions").json()["active"]
+    told = f"Version {version} decides as recorded at all {STEPS} steps."
+    with visitor(browser, front) as guest:
+        guest.connect(with_episodes)
+        guest.turn_to("Episodes")
+        guest.page.get_by_text(GOLDEN, exact=True).click()
+        guest.settle()
+        guest.sees(told)
+        guest.press("Next")
+        at(guest, 2, STEPS)
+        guest.sees(f"golden case in line 2 of version {version}")
+        assert serious(guest) == []
+        link = guest.page.url
+    with visitor(browser, Frontend(front.process, link, 0, front.log)) as other:
+        other.fill("Password", PASSWORD)
+        other.press("Connect")
+        other.sees(told)
+        at(other, 2, STEPS)
+
+
+def test_golden_cases_that_are_no_steps_say_what_they_lack_and_who_may_not_manage_has_the_file(
+    browser: Browser, front: Frontend, lpoc_server: Server
+) -> None:
+    with visitor(browser, front) as guest:
+        guest.connect(lpoc_server)
+        guest.turn_to("Episodes")
+        guest.page.get_by_text(GOLDEN, exact=True).click()
+        guest.settle()
+        guest.sees("names the episode that it is a step of, as episode. Choose another version,")
+        guest.page.get_by_text("A file", exact=True).click()
+        guest.settle()
+        guest.sees(FILES)
+    with visitor(browser, front) as guest:
+        guest.fill("Address", lpoc_server.url)
+        guest.fill("Key or token, instead of user and password", KEY)
+        guest.press("Connect")
+        guest.turn_to("Episodes")
+        guest.sees(FILES)
+        assert guest.page.get_by_text(GOLDEN, exact=True).count() == 0
 
 
 def test_replayed_is_what_the_formulas_give(recurrent: Server, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Episodes that a visitor plays: in an example's environment, and by the form; what goes wrong."""
 
+import csv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,10 +48,7 @@ def test_an_episode_in_the_environment_is_drawn_downloaded_and_taken_again(
             timeout=WAIT_MILLISECONDS
         )
         assert serious(guest) == []
-        with guest.page.expect_download() as download:
-            guest.button("Download as CSV").click()
-        file = tmp_path / "episodes.csv"
-        download.value.save_as(file)
+        file = download(guest, tmp_path)
         guest.press("Load into the form")
         guest.sees("The form of Decide has the observation of step 6.")
         by_the_form(guest)
@@ -94,6 +92,52 @@ def test_a_policy_with_memory_is_played_through_step_alone(
         guest.press("Step")
         at(guest, 2, 2)
         guest.sees("What a policy with memory weighs depends on the steps before")
+
+
+def test_rewards_that_are_typed_are_drawn_summed_and_written_to_the_file(
+    browser: Browser, front: Frontend, linear: Server, tmp_path: Path
+) -> None:
+    with visitor(browser, front) as guest:
+        play_here(guest, linear)
+        guest.press("Step")
+        at(guest, 1, 1)
+        curve = guest.page.get_by_role("button", name="Show data: Reward over the steps")
+        assert curve.count() == 0
+        guest.fill("Reward of step 1", "-0.125")
+        expect(curve).to_have_count(1, timeout=WAIT_MILLISECONDS)
+        guest.sees("sum of rewards -0.125")
+        guest.press("Step")
+        at(guest, 2, 2)
+        # What is typed right before the click is kept, though the step that is shown changes.
+        guest.field("Reward of step 2").fill("1.5")
+        guest.press("Step")
+        at(guest, 3, 3)
+        guest.sees("sum of rewards of 2 steps 1.375")
+        assert serious(guest) == []
+        guest.press("Previous")
+        expect(guest.field("Reward of step 2")).to_have_value("1.5", timeout=WAIT_MILLISECONDS)
+        guest.fill("Reward of step 2", "")  # nothing is known again
+        guest.sees("sum of rewards of 1 step -0.125")
+        guest.fill("Reward of step 2", "2")
+        guest.sees("sum of rewards of 2 steps 1.875")
+        file = download(guest, tmp_path)
+        with file.open(encoding="utf-8-sig", newline="") as text:
+            rewards = [row["reward"] for row in csv.DictReader(text)]
+        assert [float(each) for each in rewards[:2]] == [-0.125, 2.0]
+        assert rewards[2:] == [""]
+        guest.page.get_by_role("radio", name="Recorded").click()
+        guest.settle()
+        guest.hand_over(FILES, file)
+        guest.sees("reward -0.125")
+        assert guest.field("Reward of step 1").count() == 0  # a record stays as it is
+
+
+def download(guest: Visitor, folder: Path) -> Path:
+    with guest.page.expect_download() as download:
+        guest.button("Download as CSV").click()
+    file = folder / "episodes.csv"
+    download.value.save_as(file)
+    return file
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """The look of the page: its one row, its states, colours of the system, and what is drawn again."""
 
 import ast
-from collections.abc import Iterator
+import base64
+import re
+from collections.abc import Iterator, Sequence
 
 import pytest
 from playwright.sync_api import Browser, WebSocket, expect
@@ -92,6 +94,48 @@ def test_colours_of_the_system_show_what_is_chosen(
         border = "each => getComputedStyle(each).borderBottomStyle"
         tabs = (guest.page.get_by_role("tab", name=each) for each in ("Decide", "Picture"))
         assert [tab.evaluate(border) for tab in tabs] == ["solid", "none"]
+
+
+READABLE = 4.5
+"""The contrast of text that the guidelines of the web ask for."""
+INK = re.compile(r'<text [^>]*fill="#([0-9a-f]{6})"')
+
+
+def contrast(one: Sequence[int], two: Sequence[int]) -> float:
+    """Of two colours, as WCAG 2 has it."""
+    bright, dark = sorted((luminance(one), luminance(two)), reverse=True)
+    return (bright + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: Sequence[int]) -> float:
+    shares = [each / 255 for each in colour]
+    linear = [
+        each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in shares
+    ]
+    return sum(part * each for part, each in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize(("system", "theme"), [("dark", "light"), ("light", "dark")])
+def test_a_drawing_stays_readable_on_colours_of_the_system(
+    browser: Browser, front: Frontend, tuple_server: Server, system: str, theme: str
+) -> None:
+    url = f"{front.url}/?embed_options={theme}_theme"
+    themed = Frontend(front.process, url, front.server_port, front.log)
+    with visitor(browser, themed, forced_colors="active", color_scheme=system) as guest:
+        guest.connect(tuple_server)
+        guest.turn_to("Episodes")
+        guest.page.get_by_text("Played here", exact=True).click()
+        guest.settle()
+        guest.press("Play in the environment")
+        drawing = guest.page.get_by_role("img", name="Before step 1: In the room").first
+        source = drawing.get_attribute("src") or ""
+        svg = base64.b64decode(source.partition(",")[2]).decode()
+        inks = {tuple(bytes.fromhex(each)) for each in INK.findall(svg)}
+        paper = re.fullmatch(r"rgb\((\d+), (\d+), (\d+)\)", drawing.evaluate(COLOUR))
+        assert paper is not None, "its paper is its own, and opaque"
+        assert inks
+        for ink in inks:
+            assert contrast(ink, [*map(int, paper.groups())]) >= READABLE
 
 
 def test_where_there_is_nothing_to_compare_a_button_leads_on(

@@ -112,9 +112,13 @@ def test_what_another_visitor_did_is_told_and_a_link_leads_to_the_version(
     second = report.json()["version"]
     for version in (first, second):
         assert server.post(f"versions/{version}/activate", None).status_code == 200
+    assert server.post("predict", {"speed": 1, "gear": 1}).ok
     with visitor(browser, front) as guest:
         guest.connect(server)
         guest.turn_to("Policy")
+        guest.sees("Share of requests: of those that were decided, as the metrics count them")
+        guest.press("Read again")
+        guest.sees("Who did what: the audit log as of")
         # The audit log knows which one was active before.
         guest.button(f"Roll back to {first}").wait_for()
         guest.choose("Version to look at", second)

@@ -1,11 +1,14 @@
 """The time line of versions, as the list of them and the audit log tell it."""
 
+import json
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from policy_server.frontend.metrics_reading import Labels
 from policy_server.frontend.version_history import active_before, events_of, golden_words, rows_of
+from policy_server.frontend.version_traffic import shares_of
 from tests.support.sites import other_site
 
 
@@ -67,6 +70,41 @@ def test_golden_cases_are_told_as_the_build_has_replayed_them() -> None:
     assert golden_words(version("1-a", parts=["golden"], checks=[check, failed])) == "differ"
 
 
+def test_traffic_is_shared_among_the_versions_that_have_decided() -> None:
+    requests: dict[Labels, float] = {
+        ("predict", "200", "2-b"): 6.0,
+        ("predict_batch", "200", "2-b"): 3.0,
+        ("predict", "400", ""): 90.0,
+        ("predict", "200", "1-a"): 1.0,
+    }
+    assert shares_of(requests) == {"2-b": 0.9, "1-a": 0.1}
+    assert shares_of({("predict", "400", ""): 9.0}) == {}
+
+
+def traffic(url: str) -> None:
+    """A page that asks for the metrics."""
+    from types import SimpleNamespace
+    from typing import Any
+
+    import streamlit as st
+
+    from policy_server.frontend import version_traffic
+    from policy_server.frontend.client import Client, Credentials
+
+    service: Any = SimpleNamespace(client=Client(url, Credentials()))
+    st.caption(version_traffic.read(service, "state").words)
+    st.button("Something else")
+
+
+def test_a_server_that_shows_no_metrics_is_not_asked_for_them_again() -> None:
+    with other_site("<p>Hello</p>") as site:
+        page = AppTest.from_function(traffic, args=(site.origin,)).run(timeout=60)
+        page.button[0].click().run(timeout=60)
+    assert not page.exception
+    assert site.asked == ["/metrics"]
+    assert "not shown. What answers at /metrics does not answer as" in page.caption[0].value
+
+
 def details() -> None:
     """A page with a version, a worker that is not well, and a replay that has failed."""
     import streamlit as st
@@ -106,11 +144,11 @@ def events(url: str) -> None:
 
     import streamlit as st
 
-    from policy_server.frontend import versions
+    from policy_server.frontend import version_events
     from policy_server.frontend.client import Client, Credentials
 
     service: Any = SimpleNamespace(client=Client(url, Credentials()))
-    st.text(f"{len(versions.read_events(service))} events")
+    st.text(f"{len(version_events.read(service, []))} events")
 
 
 @pytest.mark.parametrize(
@@ -122,6 +160,41 @@ def test_what_is_no_audit_log_is_told_in_a_sentence(answer: str) -> None:
     assert not page.exception
     assert page.text[0].value == "0 events"
     assert "the audit log was not read" in page.caption[0].value
+
+
+def log_of(url: str) -> None:
+    """A page with the audit log of versions that change."""
+    from types import SimpleNamespace
+    from typing import Any
+
+    import streamlit as st
+
+    from policy_server.frontend import version_events
+    from policy_server.frontend.client import Client, Credentials
+
+    service: Any = SimpleNamespace(client=Client(url, Credentials()))
+    state = "complete" if st.checkbox("staged") else "active"
+    events = version_events.read(service, [{"version": "10-d", "state": state}])
+    st.caption(version_events.age())
+    st.button("Read again", on_click=version_events.forget)
+    st.button("Something else")
+    st.text(f"{len(events)} events")
+
+
+def test_the_audit_log_is_read_once_until_versions_change_or_somebody_asks() -> None:
+    with other_site(json.dumps({"entries": LOG})) as site:
+        page = AppTest.from_function(log_of, args=(site.origin,)).run(timeout=60)
+        page.button[1].click().run(timeout=60)
+        assert len(site.asked) == 1
+        assert "the audit log as of" in page.caption[0].value
+        page.checkbox[0].check().run(timeout=60)
+        assert len(site.asked) == 2
+        page.button[0].click().run(timeout=60)
+        assert len(site.asked) == 3
+        page.button[1].click().run(timeout=60)
+        assert len(site.asked) == 3
+    assert not page.exception
+    assert page.text[0].value == f"{len(_log())} events"
 
 
 def _log() -> list[Any]:

@@ -1,27 +1,17 @@
-"""A worker with metrics and traces by turns.
+"""Answering with metrics and traces, and without, by turns.
 
 Two processes of the same program differ by up to a fifth for as long as they live, by where their
 memory happens to be, and a busy machine by as much from second to second. So both ways of serving
 are measured in one process, in turns that are shorter than what disturbs them.
 """
 
-import contextlib
-import json
-import os
 import threading
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from policy_server.app.measuring import Measuring
-from policy_server.app.observers import Observers
-from policy_server.app.settings import Settings
-from policy_server.logs.process_log import log
 from policy_server.traces.exporting import THREAD
-from policy_server.web.access_log import AccessLog
 from policy_server.web.gathering import Gathering
-from policy_server.web.worker import WorkerApplication
 
 RESULTS = "BENCHMARK_TURNS"
 """The variable with the file that gets the turns, when the process ends in good order."""
@@ -54,7 +44,7 @@ class Turns:
         access_log: What is told alone where nobody else wants to know.
     """
 
-    def __init__(self, gathering: Gathering, access_log: AccessLog) -> None:
+    def __init__(self, gathering: Gathering, access_log: Callable[..., None]) -> None:
         self._gathering, self._access_log = gathering, access_log
         self._measured, self._began, self._until, self._requests = False, 0, 0, 0
         self.turns: list[Turn] = []
@@ -84,20 +74,3 @@ def _exporting_nanoseconds() -> int:
         if thread.name == THREAD and thread.ident is not None:
             return time.clock_gettime_ns(time.pthread_getcpuclockid(thread.ident))
     return 0
-
-
-class SwitchedObservers(Observers):
-    """The observers of a worker, told by turns; the turns are kept when the process ends."""
-
-    def __init__(self, settings: Settings, measuring: Measuring) -> None:
-        super().__init__(settings, measuring)
-        asked = (settings.access_log, settings.access_log_share, settings.slow_seconds)
-        self._turns = Turns(self._gathering, AccessLog(log, *asked))
-        self.told = self.told._replace(observer=self._turns)
-
-    @contextlib.asynccontextmanager
-    async def __call__(self, worker: WorkerApplication) -> AsyncIterator[None]:
-        """Measure for as long as the block runs."""
-        async with super().__call__(worker):
-            yield
-        Path(os.environ[RESULTS]).write_text(json.dumps(self._turns.turns), encoding="utf-8")

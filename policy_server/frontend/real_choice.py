@@ -2,14 +2,17 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
 
 from policy_server.contract.schema import Observation
 from policy_server.frontend import address, golden_source
+from policy_server.frontend.logged_decisions import LOG, logged_decisions
 from policy_server.frontend.real_observations import (
     GOLDEN_CASES,
+    FileRead,
     RealObservation,
     Recorded,
     Source,
@@ -48,9 +51,9 @@ def choose_real(service: Service, key: str) -> Source | None:
         key=f"{key}:from",
         persist_state="session",
         help="A CSV file as the view **File** takes it, golden cases (`golden.jsonl`, or those of "
-        "a version), or those that you decided on.",
+        "a version), what clients asked (a log of the server), or those that you decided on.",
     )
-    return chosen(str(kind), service, "CSV file or golden cases", f"{key}:real")
+    return chosen(str(kind), service, "CSV file, golden cases or log", f"{key}:real")
 
 
 def chosen(kind: str, service: Service, label: str, key: str) -> Source | None:
@@ -96,10 +99,11 @@ def of_file(service: Service, label: str, key: str) -> Source | None:
     """
     file = st.file_uploader(
         label,
-        type=["csv", "jsonl"],
+        type=["csv", "jsonl", "log"],
         key=key,
-        help="CSV with a column for each field, other columns are left out; or golden cases, "
-        "`golden.jsonl`.",
+        help="CSV with a column for each field, other columns are left out; golden cases, "
+        "`golden.jsonl`; or a log of the server in JSON, `server.log`, which has observations "
+        "where POLICY_SERVER_LOG_OBSERVATIONS is set.",
     )
     if file is None:
         return None
@@ -121,12 +125,18 @@ def _read(name: str, content: bytes, service: Service) -> tuple[Source | None, l
     kept: tuple[str, Source | None, list[str]] | None = st.session_state.get(READ)
     if kept is None or kept[0] != digest:
         with st.spinner("The file is read ..."):
-            golden = name.endswith(GOLDEN_CASES)
-            found = (golden_cases if golden else csv_rows)(name, content, service)
-            source = fitting(found.real, "row", f"of {name}.") if found.real else None
+            found = _reader(name)(name, content, service)
+            noun = "decision" if name.lower().endswith(LOG) else "row"
+            source = fitting(found.real, noun, f"of {name}.") if found.real else None
         kept = (digest, source, found.left_out)
         st.session_state[READ] = kept
     return kept[1], kept[2]
+
+
+def _reader(name: str) -> Callable[[str, bytes, Service], FileRead]:
+    if name.lower().endswith(LOG):
+        return logged_decisions
+    return golden_cases if name.endswith(GOLDEN_CASES) else csv_rows
 
 
 def _of_history(row: dict[str, Any]) -> Recorded | None:

@@ -125,7 +125,7 @@ def test_what_is_left_out_as_impossible_cannot_be_chosen(
         )
         guest.page.get_by_role("radio", name="Kept valid").click()
         guest.settle()
-        guest.hand_over("CSV file or golden cases", GOLDEN)
+        guest.hand_over("CSV file, golden cases or log", GOLDEN)
         draw(guest)
         click(guest, at_here)
         assert chosen(guest)[0] == [*here]

@@ -14,7 +14,7 @@ from tests.support.server import ROOT, Server
 from tests.support.visitor import WAIT_MILLISECONDS, Frontend, visitor
 
 GOLDEN = "Golden cases of a version"
-LOAD, FILES = "Observation to load", "CSV file or golden cases"
+LOAD, FILES = "Observation to load", "CSV file, golden cases or log"
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def test_a_map_shows_possible_points_and_what_is_known_of_them(
         assert box["width"] == pytest.approx(box["height"], rel=0.05)
         assert "target" in texts(guest)
         choose_points(guest, "Kept valid")
-        guest.hand_over("CSV file or golden cases", GOLDEN)
+        guest.hand_over("CSV file, golden cases or log", GOLDEN)
         places = {
             json.dumps(json.loads(line)["observation"]["coordinates"])
             for line in GOLDEN.read_text().splitlines()

@@ -110,7 +110,7 @@ def test_real_observations_keep_what_depends_on_one_another_possible(
         guest.page.get_by_role("radio", name="Real observations").click()
         guest.settle()
         expect(guest.button("Explain the decision")).to_be_disabled()
-        guest.hand_over("CSV file or golden cases", GOLDEN)
+        guest.hand_over("CSV file, golden cases or log", GOLDEN)
         guest.press("Explain the decision")
         guest.sees("rows of golden.jsonl.")
         guest.sees("What depends on one another has values that were seen together.")

@@ -56,7 +56,7 @@ def test_a_link_and_the_button_back_bring_the_same_again(
         assert sent(guest) == drawn
         guest.turn_to("Picture")
         guest.choose("Y axis", "none: lines over one field")
-        link = guest.page.url
+        link = guest.address("lines")
     assert "password" not in link.lower()
     assert PASSWORD not in link
     with watched_page(browser) as page:

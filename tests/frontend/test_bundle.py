@@ -21,6 +21,11 @@ def preprocess(observation):
 """
 
 
+def observation_of(url: str) -> object:
+    """That an address holds; None where it has none."""
+    return json.loads(parse_qs(urlsplit(url).query).get("observation", ["null"])[0])
+
+
 def test_a_bundle_is_replayed_and_refused_or_active_as_a_whole(
     browser: Browser, front: Frontend, lpoc_instance: Path, tmp_path: Path
 ) -> None:
@@ -49,8 +54,7 @@ def test_a_bundle_is_replayed_and_refused_or_active_as_a_whole(
         guest.sees("The form of Decide has the observation of line 3")
         assert server.get("health/ready").json()["version"] == before
         asked = json.loads((EXAMPLE / "golden.jsonl").read_text().splitlines()[2])["observation"]
-        (written,) = parse_qs(urlsplit(guest.page.url).query)["observation"]
-        assert json.loads(written) == asked
+        guest.page.wait_for_url(lambda url: observation_of(url) == asked)
         guest.hand_over("Preprocessor of the bundle", EXAMPLE / "preprocessor.py")
         guest.press("Upload the bundle")
         guest.sees("is proven and staged")

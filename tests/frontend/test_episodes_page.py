@@ -72,7 +72,7 @@ def test_episodes_of_a_csv_file_are_scrubbed_and_played(
         guest.sees("line 4 of trips.csv")
         guest.sees("reward 0.25")
         assert serious(guest) == []
-        assert "episodes%3Astep=2" in guest.page.url
+        assert guest.address("episodes%3Astep=2")
         guest.page.get_by_role("slider", name="Step").press("End")
         at(guest, 3, 3)
         guest.settle()
@@ -127,7 +127,7 @@ def test_episodes_among_the_golden_cases_of_a_version_are_taken_without_the_file
         at(guest, 2, STEPS)
         guest.sees(f"golden case in line 2 of version {version}")
         assert serious(guest) == []
-        link = guest.page.url
+        link = guest.address("episodes%3Astep=2")
     with visitor(browser, Frontend(front.process, link, 0, front.log)) as other:
         other.fill("Password", PASSWORD)
         other.press("Connect")

@@ -98,7 +98,7 @@ def test_axes_are_flipped_swapped_and_kept_in_the_address(
         guest.settle()
         guest.page.wait_for_timeout(300)
         assert height("0") < height("6")
-        assert "picture%3Aflip_y=True" in guest.page.url
+        assert guest.address("picture%3Aflip_y=True")
         guest.press("Swap axes")
         expect(guest.page.get_by_role("combobox", name="X axis")).to_have_value("coordinates[1]")
         draw(guest)

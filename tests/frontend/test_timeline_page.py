@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -46,7 +45,7 @@ def chosen(guest: Visitor, version: str) -> None:
     """The version that is looked at is this one, and the address holds it."""
     box = guest.page.get_by_role("combobox", name="Version to look at")
     expect(box).to_have_value(version, timeout=WAIT_MILLISECONDS)
-    assert parse_qs(urlsplit(guest.page.url).query)["versions:chosen"] == [version]
+    assert guest.address(f"versions%3Achosen={version}")
 
 
 def agree(guest: Visitor, question: str, answer: str, *told: str) -> None:
@@ -123,7 +122,7 @@ def test_what_another_visitor_did_is_told_and_a_link_leads_to_the_version(
         guest.button(f"Roll back to {first}").wait_for()
         guest.choose("Version to look at", second)
         guest.sees("activated by tester")
-        link = guest.page.url
+        link = guest.address(f"versions%3Achosen={second}")
     with visitor(browser, Frontend(front.process, link, 0, front.log)) as other:
         other.fill("Password", "a password of tests")
         other.press("Connect")

@@ -104,6 +104,11 @@ class Visitor:
             raise AssertionError(f"never done: {self.page.evaluate(UNSETTLED)}") from error
         assert self.page.locator("[data-testid=stException]").count() == 0
 
+    def address(self, part: str) -> str:
+        """The address of the page, once it has this part: a busy browser tells it late."""
+        self.page.wait_for_url(lambda url: part in url, timeout=WAIT_MILLISECONDS)
+        return self.page.url
+
     def button(self, name: str) -> Locator:
         return self.page.get_by_role("button", name=name, exact=True)
 

@@ -95,7 +95,9 @@ def choose(service: Service, key: str) -> Source | None:
 def choose_cases(
     service: Service, key: str, changed: Callable[[], None] | None = None
 ) -> CasesRead:
-    """The same, with all of them; what could not be read, and that none fits, is shown.
+    """Show which version's golden cases are taken, and return all of them.
+
+    What could not be read, and that none fits the schema, is shown.
 
     Args:
         service: Has the versions; at least one with golden cases.

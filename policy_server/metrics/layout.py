@@ -44,7 +44,7 @@ ROW = struct.Struct("=9Q")
 
 The last is written last, and is never 0 in a row that is there.
 """
-(OPERATION, BEGAN, DECODED, TAKEN, PREPROCESS, RUN, RAN, ROWS, ANSWERED) = range(9)
+OPERATION, ANSWERED = 0, 8
 
 NAMES_AT = HEADER_WORDS * WORD
 VALUES_AT = NAMES_AT + HISTOGRAM_BYTES

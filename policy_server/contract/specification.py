@@ -109,12 +109,9 @@ def check_specification(text: str) -> Specification:
             those are sound, invalid OpenAPI 2.0; if that is sound, operationIds that are missing
             or used twice (connexion would let the last one win, without its security).
     """
-    specification = parse_specification(text)
-    # In this order: the validator would follow a reference to a file or another host.
-    for check in (_reference_faults, _validator_faults, _operation_faults):
-        if faults := check(specification):
-            raise SchemaError("The rendered contract is not valid OpenAPI 2.0.", faults)
-    return specification
+    if faults := _faults(text):
+        raise SchemaError("The rendered contract is not valid OpenAPI 2.0.", faults)
+    return parse_specification(text)
 
 
 def parse_specification(text: str) -> Specification:
@@ -221,6 +218,17 @@ def _json_that_is_yaml(value: object, **options: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, **options)
     text = "".join(char if char.isprintable() else f"\\U{ord(char):08X}" for char in text)
     return KEPT_OR_EXPONENT.sub(lambda match: match[1] or f"{match[2]}.0e", text)
+
+
+@lru_cache(maxsize=32)
+def _faults(text: str) -> tuple[Fault, ...]:
+    """What is wrong with a rendered contract; most are rendered again and again as they were."""
+    specification = parse_specification(text)
+    # In this order: the validator would follow a reference to a file or another host.
+    for check in (_reference_faults, _validator_faults, _operation_faults):
+        if faults := check(specification):
+            return tuple(faults)
+    return ()
 
 
 def _reference_faults(specification: Specification) -> list[Fault]:

@@ -22,12 +22,13 @@ export MYPY_CACHE_DIR := $(VENV)/.mypy_cache
 
 # Programs of the tests, as program:package where the package of Debian has another name.
 PROGRAMS := chromium curl docker-compose g++ gcc nginx node:nodejs npm openssl sslscan strace systemd-analyze:systemd wrk
-# What compiles the SDKs: programs likewise, and libraries of R and C++ (whose OpenSSL Rust's takes, too).
+# What compiles the SDKs: programs likewise, and libraries of R, C++ (whose OpenSSL Rust's takes, too) and C#.
 # The cargo of Debian 12 is too old for the Rust of today; cargo-web, from which its browsers are built, is not.
 CARGO := cargo$(shell . /etc/os-release 2>/dev/null && test "$$VERSION_CODENAME" != bookworm || echo -web)
-COMPILERS := cargo:$(CARGO) cmake go:golang-go javac:default-jdk-headless mvn:maven pkg-config R:r-base-core
+COMPILERS := cargo:$(CARGO) cmake go:golang-go javac:default-jdk-headless mcs:mono-mcs mvn:maven pkg-config R:r-base-core
 R_LIBRARIES := curl jsonlite r6
 CPP_LIBRARIES := libcpprest-dev
+CSHARP_LIBRARIES := libmono-system-net-http4.0-cil libmono-system-runtime-serialization4.0-cil libnewtonsoft-json5.0-cil
 
 # Prometheus comes as its two programs alone (96 MB), into VENV: its package would start a service.
 PROMETHEUS := prometheus promtool
@@ -161,7 +162,7 @@ endef
 
 compilers:
 	@for pair in $(COMPILERS); do command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair##*:}"; done; \
-	for name in $(R_LIBRARIES:%=r-cran-%) $(CPP_LIBRARIES); do dpkg -s $$name >/dev/null 2>&1 || missing="$$missing $$name"; done; \
+	for name in $(R_LIBRARIES:%=r-cran-%) $(CPP_LIBRARIES) $(CSHARP_LIBRARIES); do dpkg -s $$name >/dev/null 2>&1 || missing="$$missing $$name"; done; \
 	$(install)
 
 system-packages:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from policy_server.clients.languages import Language, Level, observation_fields
+from policy_server.clients.mends_csharp import without_unused
 from policy_server.clients.names import RESERVED, variants, words_of
 from policy_server.clients.specification import CLOSED
 from policy_server.contract.specification import Specification
@@ -31,6 +32,18 @@ RUST_WORDS = frozenset(
     }
 )
 """Keywords of Rust that no other language reserves."""
+
+CSHARP_WORDS = frozenset(
+    {
+        *("as", "base", "bool", "byte", "checked", "decimal", "delegate", "event", "explicit"),
+        *("extern", "fixed", "foreach", "implicit", "in", "internal", "is", "lock", "namespace"),
+        *("object", "operator", "out", "override", "params", "readonly", "ref", "sbyte", "sealed"),
+        *("sizeof", "stackalloc", "string", "struct", "uint", "ulong", "unchecked", "unsafe"),
+        *("ushort", "using", "virtual", "observation", "tojson", "tostring", "equals", "gettype"),
+        *("gethashcode", "memberwiseclone", "referenceequals", "finalize"),
+    }
+)
+"""Keywords of C#, and names that each of its classes has, that no other language reserves."""
 
 
 def _go_limit(specification: Specification) -> str | None:
@@ -74,6 +87,24 @@ def _for_rust(specification: Specification) -> Specification:
                 kind["x-enum-varnames"] = variants(kind["enum"])
             else:
                 del kind["enum"]
+    return adapted
+
+
+def _for_csharp(specification: Specification) -> Specification:
+    """Values that need not be there can be absent, and come last, as parameters of a method do.
+
+    Answers of a newer service may have values that are not listed.
+    """
+    adapted = copy.deepcopy(specification)
+    for name, definition in adapted["definitions"].items():
+        required = definition.get("required", ())
+        fields = definition.get("properties", {})
+        for field in (each for each in fields if each not in required):
+            if "enum" not in fields[field]:
+                fields[field]["x-nullable"] = True
+        order = sorted(fields, key=lambda each: each not in required)
+        kept = {field: fields[field] for field in order}
+        definition["properties"] = kept if name == "Observation" else _plain(kept)
     return adapted
 
 
@@ -146,6 +177,25 @@ FURTHER: Sequence[Language] = (
         left_out=("src/lib.rs",),
         adapt=_for_rust,
         reserved=RESERVED | RUST_WORDS,
+        level=Level.COMPILED,
+    ),
+    Language(
+        "csharp",
+        "csharp",
+        lambda package: {
+            "library": "httpclient",
+            "targetFramework": "netstandard2.0",
+            "validatable": "false",
+            "packageName": package.pascal,
+            "packageVersion": package.version,
+        },
+        lambda package: f"src/{package.pascal}/Model",
+        camel=True,
+        capital=True,
+        left_out=("AbstractOpenAPISchema.cs",),
+        finish=without_unused,
+        adapt=_for_csharp,
+        reserved=RESERVED | CSHARP_WORDS,
         level=Level.COMPILED,
     ),
 )

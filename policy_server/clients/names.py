@@ -122,3 +122,8 @@ class Package:
     def joined(self) -> str:
         """`factoryclient`: for R, and for packages of Java and Scala."""
         return "".join(self.words)
+
+    @property
+    def pascal(self) -> str:
+        """`FactoryClient`: for namespaces and packages of C#."""
+        return "".join(map(str.capitalize, self.words))

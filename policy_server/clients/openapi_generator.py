@@ -14,6 +14,7 @@ from policy_server.clients.generator import JAVA_OPTIONS, Order, Outcomes, Progr
 from policy_server.clients.languages import LANGUAGES, Language
 from policy_server.clients.mends_closed import PYTHON_MENDS
 from policy_server.clients.mends_cpp import CPP_MENDS
+from policy_server.clients.mends_csharp import CSHARP_MENDS
 from policy_server.clients.mends_java import JAVA_MENDS
 from policy_server.clients.mends_kotlin import KOTLIN_MENDS
 from policy_server.clients.mends_r import R_MENDS
@@ -33,6 +34,7 @@ MENDS = {
     "cpp": ("cpp-rest-sdk-client", CPP_MENDS),
     "kotlin": ("kotlin-client", KOTLIN_MENDS),
     "rust": ("rust", RUST_MENDS),
+    "csharp": ("csharp", CSHARP_MENDS),
 }
 """Language -> folder of its templates, and what is wrong with them."""
 

@@ -111,7 +111,10 @@ class Sdk:
     def _path(self, template: str) -> str:
         _, _, path = template.removesuffix(JINJA).partition("/")
         package = self._package
-        return path.replace("__module__", package.module).replace("__joined__", package.joined)
+        names = {"module": package.module, "joined": package.joined, "pascal": package.pascal}
+        for kind, name in names.items():
+            path = path.replace(f"__{kind}__", name)
+        return path
 
     def _text_of(self, path: Path) -> str:
         text = path.read_text(encoding="utf-8")
@@ -168,7 +171,7 @@ class Sdk:
             keep_trailing_newline=True,
         )
         environment.filters |= {"json": json.dumps, "repr": repr, "in_r": in_r, "in_cpp": in_cpp}
-        environment.filters |= {"plain": plain, "cell": cell}
+        environment.filters |= {"plain": plain, "cell": cell, "camel": _camel}
         return environment
 
     @cached_property
@@ -255,6 +258,10 @@ class Sdk:
             }
             for field in self._fields()
         }
+
+
+def _camel(name: str) -> str:
+    return camel_case(words_of(name))
 
 
 OURS = frozenset({"client.R", "episode.R", "api_client.R", "api_response.R"})

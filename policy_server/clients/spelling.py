@@ -23,6 +23,8 @@ KOTLIN_TYPE = r"val {code}: (?:[\w.]+<)*(?:\w+\.)*(\w+)"
 RUST_TYPE = r"pub {code}: (?:\w+<)*(\w+)"
 RUST_OPTION = r"pub {code}: Option<"
 
+CSHARP_TYPE = r"public ((?:List<)*\w+(?:\.\w+)?>*)\?? {code} {{ get"
+
 CPP_TYPE = r"void set(?i:{code})\((?:std::vector<)*([\w:]+)"
 
 
@@ -49,7 +51,7 @@ def spelt_observation(
     """The fields of an example in code; none where that would be too long to read.
 
     Args:
-        language: java, scala, kotlin, cpp or rust.
+        language: java, scala, kotlin, cpp, rust or csharp.
         generated: The code of the observation.
         names: Field -> what it is called.
         fields: Field -> its keywords.
@@ -114,6 +116,18 @@ def _rust(value: Any, kind: str, keywords: Mapping[str, Any]) -> str:
     return repr(float(value)) if kind == "f64" else json.dumps(value)
 
 
+def _csharp(value: Any, kind: str, keywords: Mapping[str, Any]) -> str:
+    if isinstance(value, list):
+        inner = keywords.get("items", {})
+        items = [_csharp(each, kind[len("List<") : -1], inner) for each in value]
+        return f"new {kind} {{ {', '.join(items)} }}"
+    if kind.endswith("Enum"):
+        return f"Observation.{kind.removeprefix('Observation.')}.{_constant(value, keywords)}"
+    if kind == "double":
+        return repr(float(value))
+    return f"{value}L" if kind == "long" else json.dumps(value)
+
+
 def _rust_text(text: str) -> str:
     kept = {'"': '\\"', "\\": "\\\\"}
     escaped = (
@@ -146,6 +160,7 @@ SPELLING: Mapping[str, tuple[Callable[[Any, str, Mapping[str, Any]], str], str]]
     "kotlin": (_kotlin, KOTLIN_TYPE),
     "cpp": (_cpp, CPP_TYPE),
     "rust": (_rust, RUST_TYPE),
+    "csharp": (_csharp, CSHARP_TYPE),
 }
 OPTIONS: Mapping[str, str] = {"scala": SCALA_OPTION, "rust": RUST_OPTION}
 """What fields that need not be sent look like, where their values are wrapped."""

@@ -18,7 +18,7 @@ def clients(
 
     Args:
         language: Only these, separated by commas: python, java, scala, r, typescript, and
-            go, kotlin, cpp or rust, which are made only if they are named.
+            go, kotlin, cpp, rust or csharp, which are made only if they are named.
         engine: openapi-generator, or swagger-codegen, which knows no typescript.
         policy: Which of several.
     """

@@ -25,15 +25,16 @@ LANGUAGES = {
     "Kotlin": "kotlin",
     "C++": "cpp",
     "Rust": "rust",
+    "C#": "csharp",
 }
 """As people write them, and as the server does."""
 NOT_WHOLLY_TESTED = dict.fromkeys(
-    ("Go", "Kotlin", "C++", "Rust"), "compiled and tried, not wholly tested"
+    ("Go", "Kotlin", "C++", "Rust", "C#"), "compiled and tried, not wholly tested"
 )
 """What is said of a language that does not pass the common suite of tests."""
 EXAMPLES = (
     *("example.py", "Example.java", "Example.scala", "example.R", "example.ts"),
-    *("main.go", "Example.kt", "main.cpp", "decide.rs"),
+    *("main.go", "Example.kt", "main.cpp", "decide.rs", "Program.cs"),
 )
 MAKING_SECONDS, ASK_SECONDS = 60.0, 1.0
 """How long it is asked for an SDK that is still being made, and how often."""

@@ -30,6 +30,7 @@ class Request:
     place: int
     path: str
     headers: Mapping[str, str]
+    body: bytes
 
 
 class Connection(socketserver.StreamRequestHandler):
@@ -59,12 +60,13 @@ class Connection(socketserver.StreamRequestHandler):
         while (header := self.rfile.readline().decode("latin-1").strip()) != "":
             name, _, value = header.partition(":")
             headers[name.lower()] = value.strip()
+        body = b""
         if headers.get("transfer-encoding") == "chunked":
             while size := int(self.rfile.readline(), 16):
-                self.rfile.read(size + 2)
+                body += self.rfile.read(size + 2)[:-2]
             self.rfile.readline()
-        self.rfile.read(int(headers.get("content-length", 0)))
-        return Request(place, line.split(" ")[1], headers)
+        body += self.rfile.read(int(headers.get("content-length", 0)))
+        return Request(place, line.split(" ")[1], headers, body)
 
     def send(
         self,

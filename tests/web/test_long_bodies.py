@@ -33,8 +33,9 @@ MOST_HELD = 0.3
 """Of the time in which `json` reads numbers of that size: a slower machine may hold up longer."""
 ATTEMPTS = 3
 """What a machine does besides may hold up anything once."""
-MOST_WORK = 0.05
-"""Of what `json` needs: the work of one step, during which nobody else runs."""
+MOST_WORK = 0.1
+"""Of what `json` needs: the work of one step, during which nobody else runs. Half of it is what
+Python lets any thread run before another one may, twice, as the watching one may just have slept."""
 PREDICT, BATCH, RAW = b"/api/predict", b"/api/predict_batch", b"/api/predict_raw"
 
 
@@ -209,9 +210,12 @@ def test_long_bodies_are_read_and_explained_in_short_steps(kind: str) -> None:
             else:
                 explainer.long_one(body, error)
 
-    start = time.process_time()
-    json.loads(TENTH)
-    whole = 10 * (time.process_time() - start)
+    def reading_work() -> float:
+        start = time.process_time()
+        json.loads(TENTH)
+        return 10 * (time.process_time() - start)
+
+    whole = min(reading_work() for _ in range(ATTEMPTS))
     assert min(longest_step(read) for _ in range(ATTEMPTS)) < MOST_WORK * whole
 
 

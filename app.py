@@ -1,7 +1,5 @@
 """The application: `python app.py`, `gunicorn app:app`."""
 
-import fire
-
 import api
 from policy_server.app.assembly import app_or_exit
 from policy_server.app.development import serve
@@ -20,4 +18,6 @@ def main(host: str | None = None, port: int | None = None) -> None:
 
 
 if __name__ == "__main__":
+    import fire  # a worker of gunicorn, which has no command line, starts sooner without
+
     fire.Fire(main)

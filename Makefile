@@ -41,7 +41,7 @@ ALONE := $(addprefix tests/reliability/test_,attack.py boot.py churn.py slow_net
 # What is about running it: deployment, its pages, and what happens when something fails.
 OPERATIONS := tests/deploy tests/docs tests/reliability tests/test_clone.py tests/test_readme.py
 # What `make test` leaves to targets of its own.
-APART := tests/clients tests/frontend $(OPERATIONS)
+APART := tests/clients tests/frontend tests/web $(OPERATIONS)
 PYTEST = $(BIN)/python -m pytest
 SHARED := -n $(PROCESSES) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
@@ -56,7 +56,7 @@ SWAGGER_UI := 5.35.0
 CARRIED := swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css oauth2-redirect.html oauth2-redirect.js LICENSE NOTICE package.json
 
 .DEFAULT_GOAL := help
-.PHONY: help certificates sbom serve test test-all test-clients test-corpus test-fast test-frontend test-gpu test-operations benchmark-gpu benchmark-metrics check format lock frameworks examples benchmark soak scale picture screenshots swagger-ui fuzz system-packages compilers
+.PHONY: help certificates sbom serve test test-all test-clients test-corpus test-fast test-frontend test-gpu test-operations test-web benchmark-gpu benchmark-metrics check format lock frameworks examples benchmark soak scale picture screenshots swagger-ui fuzz system-packages compilers
 
 help:  ## print every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -68,9 +68,12 @@ serve: $(SERVE)  ## set up, prepare the lpoc example (where nothing is prepared 
 	@$(BIN)/python generate.py example
 	@exec $(BIN)/gunicorn app:app -b $(HOST):$(PORT) -w $(WORKERS)
 
-test: $(DEVELOP) system-packages  ## set up (programs too, on Debian and Ubuntu), run the checks and the tests of the server
+test: $(DEVELOP) system-packages  ## set up (programs too, on Debian and Ubuntu), run the checks and the tests of the server, less test-web
 	@$(MAKE) --no-print-directory check
 	$(PYTEST) $(SHARED) $(APART:%=--ignore=%)
+
+test-web: $(DEVELOP) system-packages  ## test the API as clients, friendly and hostile, see it over HTTP
+	$(PYTEST) $(SHARED) tests/web
 
 test-clients: $(DEVELOP) system-packages compilers  ## test the SDKs of all languages with their compilers
 	$(PYTEST) $(SHARED:loadfile=loadgroup) tests/clients
@@ -82,7 +85,7 @@ test-operations: $(DEVELOP) system-packages  ## test deployment, the commands of
 	$(PYTEST) $(SHARED) $(OPERATIONS) $(ALONE:%=--ignore=%)
 	$(PYTEST) $(ALONE)
 
-test-all: test test-clients test-frontend test-operations  ## test everything that needs nothing beside the clone
+test-all: test test-web test-clients test-frontend test-operations  ## test everything that needs nothing beside the clone
 
 test-fast: $(DEVELOP)  ## every test that starts no server, build, browser, compiler or TensorFlow (2 minutes)
 	$(PYTEST) -q -n auto --maxprocesses 4 -m "not slow"

@@ -180,6 +180,15 @@ def test_it_says_what_it_is_and_follows_no_redirect(programs: Asked) -> None:
     assert sent["x-schema-hash"] == contract.schema.digest
 
 
+def test_a_handler_of_ones_own_follows_no_redirect_either(programs: Asked) -> None:
+    elsewhere = answering({"action": 0})
+    with elsewhere.serving(), (here := pointing_to(elsewhere.url)).serving():
+        said = programs.drive("decide", None, A_MINUTE, "wrapped", url=here.url)
+    assert said.startswith(f"the service redirects to {elsewhere.url}")
+    assert said.endswith("|301|\n")
+    assert (len(here.received), elsewhere.received) == (1, [])
+
+
 def test_what_kept_it_from_deciding_is_said_with_its_cause(programs: Asked) -> None:
     done = programs.run(WHO, url=f"http://127.0.0.1:{free_port()}/api")
     assert (done.returncode, done.stdout) == (1, "")

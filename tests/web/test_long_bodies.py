@@ -35,7 +35,7 @@ ATTEMPTS = 3
 """What a machine does besides may hold up anything once."""
 MOST_WORK = 0.1
 """Of what `json` needs: the work of one step, during which nobody else runs. Half of it is what
-Python lets any thread run before another one may, twice, as the watching one may just have slept."""
+Python lets any thread run before another one may, twice, as what watches may just have slept."""
 PREDICT, BATCH, RAW = b"/api/predict", b"/api/predict_batch", b"/api/predict_raw"
 
 

@@ -40,6 +40,23 @@ EVERYTHING = """\
                 '}';
     }
 """
+CONNECT_TIMEOUT = """\
+      if (connectionTimeout > 0) {
+        requestConfigBuilder.setConnectTimeout(Timeout.ofMilliseconds(connectionTimeout));
+      }
+"""
+EXECUTED = """\
+    try (CloseableHttpResponse response = httpClient.execute(builder.build(), context)) {
+      return processResponse(response, returnType);
+    } catch (IOException | ParseException e) {
+"""
+OPENED = """\
+    org.apache.hc.core5.http.ClassicHttpRequest request = builder.build();
+    try (CloseableHttpResponse response = (CloseableHttpResponse) httpClient.executeOpen(
+        org.apache.hc.client5.http.routing.RoutingSupport.determineHost(request), request, context)) {
+      return processResponse(response, returnType);
+    } catch (IOException | org.apache.hc.core5.http.HttpException e) {
+"""
 JAVA_MENDS = (
     *CLOSED_JAVA_MENDS,
     # `predictDeterministic(observation, null)` names the headers, of which there are none then.
@@ -52,6 +69,11 @@ JAVA_MENDS = (
     # These could be called by everybody, and gave clients without credentials, time or retries.
     Mend(CORE, "  public ApiClient(CloseableHttpClient", "  ApiClient(CloseableHttpClient"),
     Mend(CORE, "  public ApiClient() {", "  ApiClient() {"),
+    # Its libraries call these deprecated; users may compile with warnings as errors. How long a
+    # connection may take says the client, in `Shared`.
+    Mend(CORE, ".setSerializationInclusion(", ".setDefaultPropertyInclusion("),
+    Mend(CORE, CONNECT_TIMEOUT, ""),
+    Mend(CORE, EXECUTED, OPENED),
     # Errors are a sentence; this printed all headers and the body.
     Mend(ERROR, EVERYTHING, ""),
     Mend(BASE, BASE_ANONYMOUS, ""),

@@ -30,9 +30,6 @@ CLASS_FILES_OF_JAVA_8 = 52
 OF_NO_PACKAGE = ("META-INF/", "org/publicsuffix/")
 """What is no code: notices, and a list of domains."""
 SHADED = ("com/fasterxml/jackson/databind", "org/apache/hc/client5", "org/slf4j")
-WARNING = re.compile(r"(\w+)\.java:\d+: warning: ")
-GENERATED = {"ApiClient"}
-"""Classes of the generator's that use what their libraries would rather be without."""
 JAVAC = ("javac", *(f"-J{option}" for option in SHORT_LIVED))
 
 SHOWN = re.findall(
@@ -100,14 +97,13 @@ def test_sources_and_javadoc_are_beside_it(packed: Packed) -> None:
     assert "How long a call may take" in page
 
 
-def test_what_we_wrote_compiles_without_a_warning(packed: Packed, tmp_path: Path) -> None:
+def test_it_compiles_without_a_warning(packed: Packed, tmp_path: Path) -> None:
     sources = sorted((packed.folder / "src").rglob("*.java"))
     paths = ["-cp", f"{packed.folder / 'lib'}/*", "-d", str(tmp_path)]
     done = subprocess.run(
         [*JAVAC, "-Xlint:all", *paths, *map(str, sources)], capture_output=True, text=True
     )
-    assert done.returncode == 0, done.stderr
-    assert set(WARNING.findall(done.stderr)) <= GENERATED, done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.fixture(scope="module")

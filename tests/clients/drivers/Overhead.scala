@@ -13,19 +13,24 @@ import java.nio.file.{Files, Path}
 import java.util.Base64
 
 /** Decides by the HTTP client of the JDK and by the SDK in turns; prints the median of each in microseconds. */
-@main def driver(url: String, user: String, password: String, example: String, warm: Int, calls: Int): Unit =
+@main def driver(url: String, user: String, password: String, example: String, warm: Int, calls: Int, rows: Int): Unit =
   val observation = readFromArray[Observation](Files.readAllBytes(Path.of(example)))
   val proof = "Basic " + Base64.getEncoder.encodeToString(s"$user:$password".getBytes(UTF_8))
   val http = HttpClient.newBuilder.version(Version.HTTP_1_1).build()
   val client = Client(url, Credentials.Basic(user, password))
+  val batch = ObservationBatch(Seq.fill(rows)(observation))
+  val path = if rows == 1 then "predict" else "predict_batch"
   def raw(): Any =
-    val request = HttpRequest.newBuilder(URI.create(s"$url/predict"))
+    val request = HttpRequest.newBuilder(URI.create(s"$url/$path"))
       .header("Content-Type", "application/json")
       .header("Authorization", proof)
-      .POST(BodyPublishers.ofByteArray(writeToArray(observation)))
+      .POST(BodyPublishers.ofByteArray(if rows == 1 then writeToArray(observation) else writeToArray(batch)))
       .build()
-    readFromArray[Prediction](http.send(request, BodyHandlers.ofByteArray).body)
-  def ours(): Any = client.send(client.predictions.predict(observation)).toOption.get
+    val body = http.send(request, BodyHandlers.ofByteArray).body
+    if rows == 1 then readFromArray[Prediction](body) else readFromArray[PredictionBatch](body)
+  def ours(): Any =
+    if rows == 1 then client.send(client.predictions.predict(observation)).toOption.get
+    else client.send(client.predictions.predictBatch(batch)).toOption.get
   def nanos(asked: () => Any): Long =
     val begun = System.nanoTime
     asked()

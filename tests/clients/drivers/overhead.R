@@ -7,10 +7,12 @@ counts <- as.integer(given[5:7])
 example <- jsonlite::fromJSON(given[4], simplifyVector = FALSE)
 observation <- Observation$new()$fromJSON(paste(readLines(given[4]), collapse = "\n"))
 client <- Client$new(url, user = given[2], password = given[3])
-one <- counts[3] == 1
-columns <- lapply(example, function(value) if (is.list(value)) I(rep(list(unlist(value)), counts[3])) else value)
-frame <- as.data.frame(columns)[rep(1, counts[3]), ]
-if (!one) frame <- as.data.frame(lapply(columns, rep_len, counts[3]))
+count <- counts[3]
+one <- count == 1
+columns <- lapply(example, function(value) {
+  if (is.list(value)) I(rep(list(unlist(value)), count)) else rep(value, count)
+})
+frame <- as.data.frame(columns)
 handle <- curl::new_handle()
 curl::handle_setheaders(handle, "Content-Type" = "application/json")
 curl::handle_setopt(handle, userpwd = paste0(given[2], ":", given[3]), httpauth = 1)

@@ -11,6 +11,8 @@ from subprocess import CompletedProcess, run
 
 import pytest
 
+from policy_server.contract.contract import ContractFile
+from tests.clients.strangers import answering, pointing_to
 from tests.clients.toolchains import MINUTE
 from tests.conftest import shared
 from tests.support.server import KEY, PASSWORD, USER, Server, run_command
@@ -92,3 +94,59 @@ class Programs:
         """The package's own."""
         read: dict[str, object] = json.loads((self.folder / "example.json").read_text("utf-8"))
         return read
+
+    def refusal(self, folder: Path, observation: Mapping[str, object]) -> str:
+        """What the example says of what is no observation, which it reads from that folder."""
+        (folder / "example.json").write_text(json.dumps(observation))
+        done = self.run(WHO, folder)
+        assert (done.returncode, done.stdout) == (1, "")
+        return done.stderr
+
+    def without_id(self) -> dict[str, object]:
+        """The package's own observation without a field that it must have."""
+        observation = self.observation()
+        del observation["id"]
+        return observation
+
+
+class CommonTests:
+    """What the example of each package does; `programs` is a fixture of the file.
+
+    Attributes:
+        language: As the package says in its User-Agent.
+        redirected: How what it says of a service that redirects begins.
+        says_version: It says which version decided.
+    """
+
+    language: str
+    redirected: str
+    says_version = False
+
+    @pytest.mark.parametrize("who", CALLERS, ids=lambda who: "-".join(who))
+    def test_it_decides_for_each_kind_of_caller(
+        self, programs: Programs, who: dict[str, str]
+    ) -> None:
+        done = programs.run(who)
+        assert done.returncode == 0, done.stderr
+        answer = programs.server.post("predict", programs.observation())
+        assert json.loads(done.stdout).keys() == answer.json().keys()
+        version = answer.headers["X-Policy-Version"]
+        assert done.stderr == (f"decided by version {version}\n" if self.says_version else "")
+
+    def test_a_wrong_password_is_refused_with_the_problem(self, programs: Programs) -> None:
+        done = programs.run({**WHO, "POLICY_PASSWORD": "wrong"})
+        refused = programs.server.post("predict", programs.observation(), auth=(USER, "wrong"))
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == f"refused: {refused.json()['detail']}\n"
+
+    def test_it_says_what_it_is_and_follows_no_redirect(self, programs: Programs) -> None:
+        elsewhere = answering({"action": 0})
+        with elsewhere.serving(), (here := pointing_to(elsewhere.url)).serving():
+            done = programs.run(WHO, url=here.url)
+        assert done.returncode == 1
+        assert done.stderr.startswith(self.redirected)
+        assert (len(here.received), elsewhere.received) == (1, [])
+        sent = {name.lower(): value for name, value in here.received[0].items()}
+        assert sent["user-agent"].endswith(f"({self.language})")
+        contract = ContractFile.read(programs.folder.parent / "instance").resolve()
+        assert sent["x-schema-hash"] == contract.schema.digest

@@ -8,10 +8,9 @@ import pytest
 
 from policy_server.clients.names import Package
 from policy_server.contract.contract import ContractFile
-from tests.clients.compiled import CALLERS, WHO, Programs, blocks, unpacked
-from tests.clients.strangers import answering, pointing_to
+from tests.clients.compiled import CommonTests, Programs, blocks, unpacked
 from tests.clients.toolchains import run
-from tests.support.server import KEY, USER, gunicorn
+from tests.support.server import KEY, gunicorn
 
 STRICT = "-O0 -Wall -Wextra -Werror"
 IN_CODE = """
@@ -38,15 +37,9 @@ def programs(published_lpoc: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         yield Programs(folder, [build / "example"], [build / "in_code"], server)
 
 
-@pytest.mark.parametrize("who", CALLERS, ids=lambda who: "-".join(who))
-def test_its_example_decides_for_each_kind_of_caller(
-    programs: Programs, who: dict[str, str]
-) -> None:
-    done = programs.run(who)
-    assert done.returncode == 0, done.stderr
-    decided = json.loads(done.stdout)
-    expected = programs.server.post("predict", programs.observation()).json()
-    assert decided.keys() == expected.keys()
+class TestCommon(CommonTests):
+    language = "cpp"
+    redirected = "refused: the service redirects, which is not followed"
 
 
 def test_an_observation_made_in_code_is_decided_as_the_server_does(programs: Programs) -> None:
@@ -55,13 +48,6 @@ def test_an_observation_made_in_code_is_decided_as_the_server_does(programs: Pro
     asked = programs.server.post("predict", programs.observation(), params={"seed": 7}).json()
     decided = json.loads(done.stdout)
     assert decided == {**asked, "probability": pytest.approx(asked["probability"])}
-
-
-def test_a_wrong_password_is_refused_with_the_problem(programs: Programs) -> None:
-    done = programs.run({"POLICY_USER": USER, "POLICY_PASSWORD": "wrong"})
-    refused = programs.server.post("predict", programs.observation(), auth=(USER, "wrong"))
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"refused: {refused.json()['detail']}\n"
 
 
 @pytest.mark.parametrize(
@@ -77,30 +63,10 @@ def test_a_wrong_password_is_refused_with_the_problem(programs: Programs) -> Non
 def test_what_is_no_observation_is_refused_before_it_is_sent(
     programs: Programs, tmp_path: Path, changes: dict[str, object], said: str
 ) -> None:
-    observation = {**programs.observation(), **changes}
-    (tmp_path / "example.json").write_text(json.dumps(observation))
-    done = programs.run(WHO, tmp_path)
-    assert done.returncode == 1
-    assert done.stderr == f"example.json is no observation: {said}\n"
+    refusal = programs.refusal(tmp_path, {**programs.observation(), **changes})
+    assert refusal == f"example.json is no observation: {said}\n"
 
 
 def test_a_field_that_is_required_is_missed(programs: Programs, tmp_path: Path) -> None:
-    observation = programs.observation()
-    del observation["id"]
-    (tmp_path / "example.json").write_text(json.dumps(observation))
-    done = programs.run(WHO, tmp_path)
-    assert done.returncode == 1
-    assert done.stderr == 'example.json is no observation: "id" is missing\n'
-
-
-def test_it_says_what_it_is_and_follows_no_redirect(programs: Programs) -> None:
-    elsewhere = answering({"action": 0})
-    with elsewhere.serving(), (here := pointing_to(elsewhere.url)).serving():
-        done = programs.run(WHO, url=here.url)
-    assert done.returncode == 1
-    assert "the service redirects, which is not followed" in done.stderr
-    assert (len(here.received), elsewhere.received) == (1, [])
-    sent = {name.lower(): value for name, value in here.received[0].items()}
-    assert sent["user-agent"].endswith("(cpp)")
-    contract = ContractFile.read(programs.folder.parent / "instance").resolve()
-    assert sent["x-schema-hash"] == contract.schema.digest
+    refusal = programs.refusal(tmp_path, programs.without_id())
+    assert refusal == 'example.json is no observation: "id" is missing\n'

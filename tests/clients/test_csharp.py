@@ -11,7 +11,7 @@ import pytest
 
 from policy_server.clients.names import Package
 from policy_server.contract.contract import ContractFile
-from tests.clients.compiled import CALLERS, WHO, Programs, blocks, unpacked
+from tests.clients.compiled import WHO, CommonTests, Programs, blocks, unpacked
 from tests.clients.faults import Behaviour, Misbehaving, stalling, trickling
 from tests.clients.strangers import answering, pointing_to
 from tests.clients.toolchains import DRIVERS, run
@@ -82,14 +82,10 @@ def programs(published_lpoc: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         yield Asked(folder, run_by["decide"], run_by["in_code"], server, run_by["driver"])
 
 
-@pytest.mark.parametrize("who", CALLERS, ids=lambda who: "-".join(who))
-def test_its_example_decides_for_each_kind_of_caller(programs: Asked, who: dict[str, str]) -> None:
-    done = programs.run(who)
-    assert done.returncode == 0, done.stderr
-    decided = json.loads(done.stdout)
-    answer = programs.server.post("predict", programs.observation())
-    assert decided.keys() == answer.json().keys()
-    assert done.stderr == f"decided by version {answer.headers['X-Policy-Version']}\n"
+class TestCommon(CommonTests):
+    language = "csharp"
+    redirected = "no decision: the service redirects to http://127.0.0.1:"
+    says_version = True
 
 
 def test_an_observation_made_in_code_is_decided_as_the_server_does(programs: Asked) -> None:
@@ -116,13 +112,6 @@ def test_fields_that_are_forgotten_or_misspelt_do_not_compile(
             run(command, tmp_path)
 
 
-def test_a_wrong_password_is_refused_with_the_problem(programs: Asked) -> None:
-    done = programs.run({**WHO, "POLICY_PASSWORD": "wrong"})
-    refused = programs.server.post("predict", programs.observation(), auth=(USER, "wrong"))
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"refused: {refused.json()['detail']}\n"
-
-
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -140,22 +129,13 @@ def test_a_wrong_password_is_refused_with_the_problem(programs: Asked) -> None:
 def test_what_is_no_observation_is_refused_before_it_is_sent(
     programs: Asked, tmp_path: Path, changes: dict[str, object], said: str
 ) -> None:
-    observation = {**programs.observation(), **changes}
-    (tmp_path / "example.json").write_text(json.dumps(observation))
-    done = programs.run(WHO, tmp_path)
-    assert done.returncode == 1
-    assert done.stderr == f"example.json is no observation: {said}\n"
+    refusal = programs.refusal(tmp_path, {**programs.observation(), **changes})
+    assert refusal == f"example.json is no observation: {said}\n"
 
 
 def test_a_field_that_is_required_is_missed(programs: Asked, tmp_path: Path) -> None:
-    observation = programs.observation()
-    del observation["id"]
-    (tmp_path / "example.json").write_text(json.dumps(observation))
-    done = programs.run(WHO, tmp_path)
-    assert done.returncode == 1
-    assert done.stderr.startswith(
-        "example.json is no observation: Required property 'id' not found"
-    )
+    refusal = programs.refusal(tmp_path, programs.without_id())
+    assert refusal.startswith("example.json is no observation: Required property 'id' not found")
 
 
 def test_a_field_that_is_not_given_is_not_sent(programs: Asked) -> None:
@@ -165,19 +145,6 @@ def test_a_field_that_is_not_given_is_not_sent(programs: Asked) -> None:
     with server.serving():
         programs.drive("decide", json.dumps(observation), "5000", url=server.url)
     assert [json.loads(each.body) for each in server.received] == [observation]
-
-
-def test_it_says_what_it_is_and_follows_no_redirect(programs: Asked) -> None:
-    elsewhere = answering({"action": 0})
-    with elsewhere.serving(), (here := pointing_to(elsewhere.url)).serving():
-        done = programs.run(WHO, url=here.url)
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"no decision: the service redirects to {elsewhere.url}")
-    assert (len(here.received), elsewhere.received) == (1, [])
-    sent = {name.lower(): value for name, value in here.received[0].items()}
-    assert sent["user-agent"].endswith("(csharp)")
-    contract = ContractFile.read(programs.folder.parent / "instance").resolve()
-    assert sent["x-schema-hash"] == contract.schema.digest
 
 
 def test_a_handler_of_ones_own_follows_no_redirect_either(programs: Asked) -> None:

@@ -12,13 +12,13 @@ import pytest
 
 from policy_server.clients.names import Package
 from policy_server.contract.contract import ContractFile
-from tests.clients.compiled import CALLERS, WHO, Programs, blocks, unpacked
+from tests.clients.compiled import WHO, CommonTests, Programs, blocks, unpacked
 from tests.clients.faults import Misbehaving, trickling
-from tests.clients.strangers import answering, pointing_to
+from tests.clients.strangers import answering
 from tests.clients.toolchains import DRIVERS, MINUTE, run
 from tests.support.kept import CACHE
 from tests.support.nginx import make_certificates
-from tests.support.server import KEY, USER, free_port, gunicorn
+from tests.support.server import KEY, free_port, gunicorn
 
 CRATES = Path(__file__).with_name("Cargo.lock")
 """Which releases of what the package depends on are compiled, with their checksums."""
@@ -85,14 +85,10 @@ def programs(published_lpoc: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         yield Asked(folder, [compiled / "decide"], in_code, server, compiled / "driver")
 
 
-@pytest.mark.parametrize("who", CALLERS, ids=lambda who: "-".join(who))
-def test_its_example_decides_for_each_kind_of_caller(programs: Asked, who: dict[str, str]) -> None:
-    done = programs.run(who)
-    assert done.returncode == 0, done.stderr
-    decided = json.loads(done.stdout)
-    answer = programs.server.post("predict", programs.observation())
-    assert decided.keys() == answer.json().keys()
-    assert done.stderr == f"decided by version {answer.headers['X-Policy-Version']}\n"
+class TestCommon(CommonTests):
+    language = "rust"
+    redirected = "no decision: error in response: status code 301 Moved Permanently"
+    says_version = True
 
 
 def test_an_observation_made_in_code_is_decided_as_the_server_does(programs: Asked) -> None:
@@ -100,13 +96,6 @@ def test_an_observation_made_in_code_is_decided_as_the_server_does(programs: Ask
     assert done.returncode == 0, done.stderr
     asked = programs.server.post("predict", programs.observation(), params={"seed": 7}).json()
     assert done.stdout == f'{asked["action"]}\n"{asked["meaning"]}"\n'
-
-
-def test_a_wrong_password_is_refused_with_the_problem(programs: Asked) -> None:
-    done = programs.run({**WHO, "POLICY_PASSWORD": "wrong"})
-    refused = programs.server.post("predict", programs.observation(), auth=(USER, "wrong"))
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"refused: {refused.json()['detail']}\n"
 
 
 @pytest.mark.parametrize(
@@ -122,33 +111,13 @@ def test_a_wrong_password_is_refused_with_the_problem(programs: Asked) -> None:
 def test_what_is_no_observation_is_refused_before_it_is_sent(
     programs: Asked, tmp_path: Path, changes: dict[str, object], said: str
 ) -> None:
-    observation = {**programs.observation(), **changes}
-    (tmp_path / "example.json").write_text(json.dumps(observation))
-    done = programs.run(WHO, tmp_path)
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"example.json is no observation: {said}")
+    refusal = programs.refusal(tmp_path, {**programs.observation(), **changes})
+    assert refusal.startswith(f"example.json is no observation: {said}")
 
 
 def test_a_field_that_is_required_is_missed(programs: Asked, tmp_path: Path) -> None:
-    observation = programs.observation()
-    del observation["id"]
-    (tmp_path / "example.json").write_text(json.dumps(observation))
-    done = programs.run(WHO, tmp_path)
-    assert done.returncode == 1
-    assert done.stderr.startswith("example.json is no observation: missing field `id`")
-
-
-def test_it_says_what_it_is_and_follows_no_redirect(programs: Asked) -> None:
-    elsewhere = answering({"action": 0})
-    with elsewhere.serving(), (here := pointing_to(elsewhere.url)).serving():
-        done = programs.run(WHO, url=here.url)
-    assert done.returncode == 1
-    assert done.stderr == "no decision: error in response: status code 301 Moved Permanently\n"
-    assert (len(here.received), elsewhere.received) == (1, [])
-    sent = {name.lower(): value for name, value in here.received[0].items()}
-    assert sent["user-agent"].endswith("(rust)")
-    contract = ContractFile.read(programs.folder.parent / "instance").resolve()
-    assert sent["x-schema-hash"] == contract.schema.digest
+    refusal = programs.refusal(tmp_path, programs.without_id())
+    assert refusal.startswith("example.json is no observation: missing field `id`")
 
 
 def test_what_kept_it_from_deciding_is_said_with_its_cause(programs: Asked) -> None:

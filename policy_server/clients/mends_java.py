@@ -53,7 +53,9 @@ EXECUTED = """\
 OPENED = """\
     org.apache.hc.core5.http.ClassicHttpRequest request = builder.build();
     try (CloseableHttpResponse response = (CloseableHttpResponse) httpClient.executeOpen(
-        org.apache.hc.client5.http.routing.RoutingSupport.determineHost(request), request, context)) {
+        org.apache.hc.client5.http.routing.RoutingSupport.determineHost(request),
+        request,
+        context)) {
       return processResponse(response, returnType);
     } catch (IOException | org.apache.hc.core5.http.HttpException e) {
 """

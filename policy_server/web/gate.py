@@ -1,4 +1,7 @@
-"""What is turned away before anybody asks who sends it: odd paths, and pages of other sites."""
+"""What is turned away before anybody asks who sends it.
+
+Odd paths, pages of other sites, and headers that come twice where once is meant.
+"""
 
 import re
 from collections.abc import Collection
@@ -7,6 +10,7 @@ from http import HTTPStatus
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from policy_server.contract.operations import KEY_HEADER, TIMEOUT_HEADER, VERSION_HEADER
 from policy_server.web.cross_origin import ORIGIN, is_allowed
 
 ODD_PATH = re.compile(r"[^/]|.*//|.*\\|.*/\.{1,2}(?:/|;|$)|.+(?<!/ui)/\Z", re.DOTALL)
@@ -16,6 +20,11 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 OWN_PAGES = frozenset({b"same-origin", b"none"})
 """`Sec-Fetch-Site` of the server's own pages, and of what a person typed."""
 SITE, HOST, UPGRADE = b"sec-fetch-site", b"host", b"upgrade"
+ONCE = {
+    name.lower().encode(): name
+    for name in ("Authorization", KEY_HEADER, TIMEOUT_HEADER, VERSION_HEADER)
+}
+"""Headers that say one thing: with two, each who reads them may take another one."""
 ANOTHER_SITE = (
     "A page of another site asked a browser for this. Browsers send remembered credentials along "
     "with such requests, so they change nothing here and get no decision. Ask from a page of this "
@@ -30,7 +39,8 @@ class Gate:
     a slash at its end; connexion's router, Flask's and proxies read such paths each in its own way,
     and what connexion has not routed, it does not protect. The router would send a request with
     a slash too many elsewhere, body and credentials included. The wish for another protocol is
-    dropped, which Flask would refuse.
+    dropped, which Flask would refuse. Who asks with two keys, say, is turned away with 400: a proxy
+    may have looked at the other one.
 
     Args:
         app: What comes next.
@@ -50,6 +60,8 @@ class Gate:
                 raise HTTPException(HTTPStatus.NOT_FOUND)
             if scope["method"] not in SAFE_METHODS and self._is_foreign(scope):
                 raise HTTPException(HTTPStatus.FORBIDDEN, ANOTHER_SITE)
+            if name := _repeated(scope):
+                raise HTTPException(HTTPStatus.BAD_REQUEST, f"The header `{name}` came twice.")
             kept = [header for header in scope["headers"] if header[0] != UPGRADE]
             scope = {**scope, "headers": kept}
         await self._app(scope, receive, send)
@@ -79,6 +91,12 @@ def _host_of(origin: bytes) -> bytes:
     """`host:port` of an origin; empty for `null` and whatever else is none."""
     scheme, _, host = origin.partition(b"://")
     return host if scheme in (b"http", b"https") else b""
+
+
+def _repeated(scope: Scope) -> str | None:
+    """A header that came more than once, and may not."""
+    names = [name for name, _ in scope["headers"] if name in ONCE]
+    return next((ONCE[name] for name in names if names.count(name) > 1), None)
 
 
 def _is_odd(scope: Scope) -> bool:

@@ -1,4 +1,4 @@
-"""Odd paths lead nowhere, and pages of other sites neither change anything nor get a decision."""
+"""Odd paths lead nowhere, pages of other sites change nothing, what may come once comes once."""
 
 import json
 from collections.abc import Iterator
@@ -137,6 +137,51 @@ def test_an_odd_path_is_one_404(server: Server, connection: Connection, path: by
 def test_other_spellings_of_a_path_are_the_path(connection: Connection, path: bytes) -> None:
     status = 400 if path.endswith(b"?//") else 200
     assert connection.send(request_of(b"POST", path)).status == status
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        USER_HEADER,
+        (b"authorization", b"Bearer another"),
+        (b"X-Policy-Version", b"1-0"),
+        (b"X-Request-Timeout", b"10"),
+    ],
+)
+def test_a_header_that_says_one_thing_comes_once(connection: Connection, header: Header) -> None:
+    given = request_of(b"POST", b"/api/predict")
+    again = [header] if header[0].lower() == b"authorization" else [header] * 2
+    for _ in range(2):
+        answer = connection.send(request_of(b"POST", b"/api/predict", tuple(again)))
+        assert answer.status == 400
+        told = json.loads(answer.body)["detail"]
+        assert told.lower() == f"the header `{header[0].decode().lower()}` came twice."
+    assert connection.send(given).status == 200
+
+
+def test_two_keys_are_no_key(connection: Connection) -> None:
+    for other in (b"another-key-of-sixteen", KEY_HEADER[1]):
+        for keys in ((KEY_HEADER, (KEY_HEADER[0], other)), ((KEY_HEADER[0], other), KEY_HEADER)):
+            asked = Request(b"/api/predict", json.dumps(EXAMPLE).encode(), (JSON, *keys))
+            assert connection.send(asked).status == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        (b"/api/predict?seed=1&seed=2", "seed"),
+        (b"/api/predict?seed=1&seed=1", "seed"),
+        (b"/api/predict?seed=1&s%65ed=2", "seed"),
+    ],
+)
+def test_a_parameter_of_the_query_comes_once(
+    connection: Connection, path: bytes, name: str
+) -> None:
+    for _ in range(2):
+        answer = connection.send(request_of(b"POST", path))
+        assert answer.status == 400
+        told = json.loads(answer.body)["detail"]
+        assert told == f"The query parameter `{name}` may come once; it came 2 times."
 
 
 PAGE = """<!doctype html><title>cat pictures</title>

@@ -8,6 +8,7 @@ from typing import Any
 
 from connexion.datastructures import MediaTypeDict
 from connexion.exceptions import BadRequestProblem
+from connexion.lifecycle import ConnexionRequest
 from connexion.validators import (
     JSONRequestBodyValidator,
     MultiPartFormDataValidator,
@@ -15,7 +16,7 @@ from connexion.validators import (
 )
 from jsonschema import Draft4Validator
 from python_multipart.exceptions import FormParserError
-from starlette.datastructures import Headers, UploadFile
+from starlette.datastructures import Headers, QueryParams, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.types import Receive, Scope
 
@@ -34,7 +35,19 @@ from policy_server.web.state import state_of
 
 
 class PlainParameterValidator(ParameterValidator):  # type: ignore[misc]  # connexion is untyped
-    """Parameters: what is wrong with one is said in a sentence."""
+    """Parameters: what is wrong with one is said in a sentence, and none may come twice."""
+
+    def validate_query_parameter(
+        self, param: dict[str, Any], request: ConnexionRequest
+    ) -> str | None:
+        """What is wrong with a parameter of the query, None where nothing is."""
+        values = QueryParams(request.scope["query_string"]).getlist(param["name"])
+        if len(values) > 1:  # to take the first, or the last, would be to guess
+            return (
+                f"The query parameter `{param['name']}` may come once; it came {len(values)} times."
+            )
+        wrong: str | None = super().validate_query_parameter(param, request)
+        return wrong
 
     @staticmethod
     def validate_parameter(

@@ -167,6 +167,7 @@ CONNEXION_VALIDATION = Library(
             "MultiPartFormDataValidator._schema",
             "ParameterValidator.validate_parameter",
             "ParameterValidator.validate_parameter_list",
+            "ParameterValidator.validate_query_parameter",
         ),
     },
 )

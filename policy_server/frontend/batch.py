@@ -16,7 +16,7 @@ from policy_server.frontend.renderers.registry import renderer_of
 from policy_server.frontend.rows import Layout, Rows, read_layout, read_rows, template
 from policy_server.frontend.service import Service
 from policy_server.frontend.sweep import decide_batch, largest_batch
-from policy_server.frontend.wording import plain, say
+from policy_server.frontend.wording import are, plain, say, several
 
 SHOWN_ROWS, SHOWN_FAULTS, SHOWN_COLUMNS = 200, 50, 20
 READ, DECIDED = "rows:read", "rows:decided"
@@ -119,7 +119,7 @@ def _use(service: Service, content: bytes, drawn: bool, seed: int | None) -> Non
         st.warning("The file has no valid row.", icon=":material/warning:")
         return
     if st.button(
-        f"Decide on {len(found.rows):,} rows",
+        f"Decide on {several(len(found.rows), 'row')}",
         type="primary",
         icon=":material/bolt:",
         help="Sends the valid rows to the policy.",
@@ -168,8 +168,11 @@ def _show_rejected(found: Rows) -> None:
     lines = [f"- {plain(str(fault))}" for fault in faults[:SHOWN_FAULTS]]
     if len(faults) > SHOWN_FAULTS:
         lines.append(f"- and {len(faults) - SHOWN_FAULTS:,} more")
-    rows = "1 row is" if len(faults) == 1 else f"{len(faults):,} rows are"
-    st.warning(f"{rows} not valid and left out:\n\n" + "\n".join(lines), icon=":material/warning:")
+    rows = several(len(faults), "row")
+    st.warning(
+        f"{rows} {are(len(faults))} not valid and left out:\n\n" + "\n".join(lines),
+        icon=":material/warning:",
+    )
     st.download_button(
         "Download the rejected rows",
         lambda: decision_rows.write_rejected(found),
@@ -214,14 +217,15 @@ def _decide(service: Service, found: Rows, file: tuple[object, ...]) -> None:
 
 def _show_decided(service: Service, decided: DecidedFile) -> None:
     found, decisions, version = decided.found, decided.decisions, decided.origin.version
+    number = len(decisions)
     if decided.fault is not None:
         say(decided.fault)
         st.warning(
-            f"The first {len(decisions):,} of {len(found.rows):,} rows were decided before that.",
+            f"The first {number:,} of {several(len(found.rows), 'row')} were decided before that.",
             icon=":material/warning:",
         )
     st.success(
-        plain(f"{len(decisions):,} rows are decided, by version {version}."),
+        plain(f"{several(number, 'row')} {are(number)} decided, by version {version}."),
         icon=":material/check:",
     )
     mark(decided.origin, service)

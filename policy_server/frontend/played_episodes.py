@@ -21,7 +21,7 @@ from policy_server.frontend.playing import (
     versions_in_words,
 )
 from policy_server.frontend.service import Service
-from policy_server.frontend.wording import plain, say
+from policy_server.frontend.wording import plain, say, several
 
 PLAYED, RUNNING, FAULT = "episodes:played", "episodes:running", "episodes:fault"
 """Where a visit has its episodes by name, which of them goes on, and what went wrong last."""
@@ -109,7 +109,7 @@ def _faults() -> None:
     if played is not None:
         count = len(played.steps)
         st.caption(
-            f"Kept so far: {count:,} step{'' if count == 1 else 's'} of {name}. Ask again to go "
+            f"Kept so far: {several(count, 'step')} of {name}. Ask again to go "
             "on, or **Begin anew**."
         )
 
@@ -131,12 +131,12 @@ def _chosen(episodes: dict[str, Played]) -> Played:
 def _told(played: Played) -> None:
     """What came of an episode, and which versions decided."""
     count, rollout = len(played.steps), played.rollout
-    said = [f"{count:,} step{'' if count == 1 else 's'} through {played.asking.words}"]
+    said = [f"{several(count, 'step')} through {played.asking.words}"]
     if rollout is not None:
         said.append(f"environment from seed {rollout.seed}")
     rated = sum(each.reward is not None for each in played.steps)
     if rated:
-        of = "" if rated == count else f" of {rated:,} step{'' if rated == 1 else 's'}"
+        of = "" if rated == count else f" of {several(rated, 'step')}"
         said.append(f"sum of rewards{of} {number(played.reward)}")
     if played.ended:
         said.append("it has ended")

@@ -12,6 +12,7 @@ from policy_server.frontend.answers import Decision
 from policy_server.frontend.rows import read_layout, read_rows
 from policy_server.frontend.service import Service
 from policy_server.frontend.sweep import largest_batch
+from policy_server.frontend.wording import are, several
 
 GOLDEN_CASES = ".jsonl"
 TOLERANCE = 1e-3
@@ -97,7 +98,8 @@ def csv_rows(name: str, content: bytes, service: Service) -> FileRead:
     """
     layout = read_layout(content, service)
     found = read_rows(content, service, layout)
-    left = [f"{len(found.rejected):,} rows are not valid"] if found.rejected else []
+    wrong = len(found.rejected)
+    left = [f"{several(wrong, 'row')} {are(wrong)} not valid"] if wrong else []
     left += [f"no fields are {', '.join(layout.extra)}"] if layout.extra else []
     real = [RealObservation(row.observation, f"line {row.line} of {name}") for row in found.rows]
     return FileRead(real, left)
@@ -179,4 +181,4 @@ def fitting(found: Sequence[RealObservation], noun: str, where: str) -> Source:
     largest = max((each.observation for each in found), key=lambda each: len(str(each)))
     taken = tuple(found[: largest_batch(largest)])
     begin = "The first " if len(taken) < len(found) else ""
-    return Source(taken, f"{begin}{len(taken):,} {noun}{'' if len(taken) == 1 else 's'} {where}")
+    return Source(taken, f"{begin}{several(len(taken), noun)} {where}")

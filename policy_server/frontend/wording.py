@@ -41,6 +41,16 @@ def say(error: PolicyServerError) -> None:
         st.error(plain(str(error)), icon=":material/error:")
 
 
+def several(number: int, noun: str) -> str:
+    """`1 row`, `2,000 rows`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def are(number: int) -> str:
+    """The verb after so many."""
+    return "is" if number == 1 else "are"
+
+
 def place_of(pointer: str, detail: str) -> str:
     """A fault with its place as people write it: `/coordinates/1` is `coordinates[1]`."""
     if not pointer.startswith("/"):

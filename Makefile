@@ -26,7 +26,7 @@ PROGRAMS := chromium curl docker-compose g++ gcc nginx node:nodejs npm openssl s
 # The cargo of Debian 12 is too old for the Rust of today; cargo-web, from which its browsers are built, is not.
 CARGO := cargo$(shell . /etc/os-release 2>/dev/null && test "$$VERSION_CODENAME" != bookworm || echo -web)
 COMPILERS := cargo:$(CARGO) cmake go:golang-go javac:default-jdk-headless mcs:mono-mcs mvn:maven pkg-config R:r-base-core
-R_LIBRARIES := curl jsonlite r6
+R_LIBRARIES := curl httr2 jsonlite r6
 CPP_LIBRARIES := libcpprest-dev
 CSHARP_LIBRARIES := libmono-system-net-http4.0-cil libmono-system-runtime-serialization4.0-cil libnewtonsoft-json5.0-cil
 

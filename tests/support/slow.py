@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 STARTS = (
+    "benchmarks.metrics",
     "benchmarks.processes",
     "benchmarks.rounds",
     "benchmarks.wrk",
@@ -24,6 +25,7 @@ STARTS = (
     "policy_server.proving.build",
     "policy_server.sandbox.preprocessor_process",
     "policy_server.sandbox.process",
+    "policy_server.serving.copying",
     "policy_server.serving.publication",
     "tests.access.openid_provider",
     "tests.clients",
@@ -42,6 +44,7 @@ STARTS = (
     "tests.support.kserve",
     "tests.support.machines",
     "tests.support.object_storage",
+    "tests.support.prometheus",
     "tests.support.saved_models",
     "tests.support.server",
     "tests.support.triton",

@@ -68,7 +68,7 @@ serve: $(SERVE)  ## set up, prepare the lpoc example (where nothing is prepared 
 	@$(BIN)/python generate.py example
 	@exec $(BIN)/gunicorn app:app -b $(HOST):$(PORT) -w $(WORKERS)
 
-test: $(DEVELOP) system-packages  ## set up (programs too, on Debian and Ubuntu), run the checks and the tests of the server, less test-web
+test: $(DEVELOP) system-packages  ## set up (programs too, on Debian and Ubuntu), run the checks, and the tests of the server but for those over HTTP
 	@$(MAKE) --no-print-directory check
 	$(PYTEST) $(SHARED) $(APART:%=--ignore=%)
 

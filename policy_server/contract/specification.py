@@ -222,7 +222,7 @@ def _json_that_is_yaml(value: object, **options: Any) -> str:
 
 @lru_cache(maxsize=32)
 def _faults(text: str) -> tuple[Fault, ...]:
-    """What is wrong with a rendered contract; most are rendered again and again as they were."""
+    """What is wrong with a rendered contract; every version of a policy renders the same one."""
     specification = parse_specification(text)
     # In this order: the validator would follow a reference to a file or another host.
     for check in (_reference_faults, _validator_faults, _operation_faults):

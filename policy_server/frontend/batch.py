@@ -220,8 +220,9 @@ def _show_decided(service: Service, decided: DecidedFile) -> None:
     number = len(decisions)
     if decided.fault is not None:
         say(decided.fault)
+        rows = several(len(found.rows), "row")
         st.warning(
-            f"The first {number:,} of {several(len(found.rows), 'row')} were decided before that.",
+            f"The first {number:,} of {rows} had been decided before that.",
             icon=":material/warning:",
         )
     st.success(

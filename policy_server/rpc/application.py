@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +62,7 @@ async def ask(
     application: ASGIApp,
     method: str,
     path: str,
-    headers: Mapping[str, str],
+    headers: Iterable[tuple[str, str]],
     body: bytes = b"",
     client: tuple[str, int] | None = None,
 ) -> Answer:
@@ -76,7 +76,7 @@ async def ask(
         body: All of it.
         client: Address and port of whom it is for.
     """
-    named = [(key.encode("latin-1"), value.encode("latin-1")) for key, value in headers.items()]
+    named = [(key.encode("latin-1"), value.encode("latin-1")) for key, value in headers]
     named.append((b"content-length", b"%d" % len(body)))
     scope = {**PLAIN, "method": method, "path": path, "raw_path": path.encode()}
     scope |= {"headers": named, "client": client}

@@ -156,13 +156,13 @@ class InferenceService:
         body: bytes = b"",
         more: Mapping[str, str] | None = None,
     ) -> Answer:
-        headers = dict(more or {})
+        headers = list((more or {}).items())
         for name, value in context.invocation_metadata() or ():
             if name in PASSED and isinstance(value, str):
-                headers[name] = value
+                headers.append((name, value))
         left = context.time_remaining()
         if left is not None and method == "POST":
-            headers[TIMEOUT_HEADER.lower()] = f"{min(max(left, 0.0), MOST_SECONDS):.6f}"
+            headers.append((TIMEOUT_HEADER.lower(), f"{min(max(left, 0.0), MOST_SECONDS):.6f}"))
         client = _client_of(context.peer())
         return await ask(self._application, method, path, headers, body, client)
 

@@ -133,6 +133,10 @@ def test_what_is_no_observation_is_refused_before_it_is_sent(
     assert refusal == f"example.json is no observation: {said}\n"
 
 
+def test_keys_that_no_header_can_have_are_refused_and_not_shown(programs: Asked) -> None:
+    assert programs.drive("odd keys") == "4 refused\n"
+
+
 def test_a_field_that_is_required_is_missed(programs: Asked, tmp_path: Path) -> None:
     refusal = programs.refusal(tmp_path, programs.without_id())
     assert refusal.startswith("example.json is no observation: Required property 'id' not found")
@@ -234,18 +238,40 @@ def test_an_upload_is_waited_for_and_refused_with_its_faults(programs: Asked) ->
     assert programs.server.get("versions").json()["active"] == made
 
 
-def test_names_that_languages_keep_for_themselves_go_out_as_they_are(
-    published_names: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+@pytest.fixture(scope="module")
+def named(published_names: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
+    """The same of a schema with enumerations, and with names that languages keep for themselves."""
     made = unpacked("csharp", published_names, tmp_path_factory, "-names")
     folder, out = made / "csharp", tmp_path_factory.mktemp("names")
     (out / "InCode.cs").write_text(blocks(folder, "csharp")[-1], "utf-8")
     sources = {"decide": folder / "example" / "Program.cs", "in_code": out / "InCode.cs"}
     run_by = compiled(folder, sources, out)
     with gunicorn(made / "instance") as server:
-        programs = Programs(folder, run_by["decide"], run_by["in_code"], server)
-        seeded = server.post("predict", programs.observation(), params={"seed": 7}).json()
-        decided, in_code = programs.run(WHO), programs.run_in_code({"POLICY_KEY": KEY})
+        yield Programs(folder, run_by["decide"], run_by["in_code"], server)
+
+
+def test_names_that_languages_keep_for_themselves_go_out_as_they_are(named: Programs) -> None:
+    seeded = named.server.post("predict", named.observation(), params={"seed": 7}).json()
+    decided, in_code = named.run(WHO), named.run_in_code({"POLICY_KEY": KEY})
     assert decided.returncode == 0, decided.stderr
     assert json.loads(decided.stdout).keys() == seeded.keys()
     assert in_code.returncode == 0, in_code.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("wrd", "RED"),
+        ("wrd", "red, green"),
+        ("wrd", 1),
+        ("type", "CLASS_VALUE"),
+        ("1st", 2),
+        ("1st", 10**12),
+        ("words", ["X"]),
+    ],
+)
+def test_a_value_that_is_not_listed_is_taken_for_no_other(
+    named: Programs, tmp_path: Path, name: str, value: object
+) -> None:
+    refusal = named.refusal(tmp_path, {**named.observation(), name: value})
+    assert refusal.startswith(f"example.json is no observation: '{name}")

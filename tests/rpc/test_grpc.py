@@ -158,6 +158,9 @@ def refused(server: Process, name: str, request: Any, **options: Any) -> tuple[A
     return error.value.code(), error.value.details()
 
 
+TWICE = (("x-api-key", KEY), ("x-api-key", "another-key-of-sixteen"))
+
+
 def test_what_is_wrong_has_a_code_and_a_sentence(server: Process) -> None:
     code = grpc.StatusCode
     request = TYPES["ModelMetadataRequest"]
@@ -167,6 +170,7 @@ def test_what_is_wrong_has_a_code_and_a_sentence(server: Process) -> None:
         ("ModelInfer", typed_request(kind=[b"\xff"] * 3), {}, code.INVALID_ARGUMENT, "no UTF-8"),
         ("ModelInfer", typed_request(), {"metadata": ()}, code.UNAUTHENTICATED, "credentials"),
         ("ModelMetadata", request(name="default"), {"metadata": ()}, code.UNAUTHENTICATED, "cred"),
+        ("ModelInfer", typed_request(), {"metadata": TWICE}, code.INVALID_ARGUMENT, "came twice"),
         ("ModelMetadata", request(name="other"), {}, code.NOT_FOUND, "`default` is served"),
         ("ModelMetadata", request(name="../x"), {}, code.NOT_FOUND, "`default` is served"),
         ("ModelMetadata", request(name="default", version="9"), {}, code.NOT_FOUND, "9"),

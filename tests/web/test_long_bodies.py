@@ -34,8 +34,11 @@ MOST_HELD = 0.3
 ATTEMPTS = 3
 """What a machine does besides may hold up anything once."""
 MOST_WORK = 0.1
-"""Of what `json` needs: the work of one step, during which nobody else runs. Half of it is what
-Python lets any thread run before another one may, twice, as what watches may just have slept."""
+"""Of what `json` needs: the work of one step, during which nobody else runs.
+
+About half of it is Python's own: a thread runs for 5 ms before another one may, and the one that
+watches may have to wait for two such turns.
+"""
 PREDICT, BATCH, RAW = b"/api/predict", b"/api/predict_batch", b"/api/predict_raw"
 
 

@@ -66,7 +66,7 @@ def test_requests_keep_the_id_that_their_caller_gave(proxy: Site) -> None:
     wait_for_log(proxy, "order-66/a")
 
 
-def test_requests_without_an_id_get_one_that_both_logs_have(proxy: Site) -> None:
+def test_requests_without_an_id_get_one_that_the_answer_and_nginxs_log_have(proxy: Site) -> None:
     wait_for_log(proxy, get(proxy, "/api/health/live", "").headers["X-Request-Id"])
 
 

@@ -132,6 +132,7 @@ def test_a_part_that_can_never_serve_is_said_and_changes_nothing(
         guest.press("Upload the preprocessor")
         guest.sees("the preprocessor makes 1 feature")
         guest.sees(f"version {before} decides")
+        assert server.get("health/ready").json()["version"] == before
 
 
 def test_what_the_front_end_started_dies_with_it_even_when_it_is_killed(
